@@ -1,0 +1,141 @@
+"""YAML files to settings: `base:` inheritance, overrides from the command line, errors that name file and key."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from scenetext.config.settings import Settings
+from scenetext.errors import ConfigError
+
+SettingsType = TypeVar("SettingsType", bound=Settings)
+
+
+def load_settings(settings_type: type[SettingsType], path: Path, overrides: Sequence[str] = ()) -> SettingsType:
+    """Reads a run file, merges its bases and the overrides, and checks the result.
+
+    Args:
+        settings_type: what the merged mapping must satisfy.
+        path: YAML file; its optional key `base` names one file or a list, relative to the file itself.
+        overrides: `key.sub=value` items, the value parsed as YAML.
+
+    Raises:
+        ConfigError: file missing, not a mapping, base cycle, unknown key (the nearest known one is suggested), bad value.
+    """
+    return validate(settings_type, read_config(path, overrides), str(path))
+
+
+def read_config(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The merged plain mapping of a run file, its bases and the overrides, not yet checked."""
+    merged = _read_with_bases(path, ())
+    for override in overrides:
+        key, separator, value = override.partition("=")
+        if not separator or not key:
+            raise ConfigError(f"override {override!r} is not of the form key.sub=value, as in optimizer.lr=1e-4")
+        merged = _merge(merged, _nest(key.split("."), _parse_value(override, value)))
+    return merged
+
+
+def validate(settings_type: type[SettingsType], values: Mapping[str, Any], source: str) -> SettingsType:
+    """Checks a mapping against a settings type; `source` (usually a file) begins the message of every error."""
+    try:
+        return settings_type.model_validate(dict(values))
+    except ValidationError as error:
+        problems = [_explain(settings_type, problem) for problem in error.errors()]
+        raise ConfigError("\n".join(f"{source}: {problem}" for problem in problems)) from None
+
+
+def dump_yaml(settings: BaseModel) -> str:
+    """Settings as YAML text that `load_settings` reads back to equal settings."""
+    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _read_with_bases(path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:
+    path = path.resolve()
+    if path in chain:
+        raise ConfigError(f"{path}: `base` leads back to the file itself: {' -> '.join(map(str, (*chain, path)))}")
+    own = _read_mapping(path)
+    bases = own.pop("base", [])
+    merged: dict[str, Any] = {}
+    for base in [bases] if isinstance(bases, str) else bases:
+        merged = _merge(merged, _read_with_bases(path.parent / base, (*chain, path)))
+    return _merge(merged, own)
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        near = difflib.get_close_matches(path.name, [other.name for other in path.parent.glob("*.yaml")], n=3)
+        hint = f"; in the same folder: {', '.join(near)}" if near else ""
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}){hint}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not valid YAML: {error}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: holds {type(content).__name__}, expected a mapping of keys to values")
+    return content
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested merge; a group whose `name` changes is replaced whole, since its other keys belong to another thing."""
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        if isinstance(old, dict) and isinstance(value, dict) and value.get("name", old.get("name")) == old.get("name"):
+            merged[key] = _merge(old, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _nest(keys: Sequence[str], value: Any) -> dict[str, Any]:
+    for key in reversed(keys):
+        value = {key: value}
+    return value
+
+
+def _parse_value(override: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"override {override!r}: the value is not valid YAML: {error}") from None
+
+
+def _explain(settings_type: type[BaseModel], problem: Any) -> str:
+    location = [str(part) for part in problem["loc"]]
+    key = ".".join(location) or "the file as a whole"
+    if problem["type"] != "extra_forbidden":
+        given = "" if problem["type"] == "missing" else f" (given: {problem['input']!r})"
+        return f"{key}: {problem['msg']}{given}"
+    known = sorted(_known_keys(settings_type, location[:-1]))
+    near = difflib.get_close_matches(location[-1], known, n=1)
+    suggestion = f"; did you mean {near[0]}?" if near else "."
+    return f"{key} is unknown{suggestion} Known keys: {', '.join(known)}"
+
+
+def _known_keys(settings_type: type[BaseModel], location: Sequence[str]) -> set[str]:
+    """Keys allowed at a dotted place, following nested settings by field name."""
+    candidates: list[type[BaseModel]] = [settings_type]
+    for part in location:
+        inner = [
+            found
+            for candidate in candidates
+            if part in candidate.model_fields
+            for found in _settings_within(candidate.model_fields[part].annotation)
+        ]
+        candidates = inner or candidates
+    return {key for candidate in candidates for key in candidate.model_fields}
+
+
+def _settings_within(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _settings_within(argument)

@@ -1,0 +1,103 @@
+"""The four seams of the house: Encoder, DetectorSpec, Task, Metric. Everything else is plain functions and records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from scenetext.structures import Batch, Detection, Features, ImageRecord, PreparedSample, Sample
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Maps = Mapping[str, "Tensor"]
+"""Named head outputs, (B, C, h, w) or (B, h, w) each, logits wherever a probability is meant."""
+Targets = Mapping[str, "Tensor"]
+"""Named training targets with leading axis B."""
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Images to feature levels; any four-level backbone fits.
+
+    Attributes:
+        channels: channels of every level, finest first.
+        strides: input pixels per feature pixel of every level.
+        pixel_mean, pixel_std: RGB statistics in [0, 1] that its input is normalised with (by the task, on the device).
+    """
+
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
+    pixel_mean: tuple[float, float, float]
+    pixel_std: tuple[float, float, float]
+
+    def __call__(self, images: Tensor) -> Features:
+        """images: (B, 3, H, W) float, normalised; H and W multiples of the largest stride."""
+
+
+@dataclass(frozen=True)
+class DetectorSpec:
+    """One detector, assembled from plain parts; `detectors/<name>/__init__.py` ends with `SPEC = DetectorSpec(...)`.
+
+    Attributes:
+        config: its settings, a `Settings` subclass with at least `name` and `loss_weights`.
+        head: (config, encoder channels) -> module that takes `Features` and returns named maps (logits). Neck included.
+        targets: (sample, config) -> named numpy arrays, made in the loader's processes.
+        loss: (maps, targets, config) -> named, unweighted, float32 scalars; finite and tied to the graph for any batch,
+            images without text included.
+        decode: (maps, config) -> for every image its detections, in pixels of the (padded) input image.
+        text_region: targets -> (region, valid), (B, H, W) in {0, 1} each: where text is, and where that is known; for
+            whoever adds a pixel loss or draws.
+    """
+
+    config: type[Any]
+    head: Callable[[Any, tuple[int, ...]], nn.Module]
+    targets: Callable[[Sample, Any], dict[str, np.ndarray]]
+    loss: Callable[[Maps, Targets, Any], dict[str, Tensor]]
+    decode: Callable[[Maps, Any], list[list[Detection]]]
+    text_region: Callable[[Targets], tuple[Tensor, Tensor]]
+
+
+class Metric(Protocol):
+    """Collects predictions over an evaluation and sums them up.
+
+    Attributes:
+        best: name of the figure, among those of `compute`, by which the best checkpoint is chosen (higher is better).
+    """
+
+    best: str
+
+    def update(self, batch: Batch, predictions: Any) -> None:
+        """Adds one batch, with what the task's `predict` returned for it."""
+
+    def compute(self) -> dict[str, float]:
+        """All figures over what was added; rates are in [0, 1]."""
+
+
+class Task(Protocol):
+    """What is being learnt. The trainer knows tasks only through this; what the loop would ask "which task is this?"
+    belongs here. Implementations are `nn.Module`s, so one wrapped forward serves distributed training.
+
+    Attributes:
+        loss_weights: weight of every loss term that `forward` returns; the trainer sums and logs.
+    """
+
+    loss_weights: Mapping[str, float]
+
+    def __call__(self, batch: Batch) -> dict[str, Tensor]:
+        """Named, unweighted, scalar float32 losses of a training batch."""
+
+    def predict(self, batch: Batch) -> Any:
+        """What `metric` needs to know about an evaluation batch; called without gradients, in evaluation mode."""
+
+    def prepare_training(self, sample: Sample, generator: np.random.Generator) -> PreparedSample:
+        """Random transforms and targets of one sample; runs in loader processes, all randomness from `generator`."""
+
+    def prepare_evaluation(self, sample: Sample, generator: np.random.Generator) -> PreparedSample:
+        """As `prepare_training`, the same every time it is called for an image."""
+
+    def metric(self, records: Sequence[ImageRecord]) -> Metric:
+        """A fresh metric for an evaluation over these records."""

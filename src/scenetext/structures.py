@@ -1,0 +1,154 @@
+"""The plain records that flow between the parts. Every coordinate states its frame, order and unit.
+
+An image here is always a numpy array (height, width, 3), uint8, RGB. A polygon is a numpy array (V, 2), float32, of
+(x, y) pixels with the origin at the top-left corner of the top-left pixel, in the frame that the record's docstring
+names. Arrays are never changed in place once they are in a record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TextInstance:
+    """One piece of text in an image.
+
+    Attributes:
+        polygon: (V, 2) float32, V >= 3, pixels of the image of the record that holds the instance; None = unknown place
+            (weak supervision: the word is known to be somewhere in the image).
+        text: the transcription; None = unknown, which is not the same as `ignore`: detection still learns from it.
+        ignore: neither learnt from nor scored (illegible or too small).
+    """
+
+    polygon: np.ndarray | None
+    text: str | None
+    ignore: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageRecord:
+    """One image of a dataset and what is known about its text: one line of our JSON-lines format.
+
+    Attributes:
+        path: the image file, absolute or relative to the working directory.
+        width, height: pixels of the stored image, EXIF rotation not applied.
+        instances: polygons in pixels of the stored image.
+    """
+
+    path: Path
+    width: int
+    height: int
+    instances: tuple[TextInstance, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageMeta:
+    """Where an input image came from, and the one way back to it.
+
+    Attributes:
+        path: the image file.
+        original_size: (height, width) of the stored image, pixels.
+        to_original: (3, 3) float64, takes homogeneous (x, y, 1) pixels of the current image to original pixels.
+        content_size: (height, width) of the part of the current image, from the top-left corner, that shows the
+            photograph; the rest is padding.
+    """
+
+    path: Path
+    original_size: tuple[int, int]
+    to_original: np.ndarray
+    content_size: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """An image in memory with its text. Polygons are in pixels of `image`, whatever transforms it went through."""
+
+    image: np.ndarray
+    instances: tuple[TextInstance, ...]
+    meta: ImageMeta
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedSample:
+    """A transformed sample and the arrays a model learns from; what a loader process hands to the collation."""
+
+    sample: Sample
+    targets: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedImage:
+    """An image that could not be used, and why; counted and reported by whoever consumes the batches."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """What a task receives.
+
+    Attributes:
+        images: (B, 3, H, W) uint8 RGB (channels-last in memory); normalised on the device by the task.
+        targets: named tensors with leading axis B, as the task's preparation made them.
+        metas: one per image.
+        skipped: images that were to be in this batch and were replaced by others.
+    """
+
+    images: Tensor
+    targets: Mapping[str, Tensor]
+    metas: tuple[ImageMeta, ...]
+    skipped: tuple[SkippedImage, ...] = ()
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch with its tensors on `device`; copies overlap with computation where memory is pinned."""
+        return Batch(
+            images=self.images.to(device, non_blocking=True),
+            targets={name: value.to(device, non_blocking=True) for name, value in self.targets.items()},
+            metas=self.metas,
+            skipped=self.skipped,
+        )
+
+    def pin_memory(self) -> Batch:
+        """The same batch in page-locked memory; called by torch's DataLoader where `pin_memory` is set."""
+        return Batch(
+            images=self.images.pin_memory(),
+            targets={name: value.pin_memory() for name, value in self.targets.items()},
+            metas=self.metas,
+            skipped=self.skipped,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Features:
+    """What an encoder makes of a batch of images.
+
+    Attributes:
+        levels: feature maps (B, channels[i], H / strides[i], W / strides[i]), finest first.
+        side: named extra outputs (TCM's score map, for one), empty for plain backbones.
+    """
+
+    levels: tuple[Tensor, ...]
+    side: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detection:
+    """One detected text: polygon (V, 2) float32 and a score in [0, 1].
+
+    The frame is that of whoever returns it: input pixels from a detector's `decode`, original pixels from everything
+    after (`Task.predict`, inference, evaluation, JSON).
+    """
+
+    polygon: np.ndarray
+    score: float

@@ -1,0 +1,32 @@
+"""Shared fixtures: where the golden figures lie, and a clear reason where they are absent."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def golden_folder(name: str) -> Path:
+    """Folder of golden figures of one part ("oclip", "detectors", "tcm"); skips the calling test where it is absent."""
+    root = Path(os.environ.get("SCENETEXT_GOLDEN", REPOSITORY.parent / "shared" / "golden"))
+    folder = root / name
+    if not folder.is_dir():
+        pytest.skip(f"golden figures not found at {folder}; set SCENETEXT_GOLDEN to the folder that holds {name}/")
+    return folder
+
+
+def real_data_folder(name: str) -> Path:
+    """Folder of real photographs; skips the calling test where it is absent."""
+    folder = REPOSITORY.parent / "shared" / "data" / name
+    if not folder.is_dir():
+        pytest.skip(f"real photographs not found at {folder}")
+    return folder
+
+
+@pytest.fixture
+def repository() -> Path:
+    return REPOSITORY
