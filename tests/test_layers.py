@@ -31,8 +31,10 @@ LAYERS: dict[str, int] = {
     "build": 5,
     "runs": 5,
     "inference": 5,
+    "attention": 5,
     "doctor": 5,
     "command_line": 5,
+    "training_command": 5,
 }
 WITHIN_VOCABULARY = {("contracts", "structures"), ("config", "errors"), ("distributed", "errors")}
 

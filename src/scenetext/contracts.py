@@ -66,9 +66,11 @@ class Metric(Protocol):
 
     Attributes:
         best: name of the figure, among those of `compute`, by which the best checkpoint is chosen (higher is better).
+        overfit_mark: value of that figure that a sound model reaches on a few images it was trained on (`--overfit`).
     """
 
     best: str
+    overfit_mark: float
 
     def update(self, batch: Batch, predictions: Any) -> None:
         """Adds one batch, with what the task's `predict` returned for it."""

@@ -1,0 +1,176 @@
+"""Settings to everything that runs, in steps. The only file that knows everyone."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import nn
+
+from scenetext.config import Settings, dump_yaml
+from scenetext.contracts import Encoder, Task
+from scenetext.data.dataset import RecordDataset
+from scenetext.data.records import read_records
+from scenetext.detectors import find_detector
+from scenetext.encoders import build_encoder
+from scenetext.errors import CheckpointError, ConfigError, DataError
+from scenetext.oclip.targets import usable_texts
+from scenetext.runs import DetectionRun, PretrainingRun, Run, check_run
+from scenetext.structures import ImageRecord
+from scenetext.tasks.detection import DetectionTask
+from scenetext.tasks.pretraining import PretrainingTask
+from scenetext.text.charset import CharacterSet
+from scenetext.training.checkpoint import checkpoints_of, load_checkpoint, versions
+from scenetext.training.seed import seed_everything
+from scenetext.training.trainer import Trainer
+from scenetext.weights.files import read_weights
+from scenetext.weights.report import load_weights
+
+
+def build_pretraining_task(run: PretrainingRun, augment: bool = True) -> PretrainingTask:
+    """The oCLIP model with its losses, preparation and metric."""
+    task = PretrainingTask(run.method, build_characters(run), run.transform, augment)
+    _load_encoder_weights(task.network.visual, run.method.encoder.weights)
+    return task
+
+
+def build_characters(run: PretrainingRun) -> CharacterSet:
+    """The character dictionary of a pre-training."""
+    path = run.method.characters
+    return CharacterSet.english() if path is None else CharacterSet.from_file(path)
+
+
+def build_detection_task(run: DetectionRun[Any, Any], augment: bool = True, pretrained: bool = True) -> DetectionTask:
+    """A detector on its encoder. `pretrained` False leaves `encoder.weights` unread (all weights come from elsewhere)."""
+    encoder: Encoder = build_encoder(run.encoder)
+    if pretrained:
+        _load_encoder_weights(encoder, run.encoder.weights)
+    return DetectionTask(
+        encoder,
+        find_detector(run.detector.name),
+        run.detector,
+        run.transform,
+        run.evaluation_transform,
+        run.evaluation,
+        augment,
+    )
+
+
+def _load_encoder_weights(encoder: Any, path: Path | None) -> None:
+    if path is None:
+        return
+    if not isinstance(encoder, nn.Module):
+        raise TypeError("an encoder with weights is an nn.Module")
+    load_weights(encoder, read_weights(path), path, optional=("attnpool.",))
+
+
+def read_all_records(paths: Sequence[Path], purpose: str) -> list[ImageRecord]:
+    """The records of several files, one after the other.
+
+    Raises:
+        DataError: a file is missing or broken, there are no images at all, or every instance is marked as ignored.
+    """
+    records = [record for path in paths for record in read_records(path)]
+    names = ", ".join(map(str, paths))
+    if not records:
+        raise DataError(f"no images for {purpose} in: {names}")
+    instances = [instance for record in records for instance in record.instances]
+    if instances and all(instance.ignore for instance in instances):
+        raise DataError(f"every one of the {len(instances)} instances for {purpose} is marked as ignored: {names}")
+    return records
+
+
+def build_task(run: Run, augment: bool = True) -> PretrainingTask | DetectionTask:
+    """The task of a run, with fresh weights that its seed fixes."""
+    seed_everything(run.training.seed)
+    if isinstance(run, PretrainingRun):
+        return build_pretraining_task(run, augment)
+    return build_detection_task(run, augment)
+
+
+def build_trainer(run: Run, folder: Path, overfit: int | None = None) -> tuple[Trainer, list[str]]:
+    """Everything a training needs, and remarks on its data worth telling.
+
+    Args:
+        overfit: train on the first so many images, unaltered, and evaluate on the same ones.
+
+    Raises:
+        ScenetextError: data, dictionary, weights or device cannot be used.
+    """
+    training_records = read_all_records(run.data.train, "training")
+    validation_records = read_all_records(run.data.validation, "validation")
+    remarks: list[str] = []
+    if isinstance(run, PretrainingRun):
+        training_records, remark = _records_with_words(run, training_records, "training")
+        validation_records, other = _records_with_words(run, validation_records, "validation")
+        remarks = [remark, other]
+    if overfit is not None:
+        if not 1 <= overfit <= len(training_records):
+            raise ConfigError(f"--overfit {overfit}: choose between 1 and the {len(training_records)} training images")
+        training_records = validation_records = training_records[:overfit]
+    task: Task = build_task(run, augment=overfit is None)
+    seed = run.training.seed
+    trainer = Trainer(
+        task,
+        RecordDataset(training_records, task.prepare_training, seed),
+        RecordDataset(validation_records, task.prepare_evaluation, seed),
+        run,
+        folder,
+        {"kind": run.kind, "config": run.model_dump(mode="json")},
+    )
+    return trainer, remarks
+
+
+def _records_with_words(
+    run: PretrainingRun, records: Sequence[ImageRecord], purpose: str
+) -> tuple[list[ImageRecord], str]:
+    usable, report = usable_texts(records, build_characters(run), run.method.unknown_characters)
+    if not usable:
+        raise DataError(f"no image for {purpose} has a word that pre-training could use: {report}")
+    return usable, f"{purpose}: {report}"
+
+
+def prepare_run_folder(folder: Path, run: Settings, resume: bool) -> None:
+    """Makes the run folder and writes what repeats the run: resolved settings, versions and the command.
+
+    Raises:
+        ConfigError: the folder holds another run's checkpoints and the run does not resume.
+    """
+    if not resume and checkpoints_of(folder):
+        raise ConfigError(f"{folder} holds a run already; go on with --resume, or choose another --output")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.yaml").write_text(dump_yaml(run), encoding="utf-8")
+    command = shlex.join([sys.executable, *sys.argv])
+    with (folder / "run.jsonl").open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps({"command": command, "resume": resume, "versions": versions()}) + "\n")
+
+
+def load_trained_task(
+    path: Path, kind: Literal["pretraining", "detection"]
+) -> tuple[PretrainingTask | DetectionTask, Run, dict[str, Any]]:
+    """A trained model from a checkpoint of ours: the task with its weights, its run's settings, the whole content.
+
+    Raises:
+        CheckpointError: the file is damaged, foreign, or of the other kind.
+    """
+    content = load_checkpoint(path)
+    if content.get("kind") != kind:
+        raise CheckpointError(f"{path}: holds a {content.get('kind')} model, expected {kind}")
+    run = check_run(content["config"], str(path))
+    if isinstance(run, PretrainingRun):
+        run = run.model_copy(update={"method": _without_encoder_weights(run)})
+        task: PretrainingTask | DetectionTask = build_pretraining_task(run)
+    else:
+        task = build_detection_task(run, pretrained=False)
+    load_weights(task, content["model"], path)
+    return task, run, content
+
+
+def _without_encoder_weights(run: PretrainingRun) -> Any:
+    encoder = run.method.encoder.model_copy(update={"weights": None})
+    return run.method.model_copy(update={"encoder": encoder})
+

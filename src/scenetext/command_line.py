@@ -1,0 +1,45 @@
+"""What every command of `tools/` shares: errors as messages, exit codes, common flags."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from scenetext.errors import ScenetextError
+
+EXIT_CODE_USER_ERROR = 2
+
+
+def run_command(main: Callable[[], int | None]) -> None:
+    """Runs a command and exits: 0 or what `main` returned; a user's mistake is one message on stderr and code 2."""
+    try:
+        code = main()
+    except ScenetextError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(EXIT_CODE_USER_ERROR)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(130)
+    sys.exit(code or 0)
+
+
+def command_parser(description: str, examples: str) -> argparse.ArgumentParser:
+    """A parser whose help shows a description, every default, and examples."""
+
+    class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+        pass
+
+    return argparse.ArgumentParser(description=description, epilog=f"examples:\n{examples}", formatter_class=Formatter)
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags that all training commands share."""
+    parser.add_argument("config", type=Path, help="run file (YAML)")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, as in training.steps=500")
+    parser.add_argument("--output", type=Path, help="run folder; default: outputs/<name of the config>")
+    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in the run folder")
+    parser.add_argument("--overfit", type=int, metavar="N", help="train and evaluate on the first N images, with a pass mark")
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N; default: training.device")
+    parser.add_argument("--print-config", action="store_true", help="print the resolved settings and stop")

@@ -1,0 +1,147 @@
+"""Image files to arrays and back, with every fault of a file turned into an ImageError.
+
+EXIF rotation is never applied: annotations of public datasets are on the stored pixels (MMOCR, data preparation
+guide).
+"""
+
+from __future__ import annotations
+
+import re
+from io import BytesIO
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from scenetext.errors import ImageError
+
+_JPEG_START = b"\xff\xd8"
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_GIF_START = b"GIF8"
+_JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
+"""A marker that ends entropy-coded data: not a stuffed zero, not a restart mark (ITU T.81, B.1.1)."""
+_JPEG_END = 0xD9
+_JPEG_BARE_MARKERS = frozenset({0x01, 0xD8})
+"""Markers without a length after them."""
+_JPEG_QUALITY = 95
+_DECODE_FLAGS = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Decodes an image file.
+
+    Grey images become RGB, alpha is dropped, 16 bits become 8 (the high byte); of an animation the first picture
+    counts.
+
+    Returns:
+        (H, W, 3) uint8, RGB.
+
+    Raises:
+        ImageError: the file is missing, empty, not an image or cut off. Decoders fill the missing part of a cut-off
+            JPEG with grey and say nothing, so the end mark is looked for (JPEG, PNG); a complete file with bytes after
+            its end is fine.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"image cannot be read ({error.strerror})", path) from None
+    if not data:
+        raise ImageError("image file is empty", path)
+    if _is_truncated(data):
+        raise ImageError(f"image is truncated: its {len(data)} bytes stop before the end mark", path)
+    image = _decode(data)
+    if image is None:
+        raise ImageError("is not an image that can be decoded (damaged, or of an unknown format)", path)
+    return image
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """(height, width) in stored pixels, from the file's header alone; a truncated image may pass.
+
+    Raises:
+        ImageError: the file is missing, empty or not an image.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or "not an image header"
+        raise ImageError(f"image size cannot be read ({reason})", path) from None
+    return height, width
+
+
+def write_image(path: Path, image: np.ndarray, quality: int = _JPEG_QUALITY) -> None:
+    """Writes an image in the format of the file name's suffix; missing folders are made.
+
+    Args:
+        path: .jpg or .png, or another suffix that OpenCV knows.
+        image: (H, W, 3) uint8, RGB.
+        quality: JPEG quality from 1 to 100; no other format looks at it.
+
+    Raises:
+        ImageError: the array is not an image, or the suffix is unknown.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise ImageError(f"cannot write {image.dtype} of shape {image.shape}, expected uint8 (height, width, 3)", path)
+    try:
+        done, data = cv2.imencode(
+            path.suffix.lower(), cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
+        )
+    except cv2.error:
+        done = False
+    if not done:
+        raise ImageError(f"cannot write images with the suffix {path.suffix!r}; use .jpg or .png", path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data.tobytes())
+
+
+def _decode(data: bytes) -> np.ndarray | None:
+    """(H, W, 3) uint8 RGB, or None."""
+    if data.startswith(_GIF_START):  # which only the newest OpenCV reads
+        return _decode_gif(data)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), _DECODE_FLAGS)
+    except cv2.error:  # larger than OpenCV's limit of 2^30 pixels
+        return None
+    return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+
+
+def _decode_gif(data: bytes) -> np.ndarray | None:
+    try:
+        with Image.open(BytesIO(data)) as image:
+            return np.array(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+
+
+def _is_truncated(data: bytes) -> bool:
+    if data.startswith(_JPEG_START):
+        return not _has_jpeg_end(data)
+    if data.startswith(_PNG_SIGNATURE):
+        return not _has_png_end(data)
+    return False
+
+
+def _has_jpeg_end(data: bytes) -> bool:
+    """Whether the end-of-image mark of the image itself is there; marks inside segments (thumbnails) do not count."""
+    position = len(_JPEG_START)
+    while (marker := _JPEG_MARKER.search(data, position)) is not None:
+        code, position = marker[1][0], marker.end()
+        if code == _JPEG_END:
+            return True
+        if code not in _JPEG_BARE_MARKERS:
+            # A segment's length counts itself. After a scan's header its data follow; the search runs over them.
+            position += int.from_bytes(data[position : position + 2], "big")
+    return False
+
+
+def _has_png_end(data: bytes) -> bool:
+    """Whether the chunks lead, unbroken, to the IEND chunk (PNG specification, 5.3)."""
+    position = len(_PNG_SIGNATURE)
+    while position + 12 <= len(data):
+        length, kind = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + 8]
+        position += 12 + length
+        if kind == b"IEND":
+            return position <= len(data)
+    return False

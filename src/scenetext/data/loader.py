@@ -1,0 +1,207 @@
+"""Which images are seen when, and the processes that prepare them."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from pydantic import Field
+from torch.utils.data import DataLoader, Dataset
+
+from scenetext.config import Settings
+from scenetext.data.dataset import LoadedSample, RecordDataset, collate_loaded
+from scenetext.errors import ConfigError, ScenetextError
+from scenetext.structures import Batch
+
+_MOST_DEFAULT_WORKERS = 16
+
+
+class LoaderSettings(Settings):
+    """How many images at a time, prepared by how many processes."""
+
+    batch_size: int = Field(16, ge=1)
+    """Images per training step, over all processes of a distributed training together."""
+    evaluation_batch_size: int = Field(1, ge=1)
+    """Images per batch in evaluation; those of one batch are padded to the largest of them."""
+    workers: int | None = Field(None, ge=0)
+    """Processes that prepare images, per training process; 0: none, the training process does it. Default: one less
+    than the cores that this process may use, at least 1, at most 16. The data do not depend on it."""
+
+
+class StepSampler:
+    """The images of every training step: a stream without end that depends on the seed alone.
+
+    The stream is one random order of the whole dataset after the other, one per epoch; step k takes the positions
+    k * batch_size to (k + 1) * batch_size of it, across the end of an epoch where need be. So training can go on from
+    any step with nothing but its number.
+
+    Args:
+        length: images in the dataset.
+        batch_size: images per step over all ranks.
+        seed: of the orders.
+        first_step, last_step: the steps to give, `last_step` not included.
+        rank, world_size: which equal slice of every step's images to give.
+
+    Yields:
+        For every step its keys (epoch, index), batch_size / world_size of them.
+
+    Raises:
+        ConfigError: the batch cannot be divided evenly among the ranks.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        batch_size: int,
+        seed: int,
+        first_step: int,
+        last_step: int,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        if batch_size % world_size:
+            raise ConfigError(
+                f"loader.batch_size: {batch_size} images per step cannot be divided evenly among {world_size} processes"
+            )
+        self.length = length
+        self.batch_size = batch_size
+        self.seed = seed
+        self.first_step = first_step
+        self.last_step = last_step
+        self.rank = rank
+        self.world_size = world_size
+
+    def __len__(self) -> int:
+        return max(0, self.last_step - self.first_step)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        share = self.batch_size // self.world_size
+        epoch, order = -1, np.empty(0, dtype=np.int64)
+        for step in range(self.first_step, self.last_step):
+            start = step * self.batch_size + self.rank * share
+            keys = []
+            for position in range(start, start + share):
+                needed, place = divmod(position, self.length)
+                if needed != epoch:
+                    epoch, order = needed, np.random.default_rng([self.seed, needed]).permutation(self.length)
+                keys.append((epoch, int(order[place])))
+            yield keys
+
+
+class BatchLoader:
+    """Batches made by worker processes; iterate over it.
+
+    An error of ours that happens in a worker is raised here as it was, with its own message.
+    """
+
+    def __init__(self, loader: DataLoader[Any]) -> None:
+        self._loader = loader
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self._loader:
+            if isinstance(batch, ScenetextError):
+                raise batch
+            yield batch
+
+
+def training_loader(
+    dataset: RecordDataset,
+    settings: LoaderSettings,
+    seed: int,
+    first_step: int,
+    last_step: int,
+    rank: int = 0,
+    world_size: int = 1,
+) -> BatchLoader:
+    """The batches of the steps from `first_step` up to, not including, `last_step`: see `StepSampler`."""
+    sampler = StepSampler(len(dataset), settings.batch_size, seed, first_step, last_step, rank, world_size)
+    return _loader(_TrainingItems(dataset), sampler, settings.workers)
+
+
+def evaluation_loader(dataset: RecordDataset, batch_size: int, workers: int | None) -> BatchLoader:
+    """Every image exactly once, in the order of the records.
+
+    Args:
+        batch_size: the largest; batches are as equal as can be, so that none of a single image remains at the end.
+        workers: see `LoaderSettings`.
+    """
+    indices = np.array_split(np.arange(len(dataset)), -(-len(dataset) // batch_size))
+    return _loader(_EvaluationItems(dataset), [part.tolist() for part in indices], workers)
+
+
+def default_workers() -> int:
+    """One process less than the cores that this process may use, from 1 to 16."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(max(cores - 1, 1), _MOST_DEFAULT_WORKERS)
+
+
+def _loader(items: Dataset[Any], batches: Any, workers: int | None) -> BatchLoader:
+    count = default_workers() if workers is None else workers
+    return BatchLoader(
+        DataLoader(
+            items,
+            batch_sampler=batches,
+            num_workers=min(count, len(batches)),
+            collate_fn=_collate_or_error,
+            pin_memory=torch.cuda.is_available(),
+            worker_init_fn=_start_worker,
+        )
+    )
+
+
+class _TrainingItems(Dataset[Any]):
+    """A dataset whose errors come as items, since a DataLoader would bury their messages in a stack trace."""
+
+    def __init__(self, dataset: RecordDataset) -> None:
+        self.dataset = dataset
+
+    def __getitem__(self, key: tuple[int, int]) -> LoadedSample | ScenetextError:
+        try:
+            return self.dataset[key]
+        except ScenetextError as error:
+            return error
+
+
+class _EvaluationItems(Dataset[Any]):
+    """As `_TrainingItems`, for evaluation."""
+
+    def __init__(self, dataset: RecordDataset) -> None:
+        self.dataset = dataset
+
+    def __getitem__(self, index: int) -> LoadedSample | ScenetextError:
+        try:
+            return self.dataset.evaluation_item(index)
+        except ScenetextError as error:
+            return error
+
+
+def _collate_or_error(items: Sequence[LoadedSample | ScenetextError]) -> Batch | ScenetextError:
+    loaded = []
+    for item in items:
+        if isinstance(item, ScenetextError):
+            return item
+        loaded.append(item)
+    try:
+        return collate_loaded(loaded)
+    except ScenetextError as error:
+        return error
+
+
+def _start_worker(worker: int) -> None:
+    """One core per process, and no dying on signals meant for the training: the main process decides when to stop.
+
+    Signals to the whole process group (Ctrl-C, a scheduler's SIGTERM) reach the workers too. They end when the main
+    process closes them or is gone.
+    """
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,0 +1,278 @@
+"""Our one record format: JSON lines, one image a line, the same for pre-training and detection.
+
+A line is a JSON object:
+
+    {"path": "images/img_1.jpg", "width": 1280, "height": 720,
+     "instances": [{"polygon": [[x, y], ...] | null, "text": "WORD" | null, "ignore": false}]}
+
+`path` is relative to the folder of the records file (with "/" on every system) or absolute; `width` and `height` are
+pixels of the stored image, EXIF rotation not applied; polygons have at least three points in those pixels and may reach
+outside the image. The three keys of an instance are optional (null, null, false). Coordinates are written rounded to
+1/100 pixel, far below what annotations mean: after one write, reading and writing change nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from scenetext.errors import DataError
+from scenetext.structures import ImageRecord, TextInstance
+
+_RECORD_KEYS = frozenset({"path", "width", "height", "instances"})
+_INSTANCE_KEYS = frozenset({"polygon", "text", "ignore"})
+_NUMBER_TYPES = {int, float}
+_DECIMALS = 2
+_LARGEST_COORDINATE = 1e7
+"""Pixels; ten times the longest side that OpenCV reads, and exact enough in float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSummary:
+    """What is in a dataset.
+
+    Attributes:
+        images: number of images.
+        words: number of text instances, ignored ones included.
+        ignored: instances that are neither learnt from nor scored.
+        with_polygon, with_text: instances, not ignored, whose place or transcription is known.
+    """
+
+    images: int
+    words: int
+    ignored: int
+    with_polygon: int
+    with_text: int
+
+
+def write_records(path: Path, records: Iterable[ImageRecord]) -> int:
+    """Writes a records file, whole or not at all (a temporary file beside it is renamed at the end).
+
+    Image paths inside the folder of `path` are stored relative to it, so that the folder can be moved; others are
+    stored absolute.
+
+    Args:
+        path: the file to write or replace; missing folders are made.
+        records: may be a generator; nothing is kept in memory.
+
+    Returns:
+        Number of records written.
+
+    Raises:
+        DataError: a record that `read_records` would refuse; an existing file is then left as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    folder = os.path.join(os.path.abspath(path.parent), "")  # noqa: PTH100, PTH118 (text: many times faster per record)
+    count = 0
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            for count, record in enumerate(records, start=1):
+                try:
+                    file.write(_format_record(record, folder))
+                except _RecordError as fault:
+                    raise DataError(f"record {count} ({str(record.path)!a}): {fault}", path) from None
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return count
+
+
+def read_records(path: Path) -> list[ImageRecord]:
+    """Reads a records file and checks every line; blank lines are skipped, images are not opened.
+
+    Raises:
+        DataError: names the file, the line and what is wrong with it.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"records file cannot be read ({error.strerror})", path) from None
+    records = []
+    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+        if not line or line.isspace():
+            continue
+        try:
+            records.append(_parse_record(_parse_json(line), path.parent))
+        except _RecordError as fault:
+            raise DataError(str(fault), path, number) from None
+    return records
+
+
+def dataset_summary(records: Iterable[ImageRecord]) -> DatasetSummary:
+    """Counts the images and the text of a dataset; a dataset with nothing to learn from shows here."""
+    images = words = ignored = with_polygon = with_text = 0
+    for record in records:
+        images += 1
+        words += len(record.instances)
+        for instance in record.instances:
+            if instance.ignore:
+                ignored += 1
+                continue
+            with_polygon += instance.polygon is not None
+            with_text += instance.text is not None
+    return DatasetSummary(images, words, ignored, with_polygon, with_text)
+
+
+class _RecordError(Exception):
+    """What is wrong with one record; becomes a DataError where file and line are known."""
+
+
+def _format_record(record: ImageRecord, folder: str) -> str:
+    """One line of JSON; `folder` is absolute and ends with a separator."""
+    path = os.path.abspath(record.path)  # noqa: PTH100 (text: many times faster per record)
+    name = path[len(folder) :] if path.startswith(folder) else path
+    line = {
+        "path": _check_name(name.replace(os.sep, "/")),
+        "width": int(record.width),
+        "height": int(record.height),
+        "instances": [_format_instance(instance) for instance in record.instances],
+    }
+    _check_size(line)
+    return json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _format_instance(instance: TextInstance) -> dict[str, Any]:
+    """The JSON object of an instance, without the keys that have their default value."""
+    formatted: dict[str, Any] = {}
+    if instance.polygon is not None:
+        polygon = np.asarray(instance.polygon, dtype=np.float64)
+        if polygon.ndim != 2 or polygon.shape[1] != 2 or len(polygon) < 3:
+            raise _RecordError(f"polygon must be (V, 2) with V >= 3, got the shape {polygon.shape}")
+        if not np.abs(polygon).max() <= _LARGEST_COORDINATE:
+            raise _RecordError(f"polygon: not all of its coordinates are numbers of pixels: {polygon.tolist()}")
+        points = np.round(polygon, _DECIMALS).tolist()
+        formatted["polygon"] = [[int(value) if value.is_integer() else value for value in point] for point in points]
+    if instance.text is not None:
+        formatted["text"] = _check_text(instance.text)
+    if instance.ignore:
+        formatted["ignore"] = True
+    return formatted
+
+
+def _parse_json(line: bytes) -> Any:
+    try:
+        return json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise _RecordError(f"is not UTF-8 (byte {error.start + 1} of the line)") from None
+    except json.JSONDecodeError as error:
+        raise _RecordError(f"is not valid JSON: {error.msg} at column {error.colno}") from None
+    except (ValueError, RecursionError) as error:  # an integer of thousands of digits, or nesting without end
+        raise _RecordError(f"is not a record: {error}") from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise _RecordError(f"{name} is not a number that a record may hold")
+
+
+def _parse_record(line: Any, folder: Path) -> ImageRecord:
+    if type(line) is not dict:
+        raise _RecordError(f"holds {_kind(line)}, expected an object with the keys {_listing(_RECORD_KEYS)}")
+    if line.keys() != _RECORD_KEYS:
+        _refuse_keys(line, _RECORD_KEYS, required=_RECORD_KEYS)
+    name, instances = line["path"], line["instances"]
+    if type(instances) is not list:
+        raise _RecordError(f"instances must be a list, got {_kind(instances)}")
+    _check_size(line)
+    parsed = []
+    for index, instance in enumerate(instances):
+        try:
+            parsed.append(_parse_instance(instance))
+        except _RecordError as fault:
+            raise _RecordError(f"instances[{index}]: {fault}") from None
+    return ImageRecord(folder / _check_name(name), line["width"], line["height"], tuple(parsed))
+
+
+def _parse_instance(instance: Any) -> TextInstance:
+    if type(instance) is not dict:
+        raise _RecordError(f"is {_kind(instance)}, expected an object with the keys {_listing(_INSTANCE_KEYS)}")
+    if not instance.keys() <= _INSTANCE_KEYS:
+        _refuse_keys(instance, _INSTANCE_KEYS, required=frozenset())
+    polygon, text, ignore = instance.get("polygon"), instance.get("text"), instance.get("ignore", False)
+    if type(ignore) is not bool:
+        raise _RecordError(f"ignore must be true or false, got {_kind(ignore)}")
+    return TextInstance(
+        polygon=None if polygon is None else _parse_polygon(polygon),
+        text=None if text is None else _check_text(text),
+        ignore=ignore,
+    )
+
+
+def _parse_polygon(points: Any) -> np.ndarray:
+    """(V, 2) float32 of a list of [x, y] lists."""
+    if type(points) is not list:
+        raise _RecordError(f"polygon must be a list of [x, y] points or null, got {_kind(points)}")
+    if len(points) < 3:
+        raise _RecordError(f"polygon has {len(points)} points, at least 3 are needed")
+    flat: list[float] = []
+    for point in points:
+        if type(point) is not list or len(point) != 2 or not _NUMBER_TYPES.issuperset(map(type, point)):
+            raise _RecordError(f"polygon: a point must be two numbers [x, y], got {str(point)[:60]}")
+        flat += point
+    if not max(map(abs, flat)) <= _LARGEST_COORDINATE:
+        raise _RecordError(f"polygon: a coordinate is not finite, or beyond {_LARGEST_COORDINATE:.0e} pixels")
+    return np.array(flat, dtype=np.float32).reshape(-1, 2)
+
+
+def _check_name(name: Any) -> str:
+    if type(name) is not str or not name or "\0" in name or not _is_encodable(name):
+        raise _RecordError(f"path must be the name of a file in UTF-8, got {name!r:.200}")
+    return name
+
+
+def _check_size(line: Mapping[str, Any]) -> None:
+    for key in ("width", "height"):
+        if type(line[key]) is not int or line[key] <= 0:
+            raise _RecordError(f"{key} must be a whole number of pixels above 0, got {line[key]!r:.60}")
+
+
+def _check_text(text: Any) -> str:
+    if type(text) is not str:
+        raise _RecordError(f"text must be a string or null, got {_kind(text)}")
+    if not text:
+        raise _RecordError("text is empty; leave the key out (or null) where the transcription is unknown")
+    if not _is_encodable(text):
+        raise _RecordError(f"text {text!r:.60} holds half of a surrogate pair, which is not a character")
+    return text
+
+
+def _is_encodable(text: str) -> bool:
+    """Whether text can be written as UTF-8; JSON escapes can spell strings that cannot."""
+    if text.isascii():
+        return True
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _refuse_keys(found: Mapping[str, Any], known: frozenset[str], required: frozenset[str]) -> NoReturn:
+    """Says which key is unknown (with the nearest known one) or missing."""
+    for key in found:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            suggestion = f"; did you mean {near[0]!r}?" if near else "."
+            raise _RecordError(f"the key {key!r:.60} is unknown{suggestion} Known keys: {_listing(known)}")
+    missing = required - found.keys()
+    raise _RecordError(f"the key {_listing(missing)} is missing")
+
+
+def _listing(keys: Iterable[str]) -> str:
+    return ", ".join(sorted(keys))
+
+
+def _kind(value: Any) -> str:
+    """The JSON name of a value's type, and the value where it is short."""
+    if value is None:
+        return "null"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return f"a list of {len(value)}"
+    return "an object" if isinstance(value, Mapping) else f"{value!r:.60}"

@@ -1,0 +1,110 @@
+"""Neck and head of DBNet: a feature pyramid fused at stride 4, and one branch for each of the two maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scenetext.detectors.dbnet.config import DBNetSettings
+from scenetext.errors import ConfigError
+from scenetext.structures import Features
+
+
+class FusedPyramid(nn.Module):
+    """Four levels to one map at the stride of the finest: summed top-down, smoothed, enlarged and concatenated.
+
+    Args:
+        channels: of every level, finest first.
+        inner_channels: of every level while they are summed.
+        level_channels: what every level gives to the result.
+    """
+
+    def __init__(self, channels: Sequence[int], inner_channels: int, level_channels: int) -> None:
+        super().__init__()
+        self.lateral = nn.ModuleList(nn.Conv2d(width, inner_channels, 1, bias=False) for width in channels)
+        self.smooth = nn.ModuleList(
+            nn.Conv2d(inner_channels, level_channels, 3, padding=1, bias=False) for _ in channels
+        )
+
+    def forward(self, levels: Sequence[Tensor]) -> Tensor:
+        """levels: (B, channels[i], h_i, w_i), finest first, to (B, level_channels * len(levels), h_0, w_0)."""
+        summed = [lateral(level) for lateral, level in zip(self.lateral, levels, strict=True)]
+        for index in range(len(summed) - 1, 0, -1):
+            finer = summed[index - 1]
+            summed[index - 1] = finer + F.interpolate(summed[index], size=finer.shape[-2:], mode="nearest")
+        finest = summed[0].shape[-2:]
+        smoothed = [smooth(level) for smooth, level in zip(self.smooth, summed, strict=True)]
+        return torch.cat([smoothed[0], *(F.interpolate(s, size=finest, mode="nearest") for s in smoothed[1:])], dim=1)
+
+
+class MapBranch(nn.Module):
+    """The fused feature at stride 4 to one map of logits at the input's size.
+
+    Args:
+        channels: of the fused feature.
+        width: channels in between.
+    """
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+        self.reduce_norm = nn.BatchNorm2d(width)
+        self.enlarge = nn.ConvTranspose2d(width, width, 2, stride=2)
+        self.enlarge_norm = nn.BatchNorm2d(width)
+        self.predict = nn.ConvTranspose2d(width, 1, 2, stride=2)
+
+    def forward(self, feature: Tensor) -> Tensor:
+        """feature: (B, channels, h, w), to logits (B, 4 h, 4 w)."""
+        reduced = F.relu(self.reduce_norm(self.reduce(feature)))
+        enlarged = F.relu(self.enlarge_norm(self.enlarge(reduced)))
+        return self.predict(enlarged).squeeze(1)
+
+
+class DBNetHead(nn.Module):
+    """Features to the probability and the threshold map (figure 3 of the paper).
+
+    Args:
+        config: widths.
+        channels: of the four levels, at strides 4, 8, 16 and 32.
+
+    Raises:
+        ConfigError: not four levels.
+    """
+
+    def __init__(self, config: DBNetSettings, channels: Sequence[int]) -> None:
+        super().__init__()
+        if len(channels) != 4:
+            raise ConfigError(
+                f"dbnet needs an encoder with four levels at strides 4, 8, 16, 32; this one has {len(channels)}"
+            )
+        fused_channels = config.level_channels * len(channels)
+        self.pyramid = FusedPyramid(channels, config.inner_channels, config.level_channels)
+        self.probability = MapBranch(fused_channels, config.level_channels)
+        self.threshold = MapBranch(fused_channels, config.level_channels)
+        self.apply(_initialise)
+
+    def forward(self, features: Features) -> dict[str, Tensor]:
+        """Features of images (B, 3, H, W), to logits "probability" and "threshold", (B, H, W) each."""
+        fused = self.pyramid(features.levels)
+        return {"probability": self.probability(fused), "threshold": self.threshold(fused)}
+
+
+def head(config: DBNetSettings, channels: Sequence[int]) -> DBNetHead:
+    """Neck and head for an encoder with these channels; see `DBNetHead`."""
+    return DBNetHead(config, channels)
+
+
+def _initialise(module: nn.Module) -> None:
+    """Kaiming's normal distribution for convolutions, 1 and 1e-4 for normalisations; transposed ones as torch has it.
+
+    As in MMOCR, whose DBNet the published oCLIP results were trained with; the official code draws the transposed
+    convolutions from Kaiming's as well, counting four times too few inputs, so that logits start near -5 and 5.
+    """
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.constant_(module.weight, 1.0)
+        nn.init.constant_(module.bias, 1e-4)

@@ -1,0 +1,1 @@
+"""Polygons as plain arrays: measures, validity, overlap, offsets."""

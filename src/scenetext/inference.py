@@ -1,0 +1,86 @@
+"""Photograph to detections, in two lines of Python:
+
+    detector = TextDetector.load("outputs/dbnet_tiny/best.pt")
+    detections = detector("photograph.jpg")
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from scenetext.build import load_trained_task
+from scenetext.data.dataset import collate, whole_sample
+from scenetext.data.images import read_image
+from scenetext.structures import Detection, PreparedSample
+from scenetext.tasks.detection import DetectionTask
+from scenetext.training.device import resolve_device
+
+
+class TextDetector:
+    """A trained detector that takes photographs of any size; the same preparation as in evaluation.
+
+    Args:
+        task: a detection task with its weights.
+        device: where it runs.
+    """
+
+    def __init__(self, task: DetectionTask, device: torch.device) -> None:
+        self.device = device
+        self.task = task.to(device, memory_format=torch.channels_last).eval()
+
+    @classmethod
+    def load(cls, checkpoint: Path | str, device: str = "auto") -> TextDetector:
+        """A detector from a checkpoint that `tools/train.py` wrote (best.pt).
+
+        Raises:
+            CheckpointError: the file is damaged or holds no detector.
+            DeviceError: the device is not to be had.
+        """
+        task, _, _ = load_trained_task(Path(checkpoint), "detection")
+        if not isinstance(task, DetectionTask):
+            raise TypeError("a checkpoint of kind detection holds a DetectionTask")
+        return cls(task, resolve_device(device))
+
+    @torch.no_grad()
+    def __call__(self, image: np.ndarray | Path | str) -> list[Detection]:
+        """Finds the text of one image.
+
+        Args:
+            image: a file, or an array (H, W, 3) uint8 RGB.
+
+        Returns:
+            Detections in pixels of the image, best score first.
+
+        Raises:
+            ImageError: the file is missing or is not a whole image.
+        """
+        path = Path("array") if isinstance(image, np.ndarray) else Path(image)
+        pixels = image if isinstance(image, np.ndarray) else read_image(path)
+        generator = np.random.default_rng(0)
+        prepared: PreparedSample = self.task.prepare_evaluation(whole_sample(pixels, path, ()), generator)
+        batch = collate([prepared]).to(self.device)
+        return sorted(self.task.predict(batch)[0], key=lambda found: -found.score)
+
+
+def write_detections(path: Path, detections: dict[Path, Sequence[Detection]]) -> None:
+    """Writes the detections of several images as JSON: {"images": [{"path", "detections": [{"polygon", "score"}]}]}.
+
+    Polygons are lists of [x, y] in pixels of the original image, rounded to two decimals.
+    """
+    images = [
+        {
+            "path": str(image),
+            "detections": [
+                {"polygon": [[round(float(x), 2), round(float(y), 2)] for x, y in d.polygon], "score": round(d.score, 4)}
+                for d in found
+            ],
+        }
+        for image, found in detections.items()
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"images": images}, indent=1) + "\n", encoding="utf-8")

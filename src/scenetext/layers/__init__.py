@@ -1,0 +1,1 @@
+"""Network blocks and pixel losses that several methods share."""

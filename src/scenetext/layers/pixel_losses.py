@@ -1,0 +1,95 @@
+"""Losses over maps of pixels: balanced cross-entropy, dice, masked L1. All of them float32, and safe on empty maps.
+
+Every function takes maps of one shape, counts over all of their pixels together (the batch included), stays on the
+device without waiting for it, and gives a zero that is tied to the graph where there is nothing to learn from.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def balanced_cross_entropy(
+    logits: Tensor, target: Tensor, valid: Tensor, negative_ratio: float = 3.0, negatives_without_positive: int = 0
+) -> Tensor:
+    """Binary cross-entropy, averaged over all positive pixels and the hardest negative ones.
+
+    Args:
+        logits: float, any shape.
+        target: same shape, 1 where positive, else 0; any type.
+        valid: same shape, 1 where the target is known, else 0; any type.
+        negative_ratio: negatives that count, per positive.
+        negatives_without_positive: negatives that count where there is no positive.
+
+    Returns:
+        Scalar float32. Source: DB (AAAI 2020), equation 8; the average as in its official code.
+    """
+    known = valid != 0
+    positive = (target != 0) & known
+    negative = (target == 0) & known
+    positives = positive.sum()
+    wanted = (positives.double() * negative_ratio).long()
+    wanted = torch.where(positives > 0, wanted, negatives_without_positive)
+    negatives = torch.minimum(negative.sum(), wanted)
+
+    each = F.binary_cross_entropy_with_logits(logits.float(), positive.float(), reduction="none")
+    total = (each * positive).sum() + sum_of_largest(each * negative, negatives)
+    return total / (positives + negatives + 1e-6)
+
+
+def sum_of_largest(values: Tensor, count: Tensor) -> Tensor:
+    """Sum of the largest values, where how many is known only on the device.
+
+    `torch.topk` needs that number on the host, which makes the host wait for the device in every training step.
+    Instead the smallest value that takes part is found bit by bit, since floats that are not negative are ordered like
+    their bits. Values equal to it share their part, in the sum and in the gradient.
+
+    Args:
+        values: float32, any shape, none negative.
+        count: scalar integer tensor, from 0 to the number of values.
+
+    Returns:
+        Scalar float32, the same as `values.flatten().topk(count).values.sum()`.
+    """
+    bits = values.detach().contiguous().view(torch.int32)
+    smallest = torch.zeros((), dtype=torch.int32, device=values.device)
+    for position in range(30, -1, -1):
+        candidate = smallest + (1 << position)
+        smallest = torch.where((bits >= candidate).sum() >= count, candidate, smallest)
+    larger, equal = bits > smallest, bits == smallest
+    share = (count - larger.sum()) / equal.sum().clamp(min=1)
+    return (values * larger).sum() + (values * equal).sum() * share
+
+
+def dice_loss(probability: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """One minus the overlap 2 |P T| / (|P| + |T|) of a map of probabilities with a binary one.
+
+    Args:
+        probability: float in [0, 1], any shape.
+        target, valid: as for `balanced_cross_entropy`.
+
+    Returns:
+        Scalar float32 in [0, 1]. Where there is no positive it is 0, where the official code gives a constant 1: the
+        gradient is 0 in both. Source: V-Net (3DV 2016), section 3, with plain sums as in DB's official code.
+    """
+    known = valid.float()
+    expected = target.float() * known
+    predicted = probability.float() * known
+    overlap = 2 * (predicted * expected).sum() / (predicted.sum() + expected.sum() + 1e-3)
+    return (1 - overlap) * (expected.sum() > 0)
+
+
+def masked_l1_loss(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """Mean absolute difference over the valid pixels.
+
+    Args:
+        prediction, target: float, any shape.
+        valid: same shape, 1 where the difference counts, else 0; any type.
+
+    Returns:
+        Scalar float32. Source: DB (AAAI 2020), equation 10; the mean as in its official code.
+    """
+    known = valid.float()
+    return ((prediction.float() - target.float()).abs() * known).sum() / (known.sum() + 1e-3)

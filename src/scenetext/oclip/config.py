@@ -1,0 +1,68 @@
+"""Settings of oCLIP; the defaults are the published English model on RN50."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator, model_validator
+
+from scenetext.config import Settings
+from scenetext.encoders.clip_image import ClipResNetSettings
+
+LossName = Literal["character", "contrastive"]
+
+
+class OclipSettings(Settings):
+    """The model, its words and its objective."""
+
+    name: Literal["oclip"] = "oclip"
+    encoder: ClipResNetSettings = ClipResNetSettings()
+    input_size: int = Field(default=512, ge=32, multiple_of=32)
+    """Side of the square input, in pixels; fixes the size of both positional tables of the image."""
+    embed_dim: PositiveInt = 384
+    """Joint width D of images and words."""
+    context_length: int = Field(default=25, ge=2)
+    """Character slots K of a word, the end mark included; longer words are cut."""
+    text_width: PositiveInt = 64
+    """Width of the text encoder; 384 in the published LSVT model."""
+    text_heads: PositiveInt = 8
+    """Attention heads of the text encoder."""
+    text_layers: PositiveInt = 6
+    """Blocks of the text encoder."""
+    decoder_layers: PositiveInt = 6
+    """Cross-attention blocks of the visual-textual decoder."""
+    decoder_heads: PositiveInt = 8
+    """Attention heads of the decoder."""
+    maximum_words: PositiveInt = 32
+    """Word slots N of an image; of more words, N are drawn anew each time."""
+    word_pooling: Literal["words", "slots"] = "words"
+    """What the text feature is the mean of: the image's words, or all N slots, in which the empty ones each count as
+    one constant vector (published: needed to reproduce its numbers)."""
+    first_stage: bool = False
+    """Contrastive loss alone: no masking, no decoder (an option of the published code)."""
+    clamp_logit_scale: bool = True
+    """Keep the contrastive temperature's inverse at 100 or less, as CLIP does; the published oCLIP code does not."""
+    loss_weights: dict[LossName, NonNegativeFloat] = Field(default={"character": 1.0, "contrastive": 1.0})
+    """Weight of each loss term; a term left out keeps weight 1."""
+    characters: Path | None = None
+    """Dictionary file, one character a line; None = printable ASCII."""
+    unknown_characters: Literal["skip", "stop"] = "skip"
+    """A word with a character outside the dictionary: leave it out and count it, or stop."""
+
+    @property
+    def grid(self) -> int:
+        """Rows and columns of the image's token grid at the input size."""
+        return self.input_size // 32
+
+    @field_validator("loss_weights")
+    @classmethod
+    def _complete(cls, weights: dict[LossName, float]) -> dict[LossName, float]:
+        return {"character": 1.0, "contrastive": 1.0, **weights}
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> OclipSettings:
+        for width, heads in (("text_width", "text_heads"), ("embed_dim", "decoder_heads")):
+            if getattr(self, width) % getattr(self, heads):
+                raise ValueError(f"{width} {getattr(self, width)} is not a multiple of {heads} {getattr(self, heads)}")
+        return self

@@ -1,0 +1,97 @@
+"""The settings of whole runs: what a file under `configs/` must hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+from scenetext.config import Settings, read_config, validate
+from scenetext.data.loader import LoaderSettings
+from scenetext.data.transforms import (
+    EvaluationTransformSettings,
+    TrainingTransformSettings,
+    WholeImageTransformSettings,
+)
+from scenetext.detectors import find_detector
+from scenetext.encoders import encoder_settings
+from scenetext.errors import ConfigError
+from scenetext.oclip.config import OclipSettings
+from scenetext.tasks.detection import EvaluationSettings
+from scenetext.training.optim import OptimizerSettings, ScheduleSettings
+from scenetext.training.trainer import TrainingSettings
+
+EncoderType = TypeVar("EncoderType", bound=Settings)
+DetectorType = TypeVar("DetectorType", bound=Settings)
+
+
+class DataSettings(Settings):
+    """Which records are learnt from and which are measured on."""
+
+    train: tuple[Path, ...]
+    """Record files (JSON lines), relative to the working directory."""
+    validation: tuple[Path, ...]
+    """Record files for evaluation during training and for choosing the best checkpoint."""
+
+
+class PretrainingRun(Settings):
+    """A pre-training: `tools/pretrain.py`."""
+
+    kind: Literal["pretraining"]
+    method: OclipSettings = OclipSettings()
+    data: DataSettings
+    transform: WholeImageTransformSettings = WholeImageTransformSettings()
+    loader: LoaderSettings = LoaderSettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    training: TrainingSettings
+
+
+class DetectionRun(Settings, Generic[EncoderType, DetectorType]):
+    """A detector's training: `tools/train.py`. The types of `encoder` and `detector` follow from their names."""
+
+    kind: Literal["detection"]
+    encoder: EncoderType
+    detector: DetectorType
+    data: DataSettings
+    transform: TrainingTransformSettings = TrainingTransformSettings()
+    evaluation_transform: EvaluationTransformSettings = EvaluationTransformSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    loader: LoaderSettings = LoaderSettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    training: TrainingSettings
+
+
+Run = PretrainingRun | DetectionRun[Any, Any]
+
+
+def load_run(path: Path, overrides: Sequence[str], kind: Literal["pretraining", "detection"]) -> Run:
+    """Reads and checks a run file.
+
+    Raises:
+        ConfigError: the file is of the other kind, or anything in it is wrong; the message names file and key.
+    """
+    values = read_config(path, overrides)
+    given = values.get("kind")
+    if given in ("pretraining", "detection") and given != kind:
+        tool = "tools/pretrain.py" if given == "pretraining" else "tools/train.py"
+        raise ConfigError(f"{path}: describes a {given} run; start it with {tool}")
+    return check_run({"kind": kind, **values}, str(path))
+
+
+def check_run(values: Mapping[str, Any], source: str) -> Run:
+    """Checks the plain values of a run (a merged file, or what a checkpoint stores)."""
+    if values.get("kind") == "pretraining":
+        return validate(PretrainingRun, values, source)
+    encoder = encoder_settings(_name_in(values, "encoder", source))
+    detector = find_detector(_name_in(values, "detector", source)).config
+    return validate(DetectionRun[encoder, detector], values, source)  # type: ignore[valid-type]
+
+
+def _name_in(values: Mapping[str, Any], group: str, source: str) -> str:
+    """The `name` inside a group of a run, which decides what its other keys mean."""
+    content = values.get(group)
+    if not isinstance(content, Mapping) or not isinstance(content.get("name"), str):
+        raise ConfigError(f"{source}: {group}.name is missing; it says which {group} to build")
+    return str(content["name"])

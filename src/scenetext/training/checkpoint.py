@@ -1,0 +1,103 @@
+"""Checkpoints: complete, written whole or not at all, and read without executing anything."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import scenetext
+from scenetext.errors import CheckpointError
+
+FORMAT = "scenetext checkpoint"
+FORMAT_VERSION = 1
+
+
+def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes plain data and tensors to a temporary file beside `path` and renames it, so `path` is always whole.
+
+    Raises:
+        CheckpointError: the file cannot be written (disk full, no permission); an older file at `path` stays as it was.
+    """
+    temporary = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as stream:
+            torch.save({"format": FORMAT, "format_version": FORMAT_VERSION, **content}, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:
+        temporary.unlink(missing_ok=True)
+        raise CheckpointError(f"{path}: cannot be written: {error}") from error
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Reads a checkpoint of ours; tensors land on the CPU.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, of another program, or of a newer format.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise CheckpointError(f"{path}: is damaged or is no checkpoint ({first_line})") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path}: was not written by this program; foreign weights go through tools/convert_checkpoint.py"
+        )
+    if content["format_version"] > FORMAT_VERSION:
+        raise CheckpointError(f"{path}: has format {content['format_version']}, this version reads {FORMAT_VERSION}")
+    return content
+
+
+def checkpoint_path(run_folder: Path, step: int) -> Path:
+    """Where the checkpoint after `step` training steps lies."""
+    return run_folder / "checkpoints" / f"step_{step:08d}.pt"
+
+
+def checkpoints_of(run_folder: Path) -> list[Path]:
+    """All step checkpoints of a run, oldest first."""
+    return sorted((run_folder / "checkpoints").glob("step_*.pt"))
+
+
+def load_latest_checkpoint(run_folder: Path) -> tuple[Path, dict[str, Any], list[str]]:
+    """The newest readable checkpoint of a run: its path, its content, and what was wrong with newer ones.
+
+    Raises:
+        CheckpointError: there is none, or none can be read.
+    """
+    problems: list[str] = []
+    for path in reversed(checkpoints_of(run_folder)):
+        try:
+            return path, load_checkpoint(path), problems
+        except CheckpointError as error:
+            problems.append(str(error))
+    listed = "".join(f"\n  {problem}" for problem in problems)
+    raise CheckpointError(f"{run_folder}: no checkpoint to resume from{listed}")
+
+
+def remove_old_checkpoints(run_folder: Path, keep: int) -> None:
+    """Removes all but the newest `keep` step checkpoints of a run."""
+    for path in checkpoints_of(run_folder)[:-keep]:
+        path.unlink(missing_ok=True)
+
+
+def versions() -> dict[str, str]:
+    """What a run was made with; stored in checkpoints and in the run folder."""
+    return {
+        "scenetext": scenetext.__version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+    }

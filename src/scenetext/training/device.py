@@ -1,0 +1,99 @@
+"""Which device and which precision a run uses, and a clear refusal where they are not to be had."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from scenetext.errors import DeviceError
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+def resolve_device(name: str) -> torch.device:
+    """A device from its name; "auto" takes the first GPU that this build of torch has kernels for, else the CPU.
+
+    Raises:
+        DeviceError: an unknown name, or a GPU that is not there or that this build of torch has no kernels for.
+    """
+    if name == "auto":
+        usable = torch.cuda.is_available() and missing_kernels(torch.device("cuda", 0)) is None
+        return torch.device("cuda", 0) if usable else torch.device("cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise DeviceError(f"device {name!r} is unknown; use auto, cpu, cuda or cuda:N") from None
+    if device.type == "cuda":
+        _check_cuda(device)
+        return torch.device("cuda", device.index or 0)
+    if device.type != "cpu":
+        raise DeviceError(f"device {name!r} is not supported; use auto, cpu, cuda or cuda:N")
+    return device
+
+
+def _check_cuda(device: torch.device) -> None:
+    if not torch.cuda.is_available():
+        raise DeviceError(
+            f"device {str(device)!r} was asked for, but torch {torch.__version__} sees no GPU here; "
+            "use --device cpu, or run `python tools/doctor.py` to see why"
+        )
+    if (device.index or 0) >= torch.cuda.device_count():
+        raise DeviceError(f"device {str(device)!r} was asked for, but there are {torch.cuda.device_count()} GPUs here")
+    problem = missing_kernels(device)
+    if problem:
+        raise DeviceError(problem)
+
+
+def missing_kernels(device: torch.device) -> str | None:
+    """Why this build of torch cannot run on a GPU that is there, with the line that mends it; None = it can.
+
+    A wheel carries machine code for some architectures (sm_90) and may carry intermediate code (compute_90) that newer
+    ones can compile. Recent default wheels have none for a V100 (sm_70); the cu126 wheels still do.
+    """
+    major, minor = torch.cuda.get_device_capability(device)
+    built = torch.cuda.get_arch_list()
+    if architecture_is_covered((major, minor), built):
+        return None
+    return (
+        f"torch {torch.__version__} has no kernels for {torch.cuda.get_device_name(device)} (sm_{major}{minor}); it was "
+        f"built for {', '.join(built)}. Install a build that has them: "
+        "pip install --force-reinstall torch torchvision --index-url https://download.pytorch.org/whl/cu126"
+    )
+
+
+def architecture_is_covered(capability: tuple[int, int], built: list[str]) -> bool:
+    """Whether a GPU of this compute capability runs code built for these architectures ("sm_86", "compute_90").
+
+    Machine code runs on devices of the same major and the same or a higher minor version; intermediate code on all newer.
+    """
+    for name in built:
+        kind, _, digits = name.partition("_")
+        digits = digits.rstrip("af")
+        if not digits.isdigit():
+            continue
+        version = (int(digits[:-1]), int(digits[-1]))
+        same_family = kind == "sm" and version[0] == capability[0] and version[1] <= capability[1]
+        if same_family or (kind == "compute" and version <= capability):
+            return True
+    return False
+
+
+def resolve_precision(precision: Precision, device: torch.device) -> Literal["fp32", "bf16", "fp16"]:
+    """The precision that a run uses; "auto" is float32 on a CPU, bf16 on GPUs whose hardware has it, else fp16.
+
+    Raises:
+        DeviceError: bf16 on a GPU without it (torch would emulate it, slowly), or fp16 on a CPU.
+    """
+    if device.type == "cpu":
+        if precision == "fp16":
+            raise DeviceError("precision fp16 needs a GPU; on a CPU use fp32 or bf16")
+        return "fp32" if precision == "auto" else precision
+    has_bf16 = torch.cuda.get_device_capability(device) >= (8, 0)
+    if precision == "bf16" and not has_bf16:
+        raise DeviceError(
+            f"precision bf16 is only emulated on {torch.cuda.get_device_name(device)}; use fp16 (or auto, which does)"
+        )
+    if precision == "auto":
+        return "bf16" if has_bf16 else "fp16"
+    return precision

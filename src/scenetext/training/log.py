@@ -1,0 +1,105 @@
+"""What a run tells while it goes on: a progress bar or plain lines, TensorBoard, and JSON lines for scripts."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+
+class RunLog:
+    """Writes one run's log to the terminal, to `log.jsonl` and to TensorBoard files under the run folder.
+
+    The terminal gets a progress bar where it is one, and a plain line per logged step where it is not. A resumed run
+    appends to `log.jsonl`; lines of steps that are trained again come twice, the later ones count.
+    """
+
+    def __init__(self, folder: Path, first_step: int, total_steps: int, description: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = (folder / "log.jsonl").open("a", encoding="utf-8")
+        self._tensorboard_folder = folder / "tensorboard"
+        self._tensorboard: SummaryWriter | None = None
+        self._first_step = first_step
+        self._interactive = sys.stderr.isatty()
+        self._bar = tqdm(
+            total=total_steps,
+            initial=first_step,
+            desc=description,
+            unit="step",
+            dynamic_ncols=True,
+            disable=not self._interactive,
+        )
+        self._total_steps = total_steps
+        self._started = time.monotonic()
+
+    def step(self, step: int) -> None:
+        """Moves the progress bar to `step` finished steps."""
+        self._bar.update(step - self._bar.n if self._interactive else 0)
+
+    def figures(self, kind: str, step: int, values: Mapping[str, float]) -> None:
+        """Logs named figures of one kind ("train" or "evaluation") after `step` finished steps."""
+        self._write_line({"kind": kind, "step": step, **values})
+        writer = self._writer()
+        for name, value in values.items():
+            writer.add_scalar(f"{kind}/{name}", value, step, new_style=True)
+        text = "  ".join(f"{name} {format_figure(value)}" for name, value in values.items())
+        if self._interactive and kind == "train":
+            self._bar.set_postfix_str(text, refresh=False)
+        else:
+            self.message(f"{kind} {step}/{self._total_steps}{self._time_left(step)}: {text}")
+
+    def message(self, text: str) -> None:
+        """A line on the terminal that does not disturb the progress bar."""
+        if self._interactive:
+            tqdm.write(text, file=sys.stderr)
+        else:
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()
+
+    def close(self) -> None:
+        """Flushes and closes everything; the log cannot be used afterwards."""
+        self._bar.close()
+        self._file.close()
+        if self._tensorboard is not None:
+            self._tensorboard.close()
+
+    def _write_line(self, values: Mapping[str, object]) -> None:
+        plain = {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in values.items()}
+        self._file.write(json.dumps(plain) + "\n")
+        self._file.flush()
+
+    def _writer(self) -> SummaryWriter:
+        if self._tensorboard is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._tensorboard = SummaryWriter(str(self._tensorboard_folder), purge_step=self._first_step)
+        return self._tensorboard
+
+    def _time_left(self, step: int) -> str:
+        done = step - self._first_step
+        if self._interactive or done <= 0 or step >= self._total_steps:
+            return ""
+        seconds = (time.monotonic() - self._started) / done * (self._total_steps - step)
+        return f" ({format_duration(seconds)} left)"
+
+
+def format_figure(value: float) -> str:
+    """A figure in at most four significant digits."""
+    return f"{value:.4g}"
+
+
+def format_duration(seconds: float) -> str:
+    """Seconds as "2h05m", "3m20s" or "12s"."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    return f"{whole // 60}m{whole % 60:02d}s" if whole >= 60 else f"{whole}s"

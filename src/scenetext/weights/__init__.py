@@ -1,0 +1,1 @@
+"""Weight files: reading them without executing anything, mapping key names, and saying what fitted."""

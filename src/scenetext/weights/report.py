@@ -1,0 +1,86 @@
+"""Loading weights into a module with a full account of what fitted and what did not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from scenetext.errors import CheckpointError
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What became of the weights of a file.
+
+    Attributes:
+        matched: keys that were loaded.
+        missing: keys of the module that the file does not have.
+        unexpected: keys of the file that the module does not have.
+        mismatched: keys of both with different shapes, "key: file (..), model (..)".
+    """
+
+    matched: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    mismatched: tuple[str, ...]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every tensor of the module was loaded and nothing was left over."""
+        return not (self.missing or self.unexpected or self.mismatched)
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.matched)} tensors fit"]
+        for title, keys in (
+            ("missing from the file", self.missing),
+            ("unknown to the model", self.unexpected),
+            ("of another shape", self.mismatched),
+        ):
+            if keys:
+                more = f" and {len(keys) - 10} more" if len(keys) > 10 else ""
+                lines.append(f"{len(keys)} {title}: {', '.join(keys[:10])}{more}")
+        return "\n  ".join(lines)
+
+
+def compare_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> LoadReport:
+    """How the tensors of a file fit a module, by name and shape; nothing is loaded.
+
+    Batch-norm counters (`num_batches_tracked`) may be missing from the file: they do not matter to the result.
+    """
+    own = module.state_dict()
+    shared = [name for name in own if name in weights]
+    fitting = [name for name in shared if own[name].shape == weights[name].shape]
+    return LoadReport(
+        matched=tuple(fitting),
+        missing=tuple(name for name in own if name not in weights and not name.endswith("num_batches_tracked")),
+        unexpected=tuple(name for name in weights if name not in own),
+        mismatched=tuple(
+            f"{name}: file {tuple(weights[name].shape)}, model {tuple(own[name].shape)}"
+            for name in shared
+            if own[name].shape != weights[name].shape
+        ),
+    )
+
+
+def load_weights(
+    module: nn.Module, weights: Mapping[str, Tensor], source: Path | str, optional: tuple[str, ...] = ()
+) -> LoadReport:
+    """Loads weights that fit a module completely; tensors take the module's own number type.
+
+    Args:
+        source: named in errors.
+        optional: key prefixes of the module that the file need not have (they keep their values).
+
+    Raises:
+        CheckpointError: anything is missing, left over or of another shape; the message lists it.
+    """
+    report = compare_weights(module, weights)
+    required = tuple(name for name in report.missing if not (optional and name.startswith(optional)))
+    report = replace(report, missing=required)
+    if not report.is_complete:
+        raise CheckpointError(f"{source} does not fit the model:\n  {report}")
+    module.load_state_dict(dict(weights), strict=False)
+    return report
