@@ -14,11 +14,13 @@ from pathlib import Path
 from tqdm import tqdm
 
 from scenetext.command_line import command_parser, run_command
-from scenetext.data.images import IMAGE_SUFFIXES, read_image, write_image
+from scenetext.data.images import read_image, write_image
 from scenetext.drawing.detections import draw_detections
 from scenetext.errors import DataError, ImageError
 from scenetext.inference import TextDetector, write_detections
 from scenetext.structures import Detection
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 
 EXAMPLES = """\
   python tools/detect.py outputs/dbnet_tiny/best.pt photograph.jpg

@@ -14,7 +14,7 @@ from scenetext.training_command import run_training
 
 EXAMPLES = """\
   python tools/pretrain.py configs/oclip/tiny.yaml
-  python tools/pretrain.py configs/oclip/tiny.yaml --output outputs/try loader.batch_size=64 optimizer.learning_rate=5e-4
+  python tools/pretrain.py configs/oclip/tiny.yaml --output outputs/try optimizer.learning_rate=5e-4
   python tools/pretrain.py configs/oclip/tiny.yaml --output outputs/try --resume
   python tools/pretrain.py configs/oclip/tiny.yaml --output outputs/check --overfit 16
 """
@@ -23,7 +23,7 @@ EXAMPLES = """\
 def main() -> int:
     parser = command_parser(__doc__ or "", EXAMPLES)
     add_run_arguments(parser)
-    return run_training(parser.parse_args(), "pretraining")
+    return run_training(parser.parse_intermixed_args(), "pretraining")
 
 
 if __name__ == "__main__":

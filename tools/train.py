@@ -23,7 +23,7 @@ EXAMPLES = """\
 def main() -> int:
     parser = command_parser(__doc__ or "", EXAMPLES)
     add_run_arguments(parser)
-    return run_training(parser.parse_args(), "detection")
+    return run_training(parser.parse_intermixed_args(), "detection")
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def build_characters(run: PretrainingRun) -> CharacterSet:
 
 
 def build_detection_task(run: DetectionRun[Any, Any], augment: bool = True, pretrained: bool = True) -> DetectionTask:
-    """A detector on its encoder. `pretrained` False leaves `encoder.weights` unread (all weights come from elsewhere)."""
+    """A detector on its encoder. Without `pretrained`, `encoder.weights` stays unread: all weights come from elsewhere."""
     encoder: Encoder = build_encoder(run.encoder)
     if pretrained:
         _load_encoder_weights(encoder, run.encoder.weights)
@@ -173,4 +173,3 @@ def load_trained_task(
 def _without_encoder_weights(run: PretrainingRun) -> Any:
     encoder = run.method.encoder.model_copy(update={"weights": None})
     return run.method.model_copy(update={"encoder": encoder})
-

@@ -37,9 +37,13 @@ def command_parser(description: str, examples: str) -> argparse.ArgumentParser:
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags that all training commands share."""
     parser.add_argument("config", type=Path, help="run file (YAML)")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, as in training.steps=500")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="settings to change, as in training.steps=500"
+    )
     parser.add_argument("--output", type=Path, help="run folder; default: outputs/<name of the config>")
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in the run folder")
-    parser.add_argument("--overfit", type=int, metavar="N", help="train and evaluate on the first N images, with a pass mark")
+    parser.add_argument(
+        "--overfit", type=int, metavar="N", help="train and evaluate on the first N images, with a pass mark"
+    )
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N; default: training.device")
     parser.add_argument("--print-config", action="store_true", help="print the resolved settings and stop")

@@ -61,9 +61,11 @@ def verdict(checks: list[Check]) -> str:
 
 
 def _check_python() -> Check:
-    supported = (3, 10) <= sys.version_info[:2]
+    supported = sys.version_info[:2] >= (3, 10)
     detail = f"{platform.python_version()} on {platform.platform()}"
-    return Check("python", "ok" if supported else "problem", detail if supported else f"{detail}; 3.10 or newer is needed")
+    return Check(
+        "python", "ok" if supported else "problem", detail if supported else f"{detail}; 3.10 or newer is needed"
+    )
 
 
 def _check_packages() -> list[Check]:
@@ -149,7 +151,7 @@ def _check_machine() -> Check:
 
 def _check_shared_memory() -> Check:
     """Loader processes hand over batches through /dev/shm, which containers often keep at 64 MiB."""
-    folder = Path("/dev/shm")  # noqa: S108 (its size is read, nothing is written)
+    folder = Path("/dev/shm")
     if not folder.is_dir():
         return Check("shared memory", "ok", "no /dev/shm on this system")
     total = shutil.disk_usage(folder).total / 2**20

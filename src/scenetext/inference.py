@@ -1,13 +1,13 @@
 """Photograph to detections, in two lines of Python:
 
-    detector = TextDetector.load("outputs/dbnet_tiny/best.pt")
-    detections = detector("photograph.jpg")
+detector = TextDetector.load("outputs/dbnet_tiny/best.pt")
+detections = detector("photograph.jpg")
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,7 @@ class TextDetector:
 
     def __init__(self, task: DetectionTask, device: torch.device) -> None:
         self.device = device
-        self.task = task.to(device, memory_format=torch.channels_last).eval()
+        self.task = task.to(device).to(memory_format=torch.channels_last).eval()
 
     @classmethod
     def load(cls, checkpoint: Path | str, device: str = "auto") -> TextDetector:
@@ -67,7 +67,7 @@ class TextDetector:
         return sorted(self.task.predict(batch)[0], key=lambda found: -found.score)
 
 
-def write_detections(path: Path, detections: dict[Path, Sequence[Detection]]) -> None:
+def write_detections(path: Path, detections: Mapping[Path, Sequence[Detection]]) -> None:
     """Writes the detections of several images as JSON: {"images": [{"path", "detections": [{"polygon", "score"}]}]}.
 
     Polygons are lists of [x, y] in pixels of the original image, rounded to two decimals.
@@ -76,7 +76,10 @@ def write_detections(path: Path, detections: dict[Path, Sequence[Detection]]) ->
         {
             "path": str(image),
             "detections": [
-                {"polygon": [[round(float(x), 2), round(float(y), 2)] for x, y in d.polygon], "score": round(d.score, 4)}
+                {
+                    "polygon": [[round(float(x), 2), round(float(y), 2)] for x, y in d.polygon],
+                    "score": round(d.score, 4),
+                }
                 for d in found
             ],
         }

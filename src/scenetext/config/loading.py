@@ -25,7 +25,7 @@ def load_settings(settings_type: type[SettingsType], path: Path, overrides: Sequ
         overrides: `key.sub=value` items, the value parsed as YAML.
 
     Raises:
-        ConfigError: file missing, not a mapping, base cycle, unknown key (the nearest known one is suggested), bad value.
+        ConfigError: file missing, not a mapping, base cycle, bad value, unknown key (the nearest one is suggested).
     """
     return validate(settings_type, read_config(path, overrides), str(path))
 

@@ -129,7 +129,9 @@ def collate(prepared: Sequence[PreparedSample], skipped: Sequence[SkippedImage] 
     names = prepared[0].targets.keys()
     for item in prepared:
         if item.targets.keys() != names:
-            raise DataError(f"targets {sorted(item.targets)} beside {sorted(names)} in one batch", item.sample.meta.path)
+            raise DataError(
+                f"targets {sorted(item.targets)} beside {sorted(names)} in one batch", item.sample.meta.path
+            )
     return Batch(
         images=_stack("image", [item.sample.image for item in prepared]).permute(0, 3, 1, 2),
         targets={name: _stack(name, [item.targets[name] for item in prepared]) for name in names},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import cv2
@@ -24,11 +24,11 @@ _MOST_DEFAULT_WORKERS = 16
 class LoaderSettings(Settings):
     """How many images at a time, prepared by how many processes."""
 
-    batch_size: int = Field(16, ge=1)
+    batch_size: int = Field(default=16, ge=1)
     """Images per training step, over all processes of a distributed training together."""
-    evaluation_batch_size: int = Field(1, ge=1)
-    """Images per batch in evaluation; those of one batch are padded to the largest of them."""
-    workers: int | None = Field(None, ge=0)
+    evaluation_batch_size: int = Field(default=4, ge=1)
+    """Most images per batch in evaluation; those of one batch are padded to the largest of them."""
+    workers: int | None = Field(default=None, ge=0)
     """Processes that prepare images, per training process; 0: none, the training process does it. Default: one less
     than the cores that this process may use, at least 1, at most 16. The data do not depend on it."""
 
@@ -123,7 +123,7 @@ def training_loader(
 ) -> BatchLoader:
     """The batches of the steps from `first_step` up to, not including, `last_step`: see `StepSampler`."""
     sampler = StepSampler(len(dataset), settings.batch_size, seed, first_step, last_step, rank, world_size)
-    return _loader(_TrainingItems(dataset), sampler, settings.workers)
+    return _loader(_ItemsOrErrors(dataset.__getitem__), sampler, settings.workers)
 
 
 def evaluation_loader(dataset: RecordDataset, batch_size: int, workers: int | None) -> BatchLoader:
@@ -134,7 +134,7 @@ def evaluation_loader(dataset: RecordDataset, batch_size: int, workers: int | No
         workers: see `LoaderSettings`.
     """
     indices = np.array_split(np.arange(len(dataset)), -(-len(dataset) // batch_size))
-    return _loader(_EvaluationItems(dataset), [part.tolist() for part in indices], workers)
+    return _loader(_ItemsOrErrors(dataset.evaluation_item), [part.tolist() for part in indices], workers)
 
 
 def default_workers() -> int:
@@ -157,28 +157,15 @@ def _loader(items: Dataset[Any], batches: Any, workers: int | None) -> BatchLoad
     )
 
 
-class _TrainingItems(Dataset[Any]):
-    """A dataset whose errors come as items, since a DataLoader would bury their messages in a stack trace."""
+class _ItemsOrErrors(Dataset[Any]):
+    """Items of a dataset; an error of ours comes as an item, since a DataLoader would bury it in a stack trace."""
 
-    def __init__(self, dataset: RecordDataset) -> None:
-        self.dataset = dataset
+    def __init__(self, load: Callable[[Any], LoadedSample]) -> None:
+        self.load = load
 
-    def __getitem__(self, key: tuple[int, int]) -> LoadedSample | ScenetextError:
+    def __getitem__(self, key: Any) -> LoadedSample | ScenetextError:
         try:
-            return self.dataset[key]
-        except ScenetextError as error:
-            return error
-
-
-class _EvaluationItems(Dataset[Any]):
-    """As `_TrainingItems`, for evaluation."""
-
-    def __init__(self, dataset: RecordDataset) -> None:
-        self.dataset = dataset
-
-    def __getitem__(self, index: int) -> LoadedSample | ScenetextError:
-        try:
-            return self.dataset.evaluation_item(index)
+            return self.load(key)
         except ScenetextError as error:
             return error
 
@@ -195,7 +182,7 @@ def _collate_or_error(items: Sequence[LoadedSample | ScenetextError]) -> Batch |
         return error
 
 
-def _start_worker(worker: int) -> None:
+def _start_worker(_worker: int) -> None:
     """One core per process, and no dying on signals meant for the training: the main process decides when to stop.
 
     Signals to the whole process group (Ctrl-C, a scheduler's SIGTERM) reach the workers too. They end when the main

@@ -1,4 +1,4 @@
-"""Random brightness, contrast and saturation, composed into one colour matrix and applied in one pass over the pixels."""
+"""Random brightness, contrast and saturation as one colour matrix, applied in one pass over the pixels."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ GREY_WEIGHTS = np.array([0.299, 0.587, 0.114])
 class PhotometricSettings(Settings):
     """How far colours are varied; every factor is drawn uniformly from 1 - x to 1 + x, and 0 switches it off."""
 
-    brightness: float = Field(0.125, ge=0, le=1)
+    brightness: float = Field(default=0.125, ge=0, le=1)
     """Factor on all values; 32 / 255 in published DBNet recipes."""
-    contrast: float = Field(0.2, ge=0, le=1)
+    contrast: float = Field(default=0.2, ge=0, le=1)
     """Factor on the distance from the image's mean grey."""
-    saturation: float = Field(0.5, ge=0, le=1)
+    saturation: float = Field(default=0.5, ge=0, le=1)
     """Factor on the distance of every pixel from its own grey; 0.5 in published DBNet recipes."""
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -70,14 +68,10 @@ def put_text(
     patch[:] = np.rint(patch * (1.0 - cover) + np.asarray(color, dtype=np.float32) * cover).astype(np.uint8)
 
 
-@lru_cache(maxsize=8)
-def _font(height: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size=height)
-
-
 def _render(text: str, height: int) -> np.ndarray:
     """Coverage (h, w) uint8 of one line with a margin. Pillow has letters that OpenCV's fonts lack (accents)."""
-    font = _font(height)
+    text = " ".join(text.split())
+    font = ImageFont.load_default(size=height)
     left, _, right, _ = font.getbbox(text)
     margin = max(1, height // 5)
     size = (int(np.ceil(right - left)) + 2 * margin, round(height * 1.2) + 2 * margin)

@@ -50,8 +50,8 @@ def draw_polygons(
 
 def _fixed_point(polygon: np.ndarray) -> np.ndarray:
     """(V, 1, 2) int32 in OpenCV's 1/16 pixels; its origin is the centre of the first pixel, ours is its corner."""
-    if polygon.ndim != 2 or polygon.shape[1] != 2 or not np.isfinite(polygon).all():
-        raise DataError(f"cannot draw a polygon of shape {polygon.shape}; expected (V, 2) with finite (x, y) pixels")
+    if polygon.ndim != 2 or polygon.shape[1] != 2 or not polygon.size or not np.isfinite(polygon).all():
+        raise DataError(f"cannot draw a polygon of shape {polygon.shape}; expected (V, 2), finite (x, y) pixels")
     limit = 2.0**30
     scaled = (polygon.astype(np.float64) - 0.5) * (1 << SUBPIXEL_BITS)
     return np.clip(np.rint(scaled), -limit, limit).astype(np.int32).reshape(-1, 1, 2)

@@ -43,8 +43,8 @@ class Regions:
         """(N,) bool, without an area: fewer than three different points, or all on one line."""
         return self.signed_areas == 0
 
-    def __getitem__(self, index: np.ndarray) -> Regions:
-        """Those that a mask or an index array chooses."""
+    def __getitem__(self, index: slice | np.ndarray) -> Regions:
+        """Those that a slice, a mask or an index array chooses."""
         return Regions(self.vertices[index], self.counts[index], self.signed_areas[index], self.repaired[index])
 
     def __len__(self) -> int:
@@ -71,7 +71,8 @@ def make_regions(
             part = largest_part(geometry)
             outlines[index] = np.zeros((1, 2)) if part is None else part
         vertices, counts = _stack(outlines)
-    x, y = np.moveaxis(vertices - vertices[:, :1], 2, 0)
+    local = vertices - vertices[:, :1]
+    x, y = local[..., 0], local[..., 1]
     signed_areas = 0.5 * (x[:, :-1] * y[:, 1:] - x[:, 1:] * y[:, :-1]).sum(axis=1)
     return Regions(vertices, counts, signed_areas, repaired & (signed_areas != 0))
 
@@ -143,11 +144,12 @@ def _edges(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.n
     """Edges of outlines (P, V, 2): x of their left and right ends, y of the left end, slope, and +1 where they run to
     the right or -1; (P, V) each. Vertical edges have no region below them: their slope is set to 0."""
     ends = np.concatenate([points[:, 1:], points[:, :1]], axis=1)
-    rightward = ends[..., :1] >= points[..., :1]
-    left, right = np.where(rightward, points, ends), np.where(rightward, ends, points)
-    run, rise = np.moveaxis(right - left, 2, 0)
-    slope = np.divide(rise, run, out=np.zeros_like(run), where=run > 0)
-    return left[..., 0], right[..., 0], left[..., 1], slope, np.where(rightward[..., 0], 1.0, -1.0)
+    x, y, end_x, end_y = points[..., 0], points[..., 1], ends[..., 0], ends[..., 1]
+    run = end_x - x
+    slope = np.divide(end_y - y, run, out=np.zeros_like(run), where=run != 0)
+    rightward = run >= 0
+    left, right, height = np.minimum(x, end_x), np.maximum(x, end_x), np.where(rightward, y, end_y)
+    return left, right, height, slope, np.where(rightward, 1.0, -1.0)
 
 
 def _area_below_both(mine: tuple[np.ndarray, ...], others: tuple[np.ndarray, ...]) -> np.ndarray:
@@ -159,8 +161,8 @@ def _area_below_both(mine: tuple[np.ndarray, ...], others: tuple[np.ndarray, ...
     mine_at_start = height + slope * (start - left)
     gap_at_start = mine_at_start - (other_height + other_slope * (start - other_left))
     gap_at_end = gap_at_start + (slope - other_slope) * width
-    # min(mine, other) = mine - max(gap, 0). The gap grows linearly from `least` to `most`; the mean of its positive part
-    # is (max(most, 0) + max(least, 0)) / 2 times the share of the width where it is positive.
+    # min(mine, other) = mine - max(gap, 0). The gap grows linearly from `least` to `most`; the mean of its positive
+    # part is (max(most, 0) + max(least, 0)) / 2 times the share of the width where it is positive.
     least, most = np.minimum(gap_at_start, gap_at_end), np.maximum(gap_at_start, gap_at_end)
     positive_least, positive_most = np.maximum(least, 0.0), np.maximum(most, 0.0)
     negative = np.minimum(most, 0.0) - np.minimum(least, 0.0)

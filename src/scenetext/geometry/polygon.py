@@ -14,8 +14,7 @@ import shapely
 from scenetext.errors import DataError
 
 POLYGON_TYPE = 3
-MULTIPOLYGON_TYPE = 6
-"""Of shapely.get_type_id."""
+"""What shapely.get_type_id calls a polygon."""
 
 
 def polygon_area(polygon: np.ndarray) -> float:
@@ -47,6 +46,8 @@ def order_polygon(polygon: np.ndarray) -> np.ndarray:
     Nearest means the least x + y, and the higher of two equals. (V, 2) float32.
     """
     points = polygon_points(polygon)
+    if not len(points):
+        return points.astype(np.float32)
     if signed_area(points) < 0:
         points = points[::-1]
     start = np.lexsort((points[:, 1], points.sum(axis=1)))[0]
@@ -90,9 +91,9 @@ def largest_part(geometry: shapely.Geometry) -> np.ndarray | None:
 def clip_polygon(polygon: np.ndarray, width: float, height: float) -> np.ndarray | None:
     """The part of a polygon inside the picture, 0 <= x <= width and 0 <= y <= height.
 
-    Direction and first vertex are kept, unless the first vertex is outside (then it is the next one) or the polygon
-    needs repair or falls into parts: then the largest part is returned as by `valid_polygon`. Cuts side by side
-    (Sutherland and Hodgman, Reentrant polygon clipping, 1974).
+    The direction is kept, and the first vertex where it is inside. A polygon that needs repair or falls into parts
+    comes back as its largest part, as by `valid_polygon`. Cut at one side after the other (Sutherland and Hodgman,
+    Reentrant polygon clipping, 1974).
 
     Returns:
         (V, 2) float32, the polygon itself where it is valid and inside; None where nothing with an area is left.
@@ -100,8 +101,11 @@ def clip_polygon(polygon: np.ndarray, width: float, height: float) -> np.ndarray
     valid = valid_polygon(polygon)
     if valid is None:
         return None
-    if valid.min() >= 0 and valid[:, 0].max() <= width and valid[:, 1].max() <= height:
+    left, top, right, bottom = bounding_box(valid)
+    if left >= 0 and top >= 0 and right <= width and bottom <= height:
         return valid
+    if left >= width or top >= height or right <= 0 or bottom <= 0:
+        return None
     points = valid.astype(np.float64)
     for axis, limit, sign in ((0, 0.0, 1.0), (0, width, -1.0), (1, 0.0, 1.0), (1, height, -1.0)):
         points = _cut(points, axis, limit, sign)
@@ -125,7 +129,7 @@ def transform_polygon(polygon: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     points = polygon_points(polygon)
     moved = points @ matrix[:, :2].T + matrix[:, 2]
     weight = moved[:, 2:]
-    if weight.size and weight.min() <= 0 <= weight.max():
+    if weight.size and not (weight.min() > 0 or weight.max() < 0):
         raise DataError(f"the matrix {np.asarray(matrix).tolist()} sends points of the polygon to infinity")
     return (moved[:, :2] / weight).astype(np.float32)
 
@@ -178,10 +182,10 @@ def _cut(points: np.ndarray, axis: int, limit: float, sign: float) -> np.ndarray
     inside = distance >= 0
     if inside.all():
         return points
-    before, distance_before = np.roll(points, 1, axis=0), np.roll(distance, 1)
-    crossing = inside != np.roll(inside, 1)
-    share = np.divide(distance_before, distance_before - distance, out=np.zeros_like(distance), where=crossing)
-    cut = before + share[:, None] * (points - before)
-    cut[:, axis] = limit
-    both = np.stack([cut, points], axis=1).reshape(-1, 2)
-    return both[np.stack([crossing & (distance_before != 0) & (distance != 0), inside], axis=1).ravel()]
+    after, distance_after = np.roll(points, -1, axis=0), np.roll(distance, -1)
+    crossing = (inside != np.roll(inside, -1)) & (distance != 0) & (distance_after != 0)
+    share = np.divide(distance, distance - distance_after, out=np.zeros_like(distance), where=crossing)
+    cuts = points + share[:, None] * (after - points)
+    cuts[:, axis] = limit
+    both = np.stack([points, cuts], axis=1).reshape(-1, 2)
+    return both[np.stack([inside, crossing], axis=1).ravel()]

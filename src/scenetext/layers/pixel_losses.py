@@ -30,7 +30,7 @@ def balanced_cross_entropy(
     positive = (target != 0) & known
     negative = (target == 0) & known
     positives = positive.sum()
-    wanted = (positives.double() * negative_ratio).long()
+    wanted = (positives * negative_ratio).long()
     wanted = torch.where(positives > 0, wanted, negatives_without_positive)
     negatives = torch.minimum(negative.sum(), wanted)
 
@@ -57,10 +57,10 @@ def sum_of_largest(values: Tensor, count: Tensor) -> Tensor:
     smallest = torch.zeros((), dtype=torch.int32, device=values.device)
     for position in range(30, -1, -1):
         candidate = smallest + (1 << position)
-        smallest = torch.where((bits >= candidate).sum() >= count, candidate, smallest)
+        smallest = torch.where(torch.count_nonzero(bits >= candidate) >= count, candidate, smallest)
     larger, equal = bits > smallest, bits == smallest
     share = (count - larger.sum()) / equal.sum().clamp(min=1)
-    return (values * larger).sum() + (values * equal).sum() * share
+    return (values * (larger + equal * share)).sum()
 
 
 def dice_loss(probability: Tensor, target: Tensor, valid: Tensor) -> Tensor:

@@ -203,7 +203,8 @@ class OclipModel(nn.Module):
         if not self.settings.clamp_logit_scale:
             return self.logit_scale.exp()
         bound = -math.log(LOWEST_TEMPERATURE)
-        if self.training:
-            with torch.no_grad():
-                self.logit_scale.clamp_(max=bound)
-        return self.logit_scale.clamp(max=bound).exp()
+        if not self.training:
+            return self.logit_scale.clamp(max=bound).exp()
+        with torch.no_grad():
+            self.logit_scale.clamp_(max=bound)
+        return self.logit_scale.exp()

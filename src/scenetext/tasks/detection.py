@@ -18,7 +18,8 @@ from scenetext.data.transforms import (
     training_transform,
 )
 from scenetext.errors import DataError
-from scenetext.evaluation.protocols import DEFAULT_THRESHOLDS, DetectionEvaluator, find_protocol
+from scenetext.evaluation.protocols import find_protocol
+from scenetext.evaluation.sweep import DEFAULT_THRESHOLDS, DetectionEvaluator
 from scenetext.geometry.polygon import transform_polygon
 from scenetext.layers.normalization import PixelNormalization
 from scenetext.structures import Batch, Detection, ImageMeta, ImageRecord, PreparedSample, Sample
@@ -101,7 +102,8 @@ def to_original(detections: Sequence[Detection], meta: ImageMeta) -> list[Detect
     height, width = meta.original_size
     limit = np.array([width, height], dtype=np.float32)
     return [
-        Detection(transform_polygon(found.polygon, meta.to_original).clip(0, limit), found.score) for found in detections
+        Detection(transform_polygon(found.polygon, meta.to_original).clip(0, limit), found.score)
+        for found in detections
     ]
 
 
@@ -134,14 +136,14 @@ class DetectionMetric:
 
     def compute(self) -> dict[str, float]:
         """Figures over all images added; rates in [0, 1], NaN where undefined."""
-        best = self.evaluator.scores().best
-        scores = [found.score for detections in self.detections.values() for found in detections]
+        sweep = self.evaluator.scores()
+        best = sweep.best
         return {
             "hmean": best.hmean,
             "precision": best.precision,
             "recall": best.recall,
             "threshold": best.threshold,
-            "detections": float(len(scores)),
-            "mean_score": float(np.mean(scores)) if scores else 0.0,
-            "best_score": max(scores, default=0.0),
+            "detections": float(sweep.detections),
+            "mean_score": sweep.mean_score,
+            "best_score": sweep.best_score,
         }

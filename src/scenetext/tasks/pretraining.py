@@ -59,7 +59,7 @@ class PretrainingTask(nn.Module):
         self.characters = characters
         self.transform = transform
         self.augment = augment
-        self.loss_weights: Mapping[str, float] = dict(settings.loss_weights)
+        self.loss_weights: Mapping[str, float] = {str(name): weight for name, weight in settings.loss_weights.items()}
         self.network = OclipModel(settings, characters.vocabulary_size)
         self.normalization = PixelNormalization(self.network.visual.pixel_mean, self.network.visual.pixel_std)
 
@@ -85,7 +85,9 @@ class PretrainingTask(nn.Module):
 
     def prepare_training(self, sample: Sample, generator: np.random.Generator) -> PreparedSample:
         """Whole image with a slight random scale; words and hidden characters are drawn anew each time."""
-        return self._prepare(whole_image_transform(sample, self.transform, generator if self.augment else None), generator)
+        return self._prepare(
+            whole_image_transform(sample, self.transform, generator if self.augment else None), generator
+        )
 
     def prepare_evaluation(self, sample: Sample, generator: np.random.Generator) -> PreparedSample:
         """Whole image; words and hidden characters are those that the generator gives."""

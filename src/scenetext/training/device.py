@@ -56,8 +56,8 @@ def missing_kernels(device: torch.device) -> str | None:
     if architecture_is_covered((major, minor), built):
         return None
     return (
-        f"torch {torch.__version__} has no kernels for {torch.cuda.get_device_name(device)} (sm_{major}{minor}); it was "
-        f"built for {', '.join(built)}. Install a build that has them: "
+        f"torch {torch.__version__} has no kernels for {torch.cuda.get_device_name(device)} (sm_{major}{minor}); it "
+        f"was built for {', '.join(built)}. Install a build that has them: "
         "pip install --force-reinstall torch torchvision --index-url https://download.pytorch.org/whl/cu126"
     )
 
@@ -65,7 +65,8 @@ def missing_kernels(device: torch.device) -> str | None:
 def architecture_is_covered(capability: tuple[int, int], built: list[str]) -> bool:
     """Whether a GPU of this compute capability runs code built for these architectures ("sm_86", "compute_90").
 
-    Machine code runs on devices of the same major and the same or a higher minor version; intermediate code on all newer.
+    Machine code runs on devices of the same major and the same or a higher minor version, intermediate code on all
+    newer ones.
     """
     for name in built:
         kind, _, digits = name.partition("_")

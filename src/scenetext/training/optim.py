@@ -25,7 +25,7 @@ class OptimizerSettings(Settings):
     """Momentum terms of adam and adamw."""
     epsilon: PositiveFloat = 1e-8
     """Denominator term of adam and adamw."""
-    momentum: float = Field(0.9, ge=0, lt=1)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
     """Momentum of sgd."""
     clip_gradient_norm: PositiveFloat | None = None
     """Gradients are scaled down to this L2 norm where they exceed it; null = never."""
@@ -63,8 +63,8 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) ->
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
     """Trainable parameters in two groups: matrices and kernels are decayed, everything of fewer than two axes is not.
 
-    Gains, biases, norms (those in shortcuts too) and logit_scale have fewer than two axes. The published oCLIP code looks
-    for name parts instead and so decays the batch norms of the shortcuts; ours does not (quirks.md, 5).
+    Gains, biases, norms (those in shortcuts too) and logit_scale have fewer than two axes. The published oCLIP code
+    looks for name parts instead and so decays the batch norms of the shortcuts; ours does not.
     """
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     return [

@@ -61,7 +61,7 @@ class TrainingSettings(Settings):
     """fp32, bf16 or fp16 (with a loss scaler); auto: fp32 on CPU, bf16 where the GPU has it, else fp16."""
     seed: NonNegativeInt = 0
     """Fixes initial weights, the order of images and every random transform."""
-    maximum_skipped_share: float = Field(0.05, ge=0, le=1)
+    maximum_skipped_share: float = Field(default=0.05, ge=0, le=1)
     """The run stops when more than this share of the images could not be read."""
     maximum_non_finite_steps: PositiveInt = 10
     """The run stops after so many steps in a row whose loss is not finite (each is skipped and logged)."""
@@ -71,13 +71,24 @@ class RunSettings(Protocol):
     """The part of a run's settings that the trainer reads."""
 
     @property
-    def training(self) -> TrainingSettings: ...
+    def training(self) -> TrainingSettings:
+        """Length, rhythm, device and limits."""
+        ...
+
     @property
-    def optimizer(self) -> OptimizerSettings: ...
+    def optimizer(self) -> OptimizerSettings:
+        """How weights are updated."""
+        ...
+
     @property
-    def schedule(self) -> ScheduleSettings: ...
+    def schedule(self) -> ScheduleSettings:
+        """How the learning rate moves."""
+        ...
+
     @property
-    def loader(self) -> LoaderSettings: ...
+    def loader(self) -> LoaderSettings:
+        """Batch sizes and loader processes."""
+        ...
 
 
 @dataclass
@@ -126,7 +137,7 @@ class Trainer:
         self.device = resolve_device(self.settings.device)
         self.precision = resolve_precision(self.settings.precision, self.device)
         self.task = task
-        self.module: nn.Module = task.to(self.device, memory_format=torch.channels_last)
+        self.module: nn.Module = task.to(self.device).to(memory_format=torch.channels_last)
         self.optimizer_settings = settings.optimizer
         self.schedule = settings.schedule
         self.loader = settings.loader
@@ -201,9 +212,7 @@ class Trainer:
         if self.outcome.step >= self.settings.steps:
             return
         batches = iter(
-            training_loader(
-                self.training_data, self.loader, self.settings.seed, self.outcome.step, self.settings.steps
-            )
+            training_loader(self.training_data, self.loader, self.settings.seed, self.outcome.step, self.settings.steps)
         )
         while True:
             asked = time.monotonic()

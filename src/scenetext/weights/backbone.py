@@ -42,7 +42,9 @@ def extract_backbone(weights: Mapping[str, Tensor]) -> Backbone:
     kept = {name: value for name, value in inside.items() if not name.startswith(_POOL)}
     layers = tuple(_count_blocks(kept, stage) for stage in _STAGES)
     if 0 in layers:
-        raise CheckpointError(f"these weights have an image encoder under {prefix!r}, but not one of four ResNet stages")
+        raise CheckpointError(
+            f"these weights have an image encoder under {prefix!r}, but not one of four ResNet stages"
+        )
     left_out = tuple(name for name in weights if name.removeprefix(prefix) not in kept or not name.startswith(prefix))
     return Backbone(weights=kept, layers=layers, width=int(kept["conv3.weight"].shape[0]), left_out=left_out)
 
@@ -53,7 +55,9 @@ def _image_encoder_prefix(weights: Mapping[str, Tensor]) -> str:
         if match:
             return match[1]
     beginnings = ", ".join(sorted({name.split(".")[0] for name in weights})[:8])
-    raise CheckpointError(f"no image encoder (visual.conv3.weight) in these weights; their keys begin with: {beginnings}")
+    raise CheckpointError(
+        f"no image encoder (visual.conv3.weight) in these weights; their keys begin with: {beginnings}"
+    )
 
 
 def _count_blocks(weights: Mapping[str, Tensor], stage: str) -> int:

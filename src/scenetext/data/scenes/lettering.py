@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scenetext.data.scenes.fonts import FontLibrary
 
 SMALLEST_FACE = 6
-"""Font size in pixels below which letters are not legible at any zoom."""
+"""Font size in pixels below which fonts draw no recognisable letters; smaller text is drawn larger and scaled down."""
 FINE_BELOW = 40.0
 """Font sizes in flat pixels below this are drawn at twice their size, so that hinting to whole pixels does not show."""
 INK_THRESHOLD = 40
@@ -95,10 +95,11 @@ class _Word:
 
 def rasterise(block: TextBlock, fonts: FontLibrary) -> Lettering:
     """Draws a text block; see `Lettering`."""
-    scale = 2.0 if min(line.size for line in block.lines) < FINE_BELOW else 1.0
+    smallest = min(line.size for line in block.lines)
+    scale = max(2.0 if smallest < FINE_BELOW else 1.0, SMALLEST_FACE / smallest)
     lines = []
     for line in block.lines:
-        face = fonts.face(block.font, max(SMALLEST_FACE, round(line.size * scale)))
+        face = fonts.face(block.font, max(1, round(line.size * scale)))
         lines.append([_draw_word(word, face, block) for word in line.words])
     places, size = _arrange(lines, block, fonts.line_height(block.font) * scale, scale)
     channels = 2 if block.outline else 1

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+STEEPEST = np.radians(60)
+"""Largest yaw and pitch; beyond, letters are slivers."""
 NEAREST_DEPTH = 0.2
 """Points are kept at least this share of the focal length in front of the camera."""
 
@@ -30,8 +32,9 @@ class Pose:
     center: tuple[float, float]
 
     def turned(self, yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> Pose:
-        """The pose of a plane turned further by these angles, radians."""
-        return replace(self, yaw=self.yaw + yaw, pitch=self.pitch + pitch, roll=self.roll + roll)
+        """The pose of a plane turned further by these angles, radians, but never past STEEPEST."""
+        yaw, pitch = np.clip((self.yaw + yaw, self.pitch + pitch), -STEEPEST, STEEPEST)
+        return replace(self, yaw=float(yaw), pitch=float(pitch), roll=self.roll + roll)
 
     def plane(self, position: tuple[float, float]) -> np.ndarray:
         """(3, 3) float64 matrix from flat pixels to image pixels.

@@ -38,7 +38,7 @@ def find_text(logits: np.ndarray, config: DBNetDecoding) -> list[Detection]:
         are in pixels of the map and may reach outside of it.
     """
     mask_threshold = math.log(config.mask_threshold / (1 - config.mask_threshold))
-    mask = cv2.compare(logits, mask_threshold, cv2.CMP_GT)
+    mask = (logits > mask_threshold).view(np.uint8)
     contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
     detections = []
     for contour in contours[: config.maximum_candidates]:

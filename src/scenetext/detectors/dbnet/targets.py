@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 
 from scenetext.detectors.dbnet.config import DBNetSettings
-from scenetext.geometry.offset import area_and_perimeter, largest_part, offset_polygon, shrink_distance
+from scenetext.geometry.offset import largest_part, offset_polygon, shrink_distance
 from scenetext.structures import Sample
 
-LARGEST_BATCH = 100_000
+LARGEST_BATCH = 40_000
 """Pixels times edges up to which the edges of a polygon are worked on at once; beyond, each has a box of its own."""
 
 

@@ -1,0 +1,106 @@
+"""Chooses the paints of a placed sign and puts it into the picture."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scenetext.data.scenes import colors
+from scenetext.data.scenes.arrangement import PlacedSign
+from scenetext.data.scenes.boards import draw_board
+from scenetext.data.scenes.composition import Picture, Shadow
+from scenetext.data.scenes.placement import Room
+from scenetext.data.scenes.settings import SceneSettings
+from scenetext.data.scenes.signs import draw_style
+from scenetext.data.scenes.warps import bounds, pixel_box
+
+MOST_UNREST = 45.0
+"""Edge strength (see `Room.unrest`) above which nothing is painted straight on the background."""
+SHADOW_COLOR = np.array([14, 14, 18], dtype=np.float32)
+LEAST_POST = 12
+"""Pixels of a post that have to show for it to be drawn."""
+
+
+def paint_sign(
+    picture: Picture,
+    room: Room,
+    sign: PlacedSign,
+    found: np.ndarray,
+    light_from: tuple[float, float],
+    settings: SceneSettings,
+    generator: np.random.Generator,
+) -> None:
+    """Paints a sign, on its board or, where that is asked for and can be read, straight on the background.
+
+    Args:
+        found: (N, 3) colours of the scene, to choose from.
+        light_from: where shadows go, (x, y) per unit of depth.
+    """
+    minimum = settings.lettering.contrast_minimum
+    color = None
+    if not sign.plan.on_board and sign.unrest <= MOST_UNREST:
+        box = pixel_box(np.concatenate(sign.polygons), 1, picture.size)
+        ground = colors.measure_ground(picture.paints_below(box))
+        candidates = np.concatenate([found, np.asarray(colors.PLAIN_COLORS, dtype=np.float32)])
+        color = colors.choose_lettering(ground, candidates, minimum, generator)
+    painted = color is not None
+    if color is None:
+        color = _paint_board(picture, room, sign, found, light_from, settings, generator)
+    room.take(sign.hull())
+    style = draw_style(settings.lettering, sign.plan.block, color, painted, light_from, generator)
+    picture.paint_letters(sign.lettering, sign.warp, style, generator)
+
+
+def _paint_board(
+    picture: Picture,
+    room: Room,
+    sign: PlacedSign,
+    found: np.ndarray,
+    light_from: tuple[float, float],
+    settings: SceneSettings,
+    generator: np.random.Generator,
+) -> np.ndarray:
+    """Adds the board, on a post perhaps; returns the colour for the letters, (3,) float32."""
+    if generator.random() < settings.surface.post_probability:
+        _paint_post(picture, room, sign, generator)
+    board_color, letters = _board_colors(settings.lettering.contrast_minimum, found, generator)
+    pixels, scale = draw_board(sign.board, board_color, letters, generator)
+    depth = max(picture.size) * generator.uniform(0.002, 0.012)
+    shadow = Shadow(
+        offset=(light_from[0] * depth, light_from[1] * depth),
+        sigma=0.5 * depth,
+        strength=generator.uniform(0.35, 0.7),
+        color=SHADOW_COLOR,
+    )
+    picture.paint_board(pixels, sign.board, scale, sign.board_warp, shadow)
+    return letters
+
+
+def _board_colors(
+    minimum: float, found: np.ndarray, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """(board, letters) with enough contrast between them; black on white where nothing else reaches the minimum."""
+    board, letters = colors.choose_board(found, generator)
+    ground = colors.measure_ground(board[None])
+    if ground.contrast(letters[None])[0] >= minimum:
+        return board, letters
+    candidates = np.concatenate([found, np.asarray(colors.PLAIN_COLORS, dtype=np.float32)])
+    chosen = colors.choose_lettering(ground, candidates, minimum, generator)
+    if chosen is not None:
+        return board, chosen
+    return np.asarray(colors.PLAIN_COLORS[0], dtype=np.float32), np.asarray(colors.PLAIN_COLORS[1], dtype=np.float32)
+
+
+def _paint_post(picture: Picture, room: Room, sign: PlacedSign, generator: np.random.Generator) -> None:
+    """Adds a post from the lower edge of the board to the border of the image, where that is free."""
+    hull = sign.hull()
+    left, _, right, _ = bounds(hull)
+    middle = hull[2:].mean(axis=0)
+    half = max(1.5, (right - left) * generator.uniform(0.015, 0.04))
+    height, width = picture.size
+    box = (round(middle[0] - half), max(0, round(middle[1]) - 6), round(middle[0] + half), height)
+    corners = np.array([[box[0], box[1]], [box[2], box[1]], [box[2], box[3]], [box[0], box[3]]], dtype=np.float64)
+    if box[0] < 0 or box[2] > width or box[3] - box[1] < LEAST_POST or not room.is_free(corners):
+        return
+    room.take(corners)
+    grey = generator.uniform(60, 190)
+    picture.paint_post(box, np.array([grey, grey, grey * 1.02], dtype=np.float32))

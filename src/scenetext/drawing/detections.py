@@ -1,0 +1,90 @@
+"""Detections on a photograph, alone or against the ground truth."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from scenetext.drawing.canvas import BLACK, WHITE, Color, letter_height, line_thickness, put_text, text_size
+from scenetext.drawing.polygons import draw_polygons
+from scenetext.structures import Detection, TextInstance
+
+HIT: Color = (0, 230, 100)
+FALSE: Color = (255, 70, 70)
+MISSED: Color = (255, 210, 0)
+IGNORED: Color = (90, 170, 255)
+
+
+def draw_detections(image: np.ndarray, detections: Sequence[Detection], show_scores: bool = True) -> np.ndarray:
+    """A copy of the picture with the outline of every detection and its score.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        detections: polygons in pixels of `image`.
+
+    Raises:
+        DataError: an image or polygon of another shape.
+    """
+    labels = [f"{detection.score:.2f}" for detection in detections] if show_scores else None
+    return draw_polygons(image, [detection.polygon for detection in detections], HIT, labels=labels)
+
+
+def draw_comparison(
+    image: np.ndarray,
+    detections: Sequence[Detection],
+    instances: Sequence[TextInstance],
+    *,
+    hits: Collection[int],
+    false: Collection[int],
+    left_out: Collection[int],
+    missed: Collection[int],
+) -> np.ndarray:
+    """A copy of the picture with detections and ground truth in the colours of what became of them, and a legend.
+
+    Hits are green, false detections red, missed instances yellow; ignored instances and the detections left out because
+    of them are blue. Of the ground truth, matched instances are thin white lines, ignored ones thin blue ones.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        detections, instances: polygons in pixels of `image`.
+        hits, false, left_out: indices of detections; others (below the score threshold) are not drawn.
+        missed: indices of instances.
+
+    Raises:
+        DataError: an image or polygon of another shape.
+    """
+    thick = line_thickness(image) + 1
+    found = set(range(len(instances))) - set(missed)
+    neutral = {index for index in found if instances[index].ignore}
+    canvas = draw_polygons(image, _outlines(instances, found - neutral), WHITE, thickness=1)
+    canvas = draw_polygons(canvas, _outlines(instances, neutral), IGNORED, thickness=1)
+    canvas = draw_polygons(canvas, _outlines(instances, missed), MISSED, thick)
+    for color, indices in ((IGNORED, left_out), (FALSE, false), (HIT, hits)):
+        canvas = draw_polygons(canvas, _outlines(detections, indices), color, thick)
+    entries = (
+        (f"hit {len(hits)},", HIT),
+        (f"false {len(false)},", FALSE),
+        (f"missed {len(missed)},", MISSED),
+        (f"ignored {len(neutral)}, left out {len(left_out)}", IGNORED),
+    )
+    _write_legend(canvas, entries)
+    return canvas
+
+
+def _outlines(records: Sequence[Detection | TextInstance], indices: Collection[int]) -> list[np.ndarray]:
+    """Polygons of the chosen records; those of unknown place have none."""
+    chosen = [records[index].polygon for index in sorted(indices)]
+    return [polygon for polygon in chosen if polygon is not None]
+
+
+def _write_legend(canvas: np.ndarray, entries: Sequence[tuple[str, Color]]) -> None:
+    """One line of coloured text in the bottom-left corner, in place; smaller letters where the picture is narrow."""
+    height = round(1.3 * letter_height(canvas))
+    needed = sum(text_size(text, height)[0] for text, _ in entries)
+    height = max(8, int(height * min(1.0, canvas.shape[1] / needed)))
+    left = 0
+    for text, color in entries:
+        width, rows = text_size(text, height)
+        put_text(canvas, text, (left, canvas.shape[0] - rows), height, color, BLACK)
+        left += width

@@ -1,0 +1,37 @@
+"""Named rules."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from scenetext.errors import ConfigError
+from scenetext.evaluation import PROTOCOLS, Protocol, find_protocol
+
+
+def test_icdar_2015_is_the_rule_of_the_organisers() -> None:
+    rule = find_protocol("ic15")
+    assert (rule.iou_threshold, rule.strict, rule.ignore_threshold, rule.matching) == (0.5, True, 0.5, "greedy")
+    assert rule.rule().startswith("IoU > 0.5, greedy one-to-one matching")
+
+
+def test_every_rule_knows_its_name() -> None:
+    assert all(name == protocol.name for name, protocol in PROTOCOLS.items())
+
+
+def test_unknown_name_suggests_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="'icd15' is unknown; did you mean ic15"):
+        find_protocol("icd15")
+
+
+@pytest.mark.parametrize("values", [{"iou_threshold": 0}, {"iou_threshold": 1.1}, {"matching": "best"}, {"speed": 1}])
+def test_impossible_rules_are_refused(values: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Protocol.model_validate({"name": "mine", **values})
+
+
+def test_rules_cannot_be_changed() -> None:
+    with pytest.raises(TypeError):
+        PROTOCOLS["mine"] = Protocol(name="mine")  # type: ignore[index]
+    with pytest.raises(ValidationError):
+        PROTOCOLS["ic15"].iou_threshold = 0.7

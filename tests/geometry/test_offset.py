@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import golden_folder
+from hypothesis import given
+from hypothesis import strategies as st
+from shapely import Polygon
+
+from scenetext.geometry.offset import area_and_perimeter, largest_part, offset_polygon, shrink_distance
+
+SQUARE = np.array([(10, 10), (30, 10), (30, 30), (10, 30)], np.float32)
+DUMBBELL = np.array(
+    [
+        (0, 0),
+        (40, 0),
+        (40, 18),
+        (80, 18),
+        (80, 0),
+        (100, 0),
+        (100, 40),
+        (80, 40),
+        (80, 22),
+        (40, 22),
+        (40, 40),
+        (0, 40),
+    ],
+    np.float32,
+)
+
+coordinates = st.floats(min_value=-200, max_value=900, width=32)
+polygons = st.lists(st.tuples(coordinates, coordinates), min_size=3, max_size=14).map(
+    lambda points: np.array(points, np.float32)
+)
+
+
+def as_ring(polygon: np.ndarray) -> list[tuple[float, ...]]:
+    """The vertices from the smallest one on, so that equal rings compare equal whichever vertex comes first."""
+    points = [tuple(point) for point in polygon.tolist()]
+    first = points.index(min(points))
+    return points[first:] + points[:first]
+
+
+def test_offset_equals_published_rings() -> None:
+    golden = np.load(golden_folder("detectors") / "offset_polygon.npz")
+    compared = 0
+    for index, distance in enumerate(golden["distance"]):
+        polygon = golden["polygons"][index, : golden["num_points"][index]]
+        expected = golden["result"][index, : golden["result_num_points"][index]]
+        parts = offset_polygon(polygon, float(distance))
+        if len(expected):
+            assert as_ring(parts[0]) == as_ring(expected), golden["note"][index]
+            compared += 1
+        else:
+            assert len({len(part) for part in parts}) != 1, golden["note"][index]
+    assert compared > 40
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["clockwise", "counterclockwise"])
+def test_square_shrinks_and_grows_by_the_distance(reverse: bool) -> None:
+    polygon = SQUARE[::-1] if reverse else SQUARE
+    (shrunk,) = offset_polygon(polygon, -4)
+    assert as_ring(np.sort(shrunk, axis=0))[0] == (14, 14)
+    assert area_and_perimeter(shrunk) == (144, 48)
+    (grown,) = offset_polygon(polygon, 4)
+    assert (grown.min(axis=0).tolist(), grown.max(axis=0).tolist()) == ([6, 6], [34, 34])
+    assert area_and_perimeter(grown)[0] == pytest.approx(20 * 20 + 4 * 20 * 4 + np.pi * 16, rel=0.02)
+
+
+def test_coordinates_are_cut_not_rounded() -> None:
+    (same,) = offset_polygon(SQUARE + np.float32(0.9), 0)
+    assert as_ring(same) == as_ring(SQUARE)
+
+
+def test_largest_part_of_a_polygon_that_falls_apart() -> None:
+    parts = offset_polygon(DUMBBELL, -3)
+    assert len(parts) == 2
+    largest = largest_part(parts)
+    assert largest is not None
+    assert largest.min(axis=0).tolist() == [3, 3]
+    assert area_and_perimeter(largest)[0] == pytest.approx(34 * 34, rel=0.01)
+    assert largest is not parts[0]
+
+
+def test_nothing_left() -> None:
+    assert largest_part(offset_polygon(SQUARE, -10)) is None
+
+
+@pytest.mark.parametrize(
+    ("polygon", "area", "perimeter"),
+    [
+        pytest.param([(0, 0), (4, 0), (4, 3), (0, 3)], 12, 14, id="rectangle"),
+        pytest.param([(0, 0), (0, 3), (4, 3), (4, 0)], 12, 14, id="reversed"),
+        pytest.param([(0, 0), (4, 0), (0, 3)], 6, 12, id="triangle"),
+        pytest.param([(0, 0), (5, 0), (10, 0)], 0, 20, id="collinear"),
+        pytest.param([(7, 7), (7, 7), (7, 7)], 0, 0, id="one point"),
+        pytest.param([(0, 0), (2, 2), (2, 0), (0, 2)], 0, 4 + 4 * 2**0.5, id="self-crossing, loops cancel"),
+    ],
+)
+def test_area_and_perimeter(polygon: list[tuple[int, int]], area: float, perimeter: float) -> None:
+    assert area_and_perimeter(np.array(polygon)) == (area, pytest.approx(perimeter))
+
+
+def test_shrink_distance() -> None:
+    assert shrink_distance(SQUARE, 0.4) == pytest.approx(400 * (1 - 0.16) / 80)
+    assert shrink_distance(SQUARE, 1.0) == 0
+    assert shrink_distance(np.zeros((3, 2)), 0.4) == 0
+
+
+@given(polygons, st.floats(min_value=-50, max_value=50))
+def test_any_polygon_gives_rings_of_integers(polygon: np.ndarray, distance: float) -> None:
+    before = polygon.copy()
+    parts = offset_polygon(polygon, distance)
+    assert all(part.dtype == np.int64 and part.shape[1:] == (2,) and len(part) >= 3 for part in parts)
+    assert np.array_equal(polygon, before)
+    largest = largest_part(parts)
+    if largest is not None:
+        assert area_and_perimeter(largest)[0] == max(area_and_perimeter(part)[0] for part in parts)
+
+
+@given(polygons, st.floats(min_value=1, max_value=50))
+def test_shrinking_stays_inside_and_growing_contains(polygon: np.ndarray, distance: float) -> None:
+    whole = Polygon(polygon.astype(np.int64))
+    if not whole.is_valid:
+        return
+    for part in offset_polygon(polygon, -distance):
+        assert Polygon(part).buffer(0).difference(whole.buffer(1.5)).area == 0
+    grown = largest_part(offset_polygon(polygon, distance))
+    if grown is not None:
+        assert whole.difference(Polygon(grown).buffer(0).buffer(1.5)).area == 0

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from conftest import golden_folder
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from scenetext.layers.pixel_losses import balanced_cross_entropy, dice_loss, masked_l1_loss, sum_of_largest
+
+
+def golden_maps() -> dict[str, Tensor]:
+    arrays = np.load(golden_folder("detectors") / "loss_db.npz")
+    names = ("prob_logits", "thr_map", "binary_map", "gt_shrink", "gt_shrink_mask", "gt_thr", "gt_thr_mask")
+    return {name: torch.from_numpy(arrays[name].astype(np.float32)) for name in names}
+
+
+def golden_values(name: str) -> dict[str, float]:
+    values: dict[str, dict[str, float]] = json.loads((golden_folder("detectors") / "loss_values.json").read_text())
+    return values[name]
+
+
+@pytest.mark.parametrize(
+    ("function", "term", "weight", "inputs"),
+    [
+        (balanced_cross_entropy, "loss_prob", 5, ("prob_logits", "gt_shrink", "gt_shrink_mask")),
+        (masked_l1_loss, "loss_thr", 10, ("thr_map", "gt_thr", "gt_thr_mask")),
+        (dice_loss, "loss_db", 1, ("binary_map", "gt_shrink", "gt_shrink_mask")),
+    ],
+)
+def test_losses_and_gradients_equal_published_ones(
+    function: Callable[[Tensor, Tensor, Tensor], Tensor], term: str, weight: float, inputs: tuple[str, str, str]
+) -> None:
+    maps, expected = golden_maps(), golden_values("db_default")
+    prediction = maps[inputs[0]].requires_grad_()
+    loss = weight * function(prediction, maps[inputs[1]], maps[inputs[2]])
+    loss.backward()
+    assert loss.item() == pytest.approx(expected[term], rel=1e-4)
+    assert prediction.grad is not None
+    assert prediction.grad.norm().item() == pytest.approx(expected[f"grad_l2/{term}/{inputs[0]}"], rel=2e-3)
+    assert prediction.grad.sum().item() == pytest.approx(expected[f"grad_sum/{term}/{inputs[0]}"], rel=2e-3)
+
+
+def test_cross_entropy_without_positives_equals_published_values() -> None:
+    maps, expected = golden_maps(), golden_values("db_no_positive")
+    logits, valid = maps["prob_logits"], maps["gt_shrink_mask"]
+    nothing = torch.zeros_like(logits)
+    assert balanced_cross_entropy(logits, nothing, valid).item() == expected["loss_prob_fallback0"]
+    some = balanced_cross_entropy(logits, nothing, valid, negatives_without_positive=100)
+    assert some.item() == pytest.approx(expected["loss_prob_fallback100"], rel=1e-5)
+
+
+def test_balanced_cross_entropy_by_hand() -> None:
+    # One positive at logit 0 and, of five known negatives, the two hardest: logits 2 and 1.
+    logits = torch.tensor([0.0, 2.0, 1.0, -1.0, -2.0, -3.0, 9.0])
+    target = torch.tensor([1, 0, 0, 0, 0, 0, 0])
+    valid = torch.tensor([1, 1, 1, 1, 1, 1, 0])
+    expected = (np.log(2) + np.log1p(np.exp(2)) + np.log1p(np.exp(1))) / 3
+    assert balanced_cross_entropy(logits, target, valid, negative_ratio=2).item() == pytest.approx(expected, rel=1e-5)
+    all_of_them = balanced_cross_entropy(logits, target, valid, negative_ratio=100).item()
+    assert all_of_them == pytest.approx((expected * 3 + np.log1p(np.exp([-1.0, -2.0, -3.0])).sum()) / 6, rel=1e-5)
+
+
+def test_dice_by_hand() -> None:
+    target, valid = torch.tensor([1, 1, 0, 0, 1]), torch.tensor([1, 1, 1, 1, 0])
+    assert dice_loss(torch.tensor([1.0, 1.0, 0, 0, 0]), target, valid).item() == pytest.approx(0, abs=1e-3)
+    assert dice_loss(torch.tensor([0.0, 0, 1, 1, 1]), target, valid).item() == pytest.approx(1, abs=1e-3)
+    assert dice_loss(torch.tensor([1.0, 0, 1, 0, 1]), target, valid).item() == pytest.approx(0.5, abs=1e-3)
+
+
+def test_masked_l1_by_hand() -> None:
+    prediction, target = torch.tensor([0.5, 0.5, 0.5]), torch.tensor([0.25, 1.0, 9.0])
+    assert masked_l1_loss(prediction, target, torch.tensor([1, 1, 0])).item() == pytest.approx(0.375, rel=1e-3)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.floats(min_value=0, max_value=2.0**100, width=32), min_size=1, max_size=40),
+    st.integers(min_value=0, max_value=40),
+)
+def test_sum_of_largest_equals_topk(values: list[float], count: int) -> None:
+    count = min(count, len(values))
+    tensor = torch.tensor(values, dtype=torch.float32)
+    found = sum_of_largest(tensor, torch.tensor(count))
+    assert found.item() == pytest.approx(tensor.topk(count).values.sum().item(), rel=1e-5)
+
+
+def test_sum_of_largest_shares_the_gradient_of_equal_values() -> None:
+    values = torch.tensor([3.0, 1.0, 1.0, 0.5], requires_grad=True)
+    sum_of_largest(values, torch.tensor(2)).backward()
+    assert values.grad is not None
+    assert values.grad.tolist() == [1.0, 0.5, 0.5, 0.0]
+
+
+def test_sum_of_largest_does_not_hide_what_is_not_finite() -> None:
+    assert not sum_of_largest(torch.tensor([1.0, torch.inf, 2.0]), torch.tensor(2)).isfinite()
+    assert sum_of_largest(torch.tensor([1.0, torch.nan, 2.0]), torch.tensor(2)).isnan()
+
+
+@pytest.mark.parametrize("function", [balanced_cross_entropy, masked_l1_loss, dice_loss])
+def test_nothing_known_gives_zero_tied_to_the_graph(function: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
+    prediction = torch.rand(2, 3, 4, requires_grad=True)
+    loss = function(prediction, torch.ones(2, 3, 4), torch.zeros(2, 3, 4, dtype=torch.uint8))
+    loss.backward()
+    assert loss.item() == 0
+    assert loss.dtype == torch.float32
+    assert prediction.grad is not None
+    assert not prediction.grad.any()
+
+
+@pytest.mark.parametrize("function", [balanced_cross_entropy, masked_l1_loss, dice_loss])
+def test_half_precision_maps_give_float32_losses(function: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
+    prediction, target = torch.rand(2, 64, 64).bfloat16(), (torch.rand(2, 64, 64) > 0.9).to(torch.uint8)
+    loss = function(prediction, target, torch.ones_like(target))
+    assert loss.dtype == torch.float32
+    assert torch.equal(loss, function(prediction.float(), target, torch.ones_like(target)))
