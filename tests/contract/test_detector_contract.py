@@ -19,9 +19,10 @@ from scenetext.detectors import detector_names, find_detector
 from scenetext.structures import Detection, Features, ImageMeta, Sample, TextInstance
 
 HEIGHT, WIDTH = 128, 192
-FIRST_WORD = np.array([(16, 16), (112, 16), (112, 52), (16, 52)], np.float32)
-SECOND_WORD = np.array([(60, 84), (170, 68), (175, 100), (65, 116)], np.float32)
-IGNORED_WORD = np.array([(130, 12), (185, 12), (185, 40), (130, 40)], np.float32)
+# Not longer than twice their height: a longer word comes back thinner from DBNet's kernel with the published growth.
+FIRST_WORD = np.array([(12, 10), (108, 10), (108, 58), (12, 58)], np.float32)
+SECOND_WORD = np.array([(66, 78), (168, 64), (174, 108), (72, 122)], np.float32)
+IGNORED_WORD = np.array([(130, 10), (185, 10), (185, 40), (130, 40)], np.float32)
 
 
 class TinyEncoder(nn.Module):

@@ -67,7 +67,7 @@ def test_left_out_detections_match_nothing() -> None:
 def test_one_to_one_in_file_order() -> None:
     """Both detections fit the first word, only the first fits the second: greedy takes it for the first word."""
     words = [word(box(0, 0, 100, 20)), word(box(20, 0, 100, 20))]
-    found = [Detection(box(10, 0, 100, 20), 0.6), Detection(box(-10, 0, 100, 20), 0.9)]
+    found = [Detection(box(10, 0, 100, 20), 0.6), Detection(box(-20, 0, 100, 20), 0.9)]
     assert evaluate_image(found, words, IC15, [0.5]).matches == ((Match(0, 0),),)
     assert evaluate_image(found, words, MAXIMUM, [0.5]).matches == ((Match(1, 0), Match(0, 1)),)
     assert evaluate_image(found, words, IC15, [0.8]).matches == ((Match(1, 0),),)
@@ -128,7 +128,7 @@ def test_bad_score_and_bad_polygon_are_named(bad: float) -> None:
     with pytest.raises(DataError, match="score of detection 1"):
         evaluate_image([good, Detection(good.polygon, bad)], [], IC15, [0.5])
     with pytest.raises(DataError, match="polygon 1 has coordinates that are not finite"):
-        evaluate_image([good, Detection(good.polygon * bad, 0.5)], [], IC15, [0.5])
+        evaluate_image([good, Detection(np.full_like(good.polygon, bad), 0.5)], [], IC15, [0.5])
 
 
 @given(instance_lists, st.sampled_from([IC15, MAXIMUM]))

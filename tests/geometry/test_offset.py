@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import golden_folder
 from hypothesis import given
 from hypothesis import strategies as st
 from shapely import Polygon
 
+from conftest import golden_folder
 from scenetext.geometry.offset import area_and_perimeter, largest_part, offset_polygon, shrink_distance
 
 SQUARE = np.array([(10, 10), (30, 10), (30, 30), (10, 30)], np.float32)

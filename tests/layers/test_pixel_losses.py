@@ -6,11 +6,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from conftest import golden_folder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from conftest import golden_folder
 from scenetext.layers.pixel_losses import balanced_cross_entropy, dice_loss, masked_l1_loss, sum_of_largest
 
 

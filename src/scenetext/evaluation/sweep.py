@@ -127,10 +127,10 @@ class DetectionEvaluator:
     """
 
     def __init__(self, protocol: Protocol, thresholds: Sequence[float] = DEFAULT_THRESHOLDS) -> None:
-        if not thresholds:
-            raise ConfigError("an evaluation needs at least one score threshold")
         self.protocol = protocol
         self.thresholds = tuple(float(threshold) for threshold in thresholds)
+        if not self.thresholds:
+            raise ConfigError("an evaluation needs at least one score threshold")
         self._images: dict[Path, ImageEvaluation] = {}
 
     @property

@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import golden_folder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from shapely import Polygon
 
+from conftest import golden_folder
 from scenetext.detectors.dbnet.config import DBNetDecoding, DBNetSettings
 from scenetext.detectors.dbnet.decode import decode, find_text
 from scenetext.structures import Detection

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 import torch
-from conftest import golden_folder
 from torch import Tensor
 
+from conftest import golden_folder
 from scenetext.detectors.dbnet.config import DBNetSettings
 from scenetext.detectors.dbnet.loss import loss
 

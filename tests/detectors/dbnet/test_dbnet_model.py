@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import golden_folder
 from torch import Tensor, nn
 
+from conftest import golden_folder
 from scenetext.detectors.dbnet.config import DBNetSettings
 from scenetext.detectors.dbnet.model import FusedPyramid, MapBranch, head
 from scenetext.errors import ConfigError

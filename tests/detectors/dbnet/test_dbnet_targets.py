@@ -6,10 +6,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import golden_folder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import golden_folder
 from scenetext.detectors.dbnet.config import DBNetSettings
 from scenetext.detectors.dbnet.targets import targets
 from scenetext.structures import ImageMeta, Sample, TextInstance

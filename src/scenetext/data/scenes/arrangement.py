@@ -22,6 +22,8 @@ SHRINK = 0.72
 LARGEST_EXTENT = 1.3
 """Longest side of a sign over the longest of the image, flat, before it is fitted: still in front of the camera."""
 EXTENT_POINTS = 12
+CALM = 16.0
+"""Edge strength below which all places count as equally calm; else everything would be painted on the sky."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,7 +141,8 @@ class Arranger:
             if not self.room.is_free(hull):
                 continue
             unrest = self.room.unrest(hull)
-            score = unrest if not plan.on_board else 40 * self._share_outside(hull) + generator.uniform(0, 10)
+            score = 40 * self._share_outside(hull) if plan.on_board else max(unrest, CALM)
+            score += generator.uniform(0, 8)
             if score < least:
                 polygons = word_polygons(lettering, warp, self.settings.layout.curve_points)
                 best, least = PlacedSign(plan, lettering, warp, board_warp, board, polygons, unrest), score

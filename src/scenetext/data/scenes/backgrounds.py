@@ -120,7 +120,7 @@ def _draw_light(size: Size, generator: np.random.Generator) -> np.ndarray:
     elif kind < 0.42:
         leaves = textures.noise(size, (size[0] / 5, size[1] / 6), generator, 3)
         light *= 1 - np.float32(0.4) / (1 + np.exp(np.clip(-6 * leaves, -30, 30)))
-    level = 0.72 + 0.33 * generator.random()
+    level = 0.8 + 0.3 * generator.random()
     return np.clip(light * np.float32(level), 0.3, 1.3)
 
 
@@ -161,7 +161,8 @@ def _shop_front(flat: np.ndarray, bottom: int, generator: np.random.Generator) -
     bar = max(2, width // 90)
     for left, right in zip(edges[:-1], edges[1:], strict=True):
         _pane(flat, (left + bar, top + bar, right - bar, bottom - bar), generator)
-    color = np.asarray(generator.integers(30, 225, 3), dtype=np.float32)
+    color = np.asarray(generator.integers(30, 215, 3), dtype=np.float32)
+    color = color.mean() + (color - color.mean()) * np.float32(generator.uniform(0.2, 0.9))
     flat[top - fascia : top] = color * (1 + 0.02 * textures.noise((fascia, width), (8, 60), generator, 2))[..., None]
     flat[top - fascia : top - fascia + bar] *= 1.15
     flat[top : top + bar] *= 0.5

@@ -28,10 +28,12 @@ class BoardPlan:
     Attributes:
         rectangle: (4,) flat (left, top, right, bottom).
         symbol: flat box of a square symbol, or None.
+        padding: least flat room between the edge and what is on the board.
     """
 
     rectangle: np.ndarray
     symbol: np.ndarray | None
+    padding: float
 
     def corners(self) -> np.ndarray:
         """(4, 2) flat, clockwise from the top left."""
@@ -44,12 +46,13 @@ def plan_board(extent: np.ndarray, line_height: float, has_symbol: bool, generat
     side = line_height * generator.uniform(0.3, 1.1)
     if generator.random() < 0.2:
         side *= generator.uniform(1.5, 4.0)
-    above, below = line_height * generator.uniform(0.22, 0.6), line_height * generator.uniform(0.22, 0.6)
+    above, below = line_height * generator.uniform(0.25, 0.65), line_height * generator.uniform(0.25, 0.65)
     if generator.random() < 0.6:
         below = above
     rectangle = extent + (-side, -above, side, below)
+    padding = min(side, above, below)
     if not has_symbol:
-        return BoardPlan(rectangle, None)
+        return BoardPlan(rectangle, None, padding)
     size = min(extent[3] - extent[1], 2 * line_height)
     top = (extent[1] + extent[3] - size) / 2
     if generator.random() < 0.5:
@@ -58,7 +61,7 @@ def plan_board(extent: np.ndarray, line_height: float, has_symbol: bool, generat
     else:
         left = extent[2] + 0.4 * line_height
         rectangle[2] = left + size + side
-    return BoardPlan(rectangle, np.array([left, top, left + size, top + size]))
+    return BoardPlan(rectangle, np.array([left, top, left + size, top + size]), padding)
 
 
 def draw_board(
@@ -79,17 +82,18 @@ def draw_board(
     radius = short * generator.choice([0.0, 0.04, 0.12, 0.25], p=[0.4, 0.3, 0.2, 0.1])
     inside = _depth_inside((height, width), radius)
     surface = _surface((height, width), color, generator)
+    padding = plan.padding * scale
     rim = 0.0
     if generator.random() < 0.3:
-        rim = max(2.0, short * generator.uniform(0.03, 0.08))
+        rim = padding * generator.uniform(0.2, 0.45)
         _add_frame(surface, inside, rim, generator)
     if generator.random() < 0.4:
-        start = rim + short * generator.uniform(0.02, 0.06)
-        _blend_band(surface, inside, start, start + max(1.5, short * generator.uniform(0.015, 0.045)), accent)
+        start = rim + (padding - rim) * generator.uniform(0.1, 0.5)
+        _blend_band(surface, inside, start, start + max(1.2, (padding - start) * generator.uniform(0.2, 0.6)), accent)
     if plan.symbol is not None:
         _add_symbol(surface, (plan.symbol - np.tile(plan.rectangle[:2], 2)) * scale, accent, generator)
     if not rim and generator.random() < 0.35:
-        _add_screws(surface, short, generator)
+        _add_screws(surface, padding, generator)
     _wear_edges(surface, inside, short, generator)
     cover = np.clip(inside + 0.5, 0, 1) * 255
     return np.dstack([np.clip(surface, 0, 255), cover]).astype(np.uint8), scale
@@ -147,10 +151,11 @@ def _add_frame(surface: np.ndarray, inside: np.ndarray, rim: float, generator: n
     _blend_band(surface, inside, rim, rim + max(1.0, 0.25 * rim), 0.6 * surface.mean(axis=(0, 1)))
 
 
-def _add_screws(surface: np.ndarray, short: int, generator: np.random.Generator) -> None:
+def _add_screws(surface: np.ndarray, padding: float, generator: np.random.Generator) -> None:
+    """Two or four screws in the room between edge and text."""
     height, width = surface.shape[:2]
-    radius = max(1.2, short * 0.028)
-    inset = 3.2 * radius
+    radius = max(1.0, padding * generator.uniform(0.1, 0.18))
+    inset = 0.45 * padding
     rows = [height / 2] if generator.random() < 0.4 else [inset, height - inset]
     for y in rows:
         for x in (inset, width - inset):

@@ -127,7 +127,8 @@ def _arrange(
     Args:
         height: line height of a font of size 1 flat pixel, in mask pixels.
     """
-    gaps = [block.word_gap * block.stretch * line.size * scale for line in block.lines]
+    gap_share = block.stretch * (block.word_gap + 2 * max(0.0, block.spacing))
+    gaps = [gap_share * line.size * scale for line in block.lines]
     widths = [
         sum(word.box[2] - word.box[0] for word in line) + gap * (len(line) - 1)
         for line, gap in zip(lines, gaps, strict=True)

@@ -15,6 +15,8 @@ from scenetext.data.scenes.warps import bounds, pixel_box
 
 MOST_UNREST = 45.0
 """Edge strength (see `Room.unrest`) above which nothing is painted straight on the background."""
+LARGEST_SPREAD = 28.0
+"""Range of lightness L* above which the ground is more than one surface, on which nobody paints one word."""
 SHADOW_COLOR = np.array([14, 14, 18], dtype=np.float32)
 LEAST_POST = 12
 """Pixels of a post that have to show for it to be drawn."""
@@ -41,7 +43,8 @@ def paint_sign(
         box = pixel_box(np.concatenate(sign.polygons), 1, picture.size)
         ground = colors.measure_ground(picture.paints_below(box))
         candidates = np.concatenate([found, np.asarray(colors.PLAIN_COLORS, dtype=np.float32)])
-        color = colors.choose_lettering(ground, candidates, minimum, generator)
+        if ground.high - ground.low <= LARGEST_SPREAD:
+            color = colors.choose_lettering(ground, candidates, minimum, generator)
     painted = color is not None
     if color is None:
         color = _paint_board(picture, room, sign, found, light_from, settings, generator)

@@ -104,7 +104,7 @@ class LayoutSettings(Settings):
 class LetteringSettings(Settings):
     """What letters look like."""
 
-    contrast_minimum: Annotated[float, Field(ge=0, le=80)] = 28.0
+    contrast_minimum: Annotated[float, Field(ge=0, le=80)] = 34.0
     """Smallest difference of CIE lightness L* (0 to 100) between letters and what is below them, in even light."""
     stretch: PositiveRange = (0.8, 1.2)
     """Horizontal stretch of the letters."""
@@ -139,7 +139,7 @@ class CameraSettings(Settings):
 
     blur_sigma: NonNegativeRange = (0.2, 1.1)
     """Gaussian blur, pixels; below 0.3 none is applied."""
-    noise: NonNegativeRange = (1.0, 7.0)
+    noise: NonNegativeRange = (0.5, 5.0)
     """Standard deviation of sensor noise at middle grey, in levels of 255."""
     jpeg_quality: QualityRange = (55, 95)
     """Quality of the one JPEG compression."""
