@@ -45,9 +45,13 @@ def sample_of(size: tuple[int, int], *instances: TextInstance) -> Sample:
 
 def mask(polygon: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """(height, width) in [0, 1]: share of every pixel inside the polygon, by a 4 x 4 grid of points per pixel."""
-    x, y = np.meshgrid((np.arange(size[1] * 4) + 0.5) / 4, (np.arange(size[0] * 4) + 0.5) / 4)
+    share = np.zeros(size)
+    left, top = np.maximum(np.floor(polygon.min(axis=0)), 0).astype(int)
+    right, bottom = np.maximum(np.minimum(np.ceil(polygon.max(axis=0)), [size[1], size[0]]).astype(int), (left, top))
+    x, y = np.meshgrid((np.arange(left * 4, right * 4) + 0.5) / 4, (np.arange(top * 4, bottom * 4) + 0.5) / 4)
     fine = shapely.contains_xy(shapely.Polygon(polygon), x, y)
-    return fine.reshape(size[0], 4, size[1], 4).mean(axis=(1, 3))
+    share[top:bottom, left:right] = fine.reshape(bottom - top, 4, right - left, 4).mean(axis=(1, 3))
+    return share
 
 
 def affine(scale: float, angle: float, shift: tuple[float, float], mirror: bool) -> np.ndarray:

@@ -25,6 +25,7 @@ _JPEG_END = 0xD9
 _JPEG_BARE_MARKERS = frozenset({0x01, 0xD8})
 """Markers without a length after them."""
 _JPEG_QUALITY = 95
+_JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
 _DECODE_FLAGS = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
 
@@ -85,9 +86,9 @@ def write_image(path: Path, image: np.ndarray, quality: int = _JPEG_QUALITY) -> 
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise ImageError(f"cannot write {image.dtype} of shape {image.shape}, expected uint8 (height, width, 3)", path)
     try:
-        done, data = cv2.imencode(
-            path.suffix.lower(), cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
-        )
+        suffix = path.suffix.lower()
+        options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix in _JPEG_SUFFIXES else []
+        done, data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     except cv2.error:
         done = False
     if not done:

@@ -128,7 +128,9 @@ class Arranger:
         left, top, right, bottom = bounds(Warp(pose.plane(pose.center), curvature).forward(outline))
         margin = self.settings.margin
         first = np.array([pose.center[0] + margin - left, pose.center[1] + margin - top])
-        last = np.array(pose.center) + (self.size[1], self.size[0]) - margin - (right, bottom)
+        last = np.array(
+            [pose.center[0] + self.size[1] - margin - right, pose.center[1] + self.size[0] - margin - bottom]
+        )
         spread = np.concatenate([generator.random((PLACE_TRIES, 2)), [[0.5, 0.5]]])
         best = None
         least = np.inf
@@ -162,9 +164,7 @@ class Arranger:
         return across / (right - left) + along / (bottom - top)
 
 
-def _plan_board(
-    lettering: Lettering, curvature: float, has_symbol: bool, generator: np.random.Generator
-) -> BoardPlan:
+def _plan_board(lettering: Lettering, curvature: float, has_symbol: bool, generator: np.random.Generator) -> BoardPlan:
     """A board around the lettering as it is after bending."""
     straight = lettering.extent()
     bent = bounds(Warp(np.eye(3), curvature).forward(box_outline(straight, EXTENT_POINTS)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -56,7 +57,7 @@ def photograph(paths: Sequence[Path], size: Size, generator: np.random.Generator
     Raises:
         ImageError: the file cannot be decoded.
     """
-    source = read_image(paths[generator.integers(len(paths))])
+    source = read_image(paths[int(generator.integers(len(paths)))])
     fit = min(source.shape[0] / size[0], source.shape[1] / size[1])
     zoom = fit * (0.65 + 0.35 * generator.random())
     height, width = max(1, int(size[0] * zoom)), max(1, int(size[1] * zoom))
@@ -159,7 +160,7 @@ def _shop_front(flat: np.ndarray, bottom: int, generator: np.random.Generator) -
     frame = _frame_color(generator)
     flat[top:bottom] = frame
     bar = max(2, width // 90)
-    for left, right in zip(edges[:-1], edges[1:], strict=True):
+    for left, right in pairwise(edges):
         _pane(flat, (left + bar, top + bar, right - bar, bottom - bar), generator)
     color = np.asarray(generator.integers(30, 215, 3), dtype=np.float32)
     color = color.mean() + (color - color.mean()) * np.float32(generator.uniform(0.2, 0.9))
@@ -175,7 +176,7 @@ def _shop_front(flat: np.ndarray, bottom: int, generator: np.random.Generator) -
 
 def _window_row(flat: np.ndarray, top: int, bottom: int, generator: np.random.Generator) -> None:
     """Draws one row of windows, high or low on the wall."""
-    height, width = flat.shape[:2]
+    width = flat.shape[1]
     count = int(generator.integers(1, 5))
     side = width / count
     pane_width = round(side * (0.3 + 0.25 * generator.random()))
@@ -190,7 +191,9 @@ def _window_row(flat: np.ndarray, top: int, bottom: int, generator: np.random.Ge
         _pane(flat, (left, row, left + pane_width, row + pane_height), generator)
         middle = left + pane_width // 2
         flat[row : row + pane_height, middle - bar // 2 : middle + bar - bar // 2] = frame
-        flat[row + pane_height + 3 * bar : row + pane_height + 5 * bar, left - 2 * bar : left + pane_width + 2 * bar] *= 0.75
+        flat[
+            row + pane_height + 3 * bar : row + pane_height + 5 * bar, left - 2 * bar : left + pane_width + 2 * bar
+        ] *= 0.75
 
 
 def _pane(flat: np.ndarray, box: tuple[int, int, int, int], generator: np.random.Generator) -> None:

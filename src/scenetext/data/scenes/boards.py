@@ -49,7 +49,7 @@ def plan_board(extent: np.ndarray, line_height: float, has_symbol: bool, generat
     above, below = line_height * generator.uniform(0.25, 0.65), line_height * generator.uniform(0.25, 0.65)
     if generator.random() < 0.6:
         below = above
-    rectangle = extent + (-side, -above, side, below)
+    rectangle = extent + np.array([-side, -above, side, below])
     padding = min(side, above, below)
     if not has_symbol:
         return BoardPlan(rectangle, None, padding)

@@ -34,11 +34,13 @@ def compress(image: np.ndarray, settings: CameraSettings, generator: np.random.G
 def decompress(data: bytes) -> np.ndarray:
     """The image in a JPEG file: (H, W, 3) uint8 RGB."""
     image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise RuntimeError("OpenCV could not decode a JPEG that it has made")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
 
 
 def _sensor_noise(image: np.ndarray, level: float, generator: np.random.Generator) -> np.ndarray:
-    """Shot noise grows with the root of the light; colour noise, after a camera's demosaicing, is weaker and coarser."""
+    """Shot noise grows with the root of the light; colour noise, after demosaicing, is weaker and coarser."""
     height, width = image.shape[:2]
     grain = generator.standard_normal((height, width), dtype=np.float32)
     coarse = generator.standard_normal((-(-height // 2), -(-width // 2), 3), dtype=np.float32)

@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 
 SIGN_COLORS = (
-    # (board, lettering)
     ((0, 92, 58), (245, 245, 240)),
     ((10, 70, 150), (248, 248, 245)),
     ((24, 42, 92), (236, 196, 92)),
@@ -37,6 +36,7 @@ SIGN_COLORS = (
     ((140, 196, 214), (18, 44, 84)),
     ((108, 158, 66), (250, 250, 240)),
 )
+"""Pairs of a board and its lettering."""
 PLAIN_COLORS = ((250, 250, 246), (14, 14, 16), (186, 28, 36), (246, 204, 40), (18, 70, 148), (12, 98, 62))
 """What letters are painted in most."""
 PALETTE_SIZE = 12

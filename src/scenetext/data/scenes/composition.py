@@ -15,6 +15,8 @@ from scenetext.data.scenes.warps import Warp, box_outline, pixel_box
 
 Box = tuple[int, int, int, int]
 """(left, top, right, bottom) in whole pixels."""
+LEAST_PAINT = 0.45
+"""Share of the paint that stays where it is most worn, so that words can still be read."""
 OUTLINE_POINTS = 24
 """Points per side of the outline that tells how far a warped mask reaches; many, since arcs bulge between them."""
 
@@ -184,7 +186,7 @@ def _warp_pixels(pixels: np.ndarray, origin: tuple[float, float], scale: float, 
 def _worn(size: tuple[int, ...], share: float, generator: np.random.Generator) -> np.ndarray:
     """(h, w) float32 in [0, 1]: where paint is left; `share` of it, roughly, has come off."""
     patches = textures.noise((size[0], size[1]), (8, 14), generator, 4)
-    return np.clip(2.2 + 3.5 * (patches - np.float32(share) + 0.35), 0.25, 1)
+    return np.clip(2.2 + 3.5 * (patches - np.float32(share) + 0.35), LEAST_PAINT, 1)
 
 
 def _is_empty(box: Box) -> bool:

@@ -26,7 +26,7 @@ LETTER_PAIRS = ("cC", "oO", "sS", "vV", "wW", "xX", "zZ")
 """Letters whose small and capital forms have one shape in nearly every Latin font, and in no symbol font."""
 SHAPE_SIDE = 16
 LEAST_LIKENESS = 0.42
-"""Latin fonts reach 0.5 to 0.9 (lowest: thin italics), two unrelated symbols 0.25, seldom 0.5; a median over pairs is compared."""
+"""Compared with the median over the pairs: 0.5 to 0.9 in Latin fonts (lowest: thin italics), 0.25 among symbols."""
 PROBE_SIZE = 24
 MISSING = "\uffff"
 """Not a character by definition, so every font draws its mark for missing ones."""
@@ -44,7 +44,10 @@ def system_font_folders() -> tuple[Path, ...]:
     """The standard font folders of this operating system that exist."""
     home = Path.home()
     if sys.platform == "win32":
-        folders = [Path(os.environ.get("WINDIR", "C:/Windows"), "Fonts"), home / "AppData/Local/Microsoft/Windows/Fonts"]
+        folders = [
+            Path(os.environ.get("WINDIR", "C:/Windows"), "Fonts"),
+            home / "AppData/Local/Microsoft/Windows/Fonts",
+        ]
     elif sys.platform == "darwin":
         folders = [Path("/System/Library/Fonts"), Path("/Library/Fonts"), home / "Library/Fonts"]
     else:
@@ -96,7 +99,9 @@ def load_fonts(folder: Path | None = None) -> FontSearch:
             skipped.append((path, reason))
     if not usable and folder is not None:
         reasons = "".join(f"\n  {path.name}: {reason}" for path, reason in skipped[:5])
-        raise DataError(f"the folder holds no usable font ({len(skipped)} .ttf/.otf/.ttc files unusable){reasons}", folder)
+        raise DataError(
+            f"the folder holds no usable font ({len(skipped)} .ttf/.otf/.ttc files unusable){reasons}", folder
+        )
     return FontSearch(FontLibrary(usable or [None]), tuple(skipped))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,16 @@ MOST_FAILURES = 5
 """Signs that find no place before an image counts as full."""
 FOCAL = 1.3
 """Focal length over the longer side of the image: a phone's camera, zoomed a little."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedScene:
+    """A scene as it is stored: a JPEG file's bytes, its width and height in pixels, and its words."""
+
+    data: bytes
+    width: int
+    height: int
+    instances: tuple[TextInstance, ...]
 
 
 class SceneGenerator:
@@ -75,16 +86,17 @@ class SceneGenerator:
             ImageError: a background cannot be decoded.
             DataError: no font can write what is drawn from the word list or the random characters.
         """
-        data, instances = self.encoded_scene(index)
-        return camera.decompress(data), instances
+        encoded = self.encoded_scene(index)
+        return camera.decompress(encoded.data), encoded.instances
 
-    def encoded_scene(self, index: int) -> tuple[bytes, tuple[TextInstance, ...]]:
+    def encoded_scene(self, index: int) -> EncodedScene:
         """As `scene`, with the image as a JPEG file; `generate` writes it, so that nothing is compressed twice."""
         generator = np.random.default_rng(np.random.SeedSequence([self.seed, index]))
         picture, words = self._compose(generator)
         image = camera.take_photograph(picture.image, self.settings.camera, generator)
         data = camera.compress(image, self.settings.camera, generator)
-        return data, tuple(self._instance(text, polygon) for text, polygon in words)
+        instances = tuple(self._instance(text, polygon) for text, polygon in words)
+        return EncodedScene(data, image.shape[1], image.shape[0], instances)
 
     def _compose(self, generator: np.random.Generator) -> tuple[Picture, list[tuple[str, np.ndarray]]]:
         """The finished scene before the camera, and (text, polygon) of every word."""

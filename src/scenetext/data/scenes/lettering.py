@@ -58,7 +58,15 @@ class TextBlock:
         """The same sign with all sizes multiplied."""
         lines = tuple(Line(line.words, line.size * factor) for line in self.lines)
         return TextBlock(
-            lines, self.font, self.stretch, self.spacing, self.word_gap, self.leading, self.align, self.outline, self.margin
+            lines,
+            self.font,
+            self.stretch,
+            self.spacing,
+            self.word_gap,
+            self.leading,
+            self.align,
+            self.outline,
+            self.margin,
         )
 
 
@@ -113,9 +121,9 @@ def rasterise(block: TextBlock, fonts: FontLibrary) -> Lettering:
         height, width = word.masks.shape[:2]
         target = masks[top : top + height, left : left + width]
         np.maximum(target, word.masks, out=target)
-        corners = np.array(word.box, dtype=np.float64) + (left, top, left, top)
-        flat = (corners - (size[0] / 2, size[1] / 2) * 2) / scale
-        boxes.append(flat + (-margin, -margin, margin, margin))
+        corners = np.array(word.box, dtype=np.float64) + np.array([left, top, left, top])
+        flat = (corners - np.tile(size, 2) / 2) / scale
+        boxes.append(flat + np.array([-margin, -margin, margin, margin]))
     return Lettering(masks, scale, tuple(word.text for word in words), np.array(boxes))
 
 

@@ -78,9 +78,7 @@ def _paint_board(
     return letters
 
 
-def _board_colors(
-    minimum: float, found: np.ndarray, generator: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def _board_colors(minimum: float, found: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """(board, letters) with enough contrast between them; black on white where nothing else reaches the minimum."""
     board, letters = colors.choose_board(found, generator)
     ground = colors.measure_ground(board[None])

@@ -80,7 +80,7 @@ class TextSettings(Settings):
 class LayoutSettings(Settings):
     """Where and how words stand. A sign is a group of lines with one font, one colour and one place."""
 
-    text_height: PositiveRange = (12.0, 72.0)
+    text_height: PositiveRange = (8.0, 72.0)
     """Height in pixels of a line from the top of an ascender to the bottom of a descender, before perspective. A sign
     too large for the image is made smaller until it fits, so a range above the image's height means "fill it"."""
     lines: CountRange = (1, 3)
@@ -153,7 +153,7 @@ class SceneSettings(Settings):
     height: SideRange = (384, 480)
     """Image height, pixels."""
     words: CountRange = (3, 12)
-    """Words per image. A crowded image may end up with fewer; at least one always fits."""
+    """Words per image. A crowded image may end up with fewer, but not without any."""
     ignore_height: Annotated[float, Field(ge=0)] = 8.0
     """Words lower than this in the image (pixels, mean over the word, polygon margin included) are marked `ignore`."""
     margin: Annotated[float, Field(ge=0)] = 3.0

@@ -24,12 +24,12 @@ def noise(size: Size, cell: tuple[float, float], generator: np.random.Generator,
         cell: (vertical, horizontal) pixels between the random values of the coarsest octave; every further octave has
             half the cell and half the amplitude.
     """
-    total = np.zeros(size, dtype=np.float32)
+    total: np.ndarray = np.zeros(size, dtype=np.float32)
     amplitude = 0.6
     for octave in range(octaves):
         steps = [max(1.0, side / 2**octave) for side in cell]
         grid = [int(np.ceil(length / step)) + 2 for length, step in zip(size, steps, strict=True)]
-        values = generator.standard_normal(grid, dtype=np.float32)
+        values: np.ndarray = generator.standard_normal(grid, dtype=np.float32)
         if max(steps) > 1:
             full = [int(np.ceil(count * step)) for count, step in zip(grid, steps, strict=True)]
             values = cv2.resize(values, (full[1], full[0]), interpolation=cv2.INTER_LINEAR)
@@ -83,9 +83,16 @@ def tiles(size: Size, unit: float, generator: np.random.Generator) -> np.ndarray
 
 
 def _masonry(
-    size: Size, block: tuple[float, float], shift: float, color: np.ndarray, variety: float, generator: np.random.Generator
+    size: Size,
+    block: tuple[float, float],
+    shift: float,
+    color: np.ndarray,
+    variety: float,
+    generator: np.random.Generator,
 ) -> np.ndarray:
-    rows, top = np.divmod(np.arange(size[0], dtype=np.float32) + generator.random(dtype=np.float32) * block[0], block[0])
+    rows, top = np.divmod(
+        np.arange(size[0], dtype=np.float32) + generator.random(dtype=np.float32) * block[0], block[0]
+    )
     along = np.arange(size[1], dtype=np.float32)[None, :] + (rows[:, None] % 2) * np.float32(shift * block[1])
     columns, left = np.divmod(along, np.float32(block[1]))
     tones = generator.normal(1, variety, (int(rows[-1]) + 1, int(columns.max()) + 1)).astype(np.float32)
@@ -107,8 +114,10 @@ def planks(size: Size, unit: float, generator: np.random.Generator) -> np.ndarra
     height, width = size if not upright else size[::-1]
     board = max(5.0, 2.5 * unit)
     rows, place = np.divmod(np.arange(height, dtype=np.float32) + generator.random(dtype=np.float32) * board, board)
-    tone = generator.normal(1, 0.08, int(rows[-1]) + 1).astype(np.float32)[rows.astype(np.int32)][:, None]
-    tone = tone + 0.08 * noise((height, width), (max(2.0, 0.2 * unit), 9 * unit), generator, 2)
+    tones = generator.normal(1, 0.08, int(rows[-1]) + 1).astype(np.float32)
+    tone: np.ndarray = tones[rows.astype(np.int32)][:, None] + 0.08 * noise(
+        (height, width), (max(2.0, 0.2 * unit), 9 * unit), generator, 2
+    )
     tone[place < max(1.0, 0.05 * board), :] *= 0.5
     if upright:
         tone = np.ascontiguousarray(tone.T)

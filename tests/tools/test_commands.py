@@ -1,0 +1,324 @@
+"""The commands as a person runs them: the whole road on a handful of drawn images, and what bad input gets to read."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from conftest import REPOSITORY
+
+from scenetext.data.images import write_image
+from scenetext.data.records import write_records
+from scenetext.structures import ImageRecord, TextInstance
+
+WORDS = ("STOP", "CAFE", "TAXI", "OPEN", "EXIT", "BANK")
+
+
+def run(*arguments: str | Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *map(str, arguments)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        command, cwd=REPOSITORY, capture_output=True, text=True, timeout=timeout, env=environment, check=False
+    )
+
+
+def draw_word(path: Path, word: str) -> ImageRecord:
+    """A 64 x 64 image of one word in black on grey, with its true polygon."""
+    image = np.full((64, 64, 3), 170, dtype=np.uint8)
+    cv2.putText(image, word, (3, 40), cv2.FONT_HERSHEY_SIMPLEX, 0.75, (0, 0, 0), 2, cv2.LINE_AA)
+    rows, columns = np.nonzero(image[..., 0] < 120)
+    left, right, top, bottom = columns.min(), columns.max() + 1, rows.min(), rows.max() + 1
+    polygon = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], dtype=np.float32)
+    write_image(path, image)
+    return ImageRecord(path, 64, 64, (TextInstance(polygon, word),))
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("scenes")
+    write_records(folder / "records.jsonl", [draw_word(folder / f"{word}.jpg", word) for word in WORDS])
+    return folder
+
+
+SMALL_ENCODER = {"layers": [1, 1, 1, 1], "width": 8}
+
+
+def pretraining_config(folder: Path, records: Path) -> Path:
+    content = {
+        "kind": "pretraining",
+        "method": {
+            "encoder": SMALL_ENCODER,
+            "input_size": 64,
+            "embed_dim": 32,
+            "text_width": 16,
+            "text_heads": 2,
+            "text_layers": 1,
+            "decoder_layers": 1,
+            "decoder_heads": 2,
+            "maximum_words": 2,
+        },
+        "transform": {"size": 64},
+        "data": {"train": [str(records)], "validation": [str(records)]},
+        "loader": {"batch_size": 4, "evaluation_batch_size": 4, "workers": 0},
+        "training": {"steps": 6, "evaluate_every": 3, "checkpoint_every": 2, "log_every": 2, "device": "cpu"},
+    }
+    path = folder / "pretrain.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def detection_config(folder: Path, records: Path) -> Path:
+    content = {
+        "kind": "detection",
+        "encoder": {"name": "clip_resnet", **SMALL_ENCODER},
+        "detector": {"name": "dbnet", "inner_channels": 16, "level_channels": 8},
+        "transform": {"size": [64, 64]},
+        "evaluation_transform": {"long_side": 64, "short_side": 64},
+        "data": {"train": [str(records)], "validation": [str(records)]},
+        "loader": {"batch_size": 4, "workers": 0},
+        "optimizer": {"learning_rate": 3e-3, "weight_decay": 0},
+        "training": {"steps": 6, "evaluate_every": 3, "checkpoint_every": 2, "log_every": 2, "device": "cpu"},
+    }
+    path = folder / "train.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_the_road_from_pretraining_to_detections(scenes: Path, tmp_path: Path) -> None:
+    records = scenes / "records.jsonl"
+    pretrained, detector = tmp_path / "pretrained", tmp_path / "detector"
+
+    done = run("tools/pretrain.py", pretraining_config(tmp_path, records), "--output", pretrained)
+    assert done.returncode == 0, done.stderr
+    assert "vision_gain" in done.stderr
+    assert (pretrained / "best.pt").is_file()
+    assert list((pretrained / "tensorboard").iterdir())
+
+    done = run(
+        *("tools/visualize_attention.py", pretrained / "best.pt", scenes / "STOP.jpg", "ST P", "TAX "),
+        *("--output", tmp_path / "attention", "--device", "cpu"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert '"ST P" -> ' in done.stdout
+    pictures = {path.name for path in (tmp_path / "attention").iterdir()}
+    assert pictures == {"STOP_attention.jpg", "STOP_image.jpg", "STOP_word_1.jpg", "STOP_word_2.jpg"}
+
+    backbone = tmp_path / "backbone.safetensors"
+    done = run("tools/convert_checkpoint.py", "backbone", pretrained / "best.pt", backbone)
+    assert done.returncode == 0, done.stderr
+    assert "width 8" in done.stdout
+    assert "visual.attnpool" in done.stdout, "what is left out is told"
+
+    config = detection_config(tmp_path, records)
+    done = run("tools/train.py", config, "--output", detector, f"encoder.weights={backbone}")
+    assert done.returncode == 0, done.stderr
+    assert "detections" in done.stderr
+    assert "waiting_share" in done.stderr
+
+    done = run("tools/test.py", detector / "best.pt", "--output", tmp_path / "evaluation", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    assert "| threshold | precision | recall | hmean |" in done.stdout
+    written = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())
+    assert written["ground_truths"] == len(WORDS)
+    assert (tmp_path / "evaluation" / "worst.jpg").is_file()
+
+    done = run("tools/detect.py", detector / "best.pt", scenes, "--output", tmp_path / "found", "--score", "0")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "found" / "detections.json").read_text())
+    assert len(found["images"]) == len(WORDS)
+    assert len(list((tmp_path / "found" / "drawn").iterdir())) == len(WORDS)
+
+
+@pytest.mark.slow
+def test_overfit_passes_on_a_few_images_and_says_so(scenes: Path, tmp_path: Path) -> None:
+    config = detection_config(tmp_path, scenes / "records.jsonl")
+    steps = ("training.steps=200", "training.evaluate_every=50", "training.log_every=50", "training.checkpoint_every=200")
+    done = run("tools/train.py", config, "--output", tmp_path / "run", "--overfit", "4", *steps)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "overfit on 4 images: PASSED" in done.stdout
+
+
+def test_overfit_that_misses_its_mark_fails(scenes: Path, tmp_path: Path) -> None:
+    config = detection_config(tmp_path, scenes / "records.jsonl")
+    done = run("tools/train.py", config, "--output", tmp_path / "run", "--overfit", "2", "training.steps=1")
+    assert done.returncode == 3
+    assert "overfit on 2 images: FAILED" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_interrupted_training_resumes_to_the_same_weights(scenes: Path, tmp_path: Path, name: str) -> None:
+    config = detection_config(tmp_path, scenes / "records.jsonl")
+    steps = ("training.steps=40", "training.evaluate_every=40", "training.checkpoint_every=40", "training.log_every=1")
+    command = ["tools/train.py", str(config), *steps, "--output"]
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    assert run(*command, whole).returncode == 0
+
+    process = subprocess.Popen(
+        [sys.executable, *command, str(stopped)],
+        cwd=REPOSITORY,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    log = stopped / "log.jsonl"
+    deadline = time.monotonic() + 120
+    while not (log.is_file() and log.read_text().count("\n") >= 2) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(getattr(signal, name))
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 75, output + errors
+    assert "go on with --resume" in errors
+
+    assert run(*command, stopped).returncode == 2, "a run folder in use is not overwritten by mistake"
+    done = run(*command, stopped, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert "resumed after step" in done.stdout
+    assert weights(whole) == weights(stopped)
+
+
+def weights(folder: Path) -> dict[str, bytes]:
+    from scenetext.training.checkpoint import load_latest_checkpoint
+
+    _, content, _ = load_latest_checkpoint(folder)
+    return {name: value.numpy().tobytes() for name, value in content["model"].items()}
+
+
+def fails_with(done: subprocess.CompletedProcess[str], *parts: str) -> None:
+    """The command ended with code 2 and one message that holds all parts; no stack trace."""
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.count("error: ") == 1
+    assert "Traceback" not in done.stderr
+    for part in parts:
+        assert part in done.stderr
+
+
+def test_unknown_key_is_told_with_the_nearest_one(scenes: Path, tmp_path: Path) -> None:
+    config = detection_config(tmp_path, scenes / "records.jsonl")
+    done = run("tools/train.py", config, "detector.shrink_ration=0.5")
+    fails_with(done, "train.yaml", "detector.shrink_ration is unknown", "did you mean shrink_ratio?")
+    done = run("tools/train.py", config, "detector.name=dbnett")
+    fails_with(done, "dbnett", "did you mean dbnet")
+    done = run("tools/train.py", config, "encoder.name=clip_resnt")
+    fails_with(done, "did you mean clip_resnet?")
+
+
+def test_config_of_the_other_kind_names_the_right_tool(scenes: Path, tmp_path: Path) -> None:
+    done = run("tools/train.py", pretraining_config(tmp_path, scenes / "records.jsonl"))
+    fails_with(done, "pretrain.yaml", "start it with tools/pretrain.py")
+
+
+def test_missing_files_are_named(scenes: Path, tmp_path: Path) -> None:
+    fails_with(run("tools/train.py", tmp_path / "none.yaml"), "none.yaml", "cannot be read")
+    config = detection_config(tmp_path, tmp_path / "none.jsonl")
+    fails_with(run("tools/train.py", config), "none.jsonl")
+    fails_with(run("tools/detect.py", tmp_path / "none.pt", scenes), "none.pt")
+    fails_with(run("tools/detect.py", tmp_path / "none.pt", tmp_path / "nowhere"), "nowhere", "no such file or folder")
+
+
+def test_broken_annotation_line_is_named(scenes: Path, tmp_path: Path) -> None:
+    records = tmp_path / "records.jsonl"
+    lines = (scenes / "records.jsonl").read_text().splitlines()
+    records.write_text("\n".join([*lines[:2], lines[2][:-9], *lines[3:]]) + "\n")
+    fails_with(run("tools/train.py", detection_config(tmp_path, records)), f"{records}:3")
+
+    truths = tmp_path / "gts"
+    truths.mkdir()
+    for word in WORDS:
+        (truths / f"gt_{word}.txt").write_text("\ufeff1,1,9,1,9,9,1,9,word\r\n1,1,9,1,9,9,1\r\n", encoding="utf-8")
+    done = run(
+        *("tools/prepare_dataset.py", "icdar2015", "--images", scenes),
+        *("--ground-truths", truths, "--output", tmp_path / "out.jsonl"),
+    )
+    fails_with(done, "gt_", ".txt:2")
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_truncated_image_is_skipped_counted_and_reported(scenes: Path, tmp_path: Path) -> None:
+    made = [draw_word(tmp_path / f"{word}.jpg", word) for word in WORDS]
+    broken = made[1].path
+    broken.write_bytes(broken.read_bytes()[: broken.stat().st_size // 2])
+    write_records(tmp_path / "records.jsonl", made)
+    config = detection_config(tmp_path, tmp_path / "records.jsonl")
+    done = run("tools/train.py", config, "--output", tmp_path / "few", "training.maximum_skipped_share=0.5")
+    assert done.returncode == 0, done.stderr
+    assert str(broken) in done.stderr
+    assert "1 of 6 images could not be used" in done.stderr
+    assert "skipped_images 1" in done.stderr, "the evaluation tells it too"
+    done = run("tools/train.py", config, "--output", tmp_path / "none", "training.maximum_skipped_share=0.01")
+    fails_with(done, str(broken), "training.maximum_skipped_share")
+
+
+def test_unknown_character_is_reported_or_stops_as_told(scenes: Path, tmp_path: Path) -> None:
+    made = [draw_word(tmp_path / f"{word}.jpg", word) for word in WORDS]
+    strange = ImageRecord(made[0].path, 64, 64, (TextInstance(None, "CAFÉ"), TextInstance(None, "OK")))
+    write_records(tmp_path / "records.jsonl", [strange, *made[1:]])
+    config = pretraining_config(tmp_path, tmp_path / "records.jsonl")
+    done = run("tools/pretrain.py", config, "--output", tmp_path / "skip", "training.steps=1")
+    assert done.returncode == 0, done.stderr
+    assert "1 words with unknown characters" in done.stdout
+    assert "'É' in 'CAFÉ'" in done.stdout
+    assert str(made[0].path) in done.stdout
+    done = run("tools/pretrain.py", config, "--output", tmp_path / "stop", "method.unknown_characters=stop")
+    fails_with(done, "É", "CAFÉ", str(made[0].path))
+
+
+def test_all_ignored_is_refused(tmp_path: Path) -> None:
+    made = draw_word(tmp_path / "STOP.jpg", "STOP")
+    ignored = ImageRecord(made.path, 64, 64, (TextInstance(made.instances[0].polygon, "STOP", True),))
+    write_records(tmp_path / "records.jsonl", [ignored])
+    done = run("tools/train.py", detection_config(tmp_path, tmp_path / "records.jsonl"))
+    fails_with(done, "marked as ignored", "records.jsonl")
+
+
+def test_gpu_that_is_not_there_is_refused(scenes: Path, tmp_path: Path) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU, so asking for one is no mistake here")
+    config = detection_config(tmp_path, scenes / "records.jsonl")
+    fails_with(run("tools/train.py", config, "--device", "cuda"), "sees no GPU", "--device cpu")
+
+
+def test_checkpoints_that_do_not_fit_are_refused(scenes: Path, tmp_path: Path) -> None:
+    import torch
+
+    torch.save({"state_dict": {"a": torch.zeros(1)}}, tmp_path / "foreign.pt")
+    fails_with(run("tools/detect.py", tmp_path / "foreign.pt", scenes), "foreign.pt", "convert_checkpoint.py")
+    done = run("tools/convert_checkpoint.py", "backbone", tmp_path / "foreign.pt", tmp_path / "out.safetensors")
+    fails_with(done, "no image encoder")
+    config = detection_config(tmp_path, scenes / "records.jsonl")
+    fails_with(run("tools/train.py", config, f"encoder.weights={tmp_path / 'foreign.pt'}"), "does not fit", "conv1.weight")
+
+
+def test_every_tool_explains_itself() -> None:
+    for tool in sorted((REPOSITORY / "tools").glob("*.py")):
+        done = run(tool, "--help")
+        assert done.returncode == 0, tool
+        assert "examples:" in done.stdout, tool
+
+
+def test_doctor_gives_one_verdict() -> None:
+    done = run("tools/doctor.py")
+    assert done.stdout.strip().splitlines()[-1].startswith("READY" if done.returncode == 0 else "NOT READY")
+    assert "torch" in done.stdout
+
+
+def test_printed_config_reads_back(scenes: Path, tmp_path: Path) -> None:
+    config = detection_config(tmp_path, scenes / "records.jsonl")
+    done = run("tools/train.py", config, "--print-config", "training.seed=7")
+    assert done.returncode == 0
+    printed = tmp_path / "printed.yaml"
+    printed.write_text(done.stdout)
+    again = run("tools/train.py", printed, "--print-config")
+    assert again.stdout == done.stdout
+    assert "seed: 7" in done.stdout
