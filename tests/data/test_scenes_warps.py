@@ -37,7 +37,7 @@ def test_pixels_and_polygons_take_the_same_way(pose: Pose, position: tuple[float
 def test_a_plane_seen_from_the_front_is_not_changed() -> None:
     pose = Pose(0.0, 0.0, 0.0, 500.0, (100.0, 80.0))
     points = np.array([[0.0, 0.0], [30.0, -10.0]])
-    np.testing.assert_allclose(Warp(pose.plane((40.0, 50.0))).forward(points), points + (40, 50))
+    np.testing.assert_allclose(Warp(pose.plane((40.0, 50.0))).forward(points), points + np.array([40, 50]))
 
 
 @pytest.mark.parametrize(

@@ -96,14 +96,14 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def test_command(tmp_path: Path) -> None:
     config, output = REPOSITORY / "configs" / "scenes" / "few_words.yaml", tmp_path / "out"
-    arguments = (config, "--output", output, "--count", 3, "--workers", 1, "words=[1, 2]")
+    arguments = (config, "--output", output, "--count", 30, "--workers", 1, "words=[1, 2]")
     done = run(*arguments)
     assert done.returncode == 0, done.stderr
-    assert "images       3 (" in done.stdout
+    assert "images       30 (" in done.stdout
     assert str(output / "records.jsonl") in done.stdout
     assert "100%" in done.stderr, "the progress bar"
     records = read_records(output / "records.jsonl")
-    assert [len(record.instances) <= 2 for record in records] == [True] * 3
+    assert [len(record.instances) <= 2 for record in records] == [True] * 30
     assert read_image(output / "sheet.jpg").shape[1] > 3 * 320
     again = run(*arguments)
     assert again.returncode == 2

@@ -382,6 +382,7 @@ def test_crops_are_taken_where_places_are_known_and_only_there() -> None:
         (TrainingTransformSettings, {"scale": (3, 0.5)}),
         (TrainingTransformSettings, {"scale": (0, 1)}),
         (TrainingTransformSettings, {"rotation": (10, -10)}),
+        (TrainingTransformSettings, {"rotation": (0, float("inf"))}),
         (TrainingTransformSettings, {"aspect": (1, float("inf"))}),
         (TrainingTransformSettings, {"horizontal_flip": 1.5}),
         (WholeImageTransformSettings, {"crop_area": (0.5, 1.5)}),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 from scenetext.data.images import read_image
 from scenetext.errors import DataError, ImageError
@@ -148,11 +148,10 @@ def collate_loaded(items: Sequence[LoadedSample]) -> Batch:
 def _stack(name: str, arrays: Sequence[np.ndarray]) -> Tensor:
     """(B, ...) with zeros where an array is smaller than the largest."""
     shapes = {array.shape for array in arrays}
-    if len(shapes) == 1:
-        return torch.from_numpy(np.stack(arrays))
     if len({len(shape) for shape in shapes}) > 1:
         raise DataError(f"{name}: arrays of the shapes {sorted(shapes)} do not fit into one batch")
-    stacked = np.zeros((len(arrays), *np.max(list(shapes), axis=0)), dtype=np.result_type(*arrays))
-    for place, array in zip(stacked, arrays, strict=True):
-        place[tuple(map(slice, array.shape))] = array
-    return torch.from_numpy(stacked)
+    if len(shapes) > 1:
+        largest = np.max(list(shapes), axis=0)
+        arrays = [np.pad(array, [(0, size) for size in largest - array.shape]) for array in arrays]
+    # In a worker, torch's own collation writes straight to the memory that it shares with the main process.
+    return default_collate([torch.from_numpy(np.require(array, requirements=["C", "W"])) for array in arrays])

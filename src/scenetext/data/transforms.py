@@ -32,14 +32,12 @@ def _check_range(limits: tuple[float, float]) -> tuple[float, float]:
     return limits
 
 
-Range = Annotated[tuple[float, float], AfterValidator(_check_range)]
-PositiveRange = Annotated[
-    tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], Annotated[float, Field(gt=0, allow_inf_nan=False)]],
-    AfterValidator(_check_range),
-]
-ShareRange = Annotated[
-    tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]], AfterValidator(_check_range)
-]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Range = Annotated[tuple[Finite, Finite], AfterValidator(_check_range)]
+PositiveRange = Annotated[tuple[Positive, Positive], AfterValidator(_check_range)]
+ShareRange = Annotated[tuple[Share, Share], AfterValidator(_check_range)]
 InputSide = Annotated[int, Field(ge=32, multiple_of=32)]
 """Pixels; encoders need multiples of 32."""
 

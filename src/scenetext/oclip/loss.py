@@ -53,7 +53,8 @@ def contrastive_loss(image_features: Tensor, text_features: Tensor, scale: Tenso
         told: (B,) bool; pairs that are false are neither asked for nor offered as an answer.
     """
     logits = scale * image_features @ text_features.T
-    # The lowest finite number: a row of nothing but minus infinity has no gradient, not even where it is left out.
+    # The lowest finite number, not minus infinity: a batch without any word would pass NaN through the softmax's
+    # gradient, which is masked out again here but stops a run under torch's anomaly detection.
     lowest = torch.finfo(logits.dtype).min
     pairs = torch.arange(len(logits), device=logits.device).masked_fill(~told, -100)
     both = [

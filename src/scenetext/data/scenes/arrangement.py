@@ -138,15 +138,15 @@ class Arranger:
             plane = pose.plane((float(x), float(y)))
             warp, board_warp = Warp(plane, curvature), Warp(plane)
             hull = board_warp.forward(board.corners())
-            if not (self._shows(warp.forward(outline)) and board_warp.is_in_front(board.corners())):
+            polygons = word_polygons(lettering, warp, self.settings.layout.curve_points)
+            if not self._shows(np.concatenate([warp.forward(outline), *polygons])):
                 continue
-            if not self.room.is_free(hull):
+            if not board_warp.is_in_front(board.corners()) or not self.room.is_free(hull):
                 continue
             unrest = self.room.unrest(hull)
             score = 40 * self._share_outside(hull) if plan.on_board else max(unrest, CALM)
             score += generator.uniform(0, 8)
             if score < least:
-                polygons = word_polygons(lettering, warp, self.settings.layout.curve_points)
                 best, least = PlacedSign(plan, lettering, warp, board_warp, board, polygons, unrest), score
         return best
 

@@ -100,9 +100,3 @@ def choose_board(found: np.ndarray, generator: np.random.Generator) -> tuple[np.
         board = found[generator.integers(len(found))]
         letters = PLAIN_COLORS[generator.integers(len(PLAIN_COLORS))]
     return vary(np.asarray(board), generator), vary(np.asarray(letters), generator)
-
-
-def best_contrast(ground: Ground) -> np.ndarray:
-    """Black or white, whichever stands out more."""
-    extremes = np.array([PLAIN_COLORS[0], PLAIN_COLORS[1]], dtype=np.float32)
-    return extremes[int(np.argmax(ground.contrast(extremes)))]

@@ -155,10 +155,6 @@ class FontLibrary:
         """Whether a font has a glyph with ink for every character of a text."""
         return all(self._has(number, character) for character in text)
 
-    def supporting(self, text: str) -> tuple[int, ...]:
-        """Numbers of all fonts that can write a text."""
-        return tuple(number for number in range(len(self)) if self.supports(number, text))
-
     def _has(self, number: int, character: str) -> bool:
         key = (number, character)
         known = self._coverage.get(key)

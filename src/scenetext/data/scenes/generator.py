@@ -70,8 +70,9 @@ class SceneGenerator:
         self.seed = seed
         self.fonts = fonts
         self.backgrounds = tuple(backgrounds)
-        writable = tuple(word for word in words if _is_writable(word, fonts))
-        self.left_out = tuple(word for word in words if word not in set(writable))
+        can_write = {word: _is_writable(word, fonts) for word in words}
+        writable = tuple(word for word in words if can_write[word])
+        self.left_out = tuple(word for word in words if not can_write[word])
         if words and not writable:
             raise DataError(f"no font can write any of the {len(words)} words, for one {words[0]!r}; name other fonts")
         self._source = WordSource(settings.text, writable)

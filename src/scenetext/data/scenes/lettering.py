@@ -103,20 +103,19 @@ class _Word:
 
 def rasterise(block: TextBlock, fonts: FontLibrary) -> Lettering:
     """Draws a text block; see `Lettering`."""
+    line_height = fonts.line_height(block.font)
     smallest = min(line.size for line in block.lines)
     scale = max(2.0 if smallest < FINE_BELOW else 1.0, SMALLEST_FACE / smallest)
     lines = []
     for line in block.lines:
         face = fonts.face(block.font, max(1, round(line.size * scale)))
         lines.append([_draw_word(word, face, block) for word in line.words])
-    places, size = _arrange(lines, block, fonts.line_height(block.font) * scale, scale)
+    places, size = _arrange(lines, block, line_height * scale, scale)
     channels = 2 if block.outline else 1
     masks = np.zeros((size[1], size[0], channels), dtype=np.uint8)
     boxes = []
     words = [word for line in lines for word in line]
-    margins = [
-        block.margin * fonts.line_height(block.font) * line.size + 0.5 for line in block.lines for _ in line.words
-    ]
+    margins = [_margin(block, line_height, line.size) for line in block.lines for _ in line.words]
     for word, (left, top), margin in zip(words, places, margins, strict=True):
         height, width = word.masks.shape[:2]
         target = masks[top : top + height, left : left + width]
@@ -143,11 +142,8 @@ def _arrange(
     ]
     full = max(widths)
     places: list[tuple[float, float]] = []
-    baseline = 0.0
-    for number, (line, gap, width) in enumerate(zip(lines, gaps, widths, strict=True)):
-        if number:
-            # The larger neighbour rules, so that a heading keeps clear of the small print below it.
-            baseline += block.leading * height * (0.65 * block.lines[number].size + 0.35 * block.lines[number - 1].size)
+    baselines = _baselines(lines, block, height, scale)
+    for line, gap, width, baseline in zip(lines, gaps, widths, baselines, strict=True):
         left = (full - width) * block.align
         for word in line:
             places.append((left - word.box[0], baseline - word.baseline))
@@ -159,6 +155,24 @@ def _arrange(
     right = max(left + word.masks.shape[1] for (left, _), word in zip(whole, words, strict=True))
     bottom = max(top + word.masks.shape[0] for (_, top), word in zip(whole, words, strict=True))
     return whole, (right, bottom)
+
+
+def _baselines(lines: list[list[_Word]], block: TextBlock, height: float, scale: float) -> list[float]:
+    """Vertical place of every line in mask pixels, from 0; ink that reaches far up or down pushes lines apart."""
+    baselines = [0.0]
+    for upper, lower, above, below in zip(lines, lines[1:], block.lines, block.lines[1:], strict=False):
+        regular = block.leading * height * (0.25 * above.size + 0.75 * below.size)
+        descent = max(word.box[3] - word.baseline for word in upper)
+        ascent = max(word.baseline - word.box[1] for word in lower)
+        clearance = 0.08 * height * max(above.size, below.size) + scale * _margin(block, height / scale, above.size)
+        clearance += scale * _margin(block, height / scale, below.size)
+        baselines.append(baselines[-1] + max(regular, descent + ascent + clearance))
+    return baselines
+
+
+def _margin(block: TextBlock, line_height: float, size: float) -> float:
+    """Flat pixels between the ink and the box of a word."""
+    return block.margin * line_height * size + 0.5
 
 
 def _draw_word(word: str, face: ImageFont.FreeTypeFont, block: TextBlock) -> _Word:

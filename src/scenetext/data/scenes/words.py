@@ -11,8 +11,6 @@ from scenetext.data.scenes.settings import TextSettings
 from scenetext.errors import DataError
 
 CASES = ("upper", "title", "lower", "unchanged")
-NUMBER_CHARACTERS = "0123456789$%.,:-/+#"
-"""Every character, letters apart, that `draw_number` writes."""
 
 
 def read_words(path: Path) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -113,6 +114,10 @@ def _make(scenes: SceneGenerator, folder: Path, count: int, workers: int) -> Ite
     try:
         for records in executor.map(write, chunks):
             yield from records
+    except BrokenProcessPool:
+        raise DataError(
+            f"one of {workers} processes was ended from outside, most often for want of memory; use fewer workers"
+        ) from None
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
 
