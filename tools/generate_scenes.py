@@ -95,7 +95,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="folder to write to")
     parser.add_argument("--count", type=int, default=1000, help="number of images")
     parser.add_argument("--seed", type=int, default=0, help="the same seed makes the same images")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes; default: one per core")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes; one per core is best")
     parser.add_argument(
         "--backgrounds", type=Path, metavar="FOLDER", help="photographs to put signs on, best without text"
     )

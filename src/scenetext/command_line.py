@@ -25,13 +25,18 @@ def run_command(main: Callable[[], int | None]) -> None:
     sys.exit(code or 0)
 
 
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows defaults where there are any: "(default: None)" would say nothing."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default in (None, False) else super()._get_help_string(action)
+
+
 def command_parser(description: str, examples: str) -> argparse.ArgumentParser:
     """A parser whose help shows a description, every default, and examples."""
-
-    class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-        pass
-
-    return argparse.ArgumentParser(description=description, epilog=f"examples:\n{examples}", formatter_class=Formatter)
+    return argparse.ArgumentParser(
+        description=description, epilog=f"examples:\n{examples}", formatter_class=_HelpFormatter
+    )
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:

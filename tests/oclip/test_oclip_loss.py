@@ -10,6 +10,9 @@ from torch import Tensor
 from scenetext.oclip.loss import character_loss, contrastive_loss, oclip_loss
 from scenetext.oclip.model import OclipOutputs
 
+UNUSED = torch.empty(0)
+"""Word embeddings, which the loss does not look at."""
+
 
 def unit(values: Tensor) -> Tensor:
     return values / values.norm(dim=1, keepdim=True)
@@ -85,7 +88,7 @@ def test_published_pooling_keeps_images_without_words(pooling: str, counts: bool
     torch.manual_seed(0)
     images, texts = unit(torch.randn(3, 8)), unit(torch.randn(3, 8))
     has_words = torch.tensor([True, True, False])
-    outputs = OclipOutputs(images, texts, None, torch.tensor(5.0), has_words)
+    outputs = OclipOutputs(images, texts, None, torch.tensor(5.0), has_words, None, UNUSED)
     masked = torch.zeros(3, 5, dtype=torch.int64)
     found = oclip_loss(outputs, masked, tiny_settings(word_pooling=pooling))["contrastive"]
     expected = contrastive_loss(images, texts, torch.tensor(5.0), has_words | counts)
@@ -96,7 +99,7 @@ def test_nothing_to_learn_is_a_zero_that_is_tied_to_the_graph() -> None:
     logits = torch.randn(2, 3, 7, requires_grad=True)
     features = [torch.randn(2, 4, requires_grad=True), torch.zeros(2, 4, requires_grad=True)]
     scale = torch.tensor(14.0, requires_grad=True)
-    outputs = OclipOutputs(*features, logits, scale, torch.zeros(2, dtype=torch.bool))
+    outputs = OclipOutputs(*features, logits, scale, torch.zeros(2, dtype=torch.bool), None, UNUSED)
     with torch.autograd.set_detect_anomaly(True):
         losses = oclip_loss(outputs, torch.zeros(2, 3, dtype=torch.int64), tiny_settings())
         sum(losses.values(), torch.zeros(())).backward()
@@ -109,7 +112,9 @@ def test_nothing_to_learn_is_a_zero_that_is_tied_to_the_graph() -> None:
 def test_losses_are_float32_under_autocast() -> None:
     torch.manual_seed(0)
     features = unit(torch.randn(4, 8)).bfloat16()
-    outputs = OclipOutputs(features, features, torch.randn(4, 2, 9).bfloat16(), torch.tensor(50.0), torch.ones(4) > 0)
+    outputs = OclipOutputs(
+        features, features, torch.randn(4, 2, 9).bfloat16(), torch.tensor(50.0), torch.ones(4) > 0, None, UNUSED
+    )
     masked = torch.randint(1, 9, (4, 2))
     with torch.autocast("cpu", torch.bfloat16):
         inside = oclip_loss(outputs, masked, tiny_settings())

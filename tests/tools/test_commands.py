@@ -141,7 +141,12 @@ def test_the_road_from_pretraining_to_detections(scenes: Path, tmp_path: Path) -
 @pytest.mark.slow
 def test_overfit_passes_on_a_few_images_and_says_so(scenes: Path, tmp_path: Path) -> None:
     config = detection_config(tmp_path, scenes / "records.jsonl")
-    steps = ("training.steps=200", "training.evaluate_every=50", "training.log_every=50", "training.checkpoint_every=200")
+    steps = (
+        "training.steps=150",
+        "training.evaluate_every=50",
+        "training.log_every=50",
+        "optimizer.learning_rate=1e-2",
+    )
     done = run("tools/train.py", config, "--output", tmp_path / "run", "--overfit", "4", *steps)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "overfit on 4 images: PASSED" in done.stdout
@@ -297,7 +302,9 @@ def test_checkpoints_that_do_not_fit_are_refused(scenes: Path, tmp_path: Path) -
     done = run("tools/convert_checkpoint.py", "backbone", tmp_path / "foreign.pt", tmp_path / "out.safetensors")
     fails_with(done, "no image encoder")
     config = detection_config(tmp_path, scenes / "records.jsonl")
-    fails_with(run("tools/train.py", config, f"encoder.weights={tmp_path / 'foreign.pt'}"), "does not fit", "conv1.weight")
+    fails_with(
+        run("tools/train.py", config, f"encoder.weights={tmp_path / 'foreign.pt'}"), "does not fit", "conv1.weight"
+    )
 
 
 def test_every_tool_explains_itself() -> None:

@@ -131,9 +131,7 @@ def test_training_learns_logs_and_saves(records: list[ImageRecord], tmp_path: Pa
 
 
 @pytest.mark.parametrize("stop_in", [1, 5, 8, 12])
-def test_interrupted_and_resumed_equals_never_stopped(
-    records: list[ImageRecord], tmp_path: Path, stop_in: int
-) -> None:
+def test_interrupted_and_resumed_equals_never_stopped(records: list[ImageRecord], tmp_path: Path, stop_in: int) -> None:
     whole = make_trainer(records, tmp_path / "whole")
     expected = whole.fit()
     stopped = make_trainer(records, tmp_path / "stopped", BrightnessTask(signal_at=stop_in))

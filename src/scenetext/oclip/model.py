@@ -31,6 +31,8 @@ class OclipOutputs:
         character_logits: (B, N, V) for the hidden character of every slot; None in the first stage.
         logit_scale: scalar, inverse of the contrastive temperature.
         has_words: (B,) bool, whether the image has any word.
+        image_tokens: (B, 1 + h * w, D), as `OclipModel.encode_image` gives them; None in the first stage.
+        word_embeddings: (B, N, D), as `OclipModel.encode_words` gives them.
     """
 
     image_features: Tensor
@@ -38,6 +40,8 @@ class OclipOutputs:
     character_logits: Tensor | None
     logit_scale: Tensor
     has_words: Tensor
+    image_tokens: Tensor | None
+    word_embeddings: Tensor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +106,7 @@ class OclipModel(nn.Module):
         words = self.encode_words(characters)
         last_level = self.visual(images).levels[-1]
         if self.settings.first_stage:
-            image_feature, logits = self.visual.attnpool.global_feature(last_level), None
+            image_feature, logits, tokens = self.visual.attnpool.global_feature(last_level), None, None
         else:
             tokens = self.visual.attnpool(last_level)
             image_feature = tokens[:, 0]
@@ -114,6 +118,8 @@ class OclipModel(nn.Module):
             character_logits=logits,
             logit_scale=self._inverse_temperature(),
             has_words=real.any(dim=1),
+            image_tokens=tokens,
+            word_embeddings=words,
         )
 
     def encode_image(self, images: Tensor) -> Tensor:

@@ -23,15 +23,18 @@ ENCODER_STRIDE = 32
 
 
 @dataclass(frozen=True)
-class MaskedCharacterPredictions:
-    """What the model says of the hidden characters of a batch; one entry per real word, all (W,) int64.
+class PretrainingPredictions:
+    """What the model says of a batch: W real words in B images.
 
     Attributes:
-        hidden: ids of the hidden characters.
-        right: predicted ids with the word's own image.
-        wrong: predicted ids with another image of the batch; empty where the batch has one image.
+        matched: (M,) bool, whether the image's own words are the nearest of all images' in the batch; one entry per image
+            with words, none where the batch has one image.
+        hidden: (W,) int64, ids of the hidden characters; empty in the first stage, like the following.
+        right: (W,) int64, predicted ids with the word's own image.
+        wrong: (W,) int64, predicted ids with another image of the batch; empty where the batch has one image.
     """
 
+    matched: Tensor
     hidden: Tensor
     right: Tensor
     wrong: Tensor
@@ -69,19 +72,27 @@ class PretrainingTask(nn.Module):
         outputs = self.network(images, batch.targets["characters"], batch.targets["padding"])
         return oclip_loss(outputs, batch.targets["masked"], self.settings)
 
-    def predict(self, batch: Batch) -> MaskedCharacterPredictions:
-        """The hidden characters as read from each word's own image, and from the image of the next sample."""
-        masked = batch.targets["masked"]
-        tokens = self.network.encode_image(self.normalization(batch.images))
-        words = self.network.encode_words(batch.targets["characters"])
-        padding = batch.targets["padding"]
-        real = masked > 0
-        right = self.network.decode_characters(words, tokens, padding).argmax(-1)[real]
-        wrong = right[:0]
-        if len(batch.metas) > 1:
-            other = self.network.decode_characters(words, tokens.roll(1, 0), padding.roll(1, 0))
-            wrong = other.argmax(-1)[real]
-        return MaskedCharacterPredictions(hidden=masked[real], right=right, wrong=wrong)
+    def predict(self, batch: Batch) -> PretrainingPredictions:
+        """Which images find their words, and the hidden characters as read from the right and from a wrong image.
+
+        The wrong image is that of the next sample of the batch.
+        """
+        masked, padding = batch.targets["masked"], batch.targets["padding"]
+        outputs = self.network(self.normalization(batch.images), batch.targets["characters"], padding)
+        single = len(batch.metas) < 2
+        nearest = (outputs.image_features @ outputs.text_features.T).argmax(dim=1)
+        own = nearest == torch.arange(len(nearest), device=nearest.device)
+        matched = own[outputs.has_words & (not single)]
+        hidden = masked[masked > 0]
+        if outputs.character_logits is None or outputs.image_tokens is None:
+            return PretrainingPredictions(matched, hidden, hidden, hidden)
+        right = outputs.character_logits.argmax(-1)[masked > 0]
+        if single:
+            return PretrainingPredictions(matched, hidden, right, right[:0])
+        logits = self.network.decode_characters(
+            outputs.word_embeddings, outputs.image_tokens.roll(1, 0), padding.roll(1, 0)
+        )
+        return PretrainingPredictions(matched, hidden, right, logits.argmax(-1)[masked > 0])
 
     def prepare_training(self, sample: Sample, generator: np.random.Generator) -> PreparedSample:
         """Whole image with a slight random scale; words and hidden characters are drawn anew each time."""
@@ -94,8 +105,8 @@ class PretrainingTask(nn.Module):
         return self._prepare(whole_image_transform(sample, self.transform, None), generator)
 
     def metric(self, records: Sequence[ImageRecord]) -> Metric:
-        """Masked-character accuracy with the right and with a wrong image."""
-        return VisionGain()
+        """Masked-character accuracy with the right and with a wrong image; in the first stage, matching alone."""
+        return VisionGain("matching_accuracy" if self.settings.first_stage else "accuracy")
 
     def _prepare(self, sample: Sample, generator: np.random.Generator) -> PreparedSample:
         texts = [instance.text for instance in sample.instances if instance.text and not instance.ignore]
@@ -117,19 +128,23 @@ class VisionGain:
     the image is lost with a wrong one.
     """
 
-    best = "accuracy"
     overfit_mark = 0.9
 
-    def __init__(self) -> None:
+    def __init__(self, best: str = "accuracy") -> None:
+        self.best = best
+        self._images = 0
+        self._matched = 0
         self._words = 0
         self._right = 0
         self._compared = 0
         self._compared_right = 0
         self._wrong = 0
 
-    def update(self, batch: Batch, predictions: MaskedCharacterPredictions) -> None:
-        """Counts the words of one batch."""
+    def update(self, batch: Batch, predictions: PretrainingPredictions) -> None:
+        """Counts the images and words of one batch."""
         hits = predictions.right == predictions.hidden
+        self._images += predictions.matched.numel()
+        self._matched += int(predictions.matched.sum())
         self._words += hits.numel()
         self._right += int(hits.sum())
         if predictions.wrong.numel():
@@ -138,21 +153,24 @@ class VisionGain:
             self._wrong += int((predictions.wrong == predictions.hidden).sum())
 
     def compute(self) -> dict[str, float]:
-        """`accuracy` over all words; `wrong_image_accuracy` and `vision_gain` over those that had another image."""
-        accuracy, right, wrong = (
-            count / total if total else float("nan")
-            for count, total in (
-                (self._right, self._words),
-                (self._compared_right, self._compared),
-                (self._wrong, self._compared),
-            )
-        )
+        """Rates in [0, 1], NaN where nothing was counted.
+
+        `accuracy` is over all words, `wrong_image_accuracy` and `vision_gain` over those that had another image;
+        `matching_accuracy` is the share of images whose nearest words in the batch are their own.
+        """
+        right = _share(self._compared_right, self._compared)
+        wrong = _share(self._wrong, self._compared)
         return {
-            "accuracy": accuracy,
+            "accuracy": _share(self._right, self._words),
             "wrong_image_accuracy": wrong,
             "vision_gain": right - wrong,
+            "matching_accuracy": _share(self._matched, self._images),
             "words": float(self._words),
         }
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else float("nan")
 
 
 def predict_hidden_characters(logits: Tensor, characters: CharacterSet) -> tuple[list[str], Tensor]:

@@ -84,13 +84,13 @@ def vary(color: np.ndarray, generator: np.random.Generator, amount: float = 9.0)
 
 
 def choose_lettering(
-    ground: Ground, candidates: np.ndarray, minimum: float, generator: np.random.Generator
+    ground: Ground, paints: np.ndarray, light: np.ndarray, minimum: float, generator: np.random.Generator
 ) -> np.ndarray | None:
-    """One of the colours (N, 3) with enough contrast, at random; None where there is none."""
-    readable = np.flatnonzero(ground.contrast(candidates) >= minimum)
+    """One of the paints (N, 3) that, in the light (3,), has enough contrast, at random; None where there is none."""
+    readable = np.flatnonzero(ground.contrast(paints * light) >= minimum)
     if not len(readable):
         return None
-    return candidates[readable[generator.integers(len(readable))]]
+    return paints[readable[generator.integers(len(readable))]]
 
 
 def choose_board(found: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -125,13 +125,15 @@ class Picture:
         cover = np.ones((bottom - top, right - left), dtype=np.float32)
         self._blend(box, cover, textures.tinted(tone, color) * self._light(box))
 
-    def paints_below(self, box: Box) -> np.ndarray:
-        """(N, 3) colours in a box as paints in even light: what letters of a paint colour compare with."""
+    def pixels_below(self, box: Box) -> np.ndarray:
+        """(N, 3) colours in a box, some 2000 of them."""
         left, top, right, bottom = box
         step = max(1, (right - left) * (bottom - top) // 2000)
-        pixels = self.image[top:bottom, left:right].reshape(-1, 3)[::step]
-        light = self._light(box).reshape(-1, 3)[::step]
-        return np.clip(pixels / light, 0, 255)
+        return self.image[top:bottom, left:right].reshape(-1, 3)[::step]
+
+    def mean_light(self, box: Box) -> np.ndarray:
+        """(3,) float32: what a paint is multiplied by there, on average."""
+        return self._light(box).mean(axis=(0, 1))
 
     def _light(self, box: Box) -> np.ndarray:
         """(h, w, 3) float32: what a paint is multiplied by there."""

@@ -41,10 +41,9 @@ def paint_sign(
     color = None
     if not sign.plan.on_board and sign.unrest <= MOST_UNREST:
         box = pixel_box(np.concatenate(sign.polygons), 1, picture.size)
-        ground = colors.measure_ground(picture.paints_below(box))
-        candidates = np.concatenate([found, np.asarray(colors.PLAIN_COLORS, dtype=np.float32)])
+        ground = colors.measure_ground(picture.pixels_below(box))
         if ground.high - ground.low <= LARGEST_SPREAD:
-            color = colors.choose_lettering(ground, candidates, minimum, generator)
+            color = colors.choose_lettering(ground, _paints(found), picture.mean_light(box), minimum, generator)
     painted = color is not None
     if color is None:
         color = _paint_board(picture, room, sign, found, light_from, settings, generator)
@@ -65,7 +64,8 @@ def _paint_board(
     """Adds the board, on a post perhaps; returns the colour for the letters, (3,) float32."""
     if generator.random() < settings.surface.post_probability:
         _paint_post(picture, room, sign, generator)
-    board_color, letters = _board_colors(settings.lettering.contrast_minimum, found, generator)
+    light = picture.mean_light(pixel_box(np.concatenate(sign.polygons), 1, picture.size))
+    board_color, letters = _board_colors(settings.lettering.contrast_minimum, found, light, generator)
     pixels, scale = draw_board(sign.board, board_color, letters, generator)
     depth = max(picture.size) * generator.uniform(0.002, 0.012)
     shadow = Shadow(
@@ -78,17 +78,23 @@ def _paint_board(
     return letters
 
 
-def _board_colors(minimum: float, found: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """(board, letters) with enough contrast between them; black on white where nothing else reaches the minimum."""
+def _board_colors(
+    minimum: float, found: np.ndarray, light: np.ndarray, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """(board, letters) with enough contrast in the light (3,); black on white where no other pair has it."""
     board, letters = colors.choose_board(found, generator)
-    ground = colors.measure_ground(board[None])
-    if ground.contrast(letters[None])[0] >= minimum:
-        return board, letters
-    candidates = np.concatenate([found, np.asarray(colors.PLAIN_COLORS, dtype=np.float32)])
-    chosen = colors.choose_lettering(ground, candidates, minimum, generator)
-    if chosen is not None:
-        return board, chosen
-    return np.asarray(colors.PLAIN_COLORS[0], dtype=np.float32), np.asarray(colors.PLAIN_COLORS[1], dtype=np.float32)
+    ground = colors.measure_ground((board * light)[None])
+    for paints in (letters[None], _paints(found)):
+        chosen = colors.choose_lettering(ground, paints, light, minimum, generator)
+        if chosen is not None:
+            return board, chosen
+    white, black = np.asarray(colors.PLAIN_COLORS[:2], dtype=np.float32)
+    return white, black
+
+
+def _paints(found: np.ndarray) -> np.ndarray:
+    """(N, 3) colours that letters may be painted in: those of the scene and the usual ones."""
+    return np.concatenate([found, np.asarray(colors.PLAIN_COLORS, dtype=np.float32)])
 
 
 def _paint_post(picture: Picture, room: Room, sign: PlacedSign, generator: np.random.Generator) -> None:

@@ -105,7 +105,8 @@ class LetteringSettings(Settings):
     """What letters look like."""
 
     contrast_minimum: Annotated[float, Field(ge=0, le=80)] = 34.0
-    """Smallest difference of CIE lightness L* (0 to 100) between letters and what is below them, in even light."""
+    """Smallest difference of CIE lightness L* (0 to 100) between letters and what is below them, in the light that is
+    there; black on white where the light is too weak for it. Worn paint, shadows and blur may lower it in places."""
     stretch: PositiveRange = (0.8, 1.2)
     """Horizontal stretch of the letters."""
     spacing: Range = (-0.02, 0.15)

@@ -30,8 +30,9 @@ from scenetext.structures import ImageRecord
 RECORDS_NAME = "records.jsonl"
 DESCRIPTION_NAME = "scenes.yaml"
 IMAGES_NAME = "images"
-LARGEST_CHUNK = 64
-"""Images that a process makes before it reports; also bounds how often it opens its fonts anew."""
+LARGEST_CHUNK = 32
+"""Images that a process makes before it reports: few, so that Ctrl-C is soon heard; not too few, since the fonts are
+opened anew for each chunk."""
 _IMAGE_PATTERN = re.compile(r"\d{6,}\.jpg")
 
 
