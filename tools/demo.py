@@ -232,7 +232,8 @@ def report(plan: Plan, timed: list[tuple[Step, float]]) -> str:
             "## Detection (DBNet on the pre-trained backbone)",
             "",
             f"Precision {percent(final['precision'])}, recall {percent(final['recall'])}, hmean "
-            f"{percent(final['hmean'])} at score threshold {final['threshold']:g} (ICDAR 2015 protocol, best threshold on these unseen scenes).",
+            f"{percent(final['hmean'])} at score threshold {final['threshold']:g} (ICDAR 2015 protocol, best "
+            "threshold on these unseen scenes).",
             f"During training: {curve}.",
             "",
             "## Pictures",

@@ -45,7 +45,7 @@ def build_characters(run: PretrainingRun) -> CharacterSet:
 
 
 def build_detection_task(run: DetectionRun[Any, Any], augment: bool = True, pretrained: bool = True) -> DetectionTask:
-    """A detector on its encoder. Without `pretrained`, `encoder.weights` stays unread: all weights come from elsewhere."""
+    """A detector on its encoder. Without `pretrained`, `encoder.weights` stays unread: all come from elsewhere."""
     encoder: Encoder = build_encoder(run.encoder)
     if pretrained:
         _load_encoder_weights(encoder, run.encoder.weights)

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import pytest
 import yaml
-from conftest import REPOSITORY
 
+from conftest import REPOSITORY
 from scenetext.data.images import write_image
 from scenetext.data.records import write_records
 from scenetext.structures import ImageRecord, TextInstance

@@ -74,8 +74,8 @@ class BrightnessTask(nn.Module):
 @dataclass
 class RunSettings:
     training: TrainingSettings
-    optimizer: OptimizerSettings = OptimizerSettings(learning_rate=0.01)
-    schedule: ScheduleSettings = ScheduleSettings(warmup_steps=3)
+    optimizer: OptimizerSettings = field(default_factory=lambda: OptimizerSettings(learning_rate=0.01))
+    schedule: ScheduleSettings = field(default_factory=lambda: ScheduleSettings(warmup_steps=3))
     loader: LoaderSettings = field(default_factory=lambda: LoaderSettings(batch_size=4, workers=0))
 
 

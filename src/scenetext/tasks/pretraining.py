@@ -27,7 +27,7 @@ class PretrainingPredictions:
     """What the model says of a batch: W real words in B images.
 
     Attributes:
-        matched: (M,) bool, whether the image's own words are the nearest of all images' in the batch; one entry per image
+        matched: (M,) bool, whether the image's own words are the nearest of all in the batch; one entry per image
             with words, none where the batch has one image.
         hidden: (W,) int64, ids of the hidden characters; empty in the first stage, like the following.
         right: (W,) int64, predicted ids with the word's own image.
