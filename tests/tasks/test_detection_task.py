@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from scenetext.data.dataset import collate, whole_sample
+from scenetext.data.transforms import EvaluationTransformSettings, TrainingTransformSettings
+from scenetext.detectors import find_detector
+from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings
+from scenetext.errors import DataError
+from scenetext.structures import Batch, Detection, ImageMeta, ImageRecord, TextInstance
+from scenetext.tasks.detection import DetectionMetric, DetectionTask, EvaluationSettings, to_original
+
+SQUARE = np.array([[10, 10], [40, 10], [40, 30], [10, 30]], dtype=np.float32)
+
+
+def make_task(augment: bool = True) -> DetectionTask:
+    torch.manual_seed(0)
+    spec = find_detector("dbnet")
+    config = spec.config(inner_channels=8, level_channels=4)
+    return DetectionTask(
+        ClipResNet(ClipResNetSettings(layers=(1, 1, 1, 1), width=8)),
+        spec,
+        config,
+        TrainingTransformSettings(size=(64, 64)),
+        EvaluationTransformSettings(long_side=128, short_side=96),
+        EvaluationSettings(),
+        augment,
+    )
+
+
+def test_detections_go_back_to_original_pixels_and_stay_inside() -> None:
+    matrix = np.array([[0.5, 0, 3], [0, 0.25, 1], [0, 0, 1]], dtype=np.float64)
+    meta = ImageMeta(Path("x"), (12, 20), matrix, (64, 64))
+    found = to_original([Detection(SQUARE, 0.5)], meta)[0]
+    assert found.polygon.tolist() == [[8, 3.5], [20, 3.5], [20, 8.5], [8, 8.5]]
+    assert found.score == 0.5
+
+
+def test_prediction_of_perfect_maps_is_the_ground_truth_in_original_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resized for the network, decoded there, and brought back: the polygon is where it was."""
+    task = make_task().eval()
+    image = np.full((60, 100, 3), 128, dtype=np.uint8)
+    polygon = np.array([[20, 15], [70, 15], [70, 45], [20, 45]], dtype=np.float32)
+    sample = whole_sample(image, Path("x"), (TextInstance(polygon, "A"),))
+    prepared = task.prepare_evaluation(sample, np.random.default_rng(0))
+    targets = task.spec.targets(prepared.sample, task.config)
+    logits = torch.from_numpy(targets["probability"]).float()[None] * 20 - 10
+    monkeypatch.setattr(task, "maps", lambda images: {"probability": logits, "threshold": logits})
+    metric = task.metric([ImageRecord(Path("x"), 100, 60, sample.instances)])
+    metric.update(collate([prepared]), task.predict(collate([prepared])))
+    assert metric.compute()["hmean"] == 1.0
+
+
+def test_overfitting_prepares_the_same_image_every_time() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (60, 100, 3), dtype=np.uint8)
+    sample = whole_sample(image, Path("x"), (TextInstance(SQUARE, "A"),))
+    still, moving = make_task(augment=False), make_task()
+    generators = [np.random.default_rng(seed) for seed in (1, 2)]
+    first, second = (still.prepare_training(sample, generator).sample.image for generator in generators)
+    assert np.array_equal(first, second)
+    assert np.array_equal(first, still.prepare_evaluation(sample, generators[0]).sample.image)
+    first, second = (moving.prepare_training(sample, generator).sample.image for generator in generators)
+    assert not np.array_equal(first, second)
+
+
+def test_losses_have_weights_and_reach_every_parameter() -> None:
+    task = make_task()
+    sample = whole_sample(np.full((60, 100, 3), 128, np.uint8), Path("x"), (TextInstance(SQUARE, "A"),))
+    generator = np.random.default_rng(0)
+    batch = collate([task.prepare_training(sample, generator) for _ in range(2)])
+    losses = task(batch)
+    assert losses.keys() == task.loss_weights.keys()
+    sum(losses.values()).backward()  # type: ignore[union-attr]
+    missing = [name for name, parameter in task.named_parameters() if parameter.grad is None]
+    assert not missing
+
+
+def test_metric_tells_broken_from_untrained() -> None:
+    record = ImageRecord(Path("x"), 100, 60, (TextInstance(SQUARE, "A"),))
+    metric = DetectionMetric([record], EvaluationSettings())
+    batch = Batch(torch.empty(0), {}, (ImageMeta(Path("x"), (60, 100), np.eye(3), (60, 100)),))
+    metric.update(batch, [[Detection(SQUARE, 0.9), Detection(SQUARE + 50, 0.4)]])
+    figures = metric.compute()
+    assert figures["hmean"] == 1.0
+    assert figures["threshold"] == pytest.approx(0.5), "the lowest threshold that leaves the false one out"
+    assert figures["detections"] == 2
+    assert figures["mean_score"] == pytest.approx(0.65)
+    assert figures["best_score"] == pytest.approx(0.9)
+    with pytest.raises(DataError, match="twice"):
+        metric.update(batch, [[]])
+
+
+def test_metric_refuses_images_that_are_not_measured() -> None:
+    metric = DetectionMetric([], EvaluationSettings())
+    batch = Batch(torch.empty(0), {}, (ImageMeta(Path("x"), (60, 100), np.eye(3), (60, 100)),))
+    with pytest.raises(DataError, match="not among the records"):
+        metric.update(batch, [[]])

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from scenetext.build import build_task
+from scenetext.data.images import write_image
+from scenetext.errors import CheckpointError, ImageError
+from scenetext.inference import TextDetector, write_detections
+from scenetext.runs import load_run
+from scenetext.structures import Detection
+from scenetext.training.checkpoint import save_checkpoint
+
+CONFIG = Path(__file__).resolve().parents[1] / "configs" / "detectors" / "dbnet_tiny.yaml"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained detector whose probability map is high everywhere, so that it finds something in any image."""
+    run = load_run(CONFIG, ["encoder.weights=gone.safetensors"], "detection")
+    run_without = load_run(CONFIG, [], "detection")
+    task = build_task(run_without)
+    state = task.state_dict()
+    state["head.probability.predict.bias"] = torch.tensor([3.0])
+    path = tmp_path_factory.mktemp("run") / "best.pt"
+    save_checkpoint(path, {"kind": "detection", "config": run.model_dump(mode="json"), "model": state, "step": 1})
+    return path
+
+
+def test_two_lines_of_python(checkpoint: Path, tmp_path: Path) -> None:
+    """Also: the backbone file that training started from need not be there any more."""
+    image = np.random.default_rng(0).integers(0, 256, (90, 160, 3), dtype=np.uint8)
+    write_image(tmp_path / "photo.png", image)
+    detector = TextDetector.load(checkpoint, device="cpu")
+    from_file, from_array = detector(tmp_path / "photo.png"), detector(image)
+    assert from_file
+    assert len(from_file) == len(from_array)
+    for one, other in zip(from_file, from_array, strict=True):
+        assert np.array_equal(one.polygon, other.polygon)
+        assert one.score == other.score
+        assert one.polygon.min() >= 0
+        assert (one.polygon <= [160, 90]).all()
+    scores = [found.score for found in from_file]
+    assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 400), (400, 5), (33, 65)])
+def test_any_size_of_image(checkpoint: Path, shape: tuple[int, int]) -> None:
+    TextDetector.load(checkpoint, device="cpu")(np.zeros((*shape, 3), dtype=np.uint8))
+
+
+def test_bad_files_are_told(checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r"none\.jpg"):
+        TextDetector.load(checkpoint, device="cpu")(tmp_path / "none.jpg")
+    save_checkpoint(tmp_path / "other.pt", {"kind": "pretraining", "config": {}, "model": {}})
+    with pytest.raises(CheckpointError, match="holds a pretraining model, expected detection"):
+        TextDetector.load(tmp_path / "other.pt", device="cpu")
+
+
+def test_json_has_plain_numbers(tmp_path: Path) -> None:
+    polygon = np.array([[0, 0], [1.256, 0], [1, 1]], dtype=np.float32)
+    write_detections(tmp_path / "out.json", {Path("a.jpg"): [Detection(polygon, 0.123456)], Path("b.jpg"): []})
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert content["images"][0] == {
+        "path": "a.jpg",
+        "detections": [{"polygon": [[0.0, 0.0], [1.26, 0.0], [1.0, 1.0]], "score": 0.1235}],
+    }
+    assert content["images"][1]["detections"] == []
