@@ -32,10 +32,8 @@ def convert_backbone(arguments: argparse.Namespace) -> None:
     groups = Counter(_group(name) for name in backbone.left_out)
     print("left out: " + (", ".join(f"{group} ({count})" for group, count in groups.items()) or "nothing"))
     print(f"written: {arguments.target}")
-    print(
-        f"use it with: encoder.weights={arguments.target} "
-        f"encoder.layers={list(backbone.layers)} encoder.width={backbone.width}".replace(", ", ",")
-    )
+    blocks = ",".join(map(str, backbone.layers))
+    print(f"use it with: encoder.weights={arguments.target} encoder.layers=[{blocks}] encoder.width={backbone.width}")
 
 
 def _group(name: str) -> str:

@@ -1,18 +1,21 @@
-"""Evaluates a detector: precision, recall and hmean, swept over score thresholds.
+"""Evaluates a trained model on records.
 
-Prints a table and writes it as JSON, with drawn pictures of the images where it does worst (hit, miss, false and
-ignored in distinct colours).
+A detector: precision, recall and hmean, swept over score thresholds, with drawn pictures of the images where it does
+worst (hit, miss, false and ignored in distinct colours). A pre-trained model: masked-character accuracy with the right
+and with a wrong image, and their difference, the vision gain. Prints a table and writes the same as JSON.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from scenetext.build import load_trained_task, read_all_records
+from scenetext.build import load_trained_task, read_all_records, records_with_words
 from scenetext.command_line import command_parser, run_command
 from scenetext.data.dataset import RecordDataset
 from scenetext.data.images import read_image, write_image
@@ -21,20 +24,22 @@ from scenetext.drawing.detections import draw_comparison
 from scenetext.drawing.sheets import sheet
 from scenetext.errors import ImageError
 from scenetext.evaluation.report import format_sweep, sweep_report
+from scenetext.runs import PretrainingRun
 from scenetext.structures import ImageRecord
-from scenetext.tasks.detection import DetectionMetric, DetectionTask
+from scenetext.tasks.detection import DetectionMetric
 from scenetext.training.device import resolve_device
 from scenetext.training.evaluation import evaluate
 
 EXAMPLES = """\
   python tools/test.py outputs/dbnet_tiny/best.pt
+  python tools/test.py outputs/tiny/best.pt --records data/scenes/few_words/records.jsonl
   python tools/test.py outputs/dbnet_tiny/best.pt --records data/icdar2015/val.jsonl --output outputs/icdar2015_val
 """
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = command_parser(__doc__ or "", EXAMPLES)
-    parser.add_argument("checkpoint", type=Path, help="a detector's best.pt, written by tools/train.py")
+    parser.add_argument("checkpoint", type=Path, help="best.pt, written by tools/train.py or tools/pretrain.py")
     parser.add_argument("--records", type=Path, nargs="+", help="record files; default: the run's validation records")
     parser.add_argument("--output", type=Path, help="folder for results; default: evaluation/ beside the checkpoint")
     parser.add_argument("--pictures", type=int, default=12, help="how many of the worst images to draw")
@@ -72,35 +77,50 @@ def draw_worst(metric: DetectionMetric, records: list[ImageRecord], count: int, 
     return output / "worst.jpg"
 
 
+def report_detector(metric: DetectionMetric, records: list[ImageRecord], pictures: int, output: Path) -> dict[str, Any]:
+    """Prints the sweep, draws the worst images, and returns what goes into the JSON file."""
+    sweep = metric.evaluator.scores()
+    print(format_sweep(sweep))
+    drawn = draw_worst(metric, records, pictures, output)
+    if drawn is not None:
+        print(f"worst images: {drawn}")
+    return sweep_report(sweep)
+
+
+def report_pretraining(figures: dict[str, float]) -> dict[str, Any]:
+    """Prints the figures of a pre-trained model and returns them for the JSON file."""
+    print(f"{figures['words']:.0f} words, one hidden character each")
+    print("| right image | wrong image | vision gain | matching |")
+    print("|---:|---:|---:|---:|")
+    names = ("accuracy", "wrong_image_accuracy", "vision_gain", "matching_accuracy")
+    print("| " + " | ".join(f"{100 * figures[name]:.1f}" for name in names) + " |")
+    return {name: value if math.isfinite(value) else None for name, value in figures.items()}
+
+
 def main() -> int:
     arguments = parse_arguments()
-    task, run, content = load_trained_task(arguments.checkpoint, "detection")
-    if not isinstance(task, DetectionTask):
-        raise TypeError("a checkpoint of kind detection holds a DetectionTask")
+    task, run, content = load_trained_task(arguments.checkpoint)
     records = read_all_records(arguments.records or run.data.validation, "evaluation")
+    if isinstance(run, PretrainingRun):
+        records, remark = records_with_words(run, records, "evaluation")
+        print(remark)
     device = resolve_device(arguments.device)
     task.to(device).to(memory_format=torch.channels_last)
-    metric = DetectionMetric(records, task.evaluation)
+    metric = task.metric(records)
     dataset = RecordDataset(records, task.prepare_evaluation, run.training.seed)
     loader = LoaderSettings(workers=arguments.workers, evaluation_batch_size=run.loader.evaluation_batch_size)
     skipped = evaluate(task, dataset, metric, loader, device)
-    output = arguments.output or arguments.checkpoint.parent / "evaluation"
-    output.mkdir(parents=True, exist_ok=True)
-    sweep = metric.evaluator.scores()
-    summary = {
-        "checkpoint": str(arguments.checkpoint),
-        "step": content["step"],
-        "skipped": [image.reason for image in skipped],
-        **sweep_report(sweep),
-    }
-    (output / "evaluation.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-    print(format_sweep(sweep))
     for image in skipped:
         print(f"skipped image: {image.reason}")
-    sheet_path = draw_worst(metric, records, arguments.pictures, output)
+    output: Path = arguments.output or arguments.checkpoint.parent / "evaluation"
+    output.mkdir(parents=True, exist_ok=True)
+    if isinstance(metric, DetectionMetric):
+        result = report_detector(metric, records, arguments.pictures, output)
+    else:
+        result = report_pretraining(metric.compute())
+    origin = {"checkpoint": str(arguments.checkpoint), "step": content["step"], "skipped": [i.reason for i in skipped]}
+    (output / "evaluation.json").write_text(json.dumps({**origin, **result}, indent=1) + "\n", encoding="utf-8")
     print(f"JSON: {output / 'evaluation.json'}")
-    if sheet_path is not None:
-        print(f"worst images: {sheet_path}")
     return 0
 
 

@@ -105,8 +105,8 @@ def build_trainer(run: Run, folder: Path, overfit: int | None = None) -> tuple[T
     validation_records = read_all_records(run.data.validation, "validation")
     remarks: list[str] = []
     if isinstance(run, PretrainingRun):
-        training_records, remark = _records_with_words(run, training_records, "training")
-        validation_records, other = _records_with_words(run, validation_records, "validation")
+        training_records, remark = records_with_words(run, training_records, "training")
+        validation_records, other = records_with_words(run, validation_records, "validation")
         remarks = [remark, other]
     if overfit is not None:
         if not 1 <= overfit <= len(training_records):
@@ -125,9 +125,15 @@ def build_trainer(run: Run, folder: Path, overfit: int | None = None) -> tuple[T
     return trainer, remarks
 
 
-def _records_with_words(
+def records_with_words(
     run: PretrainingRun, records: Sequence[ImageRecord], purpose: str
 ) -> tuple[list[ImageRecord], str]:
+    """The records that pre-training can use, and a remark on what was left out.
+
+    Raises:
+        CharacterError: a character outside the dictionary, where the run's policy is to stop.
+        DataError: nothing remains.
+    """
     usable, report = usable_texts(records, build_characters(run), run.method.unknown_characters)
     if not usable:
         raise DataError(f"no image for {purpose} has a word that pre-training could use: {report}")
@@ -150,15 +156,18 @@ def prepare_run_folder(folder: Path, run: Settings, resume: bool) -> None:
 
 
 def load_trained_task(
-    path: Path, kind: Literal["pretraining", "detection"]
+    path: Path, kind: Literal["pretraining", "detection"] | None = None
 ) -> tuple[PretrainingTask | DetectionTask, Run, dict[str, Any]]:
     """A trained model from a checkpoint of ours: the task with its weights, its run's settings, the whole content.
+
+    Args:
+        kind: what it must be; None = either.
 
     Raises:
         CheckpointError: the file is damaged, foreign, or of the other kind.
     """
     content = load_checkpoint(path)
-    if content.get("kind") != kind:
+    if kind is not None and content.get("kind") != kind:
         raise CheckpointError(f"{path}: holds a {content.get('kind')} model, expected {kind}")
     run = check_run(content["config"], str(path))
     if isinstance(run, PretrainingRun):

@@ -37,8 +37,8 @@ def run_training(arguments: argparse.Namespace, kind: Literal["pretraining", "de
     for remark in [*remarks, *_opening(trainer, run)]:
         _tell(remark)
     if arguments.resume:
-        for problem in trainer.resume():
-            _tell(f"warning: passed over a checkpoint: {problem}")
+        for remark in trainer.resume():
+            _tell(f"warning: {remark}")
         _tell(f"resumed after step {trainer.outcome.step}")
     outcome = trainer.fit()
     return _close(outcome, trainer, folder, arguments.overfit)

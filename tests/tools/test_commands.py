@@ -103,6 +103,11 @@ def test_the_road_from_pretraining_to_detections(scenes: Path, tmp_path: Path) -
     assert (pretrained / "best.pt").is_file()
     assert list((pretrained / "tensorboard").iterdir())
 
+    done = run("tools/test.py", pretrained / "best.pt", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    assert "| right image | wrong image | vision gain | matching |" in done.stdout
+    assert json.loads((pretrained / "evaluation" / "evaluation.json").read_text())["words"] == len(WORDS)
+
     done = run(
         *("tools/visualize_attention.py", pretrained / "best.pt", scenes / "STOP.jpg", "ST P", "TAX "),
         *("--output", tmp_path / "attention", "--device", "cpu"),

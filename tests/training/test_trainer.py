@@ -170,6 +170,15 @@ def test_damaged_newest_checkpoint_is_passed_over(records: list[ImageRecord], tm
         assert torch.equal(value, resumed.module.state_dict()[name]), name
 
 
+def test_settings_changed_since_the_checkpoint_are_told(records: list[ImageRecord], tmp_path: Path) -> None:
+    trainer = make_trainer(records, tmp_path / "run")
+    trainer.description["config"] = {"a": {"b": 1, "c": [1, 2]}, "d": None}
+    trainer.fit()
+    resumed = make_trainer(records, tmp_path / "run")
+    resumed.description["config"] = {"a": {"b": 2, "c": [1, 2]}, "d": None}
+    assert resumed.resume() == ["setting changed since the checkpoint: a.b: 1 -> 2"]
+
+
 def test_loss_that_is_not_finite_changes_nothing_and_is_told(
     records: list[ImageRecord], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

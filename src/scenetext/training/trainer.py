@@ -155,7 +155,7 @@ class Trainer:
         """Continues from the newest readable checkpoint in the run folder.
 
         Returns:
-            What was wrong with newer checkpoints, one message each (empty: all was well).
+            Remarks, one message each: what was wrong with newer checkpoints, which settings have changed since.
 
         Raises:
             CheckpointError: there is no readable checkpoint.
@@ -167,7 +167,8 @@ class Trainer:
         restore_random_state(content["random"])
         self.outcome = Outcome(**content["outcome"])
         self.outcome.interrupted = None
-        return problems
+        changes = changed_settings(content["config"], self.description["config"])
+        return [f"passed over a checkpoint: {problem}" for problem in problems] + changes
 
     def fit(self) -> Outcome:
         """Trains to the last step or until a signal asks to stop; evaluates, logs and saves on the way.
@@ -319,6 +320,18 @@ class Trainer:
         }
         save_checkpoint(checkpoint_path(self.folder, self.outcome.step), {**self._weights(), **state})
         remove_old_checkpoints(self.folder, self.settings.keep_checkpoints)
+
+
+def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """One message for every setting that differs between two resolved configs."""
+    messages = []
+    for key in sorted(before.keys() | now.keys()):
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            messages += changed_settings(old, new, f"{prefix}{key}.")
+        elif old != new:
+            messages.append(f"setting changed since the checkpoint: {prefix}{key}: {old} -> {new}")
+    return messages
 
 
 @dataclass
