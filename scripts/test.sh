@@ -11,4 +11,4 @@ ruff format --check .
 say "mypy"
 mypy
 say "pytest"
-python -m pytest "$@"
+python -m pytest -n auto "$@"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import shlex
 import subprocess
 import sys
@@ -31,7 +32,7 @@ REAL_RUN = """\
 ## What a real run needs
 
 - Pre-training: oCLIP's published models saw SynthText (800,000 images) for 100 epochs at 512 x 512 on 8 V100 GPUs, in
-  mixed precision. This demo saw a few thousand images of one word at 128 x 128.
+  mixed precision. This demo saw a few thousand images of one word at 96 x 96.
 - Fine-tuning: DBNet on ICDAR 2015 is trained for 1,200 epochs at 640 x 640, with a ResNet-50.
 - So the figures above say that every part works and learns, and nothing about what the methods reach.
 """
@@ -193,6 +194,12 @@ def evaluations(folder: Path) -> list[dict[str, float]]:
     return [line for line in lines if line["kind"] == "evaluation"]
 
 
+def peak_memory() -> float:
+    """GiB of the largest process that the steps have run."""
+    kilobytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return kilobytes / 2**20 if sys.platform != "darwin" else kilobytes / 2**30
+
+
 def percent(value: float | None) -> str:
     return "undefined" if value is None else f"{100 * value:.1f} %"
 
@@ -242,7 +249,8 @@ def report(plan: Plan, timed: list[tuple[Step, float]]) -> str:
             "",
             "## Steps",
             "",
-            f"{format_duration(sum(seconds for _, seconds in timed))} in all.",
+            f"{format_duration(sum(seconds for _, seconds in timed))} in all; "
+            f"the largest process took {peak_memory():.1f} GiB.",
             "",
             "| time | step | command |",
             "|---|---|---|",

@@ -144,6 +144,21 @@ def test_the_road_from_pretraining_to_detections(scenes: Path, tmp_path: Path) -
 
 
 @pytest.mark.slow
+def test_demo_runs_from_end_to_end(tmp_path: Path) -> None:
+    """At the smallest size: nothing is learnt, everything is run."""
+    output = tmp_path / "demo"
+    done = run("tools/demo.py", "--output", output, "--share", "0.001", "--device", "cpu")
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = (output / "report.md").read_text()
+    assert "vision gain" in report
+    assert "What a real run needs" in report
+    pictures = [line.split(": ", 1)[1] for line in report.splitlines() if line.startswith("- ") and ": /" in line]
+    assert len(pictures) == 5
+    assert all(Path(picture).exists() for picture in pictures)
+    assert run("tools/demo.py", "--output", output).returncode == 2, "a folder with content is not written over"
+
+
+@pytest.mark.slow
 def test_overfit_passes_on_a_few_images_and_says_so(scenes: Path, tmp_path: Path) -> None:
     config = detection_config(tmp_path, scenes / "records.jsonl")
     steps = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import Field, model_validator
-from typing_extensions import Self
 
 from scenetext.config import Settings
 
@@ -73,7 +72,7 @@ class DBNetSettings(Settings):
     """How a probability map becomes polygons."""
 
     @model_validator(mode="after")
-    def _check_threshold_range(self) -> Self:
+    def _check_threshold_range(self) -> DBNetSettings:
         if self.threshold_low >= self.threshold_high:
             raise ValueError(
                 f"threshold_low ({self.threshold_low}) must be below threshold_high ({self.threshold_high})"
