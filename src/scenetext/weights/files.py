@@ -26,12 +26,14 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: the file is missing, damaged, would need code to run, or holds no tensors.
     """
-    content: Any = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    content: Any = _read_safetensors(path) if path.suffix == ".safetensors" else read_torch_file(path)
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"{path}: holds {type(content).__name__}, expected named tensors")
     for key in _STATE_KEYS:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+        if isinstance(content.get(key), Mapping):
             content = content[key]
             break
-    tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)} if content else {}
+    tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)}
     if not tensors:
         raise CheckpointError(f"{path}: holds no named tensors")
     if all(name.startswith("module.") for name in tensors):
@@ -55,14 +57,16 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path}: cannot be read as safetensors ({error})") from None
 
 
-def _read_torch(path: Path) -> Any:
+def read_torch_file(path: Path) -> Any:
+    """Content of a file written by `torch.save`, tensors on the CPU; only tensors and plain data are let through.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or holds anything that could execute code.
+    """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from None
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(f"{path}: is damaged, or holds more than weights ({first_line})") from None
-    if not isinstance(content, Mapping):
-        raise CheckpointError(f"{path}: holds {type(content).__name__}, expected named tensors")
-    return content
+        raise CheckpointError(f"{path}: is damaged, or holds more than weights and plain data ({first_line})") from None
