@@ -55,6 +55,18 @@ def dump_yaml(settings: BaseModel) -> str:
     return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
+def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """One message for every setting that differs between two resolved configs."""
+    messages = []
+    for key in sorted(before.keys() | now.keys()):
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            messages += changed_settings(old, new, f"{prefix}{key}.")
+        elif old != new:
+            messages.append(f"setting changed since the checkpoint: {prefix}{key}: {old} -> {new}")
+    return messages
+
+
 def _read_with_bases(path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:
     path = path.resolve()
     if path in chain:

@@ -14,7 +14,7 @@ import torch
 from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
-from scenetext.config import Settings
+from scenetext.config import Settings, changed_settings
 from scenetext.contracts import Task
 from scenetext.data.dataset import RecordDataset
 from scenetext.data.loader import LoaderSettings, training_loader
@@ -40,6 +40,7 @@ from scenetext.training.optim import (
 )
 from scenetext.training.seed import random_state, restore_random_state
 from scenetext.training.skipped import SkippedImages
+from scenetext.training.window import StepWindow
 
 
 class TrainingSettings(Settings):
@@ -188,7 +189,7 @@ class Trainer:
 
     def _run(self, log: RunLog, guard: InterruptionGuard) -> None:
         self._catch_up_evaluation(log, guard)
-        window = _Window(time.monotonic())
+        window = StepWindow()
         for batch in self._timed_batches(window):
             losses = self._train_step(batch, log)
             self.outcome.step += 1
@@ -203,13 +204,14 @@ class Trainer:
             if self.outcome.step % self.settings.checkpoint_every == 0 or last or guard.requested:
                 self._save()
             if evaluating and not guard.requested:
+                began = time.monotonic()
                 self._evaluate(log, guard)
-                window.reset()
+                window.leave_out(time.monotonic() - began)
             if guard.requested:
                 break
         self._finish(log, guard)
 
-    def _timed_batches(self, window: _Window) -> Iterator[Batch]:
+    def _timed_batches(self, window: StepWindow) -> Iterator[Batch]:
         if self.outcome.step >= self.settings.steps:
             return
         batches = iter(
@@ -320,48 +322,3 @@ class Trainer:
         }
         save_checkpoint(checkpoint_path(self.folder, self.outcome.step), {**self._weights(), **state})
         remove_old_checkpoints(self.folder, self.settings.keep_checkpoints)
-
-
-def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """One message for every setting that differs between two resolved configs."""
-    messages = []
-    for key in sorted(before.keys() | now.keys()):
-        old, new = before.get(key), now.get(key)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            messages += changed_settings(old, new, f"{prefix}{key}.")
-        elif old != new:
-            messages.append(f"setting changed since the checkpoint: {prefix}{key}: {old} -> {new}")
-    return messages
-
-
-@dataclass
-class _Window:
-    """Sums over the steps since the last logged line."""
-
-    started: float
-    waited: float = 0.0
-    steps: int = 0
-    images: int = 0
-    sums: dict[str, float] = field(default_factory=dict)
-
-    def add(self, losses: Mapping[str, float], images: int) -> None:
-        self.steps += 1
-        self.images += images
-        for name, value in losses.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
-
-    def figures(self, learning_rate: float) -> dict[str, float]:
-        """Means of the losses, the learning rate, images per second and the share of time spent waiting for data."""
-        elapsed = max(time.monotonic() - self.started, 1e-9)
-        means = {name: value / self.steps for name, value in self.sums.items()}
-        loss = means.pop("loss")
-        return {
-            "loss": loss,
-            **means,
-            "learning_rate": learning_rate,
-            "images_per_second": self.images / elapsed,
-            "waiting_share": self.waited / elapsed,
-        }
-
-    def reset(self) -> None:
-        self.started, self.waited, self.steps, self.images, self.sums = time.monotonic(), 0.0, 0, 0, {}

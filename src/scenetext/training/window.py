@@ -1,0 +1,50 @@
+"""Figures of the training steps between two lines of the log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass
+class StepWindow:
+    """Sums over the training steps since the last logged line.
+
+    Attributes:
+        waited: seconds spent waiting for data.
+    """
+
+    started: float = field(default_factory=time.monotonic)
+    waited: float = 0.0
+    steps: int = 0
+    images: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+
+    def add(self, losses: Mapping[str, float], images: int) -> None:
+        """Adds one step: its loss terms, "loss" among them, and its number of images."""
+        self.steps += 1
+        self.images += images
+        for name, value in losses.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+
+    def figures(self, learning_rate: float) -> dict[str, float]:
+        """Means of the losses, the learning rate, images per second and the share of time spent waiting for data."""
+        elapsed = max(time.monotonic() - self.started, 1e-9)
+        means = {name: value / self.steps for name, value in self.sums.items()}
+        loss = means.pop("loss")
+        return {
+            "loss": loss,
+            **means,
+            "learning_rate": learning_rate,
+            "images_per_second": self.images / elapsed,
+            "waiting_share": self.waited / elapsed,
+        }
+
+    def leave_out(self, seconds: float) -> None:
+        """Takes time that was not spent training (an evaluation) out of the rates."""
+        self.started += seconds
+
+    def reset(self) -> None:
+        """Begins anew."""
+        self.started, self.waited, self.steps, self.images, self.sums = time.monotonic(), 0.0, 0, 0, {}
