@@ -68,7 +68,7 @@ def main() -> None:
         read_words(arguments.words) if settings.text.listed else (),
         find_photographs(arguments.backgrounds) if arguments.backgrounds else (),
     )
-    with tqdm(total=arguments.count, unit="image", smoothing=0.05, delay=0.1) as progress:
+    with tqdm(total=arguments.count, unit="image", smoothing=0.05, delay=0.1, disable=None) as progress:
         report = generate(
             scenes,
             arguments.output,
