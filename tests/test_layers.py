@@ -33,6 +33,7 @@ LAYERS: dict[str, int] = {
     "inference": 5,
     "attention": 5,
     "doctor": 5,
+    "benchmark": 5,
     "command_line": 5,
     "training_command": 5,
 }

@@ -66,23 +66,29 @@ class DetectionRun(Settings, Generic[EncoderType, DetectorType]):
 Run = PretrainingRun | DetectionRun[Any, Any]
 
 
-def load_run(path: Path, overrides: Sequence[str], kind: Literal["pretraining", "detection"]) -> Run:
+def load_run(path: Path, overrides: Sequence[str], kind: Literal["pretraining", "detection"] | None = None) -> Run:
     """Reads and checks a run file.
+
+    Args:
+        kind: what it must describe; None = either, by its key `kind`.
 
     Raises:
         ConfigError: the file is of the other kind, or anything in it is wrong; the message names file and key.
     """
     values = read_config(path, overrides)
     given = values.get("kind")
-    if given in ("pretraining", "detection") and given != kind:
+    if kind is not None and given in ("pretraining", "detection") and given != kind:
         tool = "tools/pretrain.py" if given == "pretraining" else "tools/train.py"
         raise ConfigError(f"{path}: describes a {given} run; start it with {tool}")
-    return check_run({"kind": kind, **values}, str(path))
+    return check_run(values, str(path))
 
 
 def check_run(values: Mapping[str, Any], source: str) -> Run:
     """Checks the plain values of a run (a merged file, or what a checkpoint stores)."""
-    if values.get("kind") == "pretraining":
+    kind = values.get("kind")
+    if kind not in ("pretraining", "detection"):
+        raise ConfigError(f"{source}: kind is {kind!r}, expected pretraining or detection")
+    if kind == "pretraining":
         return validate(PretrainingRun, values, source)
     encoder = encoder_settings(_name_in(values, "encoder", source))
     detector = find_detector(_name_in(values, "detector", source)).config

@@ -240,6 +240,7 @@ def test_unknown_key_is_told_with_the_nearest_one(scenes: Path, tmp_path: Path) 
 def test_config_of_the_other_kind_names_the_right_tool(scenes: Path, tmp_path: Path) -> None:
     done = run("tools/train.py", pretraining_config(tmp_path, scenes / "records.jsonl"))
     fails_with(done, "pretrain.yaml", "start it with tools/pretrain.py")
+    fails_with(run("tools/train.py", detection_config(tmp_path, tmp_path), "kind=detecting"), "kind is 'detecting'")
 
 
 def test_missing_files_are_named(scenes: Path, tmp_path: Path) -> None:
@@ -325,6 +326,19 @@ def test_checkpoints_that_do_not_fit_are_refused(scenes: Path, tmp_path: Path) -
     fails_with(
         run("tools/train.py", config, f"encoder.weights={tmp_path / 'foreign.pt'}"), "does not fit", "conv1.weight"
     )
+
+
+def test_benchmark_compares_configs_in_one_run(scenes: Path, tmp_path: Path) -> None:
+    records = scenes / "records.jsonl"
+    first, second = detection_config(tmp_path, records), pretraining_config(tmp_path, records)
+    written = tmp_path / "figures.json"
+    done = run("tools/benchmark.py", first, "--compare", second, "--repetitions", "2", "--json", written)
+    assert done.returncode == 0, done.stderr
+    assert "| figure | train | pretrain | pretrain / train |" in done.stdout
+    figures = {each["name"]: each for each in json.loads(written.read_text())["train"]}
+    assert figures["training step"]["value"] > 0
+    assert figures["training operations per image"]["value"] > 0
+    assert figures["loader, one core"]["low"] <= figures["loader, one core"]["value"]
 
 
 def test_every_tool_explains_itself() -> None:

@@ -191,7 +191,8 @@ class Trainer:
         self._catch_up_evaluation(log, guard)
         window = StepWindow()
         for batch in self._timed_batches(window):
-            losses = self._train_step(batch, log)
+            losses = self.train_step(batch)
+            self._watch_non_finite(batch, losses, log)
             self.outcome.step += 1
             window.add(losses, len(batch.metas))
             self.skipped.add(batch.skipped, log.message)
@@ -226,8 +227,12 @@ class Trainer:
             window.waited += time.monotonic() - asked
             yield batch
 
-    def _train_step(self, batch: Batch, log: RunLog) -> dict[str, float]:
-        """One optimiser step; a step whose loss is not finite changes nothing and returns NaN for its total."""
+    def train_step(self, batch: Batch) -> dict[str, float]:
+        """One optimiser step.
+
+        Returns:
+            The unweighted loss terms, and "loss", their weighted sum. Where that is not finite, nothing was changed.
+        """
         self.module.train()
         factor = learning_rate_factor(self.outcome.step, self.settings.steps, self.schedule)
         set_learning_rate(self.optimizer, self.optimizer_settings.learning_rate * factor)
@@ -239,11 +244,8 @@ class Trainer:
         )
         values = {name: float(value.detach()) for name, value in losses.items()}
         values["loss"] = float(total.detach())
-        if not math.isfinite(values["loss"]):
-            self._skip_non_finite(batch, values, log)
-            return values
-        self._non_finite_in_a_row = 0
-        self._update(total)
+        if math.isfinite(values["loss"]):
+            self._update(total)
         return values
 
     def _update(self, total: Tensor) -> None:
@@ -255,7 +257,11 @@ class Trainer:
         self.scaler.step(self.optimizer)
         self.scaler.update()
 
-    def _skip_non_finite(self, batch: Batch, values: Mapping[str, float], log: RunLog) -> None:
+    def _watch_non_finite(self, batch: Batch, values: Mapping[str, float], log: RunLog) -> None:
+        """Tells a step whose loss was not finite; too many in a row stop the run."""
+        if math.isfinite(values["loss"]):
+            self._non_finite_in_a_row = 0
+            return
         self._non_finite_in_a_row += 1
         names = ", ".join(meta.path.name for meta in batch.metas)
         terms = ", ".join(f"{name} {value:g}" for name, value in values.items())
