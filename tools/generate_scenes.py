@@ -68,7 +68,8 @@ def main() -> None:
         read_words(arguments.words) if settings.text.listed else (),
         find_photographs(arguments.backgrounds) if arguments.backgrounds else (),
     )
-    with tqdm(total=arguments.count, unit="image", smoothing=0.05, delay=0.1, disable=None) as progress:
+    interval = 0.1 if sys.stderr.isatty() else 10.0
+    with tqdm(total=arguments.count, unit="image", smoothing=0.05, mininterval=interval) as progress:
         report = generate(
             scenes,
             arguments.output,
