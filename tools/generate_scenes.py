@@ -69,7 +69,7 @@ def main() -> None:
         find_photographs(arguments.backgrounds) if arguments.backgrounds else (),
     )
     interval = 0.1 if sys.stderr.isatty() else 10.0
-    with tqdm(total=arguments.count, unit="image", smoothing=0.05, mininterval=interval) as progress:
+    with tqdm(total=arguments.count, unit="image", smoothing=0.05, delay=0.1, mininterval=interval) as progress:
         report = generate(
             scenes,
             arguments.output,
@@ -83,6 +83,7 @@ def main() -> None:
             },
             on_image=lambda _: progress.update(),
         )
+        progress.refresh()
     picture = arguments.output / "sheet.jpg"
     write_image(picture, sample_sheet(read_records(report.records)[:SAMPLES]))
     print_summary(report, scenes, search, picture)
