@@ -32,7 +32,7 @@ SIMPLE = {
 EXAMPLES = """\
   python tools/convert_checkpoint.py backbone outputs/tiny/best.pt outputs/backbone.safetensors
   python tools/train.py configs/detectors/dbnet_tiny.yaml encoder.weights=outputs/backbone.safetensors
-  python tools/convert_checkpoint.py from-oclip RN50_synthtext.pt outputs/rn50.pt --config configs/oclip/rn50.yaml
+  python tools/convert_checkpoint.py from-oclip RN50_synthtext.pt outputs/rn50.pt configs/oclip/rn50.yaml
   python tools/visualize_attention.py outputs/rn50.pt sign.jpg "ST LING"
   python tools/convert_checkpoint.py from-clip RN50.pt outputs/clip_rn50.safetensors
   python tools/convert_checkpoint.py to-mmocr outputs/rn50/best.pt outputs/resnet50_oclip.pth
@@ -54,8 +54,8 @@ def main() -> None:
         _add_files(commands.add_parser(name, help=purpose, description=purpose)).set_defaults(convert=convert)
     purpose = "a published oCLIP checkpoint -> a pre-training's checkpoint of ours (.pt)"
     published = _add_files(commands.add_parser("from-oclip", help=purpose, description=purpose))
-    published.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change in --config")
-    published.add_argument("--config", type=Path, required=True, help="run file of the model (configs/oclip/rn50.yaml)")
+    published.add_argument("config", type=Path, help="run file of the model, such as configs/oclip/rn50.yaml")
+    published.add_argument("overrides", nargs="*", metavar="key=value", help="settings of it to change")
     arguments = parser.parse_args()
     if arguments.command == "from-oclip":
         from_oclip(arguments)

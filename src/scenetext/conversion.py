@@ -83,7 +83,7 @@ def convert_to_mmocr(source: Path, target: Path) -> Conversion:
         [round(255 * value, 3) for value in values] for values in (ClipResNet.pixel_mean, ClipResNet.pixel_std)
     )
     remark = f"trained on RGB pixels (0 to 255) with mean {mean} and std {std}, which are not ImageNet's"
-    return Conversion(target, str(encoder), len(encoder.weights), (*encoder.left_out, *encoder.pool), (remark,))
+    return Conversion(target, str(encoder), len(encoder.weights), (*encoder.left_out, *encoder.pool_names), (remark,))
 
 
 def convert_from_oclip(source: Path, target: Path, run: PretrainingRun) -> Conversion:
@@ -197,7 +197,7 @@ def _write_encoder(source: Path, target: Path, encoder: ImageEncoderWeights, wit
     }
     weights = {**encoder.weights, **encoder.pool} if with_pool else encoder.weights
     write_safetensors(target, weights, metadata)
-    left_out = encoder.left_out if with_pool else (*encoder.left_out, *encoder.pool)
+    left_out = encoder.left_out if with_pool else (*encoder.left_out, *encoder.pool_names)
     remarks = [f"use it with: encoder.weights={target} encoder.layers=[{layers}] encoder.width={encoder.width}"]
     if with_pool and encoder.pool:
         output = tuple(encoder.pool["attnpool.c_proj.weight"].shape)

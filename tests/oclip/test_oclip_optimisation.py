@@ -70,9 +70,7 @@ def test_steps_equal_the_published_ones(name: str) -> None:
     after = {key.removeprefix(prefix): value for key, value in golden.items() if key.startswith(prefix)}
     assert SHORTCUT_NORM in after
     for key, value in after.items():
-        torch.testing.assert_close(
-            state[key], value, atol=TOLERANCES[name], rtol=0, msg=lambda m, k=key: f"{k}: {m}"
-        )
+        torch.testing.assert_close(state[key], value, atol=TOLERANCES[name], rtol=0, msg=lambda m, k=key: f"{k}: {m}")
     for found, traced in zip(losses, run["trace"], strict=True):
         assert found["character"].item() == pytest.approx(traced["char_loss"], abs=1e-4)
         assert found["contrastive"].item() == pytest.approx(traced["clip_loss"], abs=1e-4)

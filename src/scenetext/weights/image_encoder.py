@@ -30,6 +30,7 @@ class ImageEncoderWeights:
         source: what the file was recognised as.
         weights: tensors under the names of `encoders.clip_image.ClipResNet`; half precision became float32.
         pool: those of its attention pool, `attnpool.*`; empty where the file has none.
+        pool_names: what the file calls them.
         layers: blocks of the four stages.
         width: channels of the stem's output.
         left_out: names of the file that are part of neither, and entries that are no weights.
@@ -38,6 +39,7 @@ class ImageEncoderWeights:
     source: Source
     weights: dict[str, Tensor]
     pool: dict[str, Tensor]
+    pool_names: tuple[str, ...]
     layers: tuple[int, ...]
     width: int
     left_out: tuple[str, ...]
@@ -55,7 +57,7 @@ def extract_image_encoder(file: WeightFile) -> ImageEncoderWeights:
     try:
         source = identify_source(file.tensors)
         found: dict[str, Tensor] = {}
-        left_out = list(file.others)
+        left_out, pool_names = list(file.others), []
         for name, value in file.tensors.items():
             ours = source.encoder_name(name)
             if ours is None:
@@ -64,12 +66,13 @@ def extract_image_encoder(file: WeightFile) -> ImageEncoderWeights:
                 raise CheckpointError(f"holds {ours} of the image encoder twice, the second time as {name}")
             else:
                 found[ours] = value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
+                pool_names += [name] if ours.startswith(POOL) else []
         weights = {name: value for name, value in found.items() if not name.startswith(POOL)}
         layers, width = resnet_sizes(weights)
     except CheckpointError as error:
         raise CheckpointError(f"{file.path}: {error}") from None
     pool = {name: value for name, value in found.items() if name.startswith(POOL)}
-    return ImageEncoderWeights(source, weights, pool, layers, width, tuple(left_out))
+    return ImageEncoderWeights(source, weights, pool, tuple(pool_names), layers, width, tuple(left_out))
 
 
 def resnet_sizes(weights: Mapping[str, Tensor]) -> tuple[tuple[int, ...], int]:
@@ -104,7 +107,7 @@ def load_image_encoder(encoder: nn.Module, file: WeightFile) -> list[str]:
     pool, remark = _fit_pool(encoder, found.pool)
     optional = () if pool else (POOL,)
     report = load_weights(encoder, {**found.weights, **pool}, f"{file.path} ({found})", optional)
-    left_out = [*found.left_out, *(name for name in found.pool if name not in pool)]
+    left_out = found.left_out if pool else (*found.left_out, *found.pool_names)
     return [f"encoder weights: {file.path}: {found}; {report}", remark, f"left out: {count_groups(left_out)}"]
 
 

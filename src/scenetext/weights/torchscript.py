@@ -53,7 +53,8 @@ def is_torchscript(path: Path) -> bool:
 def read_torchscript(path: Path) -> dict[str, Tensor]:
     """The tensors that the modules of an archive hold, by dotted name, on the CPU, in their stored number types.
 
-    The names are those of the module's `state_dict()`. Tensors that share a storage share it here too.
+    The names are those of the module's `state_dict()`; a tensor that a module holds as a plain attribute is among them,
+    since only the archive's program tells it from a buffer. Tensors that share a storage share it here too.
 
     Raises:
         CheckpointError: the file is damaged, its pickle asks for anything but weights, or a size in it is not true.
