@@ -90,7 +90,12 @@ def write_torch_file(path: Path, content: Mapping[str, Any]) -> None:
     Raises:
         CheckpointError: the file cannot be written (disk full, no permission); an older file at `path` stays as it was.
     """
-    _write_whole(path, lambda temporary: torch.save(dict(content), temporary))
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as stream:
+            torch.save(dict(content), stream)
+
+    _write_whole(path, write)
 
 
 def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
