@@ -24,13 +24,14 @@ from scenetext.conversion import (
     convert_from_oclip,
     convert_to_mmocr,
     convert_to_oclip,
+    published_oclip_weights,
 )
 from scenetext.encoders.clip_image import ClipResNetSettings, PooledClipResNet
 from scenetext.errors import CheckpointError, ConfigError
 from scenetext.runs import PretrainingRun, check_run, load_run
 from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.text.charset import CharacterSet
-from scenetext.weights.files import read_weights, write_safetensors
+from scenetext.weights.files import WeightFile, read_weights, write_safetensors
 from scenetext.weights.image_encoder import load_image_encoder
 from weight_layouts import SMALL, SMALL_OCLIP, clip_layout, oclip_layout, small_encoder
 
@@ -93,6 +94,20 @@ def test_published_goldens_come_out_of_a_converted_checkpoint(tmp_path: Path, pr
         (found.logit_scale, "logit_scale"),
     ):
         torch.testing.assert_close(value, golden[f"mask.eval.{name}"], atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("golden", "config"), [("RN50", "rn50"), ("RN101", "rn101"), ("RN50_lsvt", "rn50_lsvt")])
+def test_published_layouts_fit_the_full_size_configs(tmp_path: Path, golden: str, config: str) -> None:
+    shapes = json.loads((golden_folder("oclip") / f"keys_{golden}.json").read_text())["shapes"]
+    tensors = {name: torch.zeros(()).expand(one["shape"]) for name, one in shapes.items()}  # takes no memory
+    overrides = []
+    if config == "rn50_lsvt":  # a dictionary with a few characters less than the model has rows for
+        CharacterSet(map(chr, range(0x4E00, 0x4E00 + 5000))).write(tmp_path / "characters.txt")
+        overrides = [f"method.characters={tmp_path}/characters.txt", "method.vocabulary_size=5254"]
+    run = load_run(REPOSITORY / "configs" / "oclip" / f"{config}.yaml", overrides, "pretraining")
+    assert isinstance(run, PretrainingRun)
+    found = published_oclip_weights(WeightFile(tmp_path / "published.pt", tensors, ()), run)
+    assert found.keys() == shapes.keys()
 
 
 def test_published_to_ours_and_back_is_the_same(tmp_path: Path) -> None:
