@@ -29,6 +29,7 @@ LAYERS: dict[str, int] = {
     "tasks": 4,
     "training": 4,
     "build": 5,
+    "conversion": 5,
     "runs": 5,
     "inference": 5,
     "attention": 5,

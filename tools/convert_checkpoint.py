@@ -1,56 +1,72 @@
 """Converts weight files, and says what was mapped and what was left out.
 
-Reads without executing anything: torch archives as tensors only, and safetensors.
+Reads oCLIP's, CLIP's (OpenAI's archive or open_clip's files), MMOCR's and our own weights, told by their names, without
+executing anything in them. `encoder.weights` of a run takes all of these directly, too.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 from pathlib import Path
 
 from scenetext.command_line import command_parser, run_command
-from scenetext.weights.backbone import extract_backbone
-from scenetext.weights.files import read_weights, write_safetensors
+from scenetext.conversion import (
+    PUBLISHED_BEHAVIOUR,
+    convert_backbone,
+    convert_from_clip,
+    convert_from_mmocr,
+    convert_from_oclip,
+    convert_to_mmocr,
+    convert_to_oclip,
+)
+from scenetext.runs import PretrainingRun, load_run
+
+SIMPLE = {
+    "backbone": (convert_backbone, "any source -> the image encoder alone, for detectors (.safetensors)"),
+    "from-clip": (convert_from_clip, "CLIP's RN50 or RN101 -> its image encoder with attention pool (.safetensors)"),
+    "to-oclip": (convert_to_oclip, "a pre-training of ours -> the published layout (.pt)"),
+    "from-mmocr": (convert_from_mmocr, "MMOCR's oCLIP backbone -> the image encoder alone (.safetensors)"),
+    "to-mmocr": (convert_to_mmocr, "any source -> the image encoder under MMOCR's names (.pth)"),
+}
 
 EXAMPLES = """\
   python tools/convert_checkpoint.py backbone outputs/tiny/best.pt outputs/backbone.safetensors
   python tools/train.py configs/detectors/dbnet_tiny.yaml encoder.weights=outputs/backbone.safetensors
+  python tools/convert_checkpoint.py from-oclip RN50_synthtext.pt outputs/rn50.pt configs/oclip/rn50.yaml
+  python tools/visualize_attention.py outputs/rn50.pt sign.jpg "ST LING"
+  python tools/convert_checkpoint.py from-clip RN50.pt outputs/clip_rn50.safetensors
+  python tools/convert_checkpoint.py to-mmocr outputs/rn50/best.pt outputs/resnet50_oclip.pth
 """
 
 
-def convert_backbone(arguments: argparse.Namespace) -> None:
-    backbone = extract_backbone(read_weights(arguments.source))
-    metadata = {
-        "architecture": "clip_resnet",
-        "layers": ",".join(map(str, backbone.layers)),
-        "width": str(backbone.width),
-        "source": arguments.source.name,
-    }
-    write_safetensors(arguments.target, backbone.weights, metadata)
-    print(f"CLIP ResNet, layers {list(backbone.layers)}, width {backbone.width}: {len(backbone.weights)} tensors kept")
-    groups = Counter(_group(name) for name in backbone.left_out)
-    print("left out: " + (", ".join(f"{group} ({count})" for group, count in groups.items()) or "nothing"))
-    print(f"written: {arguments.target}")
-    blocks = ",".join(map(str, backbone.layers))
-    print(f"use it with: encoder.weights={arguments.target} encoder.layers=[{blocks}] encoder.width={backbone.width}")
-
-
-def _group(name: str) -> str:
-    """The part of a model that a key belongs to, for counting."""
-    parts = name.removeprefix("network.").split(".")
-    return ".".join(parts[:2]) if parts[0] == "visual" else parts[0]
+def from_oclip(arguments: argparse.Namespace) -> None:
+    run = load_run(arguments.config, [*PUBLISHED_BEHAVIOUR, *arguments.overrides], "pretraining")
+    if not isinstance(run, PretrainingRun):
+        raise TypeError("a run of kind pretraining is a PretrainingRun")
+    print(f"computes as published: {', '.join(PUBLISHED_BEHAVIOUR)}")
+    print(convert_from_oclip(arguments.source, arguments.target, run))
 
 
 def main() -> None:
     parser = command_parser(__doc__ or "", EXAMPLES)
     commands = parser.add_subparsers(dest="command", required=True)
-    backbone = commands.add_parser("backbone", help="the image backbone of a pre-training checkpoint, for detectors")
-    backbone.add_argument("source", type=Path, help="pre-training checkpoint (ours: best.pt)")
-    backbone.add_argument("target", type=Path, help="file to write (.safetensors)")
-    backbone.set_defaults(convert=convert_backbone)
+    for name, (convert, purpose) in SIMPLE.items():
+        _add_files(commands.add_parser(name, help=purpose, description=purpose)).set_defaults(convert=convert)
+    purpose = "a published oCLIP checkpoint -> a pre-training's checkpoint of ours (.pt)"
+    published = _add_files(commands.add_parser("from-oclip", help=purpose, description=purpose))
+    published.add_argument("config", type=Path, help="run file of the model, such as configs/oclip/rn50.yaml")
+    published.add_argument("overrides", nargs="*", metavar="key=value", help="settings of it to change")
     arguments = parser.parse_args()
-    arguments.convert(arguments)
+    if arguments.command == "from-oclip":
+        from_oclip(arguments)
+    else:
+        print(arguments.convert(arguments.source, arguments.target))
+
+
+def _add_files(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    command.add_argument("source", type=Path, help="weight file to read")
+    command.add_argument("target", type=Path, help="file to write")
+    return command
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from typing import Any, Literal
 from torch import nn
 
 from scenetext.config import Settings, dump_yaml
-from scenetext.contracts import Encoder, Task
 from scenetext.data.dataset import RecordDataset
 from scenetext.data.records import read_records
 from scenetext.detectors import find_detector
@@ -28,14 +27,13 @@ from scenetext.training.checkpoint import checkpoints_of, load_checkpoint, versi
 from scenetext.training.seed import seed_everything
 from scenetext.training.trainer import Trainer
 from scenetext.weights.files import read_weights
+from scenetext.weights.image_encoder import load_image_encoder
 from scenetext.weights.report import load_weights
 
 
 def build_pretraining_task(run: PretrainingRun, augment: bool = True) -> PretrainingTask:
     """The oCLIP model with its losses, preparation and metric."""
-    task = PretrainingTask(run.method, build_characters(run), run.transform, augment)
-    _load_encoder_weights(task.network.visual, run.method.encoder.weights)
-    return task
+    return PretrainingTask(run.method, build_characters(run), run.transform, augment)
 
 
 def build_characters(run: PretrainingRun) -> CharacterSet:
@@ -44,13 +42,10 @@ def build_characters(run: PretrainingRun) -> CharacterSet:
     return CharacterSet.english() if path is None else CharacterSet.from_file(path)
 
 
-def build_detection_task(run: DetectionRun[Any, Any], augment: bool = True, pretrained: bool = True) -> DetectionTask:
-    """A detector on its encoder. Without `pretrained`, `encoder.weights` stays unread: all come from elsewhere."""
-    encoder: Encoder = build_encoder(run.encoder)
-    if pretrained:
-        _load_encoder_weights(encoder, run.encoder.weights)
+def build_detection_task(run: DetectionRun[Any, Any], augment: bool = True) -> DetectionTask:
+    """A detector on its encoder."""
     return DetectionTask(
-        encoder,
+        build_encoder(run.encoder),
         find_detector(run.detector.name),
         run.detector,
         run.transform,
@@ -60,12 +55,19 @@ def build_detection_task(run: DetectionRun[Any, Any], augment: bool = True, pret
     )
 
 
-def _load_encoder_weights(encoder: Any, path: Path | None) -> None:
+def load_encoder_weights(task: PretrainingTask | DetectionTask, run: Run) -> list[str]:
+    """Loads the weights that the run's encoder is to start from, and tells what fitted; nothing where it names none.
+
+    Raises:
+        CheckpointError: the file is of no known source, or does not fit the encoder.
+    """
+    path = run.method.encoder.weights if isinstance(run, PretrainingRun) else run.encoder.weights
     if path is None:
-        return
+        return []
+    encoder = task.network.visual if isinstance(task, PretrainingTask) else task.encoder
     if not isinstance(encoder, nn.Module):
         raise TypeError("an encoder with weights is an nn.Module")
-    load_weights(encoder, read_weights(path), path, optional=("attnpool.",))
+    return load_image_encoder(encoder, read_weights(path))
 
 
 def read_all_records(paths: Sequence[Path], purpose: str) -> list[ImageRecord]:
@@ -85,7 +87,7 @@ def read_all_records(paths: Sequence[Path], purpose: str) -> list[ImageRecord]:
 
 
 def build_task(run: Run, augment: bool = True) -> PretrainingTask | DetectionTask:
-    """The task of a run, with fresh weights that its seed fixes."""
+    """The task of a run, with random weights that its seed fixes; `encoder.weights` is not read."""
     seed_everything(run.training.seed)
     if isinstance(run, PretrainingRun):
         return build_pretraining_task(run, augment)
@@ -112,7 +114,8 @@ def build_trainer(run: Run, folder: Path, overfit: int | None = None) -> tuple[T
         if not 1 <= overfit <= len(training_records):
             raise ConfigError(f"--overfit {overfit}: choose between 1 and the {len(training_records)} training images")
         training_records = validation_records = training_records[:overfit]
-    task: Task = build_task(run, augment=overfit is None)
+    task = build_task(run, augment=overfit is None)
+    remarks += load_encoder_weights(task, run)
     seed = run.training.seed
     trainer = Trainer(
         task,
@@ -170,15 +173,6 @@ def load_trained_task(
     if kind is not None and content.get("kind") != kind:
         raise CheckpointError(f"{path}: holds a {content.get('kind')} model, expected {kind}")
     run = check_run(content["config"], str(path))
-    if isinstance(run, PretrainingRun):
-        run = run.model_copy(update={"method": _without_encoder_weights(run)})
-        task: PretrainingTask | DetectionTask = build_pretraining_task(run)
-    else:
-        task = build_detection_task(run, pretrained=False)
+    task = build_pretraining_task(run) if isinstance(run, PretrainingRun) else build_detection_task(run)
     load_weights(task, content["model"], path)
     return task, run, content
-
-
-def _without_encoder_weights(run: PretrainingRun) -> Any:
-    encoder = run.method.encoder.model_copy(update={"weights": None})
-    return run.method.model_copy(update={"encoder": encoder})

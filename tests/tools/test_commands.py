@@ -18,7 +18,9 @@ import yaml
 from conftest import REPOSITORY
 from scenetext.data.images import write_image
 from scenetext.data.records import write_records
+from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings
 from scenetext.structures import ImageRecord, TextInstance
+from scenetext.weights.files import write_safetensors
 
 WORDS = ("STOP", "CAFE", "TAXI", "OPEN", "EXIT", "BANK")
 
@@ -128,6 +130,7 @@ def test_the_road_from_pretraining_to_detections(scenes: Path, tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     assert "detections" in done.stderr
     assert "waiting_share" in done.stderr
+    assert f"encoder weights: {backbone}: CLIP ResNet of layers [1, 1, 1, 1] and width 8" in done.stdout
 
     done = run("tools/test.py", detector / "best.pt", "--output", tmp_path / "evaluation", "--device", "cpu")
     assert done.returncode == 0, done.stderr
@@ -321,11 +324,14 @@ def test_checkpoints_that_do_not_fit_are_refused(scenes: Path, tmp_path: Path) -
     torch.save({"state_dict": {"a": torch.zeros(1)}}, tmp_path / "foreign.pt")
     fails_with(run("tools/detect.py", tmp_path / "foreign.pt", scenes), "foreign.pt", "convert_checkpoint.py")
     done = run("tools/convert_checkpoint.py", "backbone", tmp_path / "foreign.pt", tmp_path / "out.safetensors")
-    fails_with(done, "no image encoder")
+    fails_with(done, "foreign.pt", "no known source", "Sources are known by")
     config = detection_config(tmp_path, scenes / "records.jsonl")
-    fails_with(
-        run("tools/train.py", config, f"encoder.weights={tmp_path / 'foreign.pt'}"), "does not fit", "conv1.weight"
-    )
+    fails_with(run("tools/train.py", config, f"encoder.weights={tmp_path / 'foreign.pt'}"), "no known source")
+    backbone = tmp_path / "wide.safetensors"
+    wide = ClipResNet(ClipResNetSettings(layers=(1, 1, 1, 1), width=16))
+    write_safetensors(backbone, wide.state_dict(), {})
+    done = run("tools/train.py", config, f"encoder.weights={backbone}")
+    fails_with(done, "wide.safetensors", "width 16", "does not fit", "conv1.weight: file (8, 3, 3, 3)")
 
 
 def test_benchmark_compares_configs_in_one_run(scenes: Path, tmp_path: Path) -> None:

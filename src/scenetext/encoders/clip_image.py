@@ -11,6 +11,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from scenetext.config import Settings
+from scenetext.layers.positions import resize_positions
 from scenetext.layers.transformer import join_heads, mean_attention_weights, split_heads
 from scenetext.structures import Features
 
@@ -27,7 +28,8 @@ class ClipResNetSettings(Settings):
     width: int = Field(default=64, ge=2, multiple_of=2)
     """Inner width w of the first stage, in channels; the stages put out 4w, 8w, 16w and 32w."""
     weights: Path | None = None
-    """Backbone weights to start from, a file made by tools/convert_checkpoint.py; None = random."""
+    """Weights to start from: any file whose source `scenetext.weights.sources` knows (CLIP's RN50.pt, published oCLIP,
+    MMOCR, a checkpoint or backbone of ours); None = random."""
 
 
 class Bottleneck(nn.Module):
@@ -180,16 +182,3 @@ class PooledClipResNet(ClipResNet):
         super().__init__(settings)
         width = self.channels[-1]
         self.attnpool = AttentionPool(grid, width, width // 64, output_dim)
-
-
-def resize_positions(positions: Tensor, height: int, width: int) -> Tensor:
-    """A square table of positions (side * side, C) for a grid of another size, (height * width, C); bilinear, as TCM.
-
-    The table itself where the size is its own.
-    """
-    side = round(positions.shape[0] ** 0.5)
-    if (height, width) == (side, side):
-        return positions
-    table = positions.reshape(1, side, side, -1).permute(0, 3, 1, 2)
-    resized = F.interpolate(table, (height, width), mode="bilinear", align_corners=False)
-    return resized[0].flatten(1).transpose(0, 1)

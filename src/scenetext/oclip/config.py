@@ -47,6 +47,9 @@ class OclipSettings(Settings):
     """Weight of each loss term; a term left out keeps weight 1."""
     characters: Path | None = None
     """Dictionary file, one character a line; None = printable ASCII."""
+    vocabulary_size: PositiveInt | None = None
+    """Rows V of the character embedding and of the classes; None = the dictionary's C + 3, which is the least. A
+    published model may have more than its dictionary needs; the rest is never used."""
     unknown_characters: Literal["skip", "stop"] = "skip"
     """A word with a character outside the dictionary: leave it out and count it, or stop."""
 

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scenetext.encoders.clip_image import PooledClipResNet, resize_positions
+from scenetext.encoders.clip_image import PooledClipResNet
+from scenetext.layers.positions import resize_positions
 from scenetext.layers.transformer import Transformer, initialise_blocks
 from scenetext.oclip.config import OclipSettings
 from scenetext.oclip.decoder import CrossAttentionDecoder

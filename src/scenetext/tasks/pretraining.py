@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from scenetext.contracts import Metric
 from scenetext.data.transforms import WholeImageTransformSettings, whole_image_transform
+from scenetext.errors import ConfigError
 from scenetext.layers.normalization import PixelNormalization
 from scenetext.oclip.config import OclipSettings
 from scenetext.oclip.loss import oclip_loss
@@ -63,7 +64,7 @@ class PretrainingTask(nn.Module):
         self.transform = transform
         self.augment = augment
         self.loss_weights: Mapping[str, float] = {str(name): weight for name, weight in settings.loss_weights.items()}
-        self.network = OclipModel(settings, characters.vocabulary_size)
+        self.network = OclipModel(settings, vocabulary_size(settings, characters))
         self.normalization = PixelNormalization(self.network.visual.pixel_mean, self.network.visual.pixel_std)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
@@ -112,6 +113,21 @@ class PretrainingTask(nn.Module):
         texts = [instance.text for instance in sample.instances if instance.text and not instance.ignore]
         targets = encode_words(texts, self.characters, self.settings, generator)
         return PreparedSample(sample, {**targets, "padding": padding_grid(sample.meta, sample.image.shape[:2])})
+
+
+def vocabulary_size(settings: OclipSettings, characters: CharacterSet) -> int:
+    """Rows V of the model's character embedding and classes.
+
+    Raises:
+        ConfigError: the settings name fewer than the dictionary needs.
+    """
+    needed = characters.vocabulary_size
+    if settings.vocabulary_size is not None and settings.vocabulary_size < needed:
+        raise ConfigError(
+            f"method.vocabulary_size {settings.vocabulary_size} is too small for a dictionary of {len(characters)} "
+            f"characters, which needs {needed} (padding, mask and end mark besides)"
+        )
+    return settings.vocabulary_size or needed
 
 
 def padding_grid(meta: ImageMeta, size: tuple[int, ...]) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 
 import scenetext
 from scenetext.errors import CheckpointError
-from scenetext.weights.files import read_torch_file
+from scenetext.weights.files import read_torch_file, write_torch_file
 
 FORMAT = "scenetext checkpoint"
 FORMAT_VERSION = 1
@@ -25,17 +24,7 @@ def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     Raises:
         CheckpointError: the file cannot be written (disk full, no permission); an older file at `path` stays as it was.
     """
-    temporary = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as stream:
-            torch.save({"format": FORMAT, "format_version": FORMAT_VERSION, **content}, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except (OSError, RuntimeError) as error:
-        temporary.unlink(missing_ok=True)
-        raise CheckpointError(f"{path}: cannot be written: {error}") from error
+    write_torch_file(path, {"format": FORMAT, "format_version": FORMAT_VERSION, **content})
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -1,9 +1,11 @@
-"""Reading and writing weight files: safetensors, and torch archives as tensors only."""
+"""Reading and writing weight files: safetensors, torch files as tensors only, TorchScript archives as weights only."""
 
 from __future__ import annotations
 
+import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,40 +15,100 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from scenetext.errors import CheckpointError
+from scenetext.weights.torchscript import is_torchscript, read_torchscript
 
 _STATE_KEYS = ("model", "state_dict")
+_DISTRIBUTED = "module."
+"""What distributed training puts in front of every name."""
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Named tensors of a weight file, on the CPU.
+@dataclass(frozen=True, eq=False)
+class WeightFile:
+    """What a weight file holds.
 
-    Reads safetensors, a bare state dict saved by torch, or a checkpoint that holds one under "model" (ours) or
-    "state_dict" (published ones). A prefix "module." that every key shares (distributed training) is removed.
+    Attributes:
+        path: the file.
+        tensors: on the CPU, by name.
+        others: entries that are no weights of the model, such as epoch and optimizer; left out.
+    """
+
+    path: Path
+    tensors: dict[str, Tensor]
+    others: tuple[str, ...]
+
+
+def read_weights(path: Path) -> WeightFile:
+    """Named tensors of a weight file, on the CPU; nothing in the file can execute.
+
+    Reads safetensors, TorchScript archives, a bare state dict saved by torch, or a checkpoint that holds one under
+    "model" (ours) or "state_dict" (published ones). A prefix "module." that every key shares is removed.
 
     Raises:
         CheckpointError: the file is missing, damaged, would need code to run, or holds no tensors.
     """
-    content: Any = _read_safetensors(path) if path.suffix == ".safetensors" else read_torch_file(path)
+    content = _read_content(path)
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: holds {type(content).__name__}, expected named tensors")
+    others: list[str] = []
     for key in _STATE_KEYS:
         if isinstance(content.get(key), Mapping):
+            others = [str(name) for name in content if name != key]
             content = content[key]
             break
-    tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)}
+    tensors = {name: value.detach() for name, value in content.items() if isinstance(value, Tensor)}
+    others += [str(name) for name in content if name not in tensors]
     if not tensors:
         raise CheckpointError(f"{path}: holds no named tensors")
-    if all(name.startswith("module.") for name in tensors):
-        tensors = {name.removeprefix("module."): value for name, value in tensors.items()}
-    return tensors
+    if all(name.startswith(_DISTRIBUTED) for name in tensors):
+        tensors = {name.removeprefix(_DISTRIBUTED): value for name, value in tensors.items()}
+    return WeightFile(path, tensors, tuple(others))
+
+
+def _read_content(path: Path) -> Any:
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    return read_torchscript(path) if is_torchscript(path) else read_torch_file(path)
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Writes tensors with text metadata to a temporary file and renames it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Writes tensors with text metadata to a temporary file and renames it.
+
+    Raises:
+        CheckpointError: the file cannot be written, or `path` does not end in .safetensors, by which such files are
+            known when they are read; an older file at `path` stays as it was.
+    """
+    if path.suffix != ".safetensors":
+        raise CheckpointError(f"{path}: is to hold safetensors; choose a name that ends in .safetensors")
+    # The format knows no shared memory, so every tensor is copied out of what it may share.
+    separate = {name: value.clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
+    _write_whole(path, lambda temporary: save_file(separate, temporary, dict(metadata)))
+
+
+def write_torch_file(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes tensors and plain data as `torch.save` does, to a temporary file beside `path` that is then renamed.
+
+    Raises:
+        CheckpointError: the file cannot be written (disk full, no permission); an older file at `path` stays as it was.
+    """
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as stream:
+            torch.save(dict(content), stream)
+
+    _write_whole(path, write)
+
+
+def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
     temporary = path.with_name(path.name + ".partial")
-    save_file({name: value.contiguous() for name, value in tensors.items()}, temporary, dict(metadata))
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        raise CheckpointError(f"{path}: cannot be written: {error}") from error
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

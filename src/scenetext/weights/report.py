@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -65,14 +66,14 @@ def compare_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> LoadRep
     )
 
 
-def load_weights(
+def require_fit(
     module: nn.Module, weights: Mapping[str, Tensor], source: Path | str, optional: tuple[str, ...] = ()
 ) -> LoadReport:
-    """Loads weights that fit a module completely; tensors take the module's own number type.
+    """Makes sure that weights fit a module completely; nothing is loaded, so the module may be on the meta device.
 
     Args:
         source: named in errors.
-        optional: key prefixes of the module that the file need not have (they keep their values).
+        optional: key prefixes of the module that the file need not have.
 
     Raises:
         CheckpointError: anything is missing, left over or of another shape; the message lists it.
@@ -82,5 +83,27 @@ def load_weights(
     report = replace(report, missing=required)
     if not report.is_complete:
         raise CheckpointError(f"{source} does not fit the model:\n  {report}")
+    return report
+
+
+def load_weights(
+    module: nn.Module, weights: Mapping[str, Tensor], source: Path | str, optional: tuple[str, ...] = ()
+) -> LoadReport:
+    """Loads weights that fit a module completely; tensors take the module's own number type.
+
+    Arguments and errors are those of `require_fit`; what is optional and not in the file keeps its values.
+    """
+    report = require_fit(module, weights, source, optional)
     module.load_state_dict(dict(weights), strict=False)
     return report
+
+
+def count_groups(names: Iterable[str]) -> str:
+    """Names counted by the part of a model they belong to: "visual.attnpool (9), transformer (144)"."""
+    counts = Counter(_group(name) for name in names)
+    return ", ".join(f"{group} ({count})" for group, count in counts.items()) or "nothing"
+
+
+def _group(name: str) -> str:
+    parts = name.removeprefix("network.").split(".")
+    return ".".join(parts[:2]) if parts[0] == "visual" else parts[0]

@@ -1,0 +1,42 @@
+"""Names of MMOCR's `resnet50-oclip` backbone (its CLIPResNet), both ways.
+
+The stem is one sequence, in which the ReLUs take up numbers, and so does the pool in front of a shortcut's convolution.
+Other ResNets with a deep stem (mmpretrain's ResNetV1d) have the same names and shapes but stride elsewhere; nothing in
+such a file tells them apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+DETECTOR_BACKBONE = "backbone."
+"""In front of the names inside the checkpoint of a whole MMOCR detector."""
+_STEM: Mapping[str, str] = MappingProxyType(
+    {"conv1": "stem.0", "bn1": "stem.1", "conv2": "stem.3", "bn2": "stem.4", "conv3": "stem.6", "bn3": "stem.7"}
+)
+_SHORTCUT: Mapping[str, str] = MappingProxyType({"downsample.0": "downsample.1", "downsample.1": "downsample.2"})
+
+
+def to_mmocr_name(name: str) -> str:
+    """MMOCR's name of a tensor of `encoders.clip_image.ClipResNet`."""
+    part, _, rest = name.partition(".")
+    if part in _STEM:
+        return f"{_STEM[part]}.{rest}"
+    return re.sub(r"downsample\.[01]", lambda match: _SHORTCUT[match[0]], name)
+
+
+def from_mmocr_name(name: str) -> str | None:
+    """Our name of a tensor of MMOCR's backbone, as that of a whole detector or alone; None: it is no part of it."""
+    name = name.removeprefix(DETECTOR_BACKBONE)
+    for ours, theirs in _STEM.items():
+        if name.startswith(theirs + "."):
+            return ours + name.removeprefix(theirs)
+    shortcut = re.search(r"downsample\.\d+", name)
+    if shortcut is None:
+        return name if re.match(r"layer[1-4]\.", name) else None
+    ours_of = {theirs: ours for ours, theirs in _SHORTCUT.items()}
+    if shortcut[0] not in ours_of:
+        return None
+    return name.replace(shortcut[0], ours_of[shortcut[0]])

@@ -1,0 +1,94 @@
+"""Where weights come from, told by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from scenetext.errors import CheckpointError
+from scenetext.weights import clip, mmocr, oclip, ours
+
+_FIRST_KEYS = 5
+
+
+@dataclass(frozen=True)
+class Source:
+    """A kind of weight file.
+
+    Attributes:
+        name: what it is called in messages.
+        sign: by which names it is known, for messages.
+        recognises: whether named tensors are of this kind; no two sources should say yes.
+        encoder_name: name of a tensor as `encoders.clip_image.PooledClipResNet` has it; None: it is no part of that.
+    """
+
+    name: str
+    sign: str
+    recognises: Callable[[Mapping[str, Tensor]], bool]
+    encoder_name: Callable[[str], str | None]
+
+
+def _behind(prefix: str) -> Callable[[str], str | None]:
+    return lambda name: name[len(prefix) :] if name.startswith(prefix) else None
+
+
+OUR_PRETRAINING = Source(
+    name="a pre-training of ours",
+    sign="network.visual.conv3.weight",
+    recognises=lambda weights: f"{ours.PRETRAINED_ENCODER}conv3.weight" in weights,
+    encoder_name=_behind(ours.PRETRAINED_ENCODER),
+)
+OUR_DETECTOR = Source(
+    name="a detector of ours",
+    sign="encoder.conv3.weight",
+    recognises=lambda weights: f"{ours.DETECTOR_ENCODER}conv3.weight" in weights,
+    encoder_name=_behind(ours.DETECTOR_ENCODER),
+)
+OUR_ENCODER = Source(
+    name="an image encoder of ours",
+    sign="conv3.weight and layer1.0.conv1.weight",
+    recognises=lambda weights: "conv3.weight" in weights and "layer1.0.conv1.weight" in weights,
+    encoder_name=lambda name: name,
+)
+OCLIP = Source(
+    name="published oCLIP",
+    sign="visual.conv3.weight, and a token_embedding.weight of characters",
+    recognises=lambda weights: (
+        {"visual.conv3.weight", "token_embedding.weight"} <= weights.keys() and not clip.has_clip_vocabulary(weights)
+    ),
+    encoder_name=_behind(oclip.IMAGE_ENCODER),
+)
+CLIP = Source(
+    name="CLIP (OpenAI or open_clip)",
+    sign=f"visual.conv3.weight, and a token_embedding.weight of {clip.CLIP_VOCABULARY} rows",
+    recognises=lambda weights: "visual.conv3.weight" in weights and clip.has_clip_vocabulary(weights),
+    encoder_name=_behind(clip.IMAGE_ENCODER),
+)
+MMOCR = Source(
+    name="MMOCR's oCLIP backbone",
+    sign="stem.0.weight or backbone.stem.0.weight",
+    recognises=lambda weights: "stem.0.weight" in weights or f"{mmocr.DETECTOR_BACKBONE}stem.0.weight" in weights,
+    encoder_name=mmocr.from_mmocr_name,
+)
+
+SOURCES: tuple[Source, ...] = (OUR_PRETRAINING, OUR_DETECTOR, OUR_ENCODER, OCLIP, CLIP, MMOCR)
+
+
+def identify_source(weights: Mapping[str, Tensor]) -> Source:
+    """The source that recognises named tensors.
+
+    Raises:
+        CheckpointError: none does, or several do; the first names and all sources are listed.
+    """
+    found = [source for source in SOURCES if source.recognises(weights)]
+    if len(found) == 1:
+        return found[0]
+    problem = "no known source" if not found else "several sources at once: " + ", ".join(one.name for one in found)
+    more = f" and {len(weights) - _FIRST_KEYS} more" if len(weights) > _FIRST_KEYS else ""
+    known = "".join(f"\n  {source.name}: {source.sign}" for source in SOURCES)
+    raise CheckpointError(
+        f"these weights are of {problem}. Their names: {', '.join(list(weights)[:_FIRST_KEYS])}{more}. "
+        f"Sources are known by:{known}"
+    )
