@@ -5,10 +5,10 @@ import json
 import pytest
 import torch
 from torch import Tensor, nn
-from weight_layouts import SMALL, oclip_layout, small_encoder
 
 from conftest import golden_folder
 from scenetext.weights.mmocr import from_mmocr_name, to_mmocr_name
+from weight_layouts import SMALL, oclip_layout, small_encoder
 
 
 @pytest.mark.parametrize("name", ["RN50", "RN101"])
