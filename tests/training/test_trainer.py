@@ -40,16 +40,22 @@ class BrightnessMetric:
 
 
 class BrightnessTask(nn.Module):
-    """`signal_at`: sends this process a signal in that forward; `nan_at`: forwards whose loss is not a number."""
+    """`signal_at`: sends this process a signal in that forward; `signal_in_evaluation`: in the first evaluation;
+    `nan_at`: forwards whose loss is not a number."""
 
-    def __init__(self, signal_at: int | None = None, nan_at: Sequence[int] = ()) -> None:
+    def __init__(
+        self, signal_at: int | None = None, nan_at: Sequence[int] = (), signal_in_evaluation: bool = False
+    ) -> None:
         super().__init__()
         self.loss_weights = {"squared": 2.0, "absolute": 0.0}
         self.layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
         self.out = nn.Linear(4, 1)
         self.signal_at, self.nan_at, self.calls = signal_at, set(nan_at), 0
+        self.signal_in_evaluation = signal_in_evaluation
 
     def predict(self, batch: Batch) -> Tensor:
+        if self.signal_in_evaluation and not self.training:
+            os.kill(os.getpid(), signal.SIGTERM)
         return self.out(self.layers(batch.images.float() / 255).flatten(1))[:, 0]
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
@@ -137,7 +143,7 @@ def test_interrupted_and_resumed_equals_never_stopped(records: list[ImageRecord]
     stopped = make_trainer(records, tmp_path / "stopped", BrightnessTask(signal_at=stop_in))
     outcome = stopped.fit()
     assert outcome.step == stop_in, "the step in which the signal came is finished"
-    assert (outcome.interrupted == "SIGTERM") == (stop_in < 12)
+    assert outcome.interrupted == "SIGTERM", "even in the last step: its evaluation is still to be done"
     assert checkpoint_path(tmp_path / "stopped", stop_in) in checkpoints_of(tmp_path / "stopped")
     resumed = make_trainer(records, tmp_path / "stopped")
     assert resumed.resume() == []
@@ -146,6 +152,20 @@ def test_interrupted_and_resumed_equals_never_stopped(records: list[ImageRecord]
         assert torch.equal(value, resumed.module.state_dict()[name]), name
     assert final.figures == expected.figures
     assert (final.best, final.best_step) == (expected.best, expected.best_step)
+
+
+def test_interrupted_in_an_evaluation_loses_no_step(records: list[ImageRecord], tmp_path: Path) -> None:
+    whole = make_trainer(records, tmp_path / "whole")
+    expected = whole.fit()
+    stopped = make_trainer(
+        records, tmp_path / "run", BrightnessTask(signal_in_evaluation=True), evaluate_every=4, checkpoint_every=100
+    )
+    outcome = stopped.fit()
+    assert (outcome.step, outcome.interrupted, outcome.best) == (4, "SIGTERM", None)
+    resumed = make_trainer(records, tmp_path / "run")
+    resumed.resume()
+    assert resumed.outcome.step == 4
+    assert resumed.fit().figures == expected.figures
 
 
 def test_signal_handlers_are_put_back(records: list[ImageRecord], tmp_path: Path) -> None:

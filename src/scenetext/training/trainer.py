@@ -101,6 +101,7 @@ class Outcome:
         figures: of the last evaluation.
         best: value of the metric's best-figure over the run, None before the first evaluation.
         best_step: the step that reached it.
+        evaluated_step: the step after which `figures` were taken, -1 before the first evaluation.
         interrupted: name of the signal that ended the run early, None where it ran to its end.
     """
 
@@ -202,7 +203,7 @@ class Trainer:
                 log.figures("train", self.outcome.step, window.figures(self.optimizer.param_groups[0]["lr"]))
                 window.reset()
             evaluating = self.outcome.step % self.settings.evaluate_every == 0 or last
-            if self.outcome.step % self.settings.checkpoint_every == 0 or last or guard.requested:
+            if self.outcome.step % self.settings.checkpoint_every == 0 or last:
                 self._save()
             if evaluating and not guard.requested:
                 began = time.monotonic()
@@ -231,7 +232,8 @@ class Trainer:
         """One optimiser step.
 
         Returns:
-            The unweighted loss terms, and "loss", their weighted sum. Where that is not finite, nothing was changed.
+            The unweighted loss terms, and "loss", their weighted sum. Where that is not finite, no weight was
+            changed.
         """
         self.module.train()
         factor = learning_rate_factor(self.outcome.step, self.settings.steps, self.schedule)
@@ -304,12 +306,12 @@ class Trainer:
             log.message(f"best {metric.best} so far: {format_figure(value)}, saved as {self.folder / 'best.pt'}")
 
     def _finish(self, log: RunLog, guard: InterruptionGuard) -> None:
+        """Saves the state, and tells where the run was stopped before its last evaluation."""
         self.skipped.report(log.message)
-        if guard.requested and self.outcome.step < self.settings.steps:
+        self._save()
+        if guard.requested and self.outcome.evaluated_step < self.settings.steps:
             self.outcome.interrupted = guard.requested
             log.message(f"stopped after step {self.outcome.step} of {self.settings.steps}; go on with --resume")
-        else:
-            self._save()
 
     def _weights(self) -> dict[str, Any]:
         return {
