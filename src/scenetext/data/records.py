@@ -16,7 +16,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -106,19 +106,34 @@ def read_records(path: Path) -> list[ImageRecord]:
     return records
 
 
+class DatasetCounter:
+    """Counts the images and the text of records, one after the other."""
+
+    def __init__(self) -> None:
+        self._images = self._words = self._ignored = self._with_polygon = self._with_text = 0
+
+    def watch(self, records: Iterable[ImageRecord]) -> Iterator[ImageRecord]:
+        """The records as they are, counted on their way."""
+        for record in records:
+            self._images += 1
+            self._words += len(record.instances)
+            for instance in record.instances:
+                self._ignored += instance.ignore
+                self._with_polygon += instance.polygon is not None and not instance.ignore
+                self._with_text += instance.text is not None and not instance.ignore
+            yield record
+
+    def summary(self) -> DatasetSummary:
+        """The counts so far."""
+        return DatasetSummary(self._images, self._words, self._ignored, self._with_polygon, self._with_text)
+
+
 def dataset_summary(records: Iterable[ImageRecord]) -> DatasetSummary:
     """Counts the images and the text of a dataset; a dataset with nothing to learn from shows here."""
-    images = words = ignored = with_polygon = with_text = 0
-    for record in records:
-        images += 1
-        words += len(record.instances)
-        for instance in record.instances:
-            if instance.ignore:
-                ignored += 1
-                continue
-            with_polygon += instance.polygon is not None
-            with_text += instance.text is not None
-    return DatasetSummary(images, words, ignored, with_polygon, with_text)
+    counter = DatasetCounter()
+    for _ in counter.watch(records):
+        pass
+    return counter.summary()
 
 
 class _RecordError(Exception):
@@ -222,7 +237,7 @@ def _parse_polygon(points: Any) -> np.ndarray:
 
 
 def _check_name(name: Any) -> str:
-    if type(name) is not str or not name or "\0" in name or not _is_encodable(name):
+    if type(name) is not str or not name or "\0" in name or not is_encodable(name):
         raise _RecordError(f"path must be the name of a file in UTF-8, got {name!r:.200}")
     return name
 
@@ -238,12 +253,12 @@ def _check_text(text: Any) -> str:
         raise _RecordError(f"text must be a string or null, got {_kind(text)}")
     if not text:
         raise _RecordError("text is empty; leave the key out (or null) where the transcription is unknown")
-    if not _is_encodable(text):
+    if not is_encodable(text):
         raise _RecordError(f"text {text!r:.60} holds half of a surrogate pair, which is not a character")
     return text
 
 
-def _is_encodable(text: str) -> bool:
+def is_encodable(text: str) -> bool:
     """Whether text can be written as UTF-8; JSON escapes can spell strings that cannot."""
     if text.isascii():
         return True
