@@ -1,4 +1,4 @@
-"""A public dataset, as downloaded, to our record format (JSON lines); and character dictionaries.
+"""A public dataset, as downloaded, to our record format (JSON lines); tar shards; character dictionaries.
 
 `prepare_dataset.py DATASET --help` says where a dataset comes from and which files it consists of. Every command counts
 what it leaves out or alters, and why.
@@ -15,6 +15,7 @@ from scenetext.data.dictionary import CharacterCounts, read_pickled_dictionary
 from scenetext.data.preparation import prepare_dataset
 from scenetext.data.readers import READERS, Finding, Reader, ReadReport
 from scenetext.data.records import read_records
+from scenetext.data.shard_writing import RECORDS_NAME, write_shards
 from scenetext.text.charset import CharacterSet, describe
 
 EXAMPLES = """\
@@ -25,6 +26,7 @@ EXAMPLES = """\
   python tools/prepare_dataset.py lsvt-weak --images train_weak_images --ground-truths train_weak_labels.json \\
       --output data/lsvt/weak.jsonl --characters-output data/characters/lsvt.txt
   python tools/prepare_dataset.py oclip-table --table train_char.csv --output data/mine/train.jsonl
+  python tools/prepare_dataset.py shards data/synthtext/train.jsonl --output data/synthtext/shards
   python tools/prepare_dataset.py dictionary char_dict data/characters/published.txt
   python tools/prepare_dataset.py characters data/lsvt/weak.jsonl --characters data/characters/published.txt
 """
@@ -42,6 +44,15 @@ def prepare(arguments: argparse.Namespace) -> None:
     print(f"  ignored: {summary.ignored}")
     tell_report(done.report)
     tell_characters(done.characters, arguments)
+
+
+def make_shards(arguments: argparse.Namespace) -> None:
+    """Copies the images of records to tar shards."""
+    records = [record for path in arguments.records for record in read_records(path)]
+    report = ReadReport()
+    count = write_shards(records, arguments.output, arguments.images_per_shard, arguments.seed, report)
+    print(f"{arguments.output / RECORDS_NAME}: {count} images in shards of {arguments.images_per_shard}")
+    tell_report(report)
 
 
 def count_characters(arguments: argparse.Namespace) -> None:
@@ -108,6 +119,12 @@ def parse_arguments() -> argparse.Namespace:
         command.add_argument("--output", type=Path, required=True, help="records file to write (.jsonl)")
         add_character_arguments(command)
         command.set_defaults(run=prepare, reader=reader)
+    command = commands.add_parser("shards", help="records and their images to tar shards, in a random order")
+    command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
+    command.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="folder to write to")
+    command.add_argument("--images-per-shard", type=int, default=10_000, metavar="N", help="default: 10000")
+    command.add_argument("--seed", type=int, default=0, help="of the random order; default: 0")
+    command.set_defaults(run=make_shards)
     command = commands.add_parser("characters", help="build or check a dictionary with the words of records files")
     command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
     add_character_arguments(command)

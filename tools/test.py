@@ -18,8 +18,9 @@ import torch
 from scenetext.build import load_trained_task, read_all_records, records_with_words
 from scenetext.command_line import command_parser, run_command
 from scenetext.data.dataset import RecordDataset
-from scenetext.data.images import read_image, write_image
+from scenetext.data.images import write_image
 from scenetext.data.loader import LoaderSettings
+from scenetext.data.shards import read_record_image
 from scenetext.drawing.detections import draw_comparison
 from scenetext.drawing.sheets import sheet
 from scenetext.errors import ImageError
@@ -51,18 +52,18 @@ def parse_arguments() -> argparse.Namespace:
 def draw_worst(metric: DetectionMetric, records: list[ImageRecord], count: int, output: Path) -> Path | None:
     """Draws the images with the most misses and false detections at the best threshold, one by one and as a sheet."""
     threshold = metric.evaluator.scores().best.threshold
-    instances = {record.path: record.instances for record in records}
+    records_by_path = {record.path: record for record in records}
     drawn, titles = [], []
     for path, score in metric.evaluator.worst(threshold, count):
         outcome = metric.evaluator.images[path].outcome(threshold)
         try:
-            pixels = read_image(path)
+            pixels = read_record_image(records_by_path[path])
         except ImageError:
             continue  # told as skipped already
         picture = draw_comparison(
             pixels,
             metric.detections[path],
-            instances[path],
+            records_by_path[path].instances,
             hits=outcome.hits,
             false=outcome.false,
             left_out=outcome.left_out,

@@ -14,6 +14,7 @@ from scenetext.data.readers.oclip_table import read_oclip_table
 from scenetext.data.readers.reader import Argument, Reader
 from scenetext.data.readers.report import Finding, ReadReport
 from scenetext.data.readers.synthtext import read_synthtext
+from scenetext.data.readers.tar_shards import read_tar_shards
 
 _IMAGES = Argument("images", "folder", "folder of the images")
 
@@ -54,6 +55,13 @@ READERS: Mapping[str, Reader] = MappingProxyType(
                 Argument("caption_column", "text", "name of the column of captions", default="title"),
             ),
             function=read_oclip_table,
+        ),
+        "tar-shards": Reader(
+            title="tar shards that lack their records file, or were written by webdataset with our records in them",
+            source="shards are made by `prepare_dataset.py shards`, or by https://github.com/webdataset/webdataset",
+            files="a folder of *.tar with an image and a .json of the same name for every image",
+            arguments=(Argument("shards", "folder", "folder of the shards"),),
+            function=read_tar_shards,
         ),
     }
 )

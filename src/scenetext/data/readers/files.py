@@ -14,7 +14,7 @@ from tqdm import tqdm
 from scenetext.data.images import image_size
 from scenetext.errors import DataError, ImageError
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"})
 UNREADABLE = "images that cannot be read"
 """What readers call images that are missing or are no images."""
 _NAMES_IN_MESSAGE = 5

@@ -1,6 +1,6 @@
 """ICDAR 2015 incidental scene text (challenge 4, task 4.1): photographs and word quadrilaterals.
 
-Any layout will do in which images are `<name>.jpg` (or .jpeg, .png) in one folder and ground truths `gt_<name>.txt` in
+Any layout will do in which images are `<name>.jpg` (or .png, ...) in one folder and ground truths `gt_<name>.txt` in
 one folder: the official archives (ch4_training_images, ch4_training_localization_transcription_gt) as well as
 images/ and gts/. A ground truth has one word a line, `x1,y1,x2,y2,x3,y3,x4,y4,text`, in UTF-8 with a byte order mark
 and CRLF; the text may hold commas; `###` marks a word that is neither learnt nor scored.
