@@ -1,4 +1,4 @@
-"""A public dataset, as downloaded, to our record format (JSON lines); tar shards; character dictionaries.
+"""A public dataset, as downloaded, to our record format (JSON lines); validation splits; tar shards; dictionaries.
 
 `prepare_dataset.py DATASET --help` says where a dataset comes from and which files it consists of. Every command counts
 what it leaves out or alters, and why.
@@ -14,21 +14,25 @@ from scenetext.command_line import command_parser, run_command
 from scenetext.data.dictionary import CharacterCounts, read_pickled_dictionary
 from scenetext.data.preparation import prepare_dataset
 from scenetext.data.readers import READERS, Finding, Reader, ReadReport
-from scenetext.data.records import read_records
+from scenetext.data.record_files import RecordFiles
+from scenetext.data.records import write_records
 from scenetext.data.shard_writing import RECORDS_NAME, write_shards
+from scenetext.errors import DataError
 from scenetext.text.charset import CharacterSet, describe
 
 EXAMPLES = """\
   python tools/prepare_dataset.py icdar2015 --images ch4_training_images \\
       --ground-truths ch4_training_localization_transcription_gt --output data/icdar2015/train.jsonl
   python tools/prepare_dataset.py synthtext --images SynthText --ground-truths SynthText/gt.mat \\
-      --output data/synthtext/train.jsonl
+      --output data/synthtext/all.jsonl
+  python tools/prepare_dataset.py split data/synthtext/all.jsonl --validation-images 2000 \\
+      --output data/synthtext/train.jsonl --validation-output data/synthtext/validation.jsonl
   python tools/prepare_dataset.py lsvt-weak --images train_weak_images --ground-truths train_weak_labels.json \\
-      --output data/lsvt/weak.jsonl --characters-output data/characters/lsvt.txt
+      --output data/lsvt/all.jsonl --characters-output data/lsvt/characters.txt
   python tools/prepare_dataset.py oclip-table --table train_char.csv --output data/mine/train.jsonl
   python tools/prepare_dataset.py shards data/synthtext/train.jsonl --output data/synthtext/shards
   python tools/prepare_dataset.py dictionary char_dict data/characters/published.txt
-  python tools/prepare_dataset.py characters data/lsvt/weak.jsonl --characters data/characters/published.txt
+  python tools/prepare_dataset.py characters data/lsvt/all.jsonl --characters data/characters/published.txt
 """
 CHARACTERS_SHOWN = 50
 
@@ -46,10 +50,20 @@ def prepare(arguments: argparse.Namespace) -> None:
     tell_characters(done.characters, arguments)
 
 
+def split(arguments: argparse.Namespace) -> None:
+    """Sets the last images of records files aside for validation."""
+    records = RecordFiles(arguments.records)
+    count = arguments.validation_images
+    if not 0 < count < len(records):
+        raise DataError(f"--validation-images {count}: there are {len(records)} images, and some must remain")
+    for path, part in ((arguments.output, records[:-count]), (arguments.validation_output, records[-count:])):
+        print(f"{path}: {write_records(path, part)} images")
+
+
 def make_shards(arguments: argparse.Namespace) -> None:
     """Copies the images of records to tar shards."""
-    records = [record for path in arguments.records for record in read_records(path)]
     report = ReadReport()
+    records = RecordFiles(arguments.records)
     count = write_shards(records, arguments.output, arguments.images_per_shard, arguments.seed, report)
     print(f"{arguments.output / RECORDS_NAME}: {count} images in shards of {arguments.images_per_shard}")
     tell_report(report)
@@ -58,9 +72,8 @@ def make_shards(arguments: argparse.Namespace) -> None:
 def count_characters(arguments: argparse.Namespace) -> None:
     """Builds or checks a dictionary with the words of records files."""
     counts = CharacterCounts(known_characters(arguments))
-    for path in arguments.records:
-        for _ in counts.watch(read_records(path)):
-            pass
+    for _ in counts.watch(RecordFiles(arguments.records)):
+        pass
     tell_characters(counts, arguments)
 
 
@@ -101,39 +114,19 @@ def write_characters(characters: CharacterSet, path: Path) -> None:
     print(f"{path}: {len(characters)} characters, vocabulary {characters.vocabulary_size}")
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = command_parser(__doc__ or "", EXAMPLES)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, reader in READERS.items():
-        command = commands.add_parser(
-            name, help=reader.title, description=f"{reader.title}. Expected: {reader.files}; {reader.source}."
+def add_dataset(command: argparse.ArgumentParser, reader: Reader) -> None:
+    """The flags of a dataset: those of its reader, and those that all have."""
+    for argument in reader.arguments:
+        command.add_argument(
+            argument.flag,
+            type=str if argument.kind == "text" else Path,
+            required=argument.default is None,
+            default=argument.default,
+            help=argument.meaning + (f" (default: {argument.default})" if argument.default else ""),
         )
-        for argument in reader.arguments:
-            command.add_argument(
-                argument.flag,
-                type=str if argument.kind == "text" else Path,
-                required=argument.default is None,
-                default=argument.default,
-                help=argument.meaning + (f" (default: {argument.default})" if argument.default else ""),
-            )
-        command.add_argument("--output", type=Path, required=True, help="records file to write (.jsonl)")
-        add_character_arguments(command)
-        command.set_defaults(run=prepare, reader=reader)
-    command = commands.add_parser("shards", help="records and their images to tar shards, in a random order")
-    command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
-    command.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="folder to write to")
-    command.add_argument("--images-per-shard", type=int, default=10_000, metavar="N", help="default: 10000")
-    command.add_argument("--seed", type=int, default=0, help="of the random order; default: 0")
-    command.set_defaults(run=make_shards)
-    command = commands.add_parser("characters", help="build or check a dictionary with the words of records files")
-    command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
+    command.add_argument("--output", type=Path, required=True, help="records file to write (.jsonl)")
     add_character_arguments(command)
-    command.set_defaults(run=count_characters)
-    command = commands.add_parser("dictionary", help="a published, pickled dictionary (char_dict) to a plain one")
-    command.add_argument("source", type=Path, help="the pickled dictionary; nothing in it is executed")
-    command.add_argument("target", type=Path, help="dictionary to write, one character a line")
-    command.set_defaults(run=convert_dictionary)
-    return parser.parse_args()
+    command.set_defaults(run=prepare, reader=reader)
 
 
 def add_character_arguments(command: argparse.ArgumentParser) -> None:
@@ -141,6 +134,41 @@ def add_character_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--characters-output", type=Path, metavar="FILE", help="write a dictionary of all characters found"
     )
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = command_parser(__doc__ or "", EXAMPLES)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, reader in READERS.items():
+        description = f"{reader.title}. Expected: {reader.files}; {reader.source}."
+        add_dataset(commands.add_parser(name, help=reader.title, description=description), reader)
+
+    text = "set the last images of records files aside for validation"
+    reason = "SynthText's images of one photograph follow each other, so hardly a photograph gets into both parts."
+    command = commands.add_parser("split", help=text, description=f"Will {text}. {reason}")
+    command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
+    command.add_argument("--validation-images", type=int, required=True, metavar="N", help="how many to set aside")
+    command.add_argument("--output", type=Path, required=True, help="records file to write for training")
+    command.add_argument("--validation-output", type=Path, required=True, help="records file to write for validation")
+    command.set_defaults(run=split)
+
+    command = commands.add_parser("shards", help="records and their images to tar shards, in a random order")
+    command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
+    command.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="folder to write to")
+    command.add_argument("--images-per-shard", type=int, default=10_000, metavar="N", help="default: 10000")
+    command.add_argument("--seed", type=int, default=0, help="of the random order; default: 0")
+    command.set_defaults(run=make_shards)
+
+    command = commands.add_parser("characters", help="build or check a dictionary with the words of records files")
+    command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
+    add_character_arguments(command)
+    command.set_defaults(run=count_characters)
+
+    command = commands.add_parser("dictionary", help="a published, pickled dictionary (char_dict) to a plain one")
+    command.add_argument("source", type=Path, help="the pickled dictionary; nothing in it is executed")
+    command.add_argument("target", type=Path, help="dictionary to write, one character a line")
+    command.set_defaults(run=convert_dictionary)
+    return parser.parse_args()
 
 
 def main() -> None:

@@ -126,3 +126,33 @@ def test_a_published_table_is_read_relative_to_the_working_directory(repository:
     done = run_tool(repository, *arguments)
     assert done.returncode == 2
     assert "paths in it are relative to --images" in done.stderr
+
+
+def test_the_last_images_are_set_aside_for_validation(repository: Path, dataset: list[object], tmp_path: Path) -> None:
+    run_tool(repository, *dataset, "--output", tmp_path / "all.jsonl")
+    parts = ["--output", tmp_path / "train.jsonl", "--validation-output", tmp_path / "new" / "validation.jsonl"]
+    done = run_tool(repository, "split", tmp_path / "all.jsonl", "--validation-images", 1, *parts)
+    assert done.returncode == 0, done.stderr
+    assert [record.path.name for record in read_records(tmp_path / "train.jsonl")] == ["img_1.jpg"]
+    assert [record.path for record in read_records(tmp_path / "new" / "validation.jsonl")] == [
+        tmp_path / "images" / "img_2.jpg"
+    ]
+    for count in (0, 2):
+        done = run_tool(repository, "split", tmp_path / "all.jsonl", "--validation-images", count, *parts)
+        assert done.returncode == 2
+        assert f"--validation-images {count}: there are 2 images" in done.stderr
+
+
+def test_shards_tell_what_they_left_out(repository: Path, dataset: list[object], tmp_path: Path) -> None:
+    run_tool(repository, *dataset, "--output", tmp_path / "all.jsonl")
+    (tmp_path / "images" / "img_1.jpg").unlink()
+    command = ["shards", tmp_path / "all.jsonl", "--output", tmp_path / "shards"]
+    done = run_tool(repository, *command)
+    assert done.returncode == 0, done.stderr
+    assert "1 images in shards of 10000" in done.stdout
+    assert f"left out: images that cannot be read: 1 ({tmp_path / 'images' / 'img_1.jpg'}: " in done.stdout
+    (record,) = read_records(tmp_path / "shards" / "records.jsonl")
+    assert record.path == tmp_path / "shards" / "shard_000000.tar" / "00000000_img_2.jpg"
+    done = run_tool(repository, *command)
+    assert done.returncode == 2
+    assert "choose another folder" in done.stderr
