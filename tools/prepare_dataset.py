@@ -10,6 +10,8 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
+from tqdm import tqdm
+
 from scenetext.command_line import command_parser, run_command
 from scenetext.data.dictionary import CharacterCounts, read_pickled_dictionary
 from scenetext.data.preparation import prepare_dataset
@@ -53,11 +55,12 @@ def prepare(arguments: argparse.Namespace) -> None:
 def split(arguments: argparse.Namespace) -> None:
     """Sets the last images of records files aside for validation."""
     records = RecordFiles(arguments.records)
-    count = arguments.validation_images
-    if not 0 < count < len(records):
-        raise DataError(f"--validation-images {count}: there are {len(records)} images, and some must remain")
-    for path, part in ((arguments.output, records[:-count]), (arguments.validation_output, records[-count:])):
-        print(f"{path}: {write_records(path, part)} images")
+    held_out = arguments.validation_images
+    if not 0 < held_out < len(records):
+        raise DataError(f"--validation-images {held_out}: there are {len(records)} images, and some must remain")
+    for path, part in ((arguments.output, records[:-held_out]), (arguments.validation_output, records[-held_out:])):
+        count = write_records(path, tqdm(part, path.name, unit="image", delay=1, disable=None))
+        print(f"{path}: {count} images")
 
 
 def make_shards(arguments: argparse.Namespace) -> None:
@@ -72,7 +75,7 @@ def make_shards(arguments: argparse.Namespace) -> None:
 def count_characters(arguments: argparse.Namespace) -> None:
     """Builds or checks a dictionary with the words of records files."""
     counts = CharacterCounts(known_characters(arguments))
-    for _ in counts.watch(RecordFiles(arguments.records)):
+    for _ in counts.watch(tqdm(RecordFiles(arguments.records), unit="image", delay=1, disable=None)):
         pass
     tell_characters(counts, arguments)
 

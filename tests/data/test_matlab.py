@@ -124,6 +124,12 @@ def test_a_compressed_variable_that_is_cut_short_is_named_by_cell(tmp_path: Path
         list(CellArray(path, "cells"))
 
 
+@pytest.mark.parametrize("count", [40, 1 << 30])
+def test_a_small_file_cannot_claim_many_cells(tmp_path: Path, count: int) -> None:
+    with pytest.raises(DataError, match=rf"cannot be read as a MATLAB file \(it claims {count} cells in \d+ bytes\)"):
+        CellArray(file_of(tmp_path, NUMBER, count=count), "cells")
+
+
 def test_a_small_file_cannot_claim_much_memory(tmp_path: Path) -> None:
     bomb = zlib.compress(struct.pack("<II", 14, (1 << 31) - 1) + bytes(1 << 20))
     path = tmp_path / "a.mat"

@@ -33,6 +33,9 @@ _COMPLEX = 0x0800
 _MOST_DIMENSIONS = 8
 _LARGEST_CELL = 1 << 26
 """Bytes; the boxes and words of one image have thousands."""
+_SHORTEST_CELL = 8
+_BEST_COMPRESSION = 1100
+"""Times that zlib can make bytes fewer, rounded up."""
 _PIECE = 1 << 16
 
 Cell = np.ndarray | tuple[str, ...]
@@ -61,12 +64,14 @@ class CellArray:
             with path.open("rb") as file:
                 self._order = _byte_order(file)
                 self._start, self._length, self._is_compressed = self._find(file)
-                shape = self._shape(self._open(file))
+                self._count = math.prod(self._shape(self._open(file)))
+            most = self._length * (_BEST_COMPRESSION if self._is_compressed else 1) // _SHORTEST_CELL
+            if self._count > most:
+                raise ValueError(f"it claims {self._count} cells in {self._length} bytes")
         except (ValueError, struct.error, zlib.error) as problem:
             raise DataError(f"cannot be read as a MATLAB file ({problem})", path) from None
         except OSError as error:
             raise DataError(f"cannot be read ({error.strerror})", path) from None
-        self._count = math.prod(shape)
 
     def __len__(self) -> int:
         return self._count
