@@ -1,35 +1,182 @@
-"""A public dataset, as downloaded, to our record format (JSON lines)."""
+"""A public dataset, as downloaded, to our record format (JSON lines); validation splits; tar shards; dictionaries.
+
+`prepare_dataset.py DATASET --help` says where a dataset comes from and which files it consists of. Every command counts
+what it leaves out or alters, and why.
+"""
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
-from scenetext.command_line import command_parser, run_command
-from scenetext.data.readers import READERS
-from scenetext.data.records import dataset_summary, write_records
+from tqdm import tqdm
 
-EXAMPLES = """  python tools/prepare_dataset.py icdar2015 --images ch4_training_images \\
-      --ground-truths ch4_training_localization_transcription_gt --output data/icdar2015/train.jsonl"""
+from scenetext.command_line import command_parser, run_command
+from scenetext.data.dictionary import CharacterCounts, read_pickled_dictionary
+from scenetext.data.preparation import prepare_dataset
+from scenetext.data.readers import READERS, Finding, Reader, ReadReport
+from scenetext.data.record_files import RecordFiles
+from scenetext.data.records import write_records
+from scenetext.data.shard_writing import RECORDS_NAME, write_shards
+from scenetext.errors import DataError
+from scenetext.text.charset import CharacterSet, describe
+
+EXAMPLES = """\
+  python tools/prepare_dataset.py icdar2015 --images ch4_training_images \\
+      --ground-truths ch4_training_localization_transcription_gt --output data/icdar2015/train.jsonl
+  python tools/prepare_dataset.py synthtext --images SynthText --ground-truths SynthText/gt.mat \\
+      --output data/synthtext/all.jsonl
+  python tools/prepare_dataset.py split data/synthtext/all.jsonl --validation-images 2000 \\
+      --output data/synthtext/train.jsonl --validation-output data/synthtext/validation.jsonl
+  python tools/prepare_dataset.py lsvt-weak --images train_weak_images --ground-truths train_weak_labels.json \\
+      --output data/lsvt/all.jsonl --characters-output data/lsvt/characters.txt
+  python tools/prepare_dataset.py oclip-table --table train_char.csv --output data/mine/train.jsonl
+  python tools/prepare_dataset.py shards data/synthtext/train.jsonl --output data/synthtext/shards
+  python tools/prepare_dataset.py dictionary char_dict data/characters/published.txt
+  python tools/prepare_dataset.py characters data/lsvt/all.jsonl --characters data/characters/published.txt
+"""
+CHARACTERS_SHOWN = 50
+
+
+def prepare(arguments: argparse.Namespace) -> None:
+    """Reads a dataset, writes its records and tells what is in it."""
+    reader: Reader = arguments.reader
+    values = {argument.name: getattr(arguments, argument.name) for argument in reader.arguments}
+    done = prepare_dataset(reader, values, arguments.output, known_characters(arguments))
+    summary = done.summary
+    print(f"{arguments.output}: {summary.images} images, {summary.words} words")
+    print(f"  to learn from: {summary.with_polygon} with a polygon, {summary.with_text} with a text")
+    print(f"  ignored: {summary.ignored}")
+    tell_report(done.report)
+    tell_characters(done.characters, arguments)
+
+
+def split(arguments: argparse.Namespace) -> None:
+    """Sets the last images of records files aside for validation."""
+    records = RecordFiles(arguments.records)
+    held_out = arguments.validation_images
+    if not 0 < held_out < len(records):
+        raise DataError(f"--validation-images {held_out}: there are {len(records)} images, and some must remain")
+    for path, part in ((arguments.output, records[:-held_out]), (arguments.validation_output, records[-held_out:])):
+        count = write_records(path, tqdm(part, path.name, unit="image", delay=1, disable=None))
+        print(f"{path}: {count} images")
+
+
+def make_shards(arguments: argparse.Namespace) -> None:
+    """Copies the images of records to tar shards."""
+    report = ReadReport()
+    records = RecordFiles(arguments.records)
+    count = write_shards(records, arguments.output, arguments.images_per_shard, arguments.seed, report)
+    print(f"{arguments.output / RECORDS_NAME}: {count} images in shards of {arguments.images_per_shard}")
+    tell_report(report)
+
+
+def count_characters(arguments: argparse.Namespace) -> None:
+    """Builds or checks a dictionary with the words of records files."""
+    counts = CharacterCounts(known_characters(arguments))
+    for _ in counts.watch(tqdm(RecordFiles(arguments.records), unit="image", delay=1, disable=None)):
+        pass
+    tell_characters(counts, arguments)
+
+
+def convert_dictionary(arguments: argparse.Namespace) -> None:
+    """Writes a published, pickled dictionary as a plain one."""
+    write_characters(read_pickled_dictionary(arguments.source), arguments.target)
+
+
+def known_characters(arguments: argparse.Namespace) -> CharacterSet | None:
+    return CharacterSet.from_file(arguments.characters) if arguments.characters else None
+
+
+def tell_report(report: ReadReport) -> None:
+    """Prints what was left out or altered, one reason a line."""
+    findings: tuple[tuple[str, Mapping[str, Finding]], ...] = (("left out", report.left_out), ("noted", report.noted))
+    for title, reasons in findings:
+        for reason, finding in reasons.items():
+            print(f"  {title}: {reason}: {finding}")
+
+
+def tell_characters(counts: CharacterCounts, arguments: argparse.Namespace) -> None:
+    """Prints how the words fit a dictionary, and writes one of all characters found, each where it was asked for."""
+    print(f"  {len(counts)} different characters in {counts.words} words")
+    if arguments.characters:
+        unknown = counts.unknown()
+        print(f"  {arguments.characters}: lacks {len(unknown)} of them, which {counts.unknown_words} words have")
+        for one in unknown[:CHARACTERS_SHOWN]:
+            print(f"    {describe(one.character)}: {one.count} times, as in {', '.join(one.words)}")
+        if len(unknown) > CHARACTERS_SHOWN:
+            print(f"    and {len(unknown) - CHARACTERS_SHOWN} more")
+    if arguments.characters_output:
+        write_characters(counts.characters(), arguments.characters_output)
+
+
+def write_characters(characters: CharacterSet, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    characters.write(path)
+    print(f"{path}: {len(characters)} characters, vocabulary {characters.vocabulary_size}")
+
+
+def add_dataset(command: argparse.ArgumentParser, reader: Reader) -> None:
+    """The flags of a dataset: those of its reader, and those that all have."""
+    for argument in reader.arguments:
+        command.add_argument(
+            argument.flag,
+            type=str if argument.kind == "text" else Path,
+            required=argument.default is None,
+            default=argument.default,
+            help=argument.meaning + (f" (default: {argument.default})" if argument.default else ""),
+        )
+    command.add_argument("--output", type=Path, required=True, help="records file to write (.jsonl)")
+    add_character_arguments(command)
+    command.set_defaults(run=prepare, reader=reader)
+
+
+def add_character_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--characters", type=Path, metavar="FILE", help="check the words against this dictionary")
+    command.add_argument(
+        "--characters-output", type=Path, metavar="FILE", help="write a dictionary of all characters found"
+    )
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = command_parser(__doc__ or "", EXAMPLES)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, reader in READERS.items():
+        description = f"{reader.title}. Expected: {reader.files}; {reader.source}."
+        add_dataset(commands.add_parser(name, help=reader.title, description=description), reader)
+
+    text = "set the last images of records files aside for validation"
+    reason = "SynthText's images of one photograph follow each other, so hardly a photograph gets into both parts."
+    command = commands.add_parser("split", help=text, description=f"Will {text}. {reason}")
+    command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
+    command.add_argument("--validation-images", type=int, required=True, metavar="N", help="how many to set aside")
+    command.add_argument("--output", type=Path, required=True, help="records file to write for training")
+    command.add_argument("--validation-output", type=Path, required=True, help="records file to write for validation")
+    command.set_defaults(run=split)
+
+    command = commands.add_parser("shards", help="records and their images to tar shards, in a random order")
+    command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
+    command.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="folder to write to")
+    command.add_argument("--images-per-shard", type=int, default=10_000, metavar="N", help="default: 10000")
+    command.add_argument("--seed", type=int, default=0, help="of the random order; default: 0")
+    command.set_defaults(run=make_shards)
+
+    command = commands.add_parser("characters", help="build or check a dictionary with the words of records files")
+    command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
+    add_character_arguments(command)
+    command.set_defaults(run=count_characters)
+
+    command = commands.add_parser("dictionary", help="a published, pickled dictionary (char_dict) to a plain one")
+    command.add_argument("source", type=Path, help="the pickled dictionary; nothing in it is executed")
+    command.add_argument("target", type=Path, help="dictionary to write, one character a line")
+    command.set_defaults(run=convert_dictionary)
+    return parser.parse_args()
 
 
 def main() -> None:
-    """Reads the dataset, writes its records and tells what is in it."""
-    parser = command_parser("Prepares a dataset: reads its ground truth, writes one JSON line per image.", EXAMPLES)
-    parser.add_argument("dataset", choices=sorted(READERS), help="the format of the ground truth")
-    parser.add_argument("--images", type=Path, required=True, help="folder of the images")
-    parser.add_argument("--ground-truths", type=Path, required=True, help="folder of the ground-truth files")
-    parser.add_argument("--output", type=Path, required=True, help="records file to write (.jsonl)")
-    arguments = parser.parse_args()
-    records, report = READERS[arguments.dataset](arguments.images, arguments.ground_truths)
-    write_records(arguments.output, records)
-    summary = dataset_summary(records)
-    print(f"{arguments.output}: {summary.images} images, {summary.words} words")
-    print(f"  to learn from: {summary.with_polygon} with a polygon, {summary.with_text} with a text")
-    print(f"  ignored: {summary.ignored}, {report.degenerate} of them because their polygon has no area")
-    print(
-        f"  kept as they are: {report.self_crossing} crossing themselves, {report.counter_clockwise} counter-clockwise"
-    )
-    print(f"  of unknown text: {report.without_text}")
+    arguments = parse_arguments()
+    arguments.run(arguments)
 
 
 if __name__ == "__main__":

@@ -10,16 +10,18 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from scenetext.build import load_trained_task, read_all_records, records_with_words
+from scenetext.build import check_instances, load_trained_task, read_all_records, records_with_words
 from scenetext.command_line import command_parser, run_command
 from scenetext.data.dataset import RecordDataset
-from scenetext.data.images import read_image, write_image
+from scenetext.data.images import write_image
 from scenetext.data.loader import LoaderSettings
+from scenetext.data.shards import read_record_image
 from scenetext.drawing.detections import draw_comparison
 from scenetext.drawing.sheets import sheet
 from scenetext.errors import ImageError
@@ -48,21 +50,21 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def draw_worst(metric: DetectionMetric, records: list[ImageRecord], count: int, output: Path) -> Path | None:
+def draw_worst(metric: DetectionMetric, records: Sequence[ImageRecord], count: int, output: Path) -> Path | None:
     """Draws the images with the most misses and false detections at the best threshold, one by one and as a sheet."""
     threshold = metric.evaluator.scores().best.threshold
-    instances = {record.path: record.instances for record in records}
+    records_by_path = {record.path: record for record in records}
     drawn, titles = [], []
     for path, score in metric.evaluator.worst(threshold, count):
         outcome = metric.evaluator.images[path].outcome(threshold)
         try:
-            pixels = read_image(path)
+            pixels = read_record_image(records_by_path[path])
         except ImageError:
             continue  # told as skipped already
         picture = draw_comparison(
             pixels,
             metric.detections[path],
-            instances[path],
+            records_by_path[path].instances,
             hits=outcome.hits,
             false=outcome.false,
             left_out=outcome.left_out,
@@ -77,7 +79,9 @@ def draw_worst(metric: DetectionMetric, records: list[ImageRecord], count: int, 
     return output / "worst.jpg"
 
 
-def report_detector(metric: DetectionMetric, records: list[ImageRecord], pictures: int, output: Path) -> dict[str, Any]:
+def report_detector(
+    metric: DetectionMetric, records: Sequence[ImageRecord], pictures: int, output: Path
+) -> dict[str, Any]:
     """Prints the sweep, draws the worst images, and returns what goes into the JSON file."""
     sweep = metric.evaluator.scores()
     print(format_sweep(sweep))
@@ -100,10 +104,13 @@ def report_pretraining(figures: dict[str, float]) -> dict[str, Any]:
 def main() -> int:
     arguments = parse_arguments()
     task, run, content = load_trained_task(arguments.checkpoint)
-    records = read_all_records(arguments.records or run.data.validation, "evaluation")
+    files = read_all_records(arguments.records or run.data.validation, "evaluation")
+    records: Sequence[ImageRecord] = files
     if isinstance(run, PretrainingRun):
-        records, remark = records_with_words(run, records, "evaluation")
+        records, remark = records_with_words(run, files, "evaluation")
         print(remark)
+    else:
+        check_instances(files, "evaluation")
     device = resolve_device(arguments.device)
     task.to(device).to(memory_format=torch.channels_last)
     metric = task.metric(records)

@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from torch import nn
+from tqdm import tqdm
 
 from scenetext.config import Settings, dump_yaml
 from scenetext.data.dataset import RecordDataset
-from scenetext.data.records import read_records
+from scenetext.data.record_files import RecordFiles
+from scenetext.data.records import dataset_summary
 from scenetext.detectors import find_detector
 from scenetext.encoders import build_encoder
 from scenetext.errors import CheckpointError, ConfigError, DataError
 from scenetext.oclip.targets import usable_texts
+from scenetext.oclip.weak_supervision import keep_share_of_words
 from scenetext.runs import DetectionRun, PretrainingRun, Run, check_run
 from scenetext.structures import ImageRecord
 from scenetext.tasks.detection import DetectionTask
@@ -70,20 +73,28 @@ def load_encoder_weights(task: PretrainingTask | DetectionTask, run: Run) -> lis
     return load_image_encoder(encoder, read_weights(path))
 
 
-def read_all_records(paths: Sequence[Path], purpose: str) -> list[ImageRecord]:
-    """The records of several files, one after the other.
+def read_all_records(paths: Sequence[Path], purpose: str) -> RecordFiles:
+    """The records of several files, one after the other; they stay on disk until they are asked for.
 
     Raises:
-        DataError: a file is missing or broken, there are no images at all, or every instance is marked as ignored.
+        DataError: a file cannot be read, or there are no images at all.
     """
-    records = [record for path in paths for record in read_records(path)]
-    names = ", ".join(map(str, paths))
+    records = RecordFiles(paths)
     if not records:
-        raise DataError(f"no images for {purpose} in: {names}")
-    instances = [instance for record in records for instance in record.instances]
-    if instances and all(instance.ignore for instance in instances):
-        raise DataError(f"every one of the {len(instances)} instances for {purpose} is marked as ignored: {names}")
+        raise DataError(f"no images for {purpose} in: {', '.join(map(str, paths))}")
     return records
+
+
+def check_instances(records: RecordFiles, purpose: str) -> None:
+    """Looks through all records before a detector is trained or measured on them.
+
+    Raises:
+        DataError: a line is broken, or every instance is marked as ignored.
+    """
+    summary = dataset_summary(tqdm(records, purpose, unit="image", delay=1, disable=None))
+    if summary.words and summary.ignored == summary.words:
+        names = ", ".join(map(str, records.paths))
+        raise DataError(f"every one of the {summary.words} instances for {purpose} is marked as ignored: {names}")
 
 
 def build_task(run: Run, augment: bool = True) -> PretrainingTask | DetectionTask:
@@ -103,13 +114,7 @@ def build_trainer(run: Run, folder: Path, overfit: int | None = None) -> tuple[T
     Raises:
         ScenetextError: data, dictionary, weights or device cannot be used.
     """
-    training_records = read_all_records(run.data.train, "training")
-    validation_records = read_all_records(run.data.validation, "validation")
-    remarks: list[str] = []
-    if isinstance(run, PretrainingRun):
-        training_records, remark = records_with_words(run, training_records, "training")
-        validation_records, other = records_with_words(run, validation_records, "validation")
-        remarks = [remark, other]
+    training_records, validation_records, remarks = _training_and_validation_records(run)
     if overfit is not None:
         if not 1 <= overfit <= len(training_records):
             raise ConfigError(f"--overfit {overfit}: choose between 1 and the {len(training_records)} training images")
@@ -128,9 +133,26 @@ def build_trainer(run: Run, folder: Path, overfit: int | None = None) -> tuple[T
     return trainer, remarks
 
 
+def _training_and_validation_records(run: Run) -> tuple[Sequence[ImageRecord], Sequence[ImageRecord], list[str]]:
+    """What a run learns from and is measured on, looked through, with remarks."""
+    training_files = read_all_records(run.data.train, "training")
+    validation_files = read_all_records(run.data.validation, "validation")
+    if not isinstance(run, PretrainingRun):
+        check_instances(training_files, "training")
+        check_instances(validation_files, "validation")
+        return training_files, validation_files, []
+    training, remark = records_with_words(run, training_files, "training")
+    validation, other = records_with_words(run, validation_files, "validation")
+    remarks = [remark, other]
+    share, seed = run.data.word_share, run.data.word_share_seed
+    if share < 1:
+        remarks.append(f"training: {100 * share:g} % of each image's words, at least one (data.word_share_seed {seed})")
+    return keep_share_of_words(training, share, seed), validation, remarks
+
+
 def records_with_words(
     run: PretrainingRun, records: Sequence[ImageRecord], purpose: str
-) -> tuple[list[ImageRecord], str]:
+) -> tuple[Sequence[ImageRecord], str]:
     """The records that pre-training can use, and a remark on what was left out.
 
     Raises:

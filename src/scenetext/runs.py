@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
+from pydantic import Field, NonNegativeInt
+
 from scenetext.config import Settings, read_config, validate
 from scenetext.data.loader import LoaderSettings
 from scenetext.data.transforms import (
@@ -34,12 +36,22 @@ class DataSettings(Settings):
     """Record files for evaluation during training and for choosing the best checkpoint."""
 
 
+class PretrainingDataSettings(DataSettings):
+    """Which records are learnt from, and how many of their words."""
+
+    word_share: float = Field(default=1.0, gt=0, le=1)
+    """Share of each image's words that is trained on, at least one word (Table 3 of the paper: 0.25, 0.5, 0.75, 1).
+    The choice is fixed for every image; evaluation takes all words."""
+    word_share_seed: NonNegativeInt = 0
+    """Which words those are, apart from `training.seed`: a repeated run sees the same ones."""
+
+
 class PretrainingRun(Settings):
     """A pre-training: `tools/pretrain.py`."""
 
     kind: Literal["pretraining"]
     method: OclipSettings = OclipSettings()
-    data: DataSettings
+    data: PretrainingDataSettings
     transform: WholeImageTransformSettings = WholeImageTransformSettings()
     loader: LoaderSettings = LoaderSettings()
     optimizer: OptimizerSettings = OptimizerSettings()

@@ -43,12 +43,15 @@ class ImageRecord:
         path: the image file, absolute or relative to the working directory.
         width, height: pixels of the stored image, EXIF rotation not applied.
         instances: polygons in pixels of the stored image.
+        span: (first byte, number of bytes) of an image that lies in a tar shard, whose path is then `<shard>.tar/<name
+            of the member>`; None = the image is a file of its own.
     """
 
     path: Path
     width: int
     height: int
     instances: tuple[TextInstance, ...]
+    span: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,11 +10,18 @@ import pytest
 from conftest import real_data_folder
 from scenetext.data.dataset import load_sample
 from scenetext.data.images import write_image
-from scenetext.data.readers import READERS, read_icdar2015
+from scenetext.data.readers import ReadReport
+from scenetext.data.readers.icdar2015 import COUNTER_CLOCKWISE, CROSSING, UNTOLD, WITHOUT_AREA, read_icdar2015
 from scenetext.data.records import dataset_summary, read_records, write_records
 from scenetext.errors import DataError, ImageError
+from scenetext.structures import ImageRecord
 
 LINE = "1,2,30,2,30,12,1,12,WORD"
+
+
+def read(images: Path, truths: Path) -> tuple[list[ImageRecord], ReadReport]:
+    report = ReadReport()
+    return list(read_icdar2015(images, truths, report)), report
 
 
 def make_set(root: Path, truths: dict[str, str | bytes], suffix: str = ".jpg") -> tuple[Path, Path]:
@@ -28,20 +35,20 @@ def make_set(root: Path, truths: dict[str, str | bytes], suffix: str = ".jpg") -
 
 
 def read_words(root: Path, content: str | bytes) -> list[tuple[str | None, bool]]:
-    records, _ = read_icdar2015(*make_set(root, {"img_1": content}))
+    records, _ = read(*make_set(root, {"img_1": content}))
     return [(instance.text, instance.ignore) for instance in records[0].instances]
 
 
 def test_polygons_sizes_and_order(tmp_path: Path) -> None:
     images, truths = make_set(tmp_path, {"img_10": LINE, "img_2": "", "img_1": "0,0,9,-1,9.5,5,0,5,a"})
-    records, report = read_icdar2015(images, truths)
+    records, _ = read(images, truths)
     assert [record.path.name for record in records] == ["img_1.jpg", "img_2.jpg", "img_10.jpg"]
     assert (records[0].width, records[0].height) == (60, 40)
     assert records[1].instances == ()
     polygon = records[0].instances[0].polygon
     assert polygon.dtype == np.float32
     np.testing.assert_array_equal(polygon, [[0, 0], [9, -1], [9.5, 5], [0, 5]])
-    assert (report.images, report.words) == (3, 2)
+    assert [len(record.instances) for record in records] == [1, 0, 1]
 
 
 QUIRKS = {
@@ -79,7 +86,7 @@ def test_a_broken_line_is_named(tmp_path: Path, line: str | bytes, message: str)
     data = line if isinstance(line, bytes) else line.encode()
     images, truths = make_set(tmp_path, {"img_1": LINE, "img_2": f"{LINE}\r\n".encode() + data + b"\r\n"})
     with pytest.raises(DataError, match=message) as caught:
-        read_icdar2015(images, truths)
+        read(images, truths)
     assert str(caught.value).startswith(f"{truths / 'gt_img_2.txt'}:2: ")
 
 
@@ -89,7 +96,7 @@ def test_images_and_ground_truths_must_pair(tmp_path: Path) -> None:
         (truths / f"gt_img_{i}.txt").unlink()
     (images / "img_9.jpg").unlink()
     with pytest.raises(DataError) as caught:
-        read_icdar2015(images, truths)
+        read(images, truths)
     message = str(caught.value)
     assert "7 images" in message
     assert "img_2.jpg, img_3.jpg, img_4.jpg, img_5.jpg, img_6.jpg, ..." in message
@@ -101,25 +108,25 @@ def test_other_files_in_the_folders_are_no_matter(tmp_path: Path) -> None:
     images, truths = make_set(tmp_path, {"img_1": LINE}, suffix=".JPG")
     for path in (images / "Thumbs.db", images / "._img_1.jpg", truths / "readme.txt", truths / ".DS_Store"):
         path.write_bytes(b"x")
-    assert len(read_icdar2015(images, truths)[0]) == 1
+    assert len(read(images, truths)[0]) == 1
 
 
 def test_missing_empty_and_ambiguous_folders_are_named(tmp_path: Path) -> None:
     images, truths = make_set(tmp_path, {"img_1": LINE})
     with pytest.raises(DataError, match=r"nowhere: is not a folder"):
-        read_icdar2015(tmp_path / "nowhere", truths)
+        read(tmp_path / "nowhere", truths)
     with pytest.raises(DataError, match=r"images: holds no gt_\* files with the suffix \.txt"):
-        read_icdar2015(images, images)
+        read(images, images)
     write_image(images / "img_1.png", np.zeros((4, 4, 3), dtype=np.uint8))
     with pytest.raises(DataError, match=r"img_1\.jpg and img_1\.png are named alike"):
-        read_icdar2015(images, truths)
+        read(images, truths)
 
 
 def test_an_image_without_a_size_is_named(tmp_path: Path) -> None:
     images, truths = make_set(tmp_path, {"img_1": LINE})
     (images / "img_1.jpg").write_bytes(b"")
     with pytest.raises(ImageError, match=r"img_1\.jpg"):
-        read_icdar2015(images, truths)
+        read(images, truths)
 
 
 def test_odd_polygons_are_counted_and_only_those_without_area_ignored(tmp_path: Path) -> None:
@@ -133,28 +140,26 @@ def test_odd_polygons_are_counted_and_only_those_without_area_ignored(tmp_path: 
         "5,5,5,5,5,5,5,5,###",
         "1,2,30,2,30,12,1,12,",
     ]
-    records, report = read_icdar2015(*make_set(tmp_path, {"img_1": "\n".join(lines)}))
+    records, report = read(*make_set(tmp_path, {"img_1": "\n".join(lines)}))
     ignored = [instance.ignore for instance in records[0].instances]
     assert ignored == [False, False, False, True, True, False, True, False]
     assert all(instance.polygon.shape == (4, 2) for instance in records[0].instances)
-    assert (report.words, report.ignored, report.degenerate) == (8, 1, 2)
-    assert (report.counter_clockwise, report.self_crossing, report.without_text) == (1, 1, 1)
-
-
-def test_the_reader_is_found_by_name() -> None:
-    assert READERS["icdar2015"] is read_icdar2015
+    counts = {reason: finding.count for reason, finding in report.noted.items()}
+    assert counts == {WITHOUT_AREA: 2, COUNTER_CLOCKWISE: 1, CROSSING: 1, UNTOLD: 1}
+    assert not report.left_out
 
 
 def test_all_of_the_real_validation_set(tmp_path: Path) -> None:
     folder = real_data_folder("icdar2015") / "val"
-    records, report = read_icdar2015(folder / "images", folder / "gts")
+    records, report = read(folder / "images", folder / "gts")
     lines = [
         line for path in (folder / "gts").iterdir() for line in path.read_text("utf-8-sig").split("\n") if line.strip()
     ]
-    assert (report.images, report.words) == (100, len(lines))
-    assert report.ignored == sum(line.rstrip().endswith(",###") for line in lines)
     summary = dataset_summary(records)
-    assert summary.with_polygon == report.words - report.ignored - report.degenerate
+    assert (summary.images, summary.words) == (100, len(lines))
+    without_area = report.noted[WITHOUT_AREA].count if WITHOUT_AREA in report.noted else 0
+    assert summary.ignored == sum(line.rstrip().endswith(",###") for line in lines) + without_area
+    assert summary.with_polygon == summary.words - summary.ignored
     write_records(tmp_path / "val.jsonl", records)
     for before, after in zip(records, read_records(tmp_path / "val.jsonl"), strict=True):
         sample = load_sample(after)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,9 @@ import numpy as np
 import pytest
 
 from scenetext.data.images import write_image
+from scenetext.data.readers import READERS
 from scenetext.data.records import read_records
+from scenetext.text.charset import CharacterSet
 
 
 def run_tool(repository: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -42,3 +46,113 @@ def test_a_broken_line_is_one_message(repository: Path, dataset: list[object], t
     assert done.stderr.startswith(f"error: {tmp_path / 'gt_img_2.txt'}:1: ")
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "train.jsonl").exists()
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_every_dataset_says_where_it_comes_from_and_what_is_missing(
+    repository: Path, tmp_path: Path, name: str
+) -> None:
+    done = run_tool(repository, name, "--help")
+    assert done.returncode == 0
+    assert "https://" in done.stdout
+    arguments = READERS[name].arguments
+    places = [argument for argument in arguments if argument.kind != "text"]
+    given = [part for argument in places for part in (argument.flag, tmp_path / "nowhere" / argument.name)]
+    done = run_tool(repository, name, *given, "--output", tmp_path / "out.jsonl")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    for argument in places:
+        assert f"{argument.flag} {tmp_path / 'nowhere' / argument.name}: no such {argument.kind}" in done.stderr
+    assert f"expected: {READERS[name].files}" in done.stderr
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+@pytest.fixture
+def weak_labels(tmp_path: Path) -> list[object]:
+    labels = {"gt_0": ["北京 烤鸭店", "店"], "gt_1": ["中国银行", "OPEN"], "gt_2": ["口"]}
+    for name in labels:
+        write_image(tmp_path / "weak" / f"{name}.jpg", np.zeros((40, 60, 3), dtype=np.uint8))
+    content = {name: [{"transcription": text} for text in texts] for name, texts in labels.items()}
+    (tmp_path / "labels.json").write_text(json.dumps(content), encoding="utf-8")
+    return ["lsvt-weak", "--images", tmp_path / "weak", "--ground-truths", tmp_path / "labels.json"]
+
+
+def test_a_dictionary_is_built_and_what_was_left_out_is_told(
+    repository: Path, weak_labels: list[object], tmp_path: Path
+) -> None:
+    dictionary = tmp_path / "new" / "lsvt.txt"
+    done = run_tool(repository, *weak_labels, "--output", tmp_path / "a.jsonl", "--characters-output", dictionary)
+    assert done.returncode == 0, done.stderr
+    assert "2 images, 3 words" in done.stdout
+    assert "left out: words under 2 characters: 2 ('店' of gt_0, '口' of gt_2)" in done.stdout
+    assert "left out: images without a word that is left: 1" in done.stdout
+    assert f"{dictionary}: 13 characters, vocabulary 16" in done.stdout
+    characters = CharacterSet.from_file(dictionary)
+    assert characters.characters == tuple(sorted("北京烤鸭店中国银行OPEN"))
+    assert [record.path.name for record in read_records(tmp_path / "a.jsonl")] == ["gt_0.jpg", "gt_1.jpg"]
+
+
+def test_a_dictionary_is_checked_and_unknown_characters_come_with_words(
+    repository: Path, weak_labels: list[object], tmp_path: Path
+) -> None:
+    english = repository / "data" / "characters" / "english.txt"
+    done = run_tool(repository, *weak_labels, "--output", tmp_path / "a.jsonl", "--characters", english)
+    assert done.returncode == 0, done.stderr
+    assert "lacks 9 of them, which 2 words have" in done.stdout
+    assert "'北' (U+5317): 1 times, as in 北京烤鸭店" in done.stdout
+    again = run_tool(repository, "characters", tmp_path / "a.jsonl", "--characters", english)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout in done.stdout
+
+
+def test_a_published_dictionary_becomes_a_plain_one(repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "char_dict").write_bytes(pickle.dumps([ord(one) for one in "b中a"]))
+    done = run_tool(repository, "dictionary", tmp_path / "char_dict", tmp_path / "plain.txt")
+    assert done.returncode == 0, done.stderr
+    assert CharacterSet.from_file(tmp_path / "plain.txt").characters == ("b", "中", "a")
+    (tmp_path / "char_dict").write_bytes(b"c")
+    done = run_tool(repository, "dictionary", tmp_path / "char_dict", tmp_path / "plain.txt")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {tmp_path / 'char_dict'}: is no pickled list")
+
+
+def test_a_published_table_is_read_relative_to_the_working_directory(repository: Path, tmp_path: Path) -> None:
+    write_image(tmp_path / "8" / "0.jpg", np.zeros((40, 60, 3), dtype=np.uint8))
+    (tmp_path / "train.csv").write_text("filepath\ttitle\n8/0.jpg\tNA 2020\n", encoding="utf-8")
+    arguments = ["oclip-table", "--table", tmp_path / "train.csv", "--output", tmp_path / "a.jsonl"]
+    assert run_tool(repository, *arguments, "--images", tmp_path).returncode == 0
+    (record,) = read_records(tmp_path / "a.jsonl")
+    assert [instance.text for instance in record.instances] == ["NA", "2020"]
+    done = run_tool(repository, *arguments)
+    assert done.returncode == 2
+    assert "paths in it are relative to --images" in done.stderr
+
+
+def test_the_last_images_are_set_aside_for_validation(repository: Path, dataset: list[object], tmp_path: Path) -> None:
+    run_tool(repository, *dataset, "--output", tmp_path / "all.jsonl")
+    parts = ["--output", tmp_path / "train.jsonl", "--validation-output", tmp_path / "new" / "validation.jsonl"]
+    done = run_tool(repository, "split", tmp_path / "all.jsonl", "--validation-images", 1, *parts)
+    assert done.returncode == 0, done.stderr
+    assert [record.path.name for record in read_records(tmp_path / "train.jsonl")] == ["img_1.jpg"]
+    assert [record.path for record in read_records(tmp_path / "new" / "validation.jsonl")] == [
+        tmp_path / "images" / "img_2.jpg"
+    ]
+    for count in (0, 2):
+        done = run_tool(repository, "split", tmp_path / "all.jsonl", "--validation-images", count, *parts)
+        assert done.returncode == 2
+        assert f"--validation-images {count}: there are 2 images" in done.stderr
+
+
+def test_shards_tell_what_they_left_out(repository: Path, dataset: list[object], tmp_path: Path) -> None:
+    run_tool(repository, *dataset, "--output", tmp_path / "all.jsonl")
+    (tmp_path / "images" / "img_1.jpg").unlink()
+    command = ["shards", tmp_path / "all.jsonl", "--output", tmp_path / "shards"]
+    done = run_tool(repository, *command)
+    assert done.returncode == 0, done.stderr
+    assert "1 images in shards of 10000" in done.stdout
+    assert f"left out: images that cannot be read: 1 ({tmp_path / 'images' / 'img_1.jpg'}: " in done.stdout
+    (record,) = read_records(tmp_path / "shards" / "records.jsonl")
+    assert record.path == tmp_path / "shards" / "shard_000000.tar" / "00000000_img_2.jpg"
+    done = run_tool(repository, *command)
+    assert done.returncode == 2
+    assert "choose another folder" in done.stderr

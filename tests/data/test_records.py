@@ -145,7 +145,7 @@ FAULTS = {
     "endless integer": (line().replace("4", "9" * 5000), "is not a record"),
     "missing key": (line(width="left out"), "key width is missing"),
     "near key": (line(widht=4), "'widht' is unknown; did you mean 'width'"),
-    "far key": (line(zzz=4), "'zzz' is unknown. Known keys: height, instances, path, width"),
+    "far key": (line(zzz=4), "'zzz' is unknown. Known keys: height, instances, path, span, width"),
     "near key of an instance": (with_instance(txt="A"), r"instances\[1\].*did you mean 'text'"),
     "size zero": (line(height=0), "height must be a whole number of pixels above 0, got 0"),
     "size a float": (line(width=4.0), "width"),

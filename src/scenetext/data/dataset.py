@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
-from scenetext.data.images import read_image
+from scenetext.data.shards import read_record_image
 from scenetext.errors import DataError, ImageError
 from scenetext.structures import Batch, ImageMeta, ImageRecord, PreparedSample, Sample, SkippedImage, TextInstance
 
@@ -98,7 +98,7 @@ def load_sample(record: ImageRecord) -> Sample:
     Raises:
         ImageError: the image cannot be read, or has not the size that the record gives (its polygons would not fit).
     """
-    image = read_image(record.path)
+    image = read_record_image(record)
     height, width = image.shape[:2]
     if (height, width) != (record.height, record.width):
         raise ImageError(

@@ -30,23 +30,35 @@ _DECODE_FLAGS = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
 
 def read_image(path: Path) -> np.ndarray:
-    """Decodes an image file.
-
-    Grey images become RGB, alpha is dropped, 16 bits become 8 (the high byte); of an animation the first picture
-    counts.
-
-    Returns:
-        (H, W, 3) uint8, RGB.
+    """Decodes an image file: see `decode_image`.
 
     Raises:
-        ImageError: the file is missing, empty, not an image or cut off. Decoders fill the missing part of a cut-off
-            JPEG with grey and say nothing, so the end mark is looked for (JPEG, PNG); a complete file with bytes after
-            its end is fine.
+        ImageError: the file is missing, or holds no whole image.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
         raise ImageError(f"image cannot be read ({error.strerror})", path) from None
+    return decode_image(data, path)
+
+
+def decode_image(data: bytes, path: Path) -> np.ndarray:
+    """The content of an image file as pixels.
+
+    Grey images become RGB, alpha is dropped, 16 bits become 8 (the high byte); of an animation the first picture
+    counts.
+
+    Args:
+        path: where the content comes from, for error messages.
+
+    Returns:
+        (H, W, 3) uint8, RGB.
+
+    Raises:
+        ImageError: the content is empty, not an image or cut off. Decoders fill the missing part of a cut-off
+            JPEG with grey and say nothing, so the end mark is looked for (JPEG, PNG); a complete file with bytes after
+            its end is fine.
+    """
     if not data:
         raise ImageError("image file is empty", path)
     if _is_truncated(data):
@@ -63,13 +75,12 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises:
         ImageError: the file is missing, empty or not an image.
     """
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or "not an image header"
-        raise ImageError(f"image size cannot be read ({reason})", path) from None
-    return height, width
+    return _size(path, path)
+
+
+def size_of_content(data: bytes, path: Path) -> tuple[int, int]:
+    """As `image_size`, of the content of an image file that comes from `path`."""
+    return _size(BytesIO(data), path)
 
 
 def write_image(path: Path, image: np.ndarray, quality: int = _JPEG_QUALITY) -> None:
@@ -95,6 +106,16 @@ def write_image(path: Path, image: np.ndarray, quality: int = _JPEG_QUALITY) -> 
         raise ImageError(f"cannot write images with the suffix {path.suffix!r}; use .jpg or .png", path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data.tobytes())
+
+
+def _size(source: Path | BytesIO, path: Path) -> tuple[int, int]:
+    try:
+        with Image.open(source) as image:
+            width, height = image.size
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or "not an image header"
+        raise ImageError(f"image size cannot be read ({reason})", path) from None
+    return height, width
 
 
 def _decode(data: bytes) -> np.ndarray | None:

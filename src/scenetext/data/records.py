@@ -9,6 +9,9 @@ A line is a JSON object:
 pixels of the stored image, EXIF rotation not applied; polygons have at least three points in those pixels and may reach
 outside the image. The three keys of an instance are optional (null, null, false). Coordinates are written rounded to
 1/100 pixel, far below what annotations mean: after one write, reading and writing change nothing.
+
+An image in a tar shard (`shards.py`) has the path `<shard>.tar/<member>` and one key more, `"span": [first byte, number
+of bytes]`, which says where in the shard it lies.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -26,12 +29,16 @@ import numpy as np
 from scenetext.errors import DataError
 from scenetext.structures import ImageRecord, TextInstance
 
-_RECORD_KEYS = frozenset({"path", "width", "height", "instances"})
+_REQUIRED_KEYS = frozenset({"path", "width", "height", "instances"})
+_RECORD_KEYS = _REQUIRED_KEYS | {"span"}
 _INSTANCE_KEYS = frozenset({"polygon", "text", "ignore"})
 _NUMBER_TYPES = {int, float}
 _DECIMALS = 2
 _LARGEST_COORDINATE = 1e7
 """Pixels; ten times the longest side that OpenCV reads, and exact enough in float32."""
+_LARGEST_IMAGE = 1 << 30
+"""Bytes of an image in a shard; so many are read before they are looked at."""
+SHARD_SUFFIX = ".tar"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +83,8 @@ def write_records(path: Path, records: Iterable[ImageRecord]) -> int:
         with temporary.open("w", encoding="utf-8", newline="\n") as file:
             for count, record in enumerate(records, start=1):
                 try:
-                    file.write(_format_record(record, folder))
-                except _RecordError as fault:
+                    file.write(format_record(record, _stored_name(record.path, folder)))
+                except RecordError as fault:
                     raise DataError(f"record {count} ({str(record.path)!a}): {fault}", path) from None
         temporary.replace(path)
     finally:
@@ -100,43 +107,84 @@ def read_records(path: Path) -> list[ImageRecord]:
         if not line or line.isspace():
             continue
         try:
-            records.append(_parse_record(_parse_json(line), path.parent))
-        except _RecordError as fault:
+            records.append(parse_record(line, path.parent))
+        except RecordError as fault:
             raise DataError(str(fault), path, number) from None
     return records
 
 
+class DatasetCounter:
+    """Counts the images and the text of records, one after the other."""
+
+    def __init__(self) -> None:
+        self._images = self._words = self._ignored = self._with_polygon = self._with_text = 0
+
+    def watch(self, records: Iterable[ImageRecord]) -> Iterator[ImageRecord]:
+        """The records as they are, counted on their way."""
+        for record in records:
+            self._images += 1
+            self._words += len(record.instances)
+            for instance in record.instances:
+                self._ignored += instance.ignore
+                self._with_polygon += instance.polygon is not None and not instance.ignore
+                self._with_text += instance.text is not None and not instance.ignore
+            yield record
+
+    def summary(self) -> DatasetSummary:
+        """The counts so far."""
+        return DatasetSummary(self._images, self._words, self._ignored, self._with_polygon, self._with_text)
+
+
 def dataset_summary(records: Iterable[ImageRecord]) -> DatasetSummary:
     """Counts the images and the text of a dataset; a dataset with nothing to learn from shows here."""
-    images = words = ignored = with_polygon = with_text = 0
-    for record in records:
-        images += 1
-        words += len(record.instances)
-        for instance in record.instances:
-            if instance.ignore:
-                ignored += 1
-                continue
-            with_polygon += instance.polygon is not None
-            with_text += instance.text is not None
-    return DatasetSummary(images, words, ignored, with_polygon, with_text)
+    counter = DatasetCounter()
+    for _ in counter.watch(records):
+        pass
+    return counter.summary()
 
 
-class _RecordError(Exception):
+class RecordError(Exception):
     """What is wrong with one record; becomes a DataError where file and line are known."""
 
 
-def _format_record(record: ImageRecord, folder: str) -> str:
-    """One line of JSON; `folder` is absolute and ends with a separator."""
-    path = os.path.abspath(record.path)  # noqa: PTH100 (text: many times faster per record)
-    name = path[len(folder) :] if path.startswith(folder) else path
-    line = {
-        "path": _check_name(name.replace(os.sep, "/")),
+def format_record(record: ImageRecord, name: str) -> str:
+    """One line of JSON, with its end.
+
+    Args:
+        name: what to store as the image's path.
+
+    Raises:
+        RecordError: `parse_record` would refuse the line.
+    """
+    line: dict[str, Any] = {
+        "path": _check_name(name),
         "width": int(record.width),
         "height": int(record.height),
         "instances": [_format_instance(instance) for instance in record.instances],
     }
     _check_size(line)
+    if record.span is not None:
+        line["span"] = list(_check_span(list(record.span), name))
     return json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def parse_record(line: bytes, folder: Path) -> ImageRecord:
+    """The record that a line of JSON describes.
+
+    Args:
+        folder: what the path of the image is relative to.
+
+    Raises:
+        RecordError: says what is wrong with the line.
+    """
+    return _parse_record(_parse_json(line), folder)
+
+
+def _stored_name(path: Path, folder: str) -> str:
+    """The path that is written for an image; `folder` is absolute and ends with a separator."""
+    absolute = os.path.abspath(path)  # noqa: PTH100 (text: many times faster per record)
+    name = absolute[len(folder) :] if absolute.startswith(folder) else absolute
+    return name.replace(os.sep, "/")
 
 
 def _format_instance(instance: TextInstance) -> dict[str, Any]:
@@ -145,9 +193,9 @@ def _format_instance(instance: TextInstance) -> dict[str, Any]:
     if instance.polygon is not None:
         polygon = np.asarray(instance.polygon, dtype=np.float64)
         if polygon.ndim != 2 or polygon.shape[1] != 2 or len(polygon) < 3:
-            raise _RecordError(f"polygon must be (V, 2) with V >= 3, got the shape {polygon.shape}")
+            raise RecordError(f"polygon must be (V, 2) with V >= 3, got the shape {polygon.shape}")
         if not np.abs(polygon).max() <= _LARGEST_COORDINATE:
-            raise _RecordError(f"polygon: not all of its coordinates are numbers of pixels: {polygon.tolist()}")
+            raise RecordError(f"polygon: not all of its coordinates are numbers of pixels: {polygon.tolist()}")
         points = np.round(polygon, _DECIMALS).tolist()
         formatted["polygon"] = [[int(value) if value.is_integer() else value for value in point] for point in points]
     if instance.text is not None:
@@ -161,43 +209,44 @@ def _parse_json(line: bytes) -> Any:
     try:
         return json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
-        raise _RecordError(f"is not UTF-8 (byte {error.start + 1} of the line)") from None
+        raise RecordError(f"is not UTF-8 (byte {error.start + 1} of the line)") from None
     except json.JSONDecodeError as error:
-        raise _RecordError(f"is not valid JSON: {error.msg} at column {error.colno}") from None
+        raise RecordError(f"is not valid JSON: {error.msg} at column {error.colno}") from None
     except (ValueError, RecursionError) as error:  # an integer of thousands of digits, or nesting without end
-        raise _RecordError(f"is not a record: {error}") from None
+        raise RecordError(f"is not a record: {error}") from None
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise _RecordError(f"{name} is not a number that a record may hold")
+    raise RecordError(f"{name} is not a number that a record may hold")
 
 
 def _parse_record(line: Any, folder: Path) -> ImageRecord:
     if type(line) is not dict:
-        raise _RecordError(f"holds {_kind(line)}, expected an object with the keys {_listing(_RECORD_KEYS)}")
-    if line.keys() != _RECORD_KEYS:
-        _refuse_keys(line, _RECORD_KEYS, required=_RECORD_KEYS)
-    name, instances = line["path"], line["instances"]
+        raise RecordError(f"holds {_kind(line)}, expected an object with the keys {_listing(_REQUIRED_KEYS)}")
+    if line.keys() != _REQUIRED_KEYS and line.keys() != _RECORD_KEYS:
+        _refuse_keys(line, _RECORD_KEYS, required=_REQUIRED_KEYS)
+    name, instances = _check_name(line["path"]), line["instances"]
     if type(instances) is not list:
-        raise _RecordError(f"instances must be a list, got {_kind(instances)}")
+        raise RecordError(f"instances must be a list, got {_kind(instances)}")
     _check_size(line)
     parsed = []
     for index, instance in enumerate(instances):
         try:
             parsed.append(_parse_instance(instance))
-        except _RecordError as fault:
-            raise _RecordError(f"instances[{index}]: {fault}") from None
-    return ImageRecord(folder / _check_name(name), line["width"], line["height"], tuple(parsed))
+        except RecordError as fault:
+            raise RecordError(f"instances[{index}]: {fault}") from None
+    span = _check_span(line["span"], name) if "span" in line else None
+    return ImageRecord(folder / name, line["width"], line["height"], tuple(parsed), span)
 
 
 def _parse_instance(instance: Any) -> TextInstance:
     if type(instance) is not dict:
-        raise _RecordError(f"is {_kind(instance)}, expected an object with the keys {_listing(_INSTANCE_KEYS)}")
+        raise RecordError(f"is {_kind(instance)}, expected an object with the keys {_listing(_INSTANCE_KEYS)}")
     if not instance.keys() <= _INSTANCE_KEYS:
         _refuse_keys(instance, _INSTANCE_KEYS, required=frozenset())
     polygon, text, ignore = instance.get("polygon"), instance.get("text"), instance.get("ignore", False)
     if type(ignore) is not bool:
-        raise _RecordError(f"ignore must be true or false, got {_kind(ignore)}")
+        raise RecordError(f"ignore must be true or false, got {_kind(ignore)}")
     return TextInstance(
         polygon=None if polygon is None else _parse_polygon(polygon),
         text=None if text is None else _check_text(text),
@@ -208,42 +257,54 @@ def _parse_instance(instance: Any) -> TextInstance:
 def _parse_polygon(points: Any) -> np.ndarray:
     """(V, 2) float32 of a list of [x, y] lists."""
     if type(points) is not list:
-        raise _RecordError(f"polygon must be a list of [x, y] points or null, got {_kind(points)}")
+        raise RecordError(f"polygon must be a list of [x, y] points or null, got {_kind(points)}")
     if len(points) < 3:
-        raise _RecordError(f"polygon has {len(points)} points, at least 3 are needed")
+        raise RecordError(f"polygon has {len(points)} points, at least 3 are needed")
     flat: list[float] = []
     for point in points:
         if type(point) is not list or len(point) != 2 or not _NUMBER_TYPES.issuperset(map(type, point)):
-            raise _RecordError(f"polygon: a point must be two numbers [x, y], got {str(point)[:60]}")
+            raise RecordError(f"polygon: a point must be two numbers [x, y], got {str(point)[:60]}")
         flat += point
     if not max(map(abs, flat)) <= _LARGEST_COORDINATE:
-        raise _RecordError(f"polygon: a coordinate is not finite, or beyond {_LARGEST_COORDINATE:.0e} pixels")
+        raise RecordError(f"polygon: a coordinate is not finite, or beyond {_LARGEST_COORDINATE:.0e} pixels")
     return np.array(flat, dtype=np.float32).reshape(-1, 2)
 
 
 def _check_name(name: Any) -> str:
-    if type(name) is not str or not name or "\0" in name or not _is_encodable(name):
-        raise _RecordError(f"path must be the name of a file in UTF-8, got {name!r:.200}")
+    if type(name) is not str or not name or "\0" in name or not is_encodable(name):
+        raise RecordError(f"path must be the name of a file in UTF-8, got {name!r:.200}")
     return name
 
 
 def _check_size(line: Mapping[str, Any]) -> None:
     for key in ("width", "height"):
         if type(line[key]) is not int or line[key] <= 0:
-            raise _RecordError(f"{key} must be a whole number of pixels above 0, got {line[key]!r:.60}")
+            raise RecordError(f"{key} must be a whole number of pixels above 0, got {line[key]!r:.60}")
+
+
+def _check_span(span: Any, name: str) -> tuple[int, int]:
+    if type(span) is not list or len(span) != 2 or not all(type(value) is int for value in span):
+        raise RecordError(f"span must be [first byte, number of bytes], got {span!r:.60}")
+    if span[0] < 0 or not 0 < span[1] <= _LARGEST_IMAGE:
+        raise RecordError(f"span {span} is no part of a shard that an image could have")
+    if not name.rpartition("/")[0].endswith(SHARD_SUFFIX):
+        raise RecordError(
+            f"span is only for an image in a shard, <shard>{SHARD_SUFFIX}/<member>, not for {name!r:.100}"
+        )
+    return span[0], span[1]
 
 
 def _check_text(text: Any) -> str:
     if type(text) is not str:
-        raise _RecordError(f"text must be a string or null, got {_kind(text)}")
+        raise RecordError(f"text must be a string or null, got {_kind(text)}")
     if not text:
-        raise _RecordError("text is empty; leave the key out (or null) where the transcription is unknown")
-    if not _is_encodable(text):
-        raise _RecordError(f"text {text!r:.60} holds half of a surrogate pair, which is not a character")
+        raise RecordError("text is empty; leave the key out (or null) where the transcription is unknown")
+    if not is_encodable(text):
+        raise RecordError(f"text {text!r:.60} holds half of a surrogate pair, which is not a character")
     return text
 
 
-def _is_encodable(text: str) -> bool:
+def is_encodable(text: str) -> bool:
     """Whether text can be written as UTF-8; JSON escapes can spell strings that cannot."""
     if text.isascii():
         return True
@@ -260,9 +321,9 @@ def _refuse_keys(found: Mapping[str, Any], known: frozenset[str], required: froz
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
             suggestion = f"; did you mean {near[0]!r}?" if near else "."
-            raise _RecordError(f"the key {key!r:.60} is unknown{suggestion} Known keys: {_listing(known)}")
+            raise RecordError(f"the key {key!r:.60} is unknown{suggestion} Known keys: {_listing(known)}")
     missing = required - found.keys()
-    raise _RecordError(f"the key {_listing(missing)} is missing")
+    raise RecordError(f"the key {_listing(missing)} is missing")
 
 
 def _listing(keys: Iterable[str]) -> str:

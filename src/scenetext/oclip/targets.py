@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from tqdm import tqdm
 
+from scenetext.data.record_files import RecordView
 from scenetext.errors import CharacterError, DataError
 from scenetext.oclip.config import OclipSettings
 from scenetext.structures import ImageRecord, TextInstance
@@ -112,11 +114,12 @@ class WordReport:
 
 def usable_texts(
     records: Sequence[ImageRecord], charset: CharacterSet, policy: Literal["skip", "stop"]
-) -> tuple[list[ImageRecord], WordReport]:
+) -> tuple[Sequence[ImageRecord], WordReport]:
     """The records with nothing but usable words: one instance per word, images without any left out.
 
     A text with blanks becomes one instance per word, each with the polygon of the whole. Left out, and counted: words
-    with an unknown character, empty texts, instances without text or to be ignored.
+    with an unknown character, empty texts, instances without text or to be ignored. The records are looked through
+    once, for the report; what is returned makes them anew when they are asked for.
 
     Args:
         policy: at a word with an unknown character, "skip" goes on and "stop" raises.
@@ -124,41 +127,58 @@ def usable_texts(
     Raises:
         CharacterError: under "stop": the character, the word and the image.
     """
-    sorter = _WordSorter(charset, policy)
-    usable = [replace(record, instances=words) for record in records if (words := sorter.words_of(record))]
+    counter = _WordCounter(charset, policy)
+    progress = tqdm(records, "words", unit="image", delay=1, disable=None)
+    kept = [index for index, record in enumerate(progress) if counter.add(record)]
     report = WordReport(
-        words=sum(len(record.instances) for record in usable),
-        unknown_words=sorter.unknown_words,
-        examples=tuple(sorter.examples),
-        empty_texts=sorter.empty_texts,
-        untold_texts=sorter.untold_texts,
-        images=len(usable),
-        wordless_images=len(records) - len(usable),
+        words=counter.words,
+        unknown_words=counter.unknown_words,
+        examples=tuple(counter.examples),
+        empty_texts=counter.empty_texts,
+        untold_texts=counter.untold_texts,
+        images=len(kept),
+        wordless_images=len(records) - len(kept),
     )
-    return usable, report
+    return RecordView(records, np.array(kept, dtype=np.int64), _UsableWords(charset)), report
 
 
-class _WordSorter:
-    """Splits the instances of one record after another to usable words, and counts the rest."""
+@dataclass(frozen=True, slots=True)
+class _UsableWords:
+    """A record to the same with one instance per usable word."""
+
+    charset: CharacterSet
+
+    def __call__(self, record: ImageRecord) -> ImageRecord:
+        usable: list[TextInstance] = []
+        for instance in record.instances:
+            if instance.text is None or instance.ignore:
+                continue
+            known = [word for word in instance.text.split() if self.charset.knows(word)]
+            whole = known == [instance.text]
+            usable += [instance] if whole else [replace(instance, text=word) for word in known]
+        return replace(record, instances=tuple(usable))
+
+
+class _WordCounter:
+    """Counts the texts of one record after another: what is usable, and what is left out and why."""
 
     def __init__(self, charset: CharacterSet, policy: Literal["skip", "stop"]) -> None:
         self.charset = charset
         self.policy = policy
-        self.unknown_words = self.empty_texts = self.untold_texts = 0
+        self.words = self.unknown_words = self.empty_texts = self.untold_texts = 0
         self.examples: list[tuple[str, str, Path]] = []
 
-    def words_of(self, record: ImageRecord) -> tuple[TextInstance, ...]:
-        usable: list[TextInstance] = []
+    def add(self, record: ImageRecord) -> int:
+        """Number of usable words of an image."""
+        before = self.words
         for instance in record.instances:
             if instance.text is None or instance.ignore:
                 self.untold_texts += 1
                 continue
             words = instance.text.split()
             self.empty_texts += not words
-            known = [word for word in words if self._is_known(word, record)]
-            whole = known == [instance.text]
-            usable += [instance] if whole else [replace(instance, text=word) for word in known]
-        return tuple(usable)
+            self.words += sum(self._is_known(word, record) for word in words)
+        return self.words - before
 
     def _is_known(self, word: str, record: ImageRecord) -> bool:
         if self.charset.knows(word):

@@ -69,7 +69,9 @@ class CharacterSet:
 
     def write(self, path: Path) -> None:
         """Writes the file that `from_file` reads back to an equal set."""
-        path.write_bytes("".join(f"{character}\n" for character in self._ids).encode("utf-8"))
+        content = "".join(f"{character}\n" for character in self._ids)
+        # A reader takes U+FEFF at the start of a file for a byte order mark; where it is meant, one is put before it.
+        path.write_bytes(content.encode("utf-8-sig" if content.startswith("\ufeff") else "utf-8"))
 
     @property
     def characters(self) -> tuple[str, ...]:

@@ -1,28 +1,62 @@
-"""What a reader found in a dataset, besides its records."""
+"""What a reader met besides the records that it gave."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+_EXAMPLES = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class Finding:
+    """How often something was met, and the first places of it."""
+
+    count: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        more = ", ..." if len(self.examples) < self.count else ""
+        return f"{self.count} ({', '.join(self.examples)}{more})" if self.examples else str(self.count)
+
+
 class ReadReport:
-    """Counts over a dataset as it was read.
+    """Counts by reason, filled while records are read; complete when the last record has been given.
+
+    Reasons are phrases that a person reads, such as "images that cannot be read"; a reader keeps its own as constants.
 
     Attributes:
-        images: images with their ground truth.
-        words: text instances, ignored ones included.
-        ignored: instances that the ground truth marks as not to be learnt or scored.
-        degenerate: instances that are ignored because their polygon has no area.
-        self_crossing: instances kept although their outline crosses itself; whoever needs an area repairs it.
-        counter_clockwise: instances kept although their vertices run counter-clockwise on the screen.
-        without_text: instances, not ignored, whose transcription is empty; kept with an unknown text.
+        left_out: what is not in the records.
+        noted: what is in the records, but altered or odd.
     """
 
-    images: int
-    words: int
-    ignored: int
-    degenerate: int
-    self_crossing: int
-    counter_clockwise: int
-    without_text: int
+    def __init__(self) -> None:
+        self._left_out: dict[str, Finding] = {}
+        self._noted: dict[str, Finding] = {}
+
+    @property
+    def left_out(self) -> Mapping[str, Finding]:
+        """By reason, in the order in which the reasons were met."""
+        return self._left_out
+
+    @property
+    def noted(self) -> Mapping[str, Finding]:
+        """By reason, in the order in which the reasons were met."""
+        return self._noted
+
+    def leave_out(self, reason: str, example: str = "", count: int = 1) -> None:
+        """Counts something that does not get into the records."""
+        _count(self._left_out, reason, example, count)
+
+    def note(self, reason: str, example: str = "", count: int = 1) -> None:
+        """Counts something that gets into the records, but altered or odd."""
+        _count(self._noted, reason, example, count)
+
+
+def _count(findings: dict[str, Finding], reason: str, example: str, count: int) -> None:
+    if not count:
+        return
+    finding = findings.setdefault(reason, Finding())
+    finding.count += count
+    if example and len(finding.examples) < _EXAMPLES:
+        finding.examples.append(example)

@@ -1,0 +1,182 @@
+"""Character dictionaries: built from the words of a dataset, checked against them, read from the published pickle."""
+
+from __future__ import annotations
+
+import pickletools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scenetext.errors import DataError
+from scenetext.structures import ImageRecord
+from scenetext.text.charset import CharacterSet
+
+_EXAMPLES = 3
+_LARGEST_PICKLE = 1 << 24
+"""Bytes; a dictionary of every character there is takes a third of that."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownCharacter:
+    """A character of the data that a dictionary lacks.
+
+    Attributes:
+        character: a single code point.
+        count: how often it occurs.
+        words: the first words that it occurs in.
+    """
+
+    character: str
+    count: int
+    words: tuple[str, ...]
+
+
+class CharacterCounts:
+    """The characters of the words that can be learnt from, counted one record after the other.
+
+    Words are what blanks separate; texts to be ignored do not count.
+
+    Args:
+        known: a dictionary to check against.
+
+    Attributes:
+        words: words seen.
+        unknown_words: those with a character that `known` lacks.
+    """
+
+    def __init__(self, known: CharacterSet | None = None) -> None:
+        self.words = 0
+        self.unknown_words = 0
+        self._known = known
+        self._counts: Counter[str] = Counter()
+        self._examples: dict[str, list[str]] = {}
+
+    def watch(self, records: Iterable[ImageRecord]) -> Iterator[ImageRecord]:
+        """The records as they are, counted on their way."""
+        for record in records:
+            for instance in record.instances:
+                if instance.text is not None and not instance.ignore:
+                    for word in instance.text.split():
+                        self._add_word(word)
+            yield record
+
+    def characters(self) -> CharacterSet:
+        """A dictionary of all characters found, in the order of their code points.
+
+        Raises:
+            DataError: there are none.
+        """
+        if not self._counts:
+            raise DataError("no characters to make a dictionary of: the data have no words")
+        return CharacterSet(sorted(self._counts))
+
+    def unknown(self) -> list[UnknownCharacter]:
+        """The characters that the dictionary lacks, the most frequent first; none where there is no dictionary."""
+        found = [UnknownCharacter(one, self._counts[one], tuple(words)) for one, words in self._examples.items()]
+        return sorted(found, key=lambda one: (-one.count, one.character))
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def _add_word(self, word: str) -> None:
+        self.words += 1
+        self._counts.update(word)
+        if self._known is None or self._known.knows(word):
+            return
+        self.unknown_words += 1
+        for character in self._known.unknown_characters(word):
+            examples = self._examples.setdefault(character, [])
+            if len(examples) < _EXAMPLES and word not in examples:
+                examples.append(word)
+
+
+def read_pickled_dictionary(path: Path) -> CharacterSet:
+    """The dictionary of a published oCLIP model: a pickled list of code points, in the order of their ids.
+
+    Nothing is unpickled: the few pickle instructions that write a plain list are followed here, any other is refused.
+    So nothing in the file can be executed.
+
+    Raises:
+        DataError: the file is missing, damaged, holds anything but a list of characters, or one that is blank or
+            repeated.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", path) from None
+    if len(data) > _LARGEST_PICKLE:
+        raise DataError(f"has {len(data)} bytes, far too many for a list of characters", path)
+    try:
+        characters = [_character(value) for value in _unpickled_list(data)]
+    except ValueError as problem:
+        raise DataError(f"is no pickled list of characters: {problem}", path) from None
+    return CharacterSet(characters, path)
+
+
+_MARK = object()
+_WITHOUT_EFFECT = frozenset({"PROTO", "FRAME", "PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"})
+"""They number values for later reference; a list of different characters refers to none."""
+_VALUES = frozenset(
+    {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE"}
+)
+
+
+def _unpickled_list(data: bytes) -> Sequence[Any]:
+    """The list of numbers and texts that pickle instructions spell; ValueError says why there is none."""
+    stack: list[Any] = []
+    try:
+        for opcode, argument, _ in pickletools.genops(data):
+            if opcode.name == "STOP":
+                break
+            _follow(opcode.name, argument, stack)
+    except IndexError:
+        raise ValueError("its instructions do not fit together") from None
+    if len(stack) != 1 or not isinstance(stack[0], list):
+        raise ValueError("it holds something else than one list")
+    return stack[0]
+
+
+def _follow(name: str, argument: Any, stack: list[Any]) -> None:
+    """One pickle instruction (Python's pickletools documents them)."""
+    if name in _VALUES:
+        stack.append(argument)
+    elif name in ("EMPTY_LIST", "EMPTY_TUPLE"):
+        stack.append([])
+    elif name == "MARK":
+        stack.append(_MARK)
+    elif name in ("LIST", "TUPLE"):
+        stack.append(_pop_to_mark(stack))
+    elif name == "APPENDS":
+        _extend(stack, _pop_to_mark(stack))
+    elif name == "APPEND":
+        _extend(stack, [stack.pop()])
+    elif name not in _WITHOUT_EFFECT:
+        raise ValueError(f"the instruction {name} has no place in one")
+
+
+def _pop_to_mark(stack: list[Any]) -> list[Any]:
+    items: list[Any] = []
+    while (item := stack.pop()) is not _MARK:
+        items.append(item)
+    return items[::-1]
+
+
+def _extend(stack: list[Any], items: list[Any]) -> None:
+    if not isinstance(stack[-1], list):
+        raise ValueError("its instructions do not fit together")
+    stack[-1].extend(items)
+
+
+def _character(value: Any) -> str:
+    """A code point, or a text of one character, as that character."""
+    if isinstance(value, str):
+        character = value
+    elif type(value) is int and 0 <= value <= 0x10FFFF:
+        character = chr(value)
+    else:
+        raise ValueError(f"{value!r:.40} is no character")
+    if any(0xD800 <= ord(one) <= 0xDFFF for one in character):
+        raise ValueError(f"{character!a} is half of a character (a lone surrogate)")
+    return character

@@ -1,0 +1,95 @@
+"""Finding the files of a dataset and the sizes of its images."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from scenetext.data.images import image_size
+from scenetext.errors import DataError, ImageError
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"})
+UNREADABLE = "images that cannot be read"
+"""What readers call images that are missing or are no images."""
+_NAMES_IN_MESSAGE = 5
+_THREADS = 16
+"""Headers are read from disk or network: mostly waiting, so more threads than cores."""
+_CHUNK = 1024
+
+Item = TypeVar("Item")
+
+
+def files_by_name(folder: Path, suffixes: frozenset[str], prefix: str = "", recursive: bool = False) -> dict[str, Path]:
+    """Name without prefix and suffix to file; hidden files (which some archivers add) are left out.
+
+    Args:
+        suffixes: lower-case, with the dot.
+        recursive: look into subfolders too.
+
+    Raises:
+        DataError: the folder is missing, holds no such file, or two files of the same name.
+    """
+    if not folder.is_dir():
+        raise DataError("is not a folder", folder)
+    files: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*") if recursive else folder.iterdir()):
+        if path.suffix.lower() not in suffixes or not path.name.startswith(prefix) or path.name.startswith("."):
+            continue
+        name = path.stem.removeprefix(prefix)
+        if name in files:
+            one, other = files[name].relative_to(folder), path.relative_to(folder)
+            raise DataError(f"{one} and {other} are named alike; remove one of them", folder)
+        files[name] = path
+    if not files:
+        raise DataError(f"holds no {prefix}* files with the suffix {' or '.join(sorted(suffixes))}", folder)
+    return files
+
+
+def natural_order(name: str) -> tuple[list[str], list[int]]:
+    """A sorting key: img_2 before img_10."""
+    return re.split(r"\d+", name), [int(digits) for digits in re.findall(r"\d+", name)]
+
+
+def first_names(names: Iterable[str]) -> str:
+    """The first few names in natural order, for a message."""
+    ordered = sorted(names, key=natural_order)
+    return ", ".join(ordered[:_NAMES_IN_MESSAGE]) + (", ..." if len(ordered) > _NAMES_IN_MESSAGE else "")
+
+
+def path_inside(folder: Path, name: str) -> Path | None:
+    """The file that a relative name with "/" means; None where the name leads out of the folder or is no name."""
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
+        return None
+    return folder.joinpath(*parts)
+
+
+def with_sizes(
+    items: Iterable[Item], path_of: Callable[[Item], Path], total: int
+) -> Iterator[tuple[Item, tuple[int, int] | ImageError]]:
+    """Every item with the (height, width) of its image, or with the error that says why there is none; in order.
+
+    Headers are read by several threads; a progress bar shows how far they are, on a terminal.
+
+    Args:
+        items: anything that has an image; taken a chunk at a time.
+        total: number of items, for the progress bar.
+    """
+    left = iter(items)
+    with ThreadPoolExecutor(_THREADS) as threads, tqdm(total=total, unit="image", delay=0.1, disable=None) as progress:
+        while chunk := list(islice(left, _CHUNK)):
+            yield from zip(chunk, threads.map(_size_or_error, map(path_of, chunk)), strict=True)
+            progress.update(len(chunk))
+
+
+def _size_or_error(path: Path) -> tuple[int, int] | ImageError:
+    try:
+        return image_size(path)
+    except ImageError as error:
+        return error

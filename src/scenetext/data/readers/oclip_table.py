@@ -1,0 +1,90 @@
+"""The training table of the published oCLIP code: tab-separated, a header, one image a line.
+
+The columns `filepath` and `title` count, others are no matter. A title is the image's words, joined by single blanks.
+There is no quoting: a quotation mark is a character of a word. Nothing is a number: the captions `NA` and `2020` are
+words (pandas, with which the published code reads the table, made them numbers and failed).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from scenetext.data.readers.files import UNREADABLE, with_sizes
+from scenetext.data.readers.report import ReadReport
+from scenetext.errors import DataError, ImageError
+from scenetext.structures import ImageRecord, TextInstance
+
+WORDLESS = "images with an empty caption"
+BLANKS = "captions with blanks at an end, or more than one between words"
+
+
+def read_oclip_table(
+    images: Path, table: Path, image_column: str, caption_column: str, report: ReadReport
+) -> Iterator[ImageRecord]:
+    """Reads the table, in its order.
+
+    Args:
+        images: what the paths in the table are relative to; absolute ones are taken as they are.
+        table: the file (train_char.csv).
+        image_column, caption_column: names in the header.
+
+    Raises:
+        DataError: a column is missing, a line is broken (named by number), or none of the images can be read.
+    """
+    rows = list(_rows(table, image_column, caption_column))
+    read = 0
+    first_error: ImageError | None = None
+    for (path, caption), size in with_sizes(rows, lambda row: images / row[0], len(rows)):
+        words = caption.split()
+        if not words:
+            report.leave_out(WORDLESS, path)
+            continue
+        if isinstance(size, ImageError):
+            report.leave_out(UNREADABLE, path)
+            first_error = first_error or size
+            continue
+        if caption != " ".join(words):
+            report.note(BLANKS, f"{caption!r:.60}")
+        read += 1
+        yield ImageRecord(images / path, size[1], size[0], tuple(TextInstance(None, word) for word in words))
+    if not read:
+        hint = "; paths in it are relative to --images" if first_error else ""
+        raise DataError(f"none of its {len(rows)} images can be used ({first_error or 'no captions'}){hint}", table)
+
+
+def _rows(table: Path, image_column: str, caption_column: str) -> Iterator[tuple[str, str]]:
+    """(path of the image, caption) of every line but the header; blank lines are skipped."""
+    try:
+        content = table.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", table) from None
+    lines = enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1)
+    header = _fields(table, *next(lines))
+    places = [_column(table, header, name) for name in (image_column, caption_column)]
+    for number, line in lines:
+        if not line.strip(b"\r"):
+            continue
+        fields = _fields(table, number, line)
+        if len(fields) != len(header):
+            problem = f"has {len(fields)} fields, the header has {len(header)}: {'|'.join(fields)!r:.80}"
+            raise DataError(f"{problem} (a tab within a text?)", table, number)
+        path, caption = (fields[place] for place in places)
+        if not path or "\0" in path:
+            raise DataError(f"names no image: {path!r:.80}", table, number)
+        yield path, caption
+
+
+def _fields(table: Path, number: int, line: bytes) -> list[str]:
+    try:
+        return line.removesuffix(b"\r").decode("utf-8").split("\t")
+    except UnicodeDecodeError as error:
+        raise DataError(f"is not UTF-8 (byte {error.start + 1} of the line)", table, number) from None
+
+
+def _column(table: Path, header: list[str], name: str) -> int:
+    if header.count(name) != 1:
+        problem = "is missing from" if name not in header else "is more than once in"
+        found = ", ".join(repr(column)[:40] for column in header[:10])
+        raise DataError(f"the column {name!r} {problem} the header, which has {found} (separated by tabs)", table, 1)
+    return header.index(name)

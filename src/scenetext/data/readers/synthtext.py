@@ -1,0 +1,149 @@
+"""SynthText in the Wild (Gupta et al., CVPR 2016): 858,750 photographs with words drawn into them, as `gt.mat` tells.
+
+`gt.mat` holds one cell per image in `imnames`, `wordBB` and `txt` (and `charBB`, which is not read). What it needs
+care for: the boxes of a single word are 2 x 4, not 2 x 4 x 1; a text may hold several words with blanks and line ends
+between; about half of the images have corners outside; some boxes have no area; two images carry the words of others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from scenetext.data.matlab import Cell, CellArray
+from scenetext.data.readers.files import UNREADABLE, path_inside, with_sizes
+from scenetext.data.readers.report import ReadReport
+from scenetext.data.records import is_encodable
+from scenetext.errors import DataError, ImageError
+from scenetext.geometry.polygon import clip_polygon, polygon_area
+from scenetext.structures import ImageRecord, TextInstance
+
+WRONG_IMAGES = frozenset({"67/fruits_129_18.jpg", "8/ballet_106_0.jpg"})
+"""Their ground truth belongs to other images (ankush-me/SynthText, issue 199)."""
+SMALLEST_AREA = 1.0
+"""Square pixels inside the image below which a box is no place."""
+
+WRONG = "images whose ground truth is known to be that of others"
+UNMATCHED = "images with another number of boxes than of words: words kept without polygon"
+WITHOUT_PLACE = "words kept without polygon, which has no area inside the image"
+CUT = "polygons cut at the border of the image"
+
+
+def read_synthtext(images: Path, ground_truths: Path, report: ReadReport) -> Iterator[ImageRecord]:
+    """Reads the dataset, in the order of `gt.mat`.
+
+    A word whose box is of no use keeps its text, without polygon: pre-training needs no more.
+
+    Args:
+        images: folder that holds the numbered folders 1 to 200.
+        ground_truths: `gt.mat`, read as a stream.
+
+    Raises:
+        DataError: `gt.mat` is damaged, of another format or inconsistent (the number of the image is named), or none
+            of its images can be read.
+    """
+    variables = [CellArray(ground_truths, name) for name in ("imnames", "wordBB", "txt")]
+    if len(set(map(len, variables))) > 1:
+        counts = ", ".join(f"{variable.name} {len(variable)}" for variable in variables)
+        raise DataError(f"is inconsistent: its variables have different numbers of images ({counts})", ground_truths)
+    entries = (
+        _entry(number, cells, images, ground_truths)
+        for number, cells in enumerate(zip(*variables, strict=True), start=1)
+    )
+    total = len(variables[0])
+    read = 0
+    first_error: ImageError | None = None
+    for (path, name, quads, words), size in with_sizes(entries, lambda entry: entry[0], total):
+        if isinstance(size, ImageError):
+            report.leave_out(UNREADABLE, name)
+            first_error = first_error or size
+            continue
+        read += 1
+        if name in WRONG_IMAGES:
+            report.leave_out(WRONG, name)
+            continue
+        yield ImageRecord(path, size[1], size[0], _instances(name, quads, words, size, report))
+    if not read:
+        reason = f"first: {first_error}" if first_error else "it names none"
+        raise DataError(f"none of its {total} images can be read in {images} ({reason})", ground_truths)
+
+
+def _entry(
+    number: int, cells: tuple[Cell, ...], images: Path, ground_truths: Path
+) -> tuple[Path, str, np.ndarray, list[str]]:
+    """One image of `gt.mat`, checked: its file, its name, quadrilaterals (n, 4, 2) and words."""
+    name, boxes, texts = cells
+    try:
+        written = "".join(_strings(name))
+        path = path_inside(images, written)
+        if path is None:
+            raise ValueError(f"{written!r:.80} is not the name of a file in the folder of the images")
+        words = [word for text in _strings(texts) for word in text.split()]
+        return path, written, _quadrilaterals(boxes), words
+    except ValueError as problem:
+        raise DataError(f"image {number}: {problem}", ground_truths) from None
+
+
+def _strings(cell: Cell) -> tuple[str, ...]:
+    if isinstance(cell, np.ndarray):
+        if cell.size:
+            raise ValueError(f"text is expected, got numbers of shape {cell.shape}")
+        return ()
+    if not all(map(is_encodable, cell)):
+        raise ValueError(f"{cell!a:.60} holds half of a character (a lone surrogate)")
+    return cell
+
+
+def _quadrilaterals(cell: Cell) -> np.ndarray:
+    """(n, 4, 2) float32 of wordBB, which is 2 x 4 x n, or 2 x 4 for a single word."""
+    if not isinstance(cell, np.ndarray):
+        raise ValueError(f"wordBB holds text, expected numbers: {cell!a:.60}")
+    if not cell.size:
+        return np.empty((0, 4, 2), dtype=np.float32)
+    array = cell[:, :, None] if cell.ndim == 2 else cell
+    if array.ndim != 3 or array.shape[:2] != (2, 4):
+        raise ValueError(f"wordBB has the shape {cell.shape}, expected 2 x 4 x words")
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32).transpose(2, 1, 0)
+
+
+def _instances(
+    name: str, quads: np.ndarray, words: list[str], size: tuple[int, int], report: ReadReport
+) -> tuple[TextInstance, ...]:
+    if len(quads) != len(words):
+        report.note(UNMATCHED, f"{name}: {len(words)} words, {len(quads)} boxes")
+        return tuple(TextInstance(None, word) for word in words)
+    plain = _inside_and_convex(quads, size)
+    instances = []
+    for word, quad, is_plain in zip(words, quads, plain, strict=True):
+        polygon = quad if is_plain else _part_inside(quad, size)
+        if polygon is None:
+            report.note(WITHOUT_PLACE, f"{word} in {name}")
+        elif polygon is not quad:
+            report.note(CUT)
+        instances.append(TextInstance(polygon, word))
+    return tuple(instances)
+
+
+def _inside_and_convex(quads: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(n,) bool: which quadrilaterals need no more looking at; the rest is for the slow way."""
+    height, width = size
+    inside = ((quads >= 0) & (quads <= (width, height))).all(axis=(1, 2))
+    with np.errstate(invalid="ignore", over="ignore"):
+        edges = np.roll(quads, -1, axis=1) - quads
+        following = np.roll(edges, -1, axis=1)
+        turns = edges[..., 0] * following[..., 1] - edges[..., 1] * following[..., 0]
+    # Each turn is twice the area of the triangle at its vertex.
+    return inside & ((turns >= 2 * SMALLEST_AREA).all(axis=1) | (turns <= -2 * SMALLEST_AREA).all(axis=1))
+
+
+def _part_inside(quad: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
+    """What of a quadrilateral lies in the image, (V, 2) float32; None where that is less than `SMALLEST_AREA`."""
+    if not np.isfinite(quad).all():
+        return None
+    part = clip_polygon(quad, size[1], size[0])
+    if part is None or polygon_area(part) < SMALLEST_AREA:
+        return None
+    return quad if np.array_equal(part, quad) else part
