@@ -68,21 +68,38 @@ matrices = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
-@given(matrices)
-def test_the_polygon_stays_on_its_pixels(matrix: np.ndarray) -> None:
-    sample = sample_of((96, 128), TextInstance(QUAD, "word"))
-    warped = warp_sample(sample, matrix, (96, 128), (96, 128), smallest_visible_share=0)
+def displacement(matrix: np.ndarray) -> float | None:
+    """Pixels between the centres of a warped word's pixels and of its polygon; None where too little is visible."""
+    warped = warp_sample(
+        sample_of((96, 128), TextInstance(QUAD, "word")), matrix, (96, 128), (96, 128), smallest_visible_share=0
+    )
     expected = mask(warped.instances[0].polygon, (96, 128)) if warped.instances else np.zeros((96, 128))
     photograph = cv2.erode((warped.image[..., 0] >= 89).astype(np.uint8), np.ones((3, 3))) > 0
     drawn = np.where(photograph, (warped.image[..., 0].astype(float) - 90) / 165, 0)
     expected = np.where(photograph, expected, 0)
     assert abs(drawn.sum() - expected.sum()) < 0.05 * expected.sum() + 3
-    if expected.sum() > 40:
-        y, x = np.mgrid[:96, :128]
-        for axis in (x, y):  # the centre of mass shows a shift of a fraction of a pixel
-            centres = [(axis * share).sum() / share.sum() for share in (drawn, expected)]
-            assert abs(centres[0] - centres[1]) < 0.06
+    if expected.sum() <= 40:
+        return None
+    centres = [[(axis * share).sum() / share.sum() for axis in np.mgrid[:96, :128]] for share in (drawn, expected)]
+    return float(np.abs(np.subtract(*centres)).max())
+
+
+@settings(max_examples=60, deadline=None)
+@given(matrices)
+def test_the_polygon_stays_on_its_pixels(matrix: np.ndarray) -> None:
+    """Bilinear sampling of a hard edge moves its centre by up to 0.11 px (seen in 1,500 draws, one in a hundred over
+    0.06); forgetting that pixels have their centres at one half moves it by up to 1 px."""
+    assert (displacement(matrix) or 0) < 0.15
+
+
+def test_polygons_stay_on_their_pixels_on_average() -> None:
+    """The chance errors of sampling leave a median of 0.01 px; a systematic one of a tenth of a pixel would show."""
+    generator = np.random.default_rng(0)
+    found = [
+        displacement(affine(generator.uniform(0.3, 1.6), generator.uniform(-3, 3), (0, 0), generator.random() < 0.5))
+        for _ in range(100)
+    ]
+    assert np.median([each for each in found if each is not None]) < 0.03
 
 
 @settings(max_examples=60, deadline=None)
