@@ -9,7 +9,14 @@ from pathlib import Path
 # before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import hypothesis
 import pytest
+
+# CI draws the same examples every time, so that a change is judged by what it changed; everywhere else hypothesis
+# explores. No deadlines: machines are shared.
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("explore", deadline=None)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "explore")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
