@@ -101,7 +101,7 @@ def plan_steps(plan: Plan) -> list[Step]:
         plan.output / "backbone.safetensors",
     )
     return [
-        plan.scenes("single_word", "words_train", plan.amount(6000, 64), 1),
+        plan.scenes("single_word", "words_train", plan.amount(8000, 64), 1),
         plan.scenes("single_word", "words_validation", plan.amount(400, 16), 2),
         plan.scenes("few_words", "scenes_train", plan.amount(800, 16), 3),
         plan.scenes("few_words", "scenes_validation", plan.amount(80, 8), 4),
@@ -110,7 +110,7 @@ def plan_steps(plan: Plan) -> list[Step]:
             (
                 *("tools/pretrain.py", "configs/oclip/tiny.yaml", "--output", str(pretraining)),
                 *plan.data("words_train", "words_validation"),
-                *plan.training_steps(1000),
+                *plan.training_steps(1600),
             ),
         ),
         Step(
