@@ -8,6 +8,7 @@ The same in Python:
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -48,6 +49,7 @@ def find_images(inputs: Iterable[Path]) -> list[Path]:
 def detect_all(detector: TextDetector, images: list[Path], score: float, output: Path) -> dict[Path, list[Detection]]:
     """Detects, draws and saves image by image; unreadable ones are told and left out."""
     detections: dict[Path, list[Detection]] = {}
+    stems = Counter(path.stem for path in images)
     for path in tqdm(images, desc="detecting", unit="image", disable=None):
         try:
             pixels = read_image(path)
@@ -55,13 +57,9 @@ def detect_all(detector: TextDetector, images: list[Path], score: float, output:
             tqdm.write(f"skipped image: {error}")
             continue
         detections[path] = [found for found in detector(pixels) if found.score >= score]
-        name = f"{len(detections):05d}_{path.stem}.jpg" if _is_ambiguous(path, images) else f"{path.stem}.jpg"
+        name = f"{len(detections):05d}_{path.stem}.jpg" if stems[path.stem] > 1 else f"{path.stem}.jpg"
         write_image(output / "drawn" / name, draw_detections(pixels, detections[path]))
     return detections
-
-
-def _is_ambiguous(path: Path, images: list[Path]) -> bool:
-    return sum(other.stem == path.stem for other in images) > 1
 
 
 def parse_arguments() -> argparse.Namespace:

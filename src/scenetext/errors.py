@@ -5,6 +5,8 @@ Tools print these without a stack trace, so a message must stand alone: what was
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 
@@ -48,3 +50,13 @@ class DeviceError(ScenetextError):
 
 class TrainingError(ScenetextError):
     """A training that cannot go on (non-finite losses, nothing to learn from); the message says what to look at."""
+
+
+def did_you_mean(name: str, known: Iterable[str], show: Callable[[str], str] = str) -> str:
+    """The end of the sentence "NAME is unknown": "; did you mean NEAREST?", or "." where nothing known is near.
+
+    Args:
+        show: how the nearest name is written, such as `repr`.
+    """
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {show(near[0])}?" if near else "."

@@ -10,8 +10,6 @@ from torch import Tensor
 
 from scenetext.data.dataset import collate, whole_sample
 from scenetext.data.transforms import WholeImageTransformSettings
-from scenetext.encoders.clip_image import ClipResNetSettings
-from scenetext.oclip.config import OclipSettings
 from scenetext.structures import Batch, ImageMeta, TextInstance
 from scenetext.tasks.pretraining import (
     PretrainingPredictions,
@@ -21,22 +19,12 @@ from scenetext.tasks.pretraining import (
     predict_hidden_characters,
 )
 from scenetext.text.charset import CharacterSet
+from weight_layouts import SMALL_OCLIP
 
 
 def make_task(mode: str = "squeeze", first_stage: bool = False) -> PretrainingTask:
     torch.manual_seed(0)
-    settings = OclipSettings(
-        encoder=ClipResNetSettings(layers=(1, 1, 1, 1), width=8),
-        input_size=64,
-        embed_dim=32,
-        text_width=16,
-        text_heads=2,
-        text_layers=1,
-        decoder_layers=1,
-        decoder_heads=2,
-        maximum_words=3,
-        first_stage=first_stage,
-    )
+    settings = SMALL_OCLIP.model_copy(update={"maximum_words": 3, "first_stage": first_stage})
     transform = WholeImageTransformSettings(size=64, mode=mode)  # type: ignore[arg-type]
     return PretrainingTask(settings, CharacterSet.english(), transform)
 

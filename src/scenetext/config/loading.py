@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from scenetext.config.settings import Settings
-from scenetext.errors import ConfigError
+from scenetext.errors import ConfigError, did_you_mean
 
 SettingsType = TypeVar("SettingsType", bound=Settings)
 
@@ -127,9 +127,7 @@ def _explain(settings_type: type[BaseModel], problem: Any) -> str:
         given = "" if problem["type"] == "missing" else f" (given: {problem['input']!r})"
         return f"{key}: {problem['msg']}{given}"
     known = sorted(_known_keys(settings_type, location[:-1]))
-    near = difflib.get_close_matches(location[-1], known, n=1)
-    suggestion = f"; did you mean {near[0]}?" if near else "."
-    return f"{key} is unknown{suggestion} Known keys: {', '.join(known)}"
+    return f"{key} is unknown{did_you_mean(location[-1], known)} Known keys: {', '.join(known)}"
 
 
 def _known_keys(settings_type: type[BaseModel], location: Sequence[str]) -> set[str]:

@@ -16,7 +16,6 @@ of bytes]`, which says where in the shard it lies.
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,7 +25,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from scenetext.errors import DataError
+from scenetext.errors import DataError, did_you_mean
 from scenetext.structures import ImageRecord, TextInstance
 
 _REQUIRED_KEYS = frozenset({"path", "width", "height", "instances"})
@@ -319,8 +318,7 @@ def _refuse_keys(found: Mapping[str, Any], known: frozenset[str], required: froz
     """Says which key is unknown (with the nearest known one) or missing."""
     for key in found:
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            suggestion = f"; did you mean {near[0]!r}?" if near else "."
+            suggestion = did_you_mean(key, known, repr)
             raise RecordError(f"the key {key!r:.60} is unknown{suggestion} Known keys: {_listing(known)}")
     missing = required - found.keys()
     raise RecordError(f"the key {_listing(missing)} is missing")

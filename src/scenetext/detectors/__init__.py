@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 
 from scenetext.contracts import DetectorSpec
-from scenetext.errors import ConfigError
+from scenetext.errors import ConfigError, did_you_mean
 
 
 def detector_names() -> tuple[str, ...]:
@@ -23,8 +22,7 @@ def find_detector(name: str) -> DetectorSpec:
     """
     known = detector_names()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        suggestion = f"; did you mean {near[0]}?" if near else "."
+        suggestion = did_you_mean(name, known)
         raise ConfigError(f"detector {name!r} is unknown{suggestion} Known detectors: {', '.join(known)}")
     spec: DetectorSpec = importlib.import_module(f"{__name__}.{name}").SPEC
     return spec

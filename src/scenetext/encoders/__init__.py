@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from scenetext.config import Settings
 from scenetext.contracts import Encoder
 from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings
-from scenetext.errors import ConfigError
+from scenetext.errors import ConfigError, did_you_mean
 
 ENCODERS: Mapping[str, tuple[type[Settings], Callable[[Any], Encoder]]] = MappingProxyType(
     {"clip_resnet": (ClipResNetSettings, ClipResNet)}
@@ -25,8 +24,7 @@ def encoder_settings(name: str) -> type[Settings]:
         ConfigError: no encoder has that name; the known ones are listed.
     """
     if name not in ENCODERS:
-        near = difflib.get_close_matches(name, ENCODERS, n=1)
-        suggestion = f"; did you mean {near[0]}?" if near else "."
+        suggestion = did_you_mean(name, ENCODERS)
         raise ConfigError(f"encoder {name!r} is unknown{suggestion} Known encoders: {', '.join(sorted(ENCODERS))}")
     return ENCODERS[name][0]
 

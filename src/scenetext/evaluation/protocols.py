@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
@@ -10,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from scenetext.config import Settings
-from scenetext.errors import ConfigError
+from scenetext.errors import ConfigError, did_you_mean
 
 
 class Protocol(Settings):
@@ -60,6 +59,7 @@ def find_protocol(name: str) -> Protocol:
     """
     if name in PROTOCOLS:
         return PROTOCOLS[name]
-    near = difflib.get_close_matches(name, PROTOCOLS, n=1)
-    suggestion = f"; did you mean {near[0]}?" if near else "."
-    raise ConfigError(f"evaluation protocol {name!r} is unknown{suggestion} Known protocols: {', '.join(PROTOCOLS)}")
+    raise ConfigError(
+        f"evaluation protocol {name!r} is unknown{did_you_mean(name, PROTOCOLS)} "
+        f"Known protocols: {', '.join(PROTOCOLS)}"
+    )
