@@ -38,6 +38,8 @@ LAYERS: dict[str, int] = {
     "command_line": 5,
     "training_command": 5,
 }
+EXTENDS = {("detectors.dbnetpp", "detectors.dbnet")}
+"""Methods that are another one with something added (DBNet++ is DBNet with another neck) may import it."""
 WITHIN_VOCABULARY = {("contracts", "structures"), ("config", "errors"), ("distributed", "errors")}
 
 
@@ -65,6 +67,8 @@ def imports_of(path: Path) -> list[str]:
 def is_allowed(importer: str, imported: str) -> bool:
     if imported in ("", importer) or (importer.split(".")[0] == imported and "." in importer):
         return True
+    if (importer, imported) in EXTENDS:
+        return True
     if importer == "detectors" or imported == "errors":
         return imported == "errors" or imported.startswith("detectors") or LAYERS[imported.split(".")[0]] < 3
     lower, upper = LAYERS[imported.split(".")[0]], LAYERS[importer.split(".")[0]]
@@ -91,5 +95,7 @@ def test_rule_refuses_sideways_and_upward() -> None:
     assert not is_allowed("detectors.dbnet", "detectors.psenet")
     assert not is_allowed("oclip", "tasks")
     assert not is_allowed("structures", "contracts")
+    assert not is_allowed("detectors.dbnet", "detectors.dbnetpp")
+    assert is_allowed("detectors.dbnetpp", "detectors.dbnet")
     assert is_allowed("detectors.dbnet", "geometry")
     assert is_allowed("tasks", "detectors.dbnet")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -51,6 +51,9 @@ class DetectorSpec:
         decode: (maps, config) -> for every image its detections, in pixels of the (padded) input image.
         text_region: targets -> (region, valid), (B, H, W) in {0, 1} each: where text is, and where that is known; for
             whoever adds a pixel loss or draws.
+        mmocr_names: beginnings of the head's parameter names -> the same in an MMOCR 1.x checkpoint
+            ("pyramid.lateral.0" -> "neck.lateral_convs.0.conv"); the longest that fits counts. Together they cover
+            every parameter and buffer of the head.
     """
 
     config: type[Any]
@@ -59,6 +62,7 @@ class DetectorSpec:
     loss: Callable[[Maps, Targets, Any], dict[str, Tensor]]
     decode: Callable[[Maps, Any], list[list[Detection]]]
     text_region: Callable[[Targets], tuple[Tensor, Tensor]]
+    mmocr_names: Mapping[str, str] = field(default_factory=dict)
 
 
 class Metric(Protocol):
