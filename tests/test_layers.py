@@ -37,6 +37,7 @@ LAYERS: dict[str, int] = {
     "benchmark": 5,
     "command_line": 5,
     "training_command": 5,
+    "rehearsal": 5,
 }
 EXTENDS = {("detectors.dbnetpp", "detectors.dbnet")}
 """Methods that are another one with something added (DBNet++ is DBNet with another neck) may import it."""

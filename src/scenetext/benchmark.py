@@ -66,7 +66,7 @@ def count_model(trainer: Trainer, batch: Batch) -> list[Figure]:
         losses = trainer.task(batch.to(trainer.device))
         sum(losses.values(), start=torch.zeros((), device=trainer.device)).backward()  # type: ignore[no-untyped-call]
     operations = counter.get_total_flops() / len(batch.metas) / 1e9
-    trainer.optimizer.zero_grad(set_to_none=True)
+    trainer.learner.optimizer.zero_grad(set_to_none=True)
     return [_counted("parameters", parameters, "M"), _counted("training operations per image", operations, "GFLOP")]
 
 

@@ -17,6 +17,7 @@ from scenetext.data.dataset import RecordDataset
 from scenetext.data.record_files import RecordFiles
 from scenetext.data.records import dataset_summary
 from scenetext.detectors import find_detector
+from scenetext.distributed import Processes
 from scenetext.encoders import build_encoder
 from scenetext.errors import CheckpointError, ConfigError, DataError
 from scenetext.oclip.targets import usable_texts
@@ -105,11 +106,15 @@ def build_task(run: Run, augment: bool = True) -> PretrainingTask | DetectionTas
     return build_detection_task(run, augment)
 
 
-def build_trainer(run: Run, folder: Path, overfit: int | None = None) -> tuple[Trainer, list[str]]:
+def build_trainer(
+    run: Run, folder: Path, overfit: int | None = None, resume: bool = False, processes: Processes | None = None
+) -> tuple[Trainer, list[str]]:
     """Everything a training needs, and remarks on its data worth telling.
 
     Args:
         overfit: train on the first so many images, unaltered, and evaluate on the same ones.
+        resume: leave `encoder.weights` unread, since a checkpoint is to take their place.
+        processes: of the run, where torchrun started it.
 
     Raises:
         ScenetextError: data, dictionary, weights or device cannot be used.
@@ -120,7 +125,8 @@ def build_trainer(run: Run, folder: Path, overfit: int | None = None) -> tuple[T
             raise ConfigError(f"--overfit {overfit}: choose between 1 and the {len(training_records)} training images")
         training_records = validation_records = training_records[:overfit]
     task = build_task(run, augment=overfit is None)
-    remarks += load_encoder_weights(task, run)
+    if not resume:
+        remarks += load_encoder_weights(task, run)
     seed = run.training.seed
     trainer = Trainer(
         task,
@@ -129,6 +135,7 @@ def build_trainer(run: Run, folder: Path, overfit: int | None = None) -> tuple[T
         run,
         folder,
         {"kind": run.kind, "config": run.model_dump(mode="json")},
+        processes,
     )
     return trainer, remarks
 

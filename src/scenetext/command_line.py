@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from scenetext.distributed import is_launched
 from scenetext.errors import ScenetextError
 
 EXIT_CODE_USER_ERROR = 2
@@ -17,7 +19,8 @@ def run_command(main: Callable[[], int | None]) -> None:
     try:
         code = main()
     except ScenetextError as error:
-        sys.stderr.write(f"error: {error}\n")
+        which = f" (process {os.environ['RANK']})" if is_launched() else ""
+        sys.stderr.write(f"error{which}: {error}\n")
         sys.exit(EXIT_CODE_USER_ERROR)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
@@ -51,4 +54,9 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "--overfit", type=int, metavar="N", help="train and evaluate on the first N images, with a pass mark"
     )
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N; default: training.device")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="build everything, take two steps and an evaluation, tell expected time and memory, write nothing",
+    )
     parser.add_argument("--print-config", action="store_true", help="print the resolved settings and stop")

@@ -79,6 +79,9 @@ class Metric(Protocol):
     def update(self, batch: Batch, predictions: Any) -> None:
         """Adds one batch, with what the task's `predict` returned for it."""
 
+    def include(self, other: Any) -> None:
+        """Adds what a metric of the same kind has collected in another process; no image may be in both."""
+
     def compute(self) -> dict[str, float]:
         """All figures over what was added; rates are in [0, 1]."""
 
@@ -87,14 +90,31 @@ class Task(Protocol):
     """What is being learnt. The trainer knows tasks only through this; what the loop would ask "which task is this?"
     belongs here. Implementations are `nn.Module`s, so one wrapped forward serves distributed training.
 
+    A step's batch may be spread over processes, and within a process over parts that follow each other (gradient
+    accumulation). The trainer averages losses and gradients over both; a loss that compares images with each other
+    learns of the other parts through `summary`, and of other processes by asking them.
+
     Attributes:
         loss_weights: weight of every loss term that `forward` returns; the trainer sums and logs.
     """
 
     loss_weights: Mapping[str, float]
 
-    def __call__(self, batch: Batch) -> dict[str, Tensor]:
-        """Named, unweighted, scalar float32 losses of a training batch."""
+    def __call__(self, batch: Batch, others: Sequence[Any] = ()) -> dict[str, Tensor]:
+        """Named, unweighted, scalar float32 losses of a training batch, or of one part of it.
+
+        Args:
+            others: summaries of the other parts; empty where there are none or `summary` gives None.
+        """
+
+    def summary(self, batch: Batch) -> Any:
+        """What the losses of other parts need to know of this part; None where they need nothing.
+
+        Called in training mode without gradients, before the same part is given to `forward`; leaves no trace.
+        """
+
+    def compiled_parts(self) -> Sequence[nn.Module]:
+        """The modules that are worth compiling (`training.compile`): those that do the work, on few shapes."""
 
     def predict(self, batch: Batch) -> Any:
         """What `metric` needs to know about an evaluation batch; called without gradients, in evaluation mode."""

@@ -21,7 +21,7 @@ from scenetext.errors import ConfigError
 from scenetext.oclip.config import OclipSettings
 from scenetext.tasks.detection import EvaluationSettings
 from scenetext.training.optim import OptimizerSettings, ScheduleSettings
-from scenetext.training.trainer import TrainingSettings
+from scenetext.training.settings import TrainingSettings
 
 EncoderType = TypeVar("EncoderType", bound=Settings)
 DetectorType = TypeVar("DetectorType", bound=Settings)

@@ -113,6 +113,17 @@ class Batch:
     metas: tuple[ImageMeta, ...]
     skipped: tuple[SkippedImage, ...] = ()
 
+    def parts(self, count: int) -> list[Batch]:
+        """The batch as `count` consecutive ones of equal size, which must divide its number of images; views."""
+        size, rest = divmod(len(self.metas), count)
+        if rest:
+            raise ValueError(f"{len(self.metas)} images cannot be divided into {count} equal parts")
+        slices = [slice(start, start + size) for start in range(0, len(self.metas), size)]
+        return [
+            Batch(self.images[part], {name: value[part] for name, value in self.targets.items()}, self.metas[part])
+            for part in slices
+        ]
+
     def to(self, device: torch.device) -> Batch:
         """The same batch with its tensors on `device`; copies overlap with computation where memory is pinned."""
         return Batch(

@@ -10,7 +10,11 @@ from typing import Literal
 
 from scenetext.build import build_trainer, prepare_run_folder
 from scenetext.config import dump_yaml
+from scenetext.distributed import Processes, is_restarted, joined_processes
+from scenetext.rehearsal import rehearse
 from scenetext.runs import Run, load_run
+from scenetext.training.checkpoint import checkpoints_of
+from scenetext.training.device import process_device
 from scenetext.training.interruption import EXIT_CODE_INTERRUPTED
 from scenetext.training.log import format_figure
 from scenetext.training.trainer import Outcome, Trainer
@@ -20,6 +24,9 @@ EXIT_CODE_OVERFIT_FAILED = 3
 
 def run_training(arguments: argparse.Namespace, kind: Literal["pretraining", "detection"]) -> int:
     """Trains as the flags of `add_run_arguments` say, and reports.
+
+    Started by torchrun, it is one process of several; a process that torchrun starts anew goes on from the newest
+    checkpoint.
 
     Returns:
         0; 75 where a signal stopped the run (its state is saved); 3 where `--overfit` missed its mark.
@@ -31,47 +38,61 @@ def run_training(arguments: argparse.Namespace, kind: Literal["pretraining", "de
     if arguments.print_config:
         sys.stdout.write(dump_yaml(run))
         return 0
+    with joined_processes(process_device(run.training.device), run.training.timeout) as processes:
+        return _train(arguments, run, processes)
+
+
+def _train(arguments: argparse.Namespace, run: Run, processes: Processes) -> int:
     folder = arguments.output or Path("outputs") / arguments.config.stem
-    trainer, remarks = build_trainer(run, folder, arguments.overfit)
-    prepare_run_folder(folder, run, arguments.resume)
-    for remark in [*remarks, *_opening(trainer, run)]:
-        _tell(remark)
-    if arguments.resume:
-        for remark in trainer.resume():
-            _tell(f"warning: {remark}")
-        _tell(f"resumed after step {trainer.outcome.step}")
+    resume = arguments.resume or (is_restarted() and bool(checkpoints_of(folder)))
+    trainer, remarks = build_trainer(run, folder, arguments.overfit, resume, processes)
+    remarks += _opening(trainer, run)
+    if arguments.dry_run:
+        _tell(processes, [*remarks, *rehearse(trainer)])
+        return 0
+    if processes.is_main:
+        prepare_run_folder(folder, run, resume or is_restarted())
+    processes.wait("the run folder")
+    if resume:
+        remarks += [f"warning: {remark}" for remark in trainer.resume()]
+        remarks.append(f"resumed after step {trainer.outcome.step}")
+    _tell(processes, remarks)
     outcome = trainer.fit()
     return _close(outcome, trainer, folder, arguments.overfit)
 
 
 def _opening(trainer: Trainer, run: Run) -> list[str]:
     parameters = sum(parameter.numel() for parameter in trainer.module.parameters())
+    images = len(trainer.training_data)
+    several = f" in each of {trainer.processes.count} processes" if trainer.processes.count > 1 else ""
     return [
-        f"{parameters / 1e6:.2f} M parameters on {trainer.device}, {trainer.precision}; "
-        f"{len(trainer.training_data)} images to train on, {len(trainer.validation_data)} to evaluate on",
-        f"{run.training.steps} steps of {run.loader.batch_size} images "
-        f"({run.training.steps * run.loader.batch_size / len(trainer.training_data):.1f} epochs)",
+        f"{parameters / 1e6:.2f} M parameters on {trainer.device}{several}, {trainer.learner.precision}; "
+        f"{images} images to train on, {len(trainer.validation_data)} to evaluate on",
+        f"{trainer.total_steps} steps of {run.loader.batch_size} images "
+        f"({trainer.total_steps * run.loader.batch_size / images:.1f} epochs)",
     ]
 
 
 def _close(outcome: Outcome, trainer: Trainer, folder: Path, overfit: int | None) -> int:
     figures = ", ".join(f"{name} {format_figure(value)}" for name, value in outcome.figures.items())
-    _tell(f"last evaluation: {figures or 'none yet'}")
     metric = trainer.task.metric(trainer.validation_data.records)
+    lines = [f"last evaluation: {figures or 'none yet'}"]
     if outcome.best is not None:
-        _tell(f"best {metric.best}: {format_figure(outcome.best)} after step {outcome.best_step}: {folder / 'best.pt'}")
-    _tell(f"run folder: {folder} (config.yaml, log.jsonl, tensorboard/, checkpoints/)")
-    if outcome.interrupted:
-        return EXIT_CODE_INTERRUPTED
-    if overfit is None:
-        return 0
+        best = format_figure(outcome.best)
+        lines.append(f"best {metric.best}: {best} after step {outcome.best_step}: {folder / 'best.pt'}")
+    lines.append(f"run folder: {folder} (config.yaml, log.jsonl, tensorboard/, checkpoints/)")
+    if outcome.interrupted or overfit is None:
+        _tell(trainer.processes, lines)
+        return EXIT_CODE_INTERRUPTED if outcome.interrupted else 0
     reached = outcome.best if outcome.best is not None else math.nan
     passed = reached >= metric.overfit_mark
     comparison = f"{metric.best} {format_figure(reached)}, mark {format_figure(metric.overfit_mark)}"
-    _tell(f"overfit on {overfit} images: {'PASSED' if passed else 'FAILED'} ({comparison})")
+    lines.append(f"overfit on {overfit} images: {'PASSED' if passed else 'FAILED'} ({comparison})")
+    _tell(trainer.processes, lines)
     return 0 if passed else EXIT_CODE_OVERFIT_FAILED
 
 
-def _tell(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+def _tell(processes: Processes, lines: list[str]) -> None:
+    if processes.is_main:
+        sys.stdout.write("".join(line + "\n" for line in lines))
+        sys.stdout.flush()

@@ -7,7 +7,7 @@ import torch
 from oclip_golden import golden_arrays, golden_model, tiny_settings
 from torch import Tensor
 
-from scenetext.oclip.loss import character_loss, contrastive_loss, oclip_loss
+from scenetext.oclip.loss import Pairs, character_loss, contrastive_loss, oclip_loss
 from scenetext.oclip.model import OclipOutputs
 
 UNUSED = torch.empty(0)
@@ -68,8 +68,8 @@ def test_contrastive_loss_by_hand() -> None:
     """Two orthogonal pairs that agree: each softmax is e^s / (e^s + 1); swapped texts turn the sign."""
     features, told = torch.eye(2), torch.ones(2, dtype=torch.bool)
     scale = torch.tensor(3.0)
-    right = contrastive_loss(features, features, scale, told).item()
-    wrong = contrastive_loss(features, features.flip(0), scale, told).item()
+    right = contrastive_loss(Pairs(features, features, told), scale).item()
+    wrong = contrastive_loss(Pairs(features, features.flip(0), told), scale).item()
     assert right == pytest.approx(math.log(1 + math.exp(-3)), rel=1e-5)
     assert wrong == pytest.approx(3 + math.log(1 + math.exp(-3)), rel=1e-5)
 
@@ -79,8 +79,8 @@ def test_images_without_words_neither_ask_nor_answer() -> None:
     images, texts = unit(torch.randn(5, 8)), unit(torch.randn(5, 8))
     told = torch.tensor([True, False, True, True, False])
     scale = torch.tensor(10.0)
-    expected = contrastive_loss(images[told], texts[told], scale, torch.ones(3, dtype=torch.bool))
-    torch.testing.assert_close(contrastive_loss(images, texts, scale, told), expected)
+    expected = contrastive_loss(Pairs(images[told], texts[told], torch.ones(3, dtype=torch.bool)), scale)
+    torch.testing.assert_close(contrastive_loss(Pairs(images, texts, told), scale), expected)
 
 
 @pytest.mark.parametrize(("pooling", "counts"), [("words", False), ("slots", True)])
@@ -91,7 +91,7 @@ def test_published_pooling_keeps_images_without_words(pooling: str, counts: bool
     outputs = OclipOutputs(images, texts, None, torch.tensor(5.0), has_words, None, UNUSED)
     masked = torch.zeros(3, 5, dtype=torch.int64)
     found = oclip_loss(outputs, masked, tiny_settings(word_pooling=pooling))["contrastive"]
-    expected = contrastive_loss(images, texts, torch.tensor(5.0), has_words | counts)
+    expected = contrastive_loss(Pairs(images, texts, has_words | counts), torch.tensor(5.0))
     torch.testing.assert_close(found, expected)
 
 

@@ -22,7 +22,8 @@ from scenetext.structures import Batch, ImageRecord, PreparedSample, Sample
 from scenetext.training.checkpoint import checkpoint_path, checkpoints_of
 from scenetext.training.optim import OptimizerSettings, ScheduleSettings
 from scenetext.training.seed import seed_everything
-from scenetext.training.trainer import Trainer, TrainingSettings
+from scenetext.training.settings import TrainingSettings
+from scenetext.training.trainer import Trainer
 
 
 class BrightnessMetric:
@@ -34,6 +35,9 @@ class BrightnessMetric:
 
     def update(self, batch: Batch, predictions: Tensor) -> None:
         self.errors += (predictions - batch.targets["brightness"]).abs().tolist()
+
+    def include(self, other: BrightnessMetric) -> None:
+        self.errors += other.errors
 
     def compute(self) -> dict[str, float]:
         return {"closeness": 1 - float(np.mean(self.errors)), "images": float(len(self.errors))}
@@ -58,7 +62,13 @@ class BrightnessTask(nn.Module):
             os.kill(os.getpid(), signal.SIGTERM)
         return self.out(self.layers(batch.images.float() / 255).flatten(1))[:, 0]
 
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
+    def summary(self, batch: Batch) -> None:
+        return None
+
+    def compiled_parts(self) -> Sequence[nn.Module]:
+        return (self.layers,)
+
+    def forward(self, batch: Batch, others: Sequence[None] = ()) -> dict[str, Tensor]:
         self.calls += 1
         if self.calls == self.signal_at:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -207,7 +217,7 @@ def test_loss_that_is_not_finite_changes_nothing_and_is_told(
     trainer.fit()
     assert all(torch.equal(value, before[name]) for name, value in trainer.module.named_parameters())
     message = capsys.readouterr().err
-    assert "loss is not finite" in message
+    assert "loss or gradient is not finite" in message
     assert any(record.path.name in message for record in records), "the images are named"
 
 

@@ -126,15 +126,19 @@ def training_loader(
     return _loader(_ItemsOrErrors(dataset.__getitem__), sampler, settings.workers)
 
 
-def evaluation_loader(dataset: RecordDataset, batch_size: int, workers: int | None) -> BatchLoader:
-    """Every image exactly once, in the order of the records.
+def evaluation_loader(
+    dataset: RecordDataset, batch_size: int, workers: int | None, rank: int = 0, world_size: int = 1
+) -> BatchLoader:
+    """Every image exactly once over all ranks, in the order of the records.
 
     Args:
         batch_size: the largest; batches are as equal as can be, so that none of a single image remains at the end.
         workers: see `LoaderSettings`.
+        rank, world_size: which of the batches to give; what is in a batch does not depend on them.
     """
     indices = np.array_split(np.arange(len(dataset)), -(-len(dataset) // batch_size))
-    return _loader(_ItemsOrErrors(dataset.evaluation_item), [part.tolist() for part in indices], workers)
+    own = [part.tolist() for part in indices[rank::world_size]]
+    return _loader(_ItemsOrErrors(dataset.evaluation_item), own, workers)
 
 
 def default_workers() -> int:

@@ -43,6 +43,10 @@ class OclipSettings(Settings):
     """Contrastive loss alone: no masking, no decoder (an option of the published code)."""
     clamp_logit_scale: bool = True
     """Keep the contrastive temperature's inverse at 100 or less, as CLIP does; the published oCLIP code does not."""
+    gather: Literal["exact", "published"] = "exact"
+    """What several processes exchange for the contrastive loss: exact gives the gradient of one process with the whole
+    batch; published keeps the features of other processes constant, which divides the network's gradient by the number
+    of processes, and averages the character loss over processes instead of characters."""
     loss_weights: dict[LossName, NonNegativeFloat] = Field(default={"character": 1.0, "contrastive": 1.0})
     """Weight of each loss term; a term left out keeps weight 1."""
     characters: Path | None = None

@@ -104,15 +104,23 @@ class OclipModel(nn.Module):
             characters: (B, N, K) int64 ids, see `encode_words` of `targets`; all 0 = empty slot.
             image_mask: (B, H / 32, W / 32) bool, true where the image is padding; kept out of the decoder's sight.
         """
+        if self.settings.first_stage:
+            return self.features(images, characters)
         words = self.encode_words(characters)
         last_level = self.visual(images).levels[-1]
-        if self.settings.first_stage:
-            image_feature, logits, tokens = self.visual.attnpool.global_feature(last_level), None, None
-        else:
-            tokens = self.visual.attnpool(last_level)
-            image_feature = tokens[:, 0]
-            logits = self.decode_characters(words, tokens, image_mask, last_level.shape[-2:])
-        real = real_words(characters)
+        tokens = self.visual.attnpool(last_level)
+        logits = self.decode_characters(words, tokens, image_mask, last_level.shape[-2:])
+        return self._outputs(words, real_words(characters), tokens[:, 0], tokens, logits)
+
+    def features(self, images: Tensor, characters: Tensor) -> OclipOutputs:
+        """What the contrastive loss looks at, without tokens and characters; arguments as in `forward`."""
+        image_feature = self.visual.attnpool.global_feature(self.visual(images).levels[-1])
+        return self._outputs(self.encode_words(characters), real_words(characters), image_feature, None, None)
+
+    def _outputs(
+        self, words: Tensor, real: Tensor, image_feature: Tensor, tokens: Tensor | None, logits: Tensor | None
+    ) -> OclipOutputs:
+        """Word embeddings (B, N, D), real slots (B, N), image features (B, D), and what else there is."""
         return OclipOutputs(
             image_features=F.normalize(image_feature.float(), dim=-1),
             text_features=F.normalize(self._pool_words(words.float(), real), dim=-1),

@@ -71,9 +71,16 @@ class DetectionTask(nn.Module):
         """The head's maps of (B, 3, H, W) uint8 images."""
         return self.head(self.encoder(self.normalization(images)))
 
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
+    def forward(self, batch: Batch, others: Sequence[None] = ()) -> dict[str, Tensor]:
         """The detector's unweighted loss terms."""
         return self.spec.loss(self.maps(batch.images), batch.targets, self.config)
+
+    def summary(self, batch: Batch) -> None:
+        """Nothing: no image is compared with another."""
+
+    def compiled_parts(self) -> Sequence[nn.Module]:
+        """Encoder and head."""
+        return tuple(part for part in (self.encoder, self.head) if isinstance(part, nn.Module))
 
     def predict(self, batch: Batch) -> list[list[Detection]]:
         """For every image its detections in pixels of the original image."""

@@ -14,7 +14,7 @@ from scenetext.data.transforms import WholeImageTransformSettings, whole_image_t
 from scenetext.errors import ConfigError
 from scenetext.layers.normalization import PixelNormalization
 from scenetext.oclip.config import OclipSettings
-from scenetext.oclip.loss import oclip_loss
+from scenetext.oclip.loss import PartSummary, oclip_loss, pairs_of
 from scenetext.oclip.model import OclipModel
 from scenetext.oclip.targets import encode_words
 from scenetext.structures import Batch, ImageMeta, ImageRecord, PreparedSample, Sample
@@ -67,11 +67,20 @@ class PretrainingTask(nn.Module):
         self.network = OclipModel(settings, vocabulary_size(settings, characters))
         self.normalization = PixelNormalization(self.network.visual.pixel_mean, self.network.visual.pixel_std)
 
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
+    def forward(self, batch: Batch, others: Sequence[PartSummary] = ()) -> dict[str, Tensor]:
         """The unweighted terms "character" (absent in the first stage) and "contrastive"."""
         images = self.normalization(batch.images)
         outputs = self.network(images, batch.targets["characters"], batch.targets["padding"])
-        return oclip_loss(outputs, batch.targets["masked"], self.settings)
+        return oclip_loss(outputs, batch.targets["masked"], self.settings, others)
+
+    def summary(self, batch: Batch) -> PartSummary:
+        """The features of a part, which the contrastive loss of other parts compares theirs with."""
+        features = self.network.features(self.normalization(batch.images), batch.targets["characters"])
+        return PartSummary(pairs_of(features, self.settings), batch.targets["masked"].count_nonzero())
+
+    def compiled_parts(self) -> Sequence[nn.Module]:
+        """The image tower: nearly all of the work, on images of one size."""
+        return (self.network.visual,)
 
     def predict(self, batch: Batch) -> PretrainingPredictions:
         """Which images find their words, and the hidden characters as read from the right and from a wrong image.

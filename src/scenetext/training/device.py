@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import resource
 from typing import Literal
 
 import torch
 
+from scenetext.distributed import is_launched, local_rank
 from scenetext.errors import DeviceError
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -30,6 +32,27 @@ def resolve_device(name: str) -> torch.device:
     if device.type != "cpu":
         raise DeviceError(f"device {name!r} is not supported; use auto, cpu, cuda or cuda:N")
     return device
+
+
+def process_device(name: str) -> torch.device:
+    """As `resolve_device`, for one of several processes on this machine: each gets its own GPU, or the CPU.
+
+    Raises:
+        DeviceError: as `resolve_device`; or one GPU was named for several processes.
+    """
+    device = resolve_device(name)
+    if device.type != "cuda" or not is_launched():
+        return device
+    if name.startswith("cuda:"):
+        raise DeviceError(f"device {name!r} is one GPU; under torchrun use auto or cuda: each process gets its own")
+    return resolve_device(f"cuda:{local_rank()}")
+
+
+def peak_memory(device: torch.device) -> float:
+    """Most memory held so far, in GiB: on a GPU by tensors there, on a CPU by this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def _check_cuda(device: torch.device) -> None:

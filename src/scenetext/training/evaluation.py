@@ -12,6 +12,7 @@ from tqdm import tqdm
 from scenetext.contracts import Metric, Task
 from scenetext.data.dataset import RecordDataset
 from scenetext.data.loader import LoaderSettings, evaluation_loader
+from scenetext.distributed import Processes
 from scenetext.structures import SkippedImage
 
 
@@ -22,12 +23,14 @@ def evaluate(
     metric: Metric,
     loader: LoaderSettings,
     device: torch.device,
+    processes: Processes | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[SkippedImage]:
     """Shows every image of a dataset to the task once and adds its predictions to the metric.
 
     Args:
         task: also an `nn.Module`, on `device`; left in evaluation mode.
+        processes: among which the batches are divided; the metric gets those of this one.
         should_stop: asked between batches; True leaves the metric incomplete.
 
     Returns:
@@ -36,8 +39,10 @@ def evaluate(
     if isinstance(task, nn.Module):
         task.eval()
     skipped: list[SkippedImage] = []
-    batches = evaluation_loader(dataset, loader.evaluation_batch_size, loader.workers)
-    for batch in tqdm(batches, desc="evaluating", unit="batch", leave=False, disable=not sys.stderr.isatty()):
+    processes = processes or Processes()
+    batches = evaluation_loader(dataset, loader.evaluation_batch_size, loader.workers, processes.rank, processes.count)
+    silent = not (processes.is_main and sys.stderr.isatty())
+    for batch in tqdm(batches, desc="evaluating", unit="batch", leave=False, disable=silent):
         if should_stop():
             break
         skipped += batch.skipped

@@ -21,15 +21,19 @@ class RunLog:
 
     The terminal gets a progress bar where it is one, and a plain line per logged step where it is not. A resumed run
     appends to `log.jsonl`; lines of steps that are trained again come twice, the later ones count.
+
+    Args:
+        rank: of this process; all but the first keep silent.
     """
 
-    def __init__(self, folder: Path, first_step: int, total_steps: int, description: str) -> None:
+    def __init__(self, folder: Path, first_step: int, total_steps: int, description: str, rank: int = 0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = (folder / "log.jsonl").open("a", encoding="utf-8")
+        self._silent = rank > 0
+        self._file = None if self._silent else (folder / "log.jsonl").open("a", encoding="utf-8")
         self._tensorboard_folder = folder / "tensorboard"
         self._tensorboard: SummaryWriter | None = None
         self._first_step = first_step
-        self._interactive = sys.stderr.isatty()
+        self._interactive = sys.stderr.isatty() and not self._silent
         self._bar = tqdm(
             total=total_steps,
             initial=first_step,
@@ -47,6 +51,8 @@ class RunLog:
 
     def figures(self, kind: str, step: int, values: Mapping[str, float]) -> None:
         """Logs named figures of one kind ("train" or "evaluation") after `step` finished steps."""
+        if self._silent:
+            return
         self._write_line({"kind": kind, "step": step, **values})
         writer = self._writer()
         for name, value in values.items():
@@ -59,6 +65,8 @@ class RunLog:
 
     def message(self, text: str) -> None:
         """A line on the terminal that does not disturb the progress bar."""
+        if self._silent:
+            return
         if self._interactive:
             tqdm.write(text, file=sys.stderr)
         else:
@@ -68,11 +76,14 @@ class RunLog:
     def close(self) -> None:
         """Flushes and closes everything; the log cannot be used afterwards."""
         self._bar.close()
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
         if self._tensorboard is not None:
             self._tensorboard.close()
 
     def _write_line(self, values: Mapping[str, object]) -> None:
+        if self._file is None:
+            return
         plain = {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in values.items()}
         self._file.write(json.dumps(plain) + "\n")
         self._file.flush()

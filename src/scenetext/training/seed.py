@@ -13,12 +13,12 @@ def seed_everything(seed: int) -> None:
 
 
 def random_state() -> dict[str, Any]:
-    """State of torch's generators, as plain tensors that a checkpoint can hold."""
-    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []}
+    """State of this process's generators, of the CPU and its current GPU, as plain tensors for a checkpoint."""
+    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None}
 
 
 def restore_random_state(state: dict[str, Any]) -> None:
-    """Restores what `random_state` returned; device states only where as many devices are there."""
+    """Restores what `random_state` returned; the GPU's only where there is one."""
     torch.set_rng_state(state["cpu"])
-    if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(state["cuda"])
+    if state["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])

@@ -1,25 +1,23 @@
-"""The training loop: it knows steps, devices, precision, checkpoints and logs, and nothing of what is being learnt."""
+"""The training loop: it knows steps, processes, checkpoints and logs, and nothing of what is being learnt."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import torch
-from pydantic import Field, NonNegativeInt, PositiveInt
-from torch import Tensor, nn
+import torch.distributed as dist
 
-from scenetext.config import Settings, changed_settings
+from scenetext.config import changed_settings
 from scenetext.contracts import Task
 from scenetext.data.dataset import RecordDataset
-from scenetext.data.loader import LoaderSettings, training_loader
-from scenetext.errors import TrainingError
-from scenetext.structures import Batch
+from scenetext.data.loader import training_loader
+from scenetext.distributed import Processes
+from scenetext.errors import CheckpointError, TrainingError
+from scenetext.structures import Batch, SkippedImage
 from scenetext.training.checkpoint import (
     checkpoint_path,
     load_latest_checkpoint,
@@ -27,69 +25,15 @@ from scenetext.training.checkpoint import (
     save_checkpoint,
     versions,
 )
-from scenetext.training.device import Precision, resolve_device, resolve_precision
+from scenetext.training.device import process_device
 from scenetext.training.evaluation import evaluate
 from scenetext.training.interruption import InterruptionGuard
+from scenetext.training.learner import Learner
 from scenetext.training.log import RunLog, format_figure
-from scenetext.training.optim import (
-    OptimizerSettings,
-    ScheduleSettings,
-    build_optimizer,
-    learning_rate_factor,
-    set_learning_rate,
-)
 from scenetext.training.seed import random_state, restore_random_state
+from scenetext.training.settings import RunSettings
 from scenetext.training.skipped import SkippedImages
 from scenetext.training.window import StepWindow
-
-
-class TrainingSettings(Settings):
-    """Length, rhythm, device and limits of a run."""
-
-    steps: PositiveInt
-    """Optimiser steps of the whole run."""
-    evaluate_every: PositiveInt
-    """Steps between evaluations on the validation records; the last step is always evaluated."""
-    checkpoint_every: PositiveInt = 500
-    """Steps between checkpoints; one is also written at the end and on interruption."""
-    keep_checkpoints: PositiveInt = 2
-    """How many of the newest step checkpoints stay; the best one is kept besides, as best.pt."""
-    log_every: PositiveInt = 20
-    """Steps between logged training figures (means over those steps)."""
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
-    precision: Precision = "auto"
-    """fp32, bf16 or fp16 (with a loss scaler); auto: fp32 on CPU, bf16 where the GPU has it, else fp16."""
-    seed: NonNegativeInt = 0
-    """Fixes initial weights, the order of images and every random transform."""
-    maximum_skipped_share: float = Field(default=0.05, ge=0, le=1)
-    """The run stops when more than this share of the images could not be read."""
-    maximum_non_finite_steps: PositiveInt = 10
-    """The run stops after so many steps in a row whose loss is not finite (each is skipped and logged)."""
-
-
-class RunSettings(Protocol):
-    """The part of a run's settings that the trainer reads."""
-
-    @property
-    def training(self) -> TrainingSettings:
-        """Length, rhythm, device and limits."""
-        ...
-
-    @property
-    def optimizer(self) -> OptimizerSettings:
-        """How weights are updated."""
-        ...
-
-    @property
-    def schedule(self) -> ScheduleSettings:
-        """How the learning rate moves."""
-        ...
-
-    @property
-    def loader(self) -> LoaderSettings:
-        """Batch sizes and loader processes."""
-        ...
 
 
 @dataclass
@@ -113,8 +57,28 @@ class Outcome:
     interrupted: str | None = None
 
 
+@dataclass(frozen=True)
+class StepReport:
+    """What all processes know about a step.
+
+    Attributes:
+        figures: means over the processes.
+        failed: whether the step must be left out: a loss or gradient of some process is not finite.
+        skipped: images that some process could not read.
+        stop: name of the signal by which some process was asked to stop.
+    """
+
+    figures: dict[str, float]
+    failed: bool
+    skipped: tuple[SkippedImage, ...]
+    stop: str | None
+
+
 class Trainer:
-    """Trains one task on one device.
+    """Trains one task, in this process and in those that torchrun started beside it.
+
+    All processes do the same in the same order; what a single one may do (logging, saving) no other waits for without
+    a limit, and what depends on one (a signal, an image that cannot be read) all learn with the step's figures.
 
     Args:
         task: an `nn.Module` that is a `Task`.
@@ -122,6 +86,7 @@ class Trainer:
         settings: a run's settings.
         folder: run folder; checkpoints, best.pt and logs go there.
         description: plain data stored in every checkpoint beside the weights (kind of run, resolved config).
+        processes: of the run.
     """
 
     def __init__(
@@ -132,19 +97,16 @@ class Trainer:
         settings: RunSettings,
         folder: Path,
         description: Mapping[str, Any],
+        processes: Processes | None = None,
     ) -> None:
-        if not isinstance(task, nn.Module):
-            raise TypeError("a task is an nn.Module")
         self.settings = settings.training
-        self.device = resolve_device(self.settings.device)
-        self.precision = resolve_precision(self.settings.precision, self.device)
+        self.processes = processes or Processes()
+        self.device = process_device(self.settings.device)
         self.task = task
-        self.module: nn.Module = task.to(self.device).to(memory_format=torch.channels_last)
-        self.optimizer_settings = settings.optimizer
-        self.schedule = settings.schedule
         self.loader = settings.loader
-        self.optimizer = build_optimizer(self.module, settings.optimizer)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
+        self.total_steps = self.settings.total_steps(len(training_data), self.loader.batch_size)
+        self.learner = Learner(task, settings, self.device, self.processes, self.total_steps)
+        self.module = self.learner.module
         self.training_data = training_data
         self.validation_data = validation_data
         self.folder = folder
@@ -163,22 +125,29 @@ class Trainer:
             CheckpointError: there is no readable checkpoint.
         """
         _, content, problems = load_latest_checkpoint(self.folder)
-        self.module.load_state_dict(content["model"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        self.scaler.load_state_dict(content["scaler"])
-        restore_random_state(content["random"])
+        self.learner.load_state(content)
         self.outcome = Outcome(**content["outcome"])
         self.outcome.interrupted = None
-        changes = changed_settings(content["config"], self.description["config"])
-        return [f"passed over a checkpoint: {problem}" for problem in problems] + changes
+        remarks = [f"passed over a checkpoint: {problem}" for problem in problems]
+        states = content["random"]
+        if len(states) == self.processes.count:
+            restore_random_state(states[self.processes.rank])
+        else:
+            remarks.append(
+                f"the run had {len(states)} processes and has {self.processes.count} now: it goes on with the same "
+                "images, but its numbers will differ in the last digits"
+            )
+        return remarks + changed_settings(content["config"], self.description["config"])
 
     def fit(self) -> Outcome:
         """Trains to the last step or until a signal asks to stop; evaluates, logs and saves on the way.
 
         Raises:
-            TrainingError: the loss was not finite too often in a row, or too many images could not be read.
+            TrainingError: the loss was not finite too often in a row, too many images could not be read, or a process
+                was lost.
+            CheckpointError: the last state of the run cannot be saved.
         """
-        log = RunLog(self.folder, self.outcome.step, self.settings.steps, self.folder.name)
+        log = RunLog(self.folder, self.outcome.step, self.total_steps, self.folder.name, self.processes.rank)
         try:
             with InterruptionGuard(
                 lambda name: log.message(f"{name} received: saving after this step (Ctrl-C again to stop at once)")
@@ -189,35 +158,41 @@ class Trainer:
         return self.outcome
 
     def _run(self, log: RunLog, guard: InterruptionGuard) -> None:
-        self._catch_up_evaluation(log, guard)
+        stop = self._catch_up_evaluation(log, guard)
         window = StepWindow()
-        for batch in self._timed_batches(window):
-            losses = self.train_step(batch)
-            self._watch_non_finite(batch, losses, log)
+        batches = self._timed_batches(window)
+        while stop is None and (batch := next(batches, None)) is not None:
+            report = self._step(batch, guard)
+            self._watch(batch, report, log)
             self.outcome.step += 1
-            window.add(losses, len(batch.metas))
-            self.skipped.add(batch.skipped, log.message)
+            window.add(report.figures, self.loader.batch_size)
             log.step(self.outcome.step)
-            last = self.outcome.step == self.settings.steps
+            stop = report.stop
+            last = self.outcome.step == self.total_steps
             if self.outcome.step % self.settings.log_every == 0 or last:
-                log.figures("train", self.outcome.step, window.figures(self.optimizer.param_groups[0]["lr"]))
+                log.figures("train", self.outcome.step, window.figures(self.learner.learning_rate, self.device))
                 window.reset()
-            evaluating = self.outcome.step % self.settings.evaluate_every == 0 or last
             if self.outcome.step % self.settings.checkpoint_every == 0 or last:
-                self._save()
-            if evaluating and not guard.requested:
+                self._save_or_tell(log)
+            if (self.outcome.step % self.settings.evaluate_every == 0 or last) and stop is None:
                 began = time.monotonic()
-                self._evaluate(log, guard)
+                stop = self._evaluate(log, guard)
                 window.leave_out(time.monotonic() - began)
-            if guard.requested:
-                break
-        self._finish(log, guard)
+        self._finish(log, stop)
 
     def _timed_batches(self, window: StepWindow) -> Iterator[Batch]:
-        if self.outcome.step >= self.settings.steps:
+        if self.outcome.step >= self.total_steps:
             return
         batches = iter(
-            training_loader(self.training_data, self.loader, self.settings.seed, self.outcome.step, self.settings.steps)
+            training_loader(
+                self.training_data,
+                self.loader,
+                self.settings.seed,
+                self.outcome.step,
+                self.total_steps,
+                self.processes.rank,
+                self.processes.count,
+            )
         )
         while True:
             asked = time.monotonic()
@@ -229,104 +204,135 @@ class Trainer:
             yield batch
 
     def train_step(self, batch: Batch) -> dict[str, float]:
-        """One optimiser step.
+        """One optimiser step on this process's images.
 
         Returns:
-            The unweighted loss terms, and "loss", their weighted sum. Where that is not finite, no weight was
-            changed.
+            Means over the processes: the unweighted loss terms, "loss", their weighted sum, and "gradient_norm". Where
+            loss or norm is not finite, nothing was changed.
         """
-        self.module.train()
-        factor = learning_rate_factor(self.outcome.step, self.settings.steps, self.schedule)
-        set_learning_rate(self.optimizer, self.optimizer_settings.learning_rate * factor)
-        with self._autocast():
-            losses = self.task(batch.to(self.device))
-        total = sum(
-            (self.task.loss_weights[name] * value for name, value in losses.items()),
-            start=torch.zeros((), device=self.device),
-        )
-        values = {name: float(value.detach()) for name, value in losses.items()}
-        values["loss"] = float(total.detach())
-        if math.isfinite(values["loss"]):
-            self._update(total)
-        return values
+        return self._step(batch, None).figures
 
-    def _update(self, total: Tensor) -> None:
-        self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
-        if self.optimizer_settings.clip_gradient_norm is not None:
-            self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.module.parameters(), self.optimizer_settings.clip_gradient_norm)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
+    def _step(self, batch: Batch, guard: InterruptionGuard | None) -> StepReport:
+        figures = self.learner.accumulate(batch, self.outcome.step)
+        report = self._agree(figures, batch.skipped, guard.requested if guard else None)
+        if report.failed:
+            self.learner.discard()
+        else:
+            self.learner.update()
+        return report
 
-    def _watch_non_finite(self, batch: Batch, values: Mapping[str, float], log: RunLog) -> None:
-        """Tells a step whose loss was not finite; too many in a row stop the run."""
-        if math.isfinite(values["loss"]):
+    def _agree(self, figures: dict[str, float], skipped: tuple[SkippedImage, ...], stop: str | None) -> StepReport:
+        """One exchange of a few numbers a step; names follow only where there is something to name."""
+        finite = math.isfinite(figures["loss"]) and math.isfinite(figures["gradient_norm"])
+        failed = not finite and not self.learner.overflowed(figures)
+        flags = [float(failed), float(len(skipped)), float(stop is not None)]
+        totals = self.processes.sums([*flags, *figures.values()])
+        means = {name: total / self.processes.count for name, total in zip(figures, totals[3:], strict=True)}
+        if totals[1]:
+            skipped = tuple(image for images in self.processes.gather(skipped) for image in images)
+        if totals[2]:
+            stop = next(name for name in self.processes.gather(stop) if name is not None)
+        return StepReport(means, totals[0] > 0, skipped, stop)
+
+    def _watch(self, batch: Batch, report: StepReport, log: RunLog) -> None:
+        """Tells skipped images and steps; too many of either stop the run."""
+        self.skipped.add(report.skipped, log.message)
+        if not report.failed:
             self._non_finite_in_a_row = 0
             return
         self._non_finite_in_a_row += 1
-        names = ", ".join(meta.path.name for meta in batch.metas)
-        terms = ", ".join(f"{name} {value:g}" for name, value in values.items())
-        log.message(f"step {self.outcome.step}: loss is not finite ({terms}), step skipped; images: {names}")
+        images = self.processes.gather([meta.path.name for meta in batch.metas])
+        names = ", ".join(name for of_process in images for name in of_process)
+        terms = ", ".join(f"{name} {value:g}" for name, value in report.figures.items())
+        log.message(
+            f"step {self.outcome.step}: loss or gradient is not finite ({terms}), step skipped; images: {names}"
+        )
         if self._non_finite_in_a_row >= self.settings.maximum_non_finite_steps:
             raise TrainingError(
-                f"the loss was not finite in {self._non_finite_in_a_row} steps in a row ({terms}); "
+                f"loss or gradient was not finite in {self._non_finite_in_a_row} steps in a row ({terms}); "
                 "lower optimizer.learning_rate, set optimizer.clip_gradient_norm, or look at the images named above"
             )
 
-    def _autocast(self) -> AbstractContextManager[None]:
-        kind = torch.bfloat16 if self.precision == "bf16" else torch.float16
-        return torch.autocast(self.device.type, dtype=kind, enabled=self.precision != "fp32")
-
-    def _catch_up_evaluation(self, log: RunLog, guard: InterruptionGuard) -> None:
+    def _catch_up_evaluation(self, log: RunLog, guard: InterruptionGuard) -> str | None:
         """Does the evaluation that was due after the step of the checkpoint, where the run died before it was done."""
         step = self.outcome.step
-        due = step > 0 and (step % self.settings.evaluate_every == 0 or step == self.settings.steps)
-        if due and self.outcome.evaluated_step != step:
-            self._evaluate(log, guard)
+        due = step > 0 and (step % self.settings.evaluate_every == 0 or step == self.total_steps)
+        return self._evaluate(log, guard) if due and self.outcome.evaluated_step != step else None
 
-    def _evaluate(self, log: RunLog, guard: InterruptionGuard) -> None:
+    def _evaluate(self, log: RunLog, guard: InterruptionGuard) -> str | None:
+        """Evaluates on all processes together; the name of the signal that cut it short, if one did."""
+        self._share_statistics()
         metric = self.task.metric(self.validation_data.records)
-        with self._autocast():
+        with self.learner.autocast():
             skipped = evaluate(
-                self.task, self.validation_data, metric, self.loader, self.device, lambda: guard.requested is not None
+                self.task,
+                self.validation_data,
+                metric,
+                self.loader,
+                self.device,
+                self.processes,
+                lambda: guard.requested is not None,
             )
-        if guard.requested:
-            return
+        results = self.processes.gather((guard.requested, metric, len(skipped)))
+        stop = next((name for name, _, _ in results if name is not None), None)
+        if stop is not None:
+            return stop
+        metric = results[0][1]
+        for _, other, _ in results[1:]:
+            metric.include(other)
         figures = metric.compute()
-        if skipped:
-            figures["skipped_images"] = float(len(skipped))
+        if unread := sum(count for _, _, count in results):
+            figures["skipped_images"] = float(unread)
+        self._take_figures(figures, metric.best, log)
+        return None
+
+    def _take_figures(self, figures: dict[str, float], best: str, log: RunLog) -> None:
         self.outcome.figures = figures
         self.outcome.evaluated_step = self.outcome.step
         log.figures("evaluation", self.outcome.step, figures)
-        value = figures[metric.best]
-        if math.isfinite(value) and (self.outcome.best is None or value > self.outcome.best):
-            self.outcome.best, self.outcome.best_step = value, self.outcome.step
+        value = figures[best]
+        if not math.isfinite(value) or (self.outcome.best is not None and value <= self.outcome.best):
+            return
+        self.outcome.best, self.outcome.best_step = value, self.outcome.step
+        if self.processes.is_main:
             save_checkpoint(self.folder / "best.pt", {**self._weights(), "figures": figures})
-            log.message(f"best {metric.best} so far: {format_figure(value)}, saved as {self.folder / 'best.pt'}")
+            log.message(f"best {best} so far: {format_figure(value)}, saved as {self.folder / 'best.pt'}")
 
-    def _finish(self, log: RunLog, guard: InterruptionGuard) -> None:
+    def _share_statistics(self) -> None:
+        """Gives all processes the first one's running statistics, which are also those that are saved."""
+        if self.processes.count > 1:
+            with self.processes.watched("the running statistics"):
+                for buffer in self.learner.module.buffers():
+                    dist.broadcast(buffer, src=0)
+
+    def _finish(self, log: RunLog, stop: str | None) -> None:
         """Saves the state, and tells where the run was stopped before its last evaluation."""
         self.skipped.report(log.message)
         self._save()
-        if guard.requested and self.outcome.evaluated_step < self.settings.steps:
-            self.outcome.interrupted = guard.requested
-            log.message(f"stopped after step {self.outcome.step} of {self.settings.steps}; go on with --resume")
+        if stop is not None and self.outcome.evaluated_step < self.total_steps:
+            self.outcome.interrupted = stop
+            log.message(f"stopped after step {self.outcome.step} of {self.total_steps}; go on with --resume")
+        self.processes.wait("the last checkpoint")
 
     def _weights(self) -> dict[str, Any]:
         return {
             **self.description,
-            "model": self.module.state_dict(),
+            "model": self.learner.module.state_dict(),
             "step": self.outcome.step,
             "versions": versions(),
         }
 
+    def _save_or_tell(self, log: RunLog) -> None:
+        """A checkpoint on the way; where it cannot be written, the run goes on and the last good ones stay."""
+        try:
+            self._save()
+        except CheckpointError as error:
+            log.message(f"warning: no checkpoint after step {self.outcome.step}: {error}")
+
     def _save(self) -> None:
-        state = {
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
-            "random": random_state(),
-            "outcome": vars(self.outcome).copy(),
-        }
+        random = self.processes.gather(random_state())
+        if not self.processes.is_main:
+            return
+        state = {**self.learner.state(), "random": random, "outcome": vars(self.outcome).copy()}
         save_checkpoint(checkpoint_path(self.folder, self.outcome.step), {**self._weights(), **state})
         remove_old_checkpoints(self.folder, self.settings.keep_checkpoints)

@@ -6,6 +6,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import torch
+
+from scenetext.training.device import peak_memory
+
 
 @dataclass
 class StepWindow:
@@ -28,8 +32,9 @@ class StepWindow:
         for name, value in losses.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
 
-    def figures(self, learning_rate: float) -> dict[str, float]:
-        """Means of the losses, the learning rate, images per second and the share of time spent waiting for data."""
+    def figures(self, learning_rate: float, device: torch.device) -> dict[str, float]:
+        """Means of the losses, the learning rate, images per second, the share of time spent waiting for data, and the
+        most memory that this process has held so far, in GiB: on a GPU that of the GPU."""
         elapsed = max(time.monotonic() - self.started, 1e-9)
         means = {name: value / self.steps for name, value in self.sums.items()}
         loss = means.pop("loss")
@@ -39,6 +44,7 @@ class StepWindow:
             "learning_rate": learning_rate,
             "images_per_second": self.images / elapsed,
             "waiting_share": self.waited / elapsed,
+            "memory_gib": peak_memory(device),
         }
 
     def leave_out(self, seconds: float) -> None:

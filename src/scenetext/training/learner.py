@@ -1,0 +1,199 @@
+"""The weights and what updates them: one optimiser step, whatever the device, precision and number of processes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from scenetext.contracts import Task
+from scenetext.distributed import Processes
+from scenetext.errors import ConfigError, DeviceError
+from scenetext.layers.batch_norms import StatisticsSnapshot, batch_norms, hold_statistics, statistics_untouched
+from scenetext.structures import Batch
+from scenetext.training.device import resolve_precision
+from scenetext.training.optim import build_optimizer, learning_rate_factor, set_learning_rate
+from scenetext.training.settings import RunSettings
+
+
+class Learner:
+    """A task with its optimiser, on one device of one process.
+
+    A step is `accumulate`, which leaves gradients, and then `update` or `discard`; between them the processes agree
+    which of the two.
+
+    Args:
+        task: an `nn.Module` that is a `Task`; moved to the device.
+        settings: a run's settings.
+        device: of this process.
+        processes: of the run; their gradients are averaged.
+        total_steps: of the whole run, for the schedule.
+
+    Raises:
+        DeviceError: a precision or a batch norm that the device does not offer.
+        ConfigError: batches that cannot be divided evenly.
+    """
+
+    def __init__(
+        self, task: Task, settings: RunSettings, device: torch.device, processes: Processes, total_steps: int
+    ) -> None:
+        if not isinstance(task, nn.Module):
+            raise TypeError("a task is an nn.Module")
+        _check_division(settings, processes)
+        self.task = task
+        self.device = device
+        self.processes = processes
+        self.total_steps = total_steps
+        self.training = settings.training
+        self.optimizer_settings = settings.optimizer
+        self.schedule = settings.schedule
+        self.precision = resolve_precision(self.training.precision, device)
+        self.module: nn.Module = _with_batch_norms(task, self.training.batch_norm, device)
+        self.module.to(device).to(memory_format=torch.channels_last)
+        self.optimizer = build_optimizer(self.module, settings.optimizer)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
+        if self.training.compile:
+            for part in task.compiled_parts():
+                part.compile()
+        self._forward = _distributed(self.module, device) if processes.count > 1 else self.module
+        self._statistics: StatisticsSnapshot | None = None
+
+    def accumulate(self, batch: Batch, step: int) -> dict[str, float]:
+        """Leaves the gradients of a step in the parameters: forward and backward of all parts, clipped.
+
+        Args:
+            batch: this process's images of the step.
+            step: steps finished before this one.
+
+        Returns:
+            The unweighted loss terms and "loss", their weighted sum, all of this process; and "gradient_norm", the L2
+            norm before it was clipped, of all processes.
+        """
+        self._prepare(step)
+        parts = [part.to(self.device) for part in batch.parts(self.training.accumulation)]
+        summaries = self._summaries(parts)
+        sums: dict[str, Tensor] = {}
+        for index, part in enumerate(parts):
+            last = index == len(parts) - 1
+            others = [] if summaries[index] is None else [*summaries[:index], *summaries[index + 1 :]]
+            with self._exchanging(last), self.processes.watched("the gradients of the others"):
+                losses = self._losses(part, others)
+                self.scaler.scale(losses["loss"] / len(parts)).backward()  # type: ignore[no-untyped-call]
+            for name, value in losses.items():
+                sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value.detach() / len(parts)
+        self.scaler.unscale_(self.optimizer)
+        norm = self._clip()
+        values = torch.stack([*sums.values(), norm.to(self.device)]).tolist()
+        return dict(zip([*sums, "gradient_norm"], values, strict=True))
+
+    def update(self) -> None:
+        """Takes the step; under fp16, gradients that overflowed are left out and the loss scale is lowered."""
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self._statistics = None
+
+    def discard(self) -> None:
+        """Leaves out the step: weights and running statistics are as before it."""
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self._statistics is not None:
+            self._statistics.restore()
+
+    def overflowed(self, figures: dict[str, float]) -> bool:
+        """Whether a step has a finite loss and too large gradients under fp16, which its loss scaler looks after."""
+        return (
+            self.precision == "fp16"
+            and math.isfinite(figures["loss"])
+            and not math.isfinite(figures["gradient_norm"])
+            and self.scaler.get_scale() >= 1.0
+        )
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the step at hand, of the first group of parameters."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """The run's precision, for forward passes."""
+        kind = torch.bfloat16 if self.precision == "bf16" else torch.float16
+        return torch.autocast(self.device.type, dtype=kind, enabled=self.precision != "fp32")
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint has to hold besides the weights."""
+        return {"optimizer": self.optimizer.state_dict(), "scaler": self.scaler.state_dict()}
+
+    def load_state(self, content: dict[str, Any]) -> None:
+        """Puts back weights and state from the content of a checkpoint."""
+        self.module.load_state_dict(content["model"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.scaler.load_state_dict(content["scaler"])
+
+    def _prepare(self, step: int) -> None:
+        self.module.train()
+        if self.training.batch_norm == "frozen":
+            hold_statistics(self.module)
+        factor = learning_rate_factor(step, self.total_steps, self.schedule)
+        set_learning_rate(self.optimizer, self.optimizer_settings.learning_rate * factor)
+        self.optimizer.zero_grad(set_to_none=True)
+        self._statistics = StatisticsSnapshot(self.module)
+
+    @torch.no_grad()
+    def _summaries(self, parts: Sequence[Batch]) -> list[Any]:
+        if len(parts) == 1:
+            return [None]
+        with statistics_untouched(self.module), self.autocast():
+            return [self.task.summary(part) for part in parts]
+
+    def _losses(self, part: Batch, others: Sequence[Any]) -> dict[str, Tensor]:
+        with self.autocast():
+            losses = cast(dict[str, Tensor], self._forward(part, others))
+        weighted = [self.task.loss_weights[name] * value for name, value in losses.items()]
+        return {**losses, "loss": torch.stack(weighted).sum()}
+
+    def _exchanging(self, now: bool) -> AbstractContextManager[None]:
+        """Gradients of several parts are exchanged once, with the last of them."""
+        if now or not isinstance(self._forward, DistributedDataParallel):
+            return nullcontext()
+        return self._forward.no_sync()
+
+    def _clip(self) -> Tensor:
+        parameters = [parameter for parameter in self.module.parameters() if parameter.grad is not None]
+        limit = self.optimizer_settings.clip_gradient_norm
+        if limit is not None:
+            return nn.utils.clip_grad_norm_(parameters, limit)
+        return nn.utils.get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
+
+
+def _check_division(settings: RunSettings, processes: Processes) -> None:
+    share, rest = divmod(settings.loader.batch_size, processes.count)
+    if rest or share % settings.training.accumulation:
+        raise ConfigError(
+            f"loader.batch_size: {settings.loader.batch_size} images per step cannot be divided evenly among "
+            f"{processes.count} processes and training.accumulation: {settings.training.accumulation} parts each"
+        )
+
+
+def _with_batch_norms(module: nn.Module, kind: str, device: torch.device) -> nn.Module:
+    if kind != "synchronized" or not batch_norms(module):
+        return module
+    if device.type != "cuda":
+        raise DeviceError("training.batch_norm: synchronized needs GPUs; on a CPU use local or frozen")
+    return cast(nn.Module, nn.SyncBatchNorm.convert_sync_batchnorm(module))  # type: ignore[no-untyped-call]
+
+
+def _distributed(module: nn.Module, device: torch.device) -> nn.Module:
+    """The module whose backward pass averages gradients over the processes.
+
+    Running statistics of batch norms are each process's own until the trainer takes those of the first.
+    """
+    return DistributedDataParallel(
+        module,
+        device_ids=[device] if device.type == "cuda" else None,
+        broadcast_buffers=False,
+        gradient_as_bucket_view=True,
+    )
