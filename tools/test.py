@@ -2,7 +2,8 @@
 
 A detector: precision, recall and hmean, swept over score thresholds, with drawn pictures of the images where it does
 worst (hit, miss, false and ignored in distinct colours). A pre-trained model: masked-character accuracy with the right
-and with a wrong image, and their difference, the vision gain. Prints a table and writes the same as JSON.
+and with a wrong image, their difference, the vision gain, and how often images find their own words among those of all
+images and the other way round. Prints a table and writes the same as JSON.
 """
 
 from __future__ import annotations
@@ -93,12 +94,18 @@ def report_detector(
 
 def report_pretraining(figures: dict[str, float]) -> dict[str, Any]:
     """Prints the figures of a pre-trained model and returns them for the JSON file."""
-    print(f"{figures['words']:.0f} words, one hidden character each")
-    print("| right image | wrong image | vision gain | matching |")
-    print("|---:|---:|---:|---:|")
-    names = ("accuracy", "wrong_image_accuracy", "vision_gain", "matching_accuracy")
-    print("| " + " | ".join(f"{100 * figures[name]:.1f}" for name in names) + " |")
+    print(f"{figures['words']:.0f} words, one hidden character each; retrieval at rank 1 / 5 among all images")
+    print("| right image | wrong image | vision gain | top 5 | image to text | text to image |")
+    print("|---:|---:|---:|---:|---:|---:|")
+    cells = [percent(figures[name]) for name in ("accuracy", "wrong_image_accuracy", "vision_gain", "top5_accuracy")]
+    for way in ("image_to_text", "text_to_image"):
+        cells.append(f"{percent(figures[f'{way}_recall_1'])} / {percent(figures[f'{way}_recall_5'])}")
+    print(f"| {' | '.join(cells)} |")
     return {name: value if math.isfinite(value) else None for name, value in figures.items()}
+
+
+def percent(rate: float) -> str:
+    return f"{100 * rate:.1f}"
 
 
 def main() -> int:

@@ -12,6 +12,7 @@ from scenetext.structures import Batch, Detection, Features, ImageRecord, Prepar
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+    from typing_extensions import Self
 
 Maps = Mapping[str, "Tensor"]
 """Named head outputs, (B, C, h, w) or (B, h, w) each, logits wherever a probability is meant."""
@@ -68,6 +69,9 @@ class DetectorSpec:
 class Metric(Protocol):
     """Collects predictions over an evaluation and sums them up.
 
+    Where several processes share an evaluation, each fills a metric of its own with its images, and one includes those
+    of the others before it computes; so metrics are picklable.
+
     Attributes:
         best: name of the figure, among those of `compute`, by which the best checkpoint is chosen (higher is better).
         overfit_mark: value of that figure that a sound model reaches on a few images it was trained on (`--overfit`).
@@ -79,8 +83,11 @@ class Metric(Protocol):
     def update(self, batch: Batch, predictions: Any) -> None:
         """Adds one batch, with what the task's `predict` returned for it."""
 
-    def include(self, other: Any) -> None:
-        """Adds what a metric of the same kind has collected in another process; no image may be in both."""
+    def include(self, other: Self) -> None:
+        """Adds what another process collected over the same evaluation; no image may be in both.
+
+        Figures are those of one metric that was given all images, in whatever order metrics are included.
+        """
 
     def compute(self) -> dict[str, float]:
         """All figures over what was added; rates are in [0, 1]."""

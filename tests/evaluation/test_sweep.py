@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scenetext.errors import ConfigError
+from scenetext.errors import ConfigError, DataError
 from scenetext.evaluation import (
     DEFAULT_THRESHOLDS,
     DetectionEvaluator,
@@ -112,13 +112,20 @@ def test_an_image_added_again_counts_once() -> None:
     assert evaluator.scores() == filled().scores()
 
 
-def test_results_of_other_processes_are_taken_over() -> None:
-    whole = DetectionEvaluator(IC15, (0.3, 0.5, 0.8))
-    for path, evaluation in pickle.loads(pickle.dumps(dict(filled().images))).items():
-        whole.include(path, evaluation)
-    assert whole.scores() == filled().scores()
-    with pytest.raises(ConfigError, match=r"a\.jpg: evaluated at thresholds"):
-        DetectionEvaluator(IC15).include(Path("a.jpg"), filled().images[Path("a.jpg")])
+@pytest.mark.parametrize("owners", [(0, 1), (1, 0), (0, 0), (1, 1)])
+def test_evaluators_of_several_processes_add_up(owners: tuple[int, int]) -> None:
+    parts = [DetectionEvaluator(IC15, (0.3, 0.5, 0.8)) for _ in range(2)]
+    parts[owners[0]].add(Path("a.jpg"), found((0, 0.9), (100, 0.6), (300, 0.4)), words(0, 100))
+    parts[owners[1]].add(Path("b.jpg"), found((0, 0.7), (500, 0.95)), words(0, 200, ignored=(500,)))
+    parts[0].include(pickle.loads(pickle.dumps(parts[1])))
+    assert parts[0].scores() == filled().scores()
+
+
+def test_an_image_of_two_processes_or_another_rule_is_refused() -> None:
+    with pytest.raises(DataError, match=r"a\.jpg: was evaluated by two processes"):
+        filled().include(filled())
+    with pytest.raises(ConfigError, match=r"by ic15 at thresholds \(0\.3, 0\.5, 0\.8\), not by ic15 at \(0\.5,\)"):
+        DetectionEvaluator(IC15, (0.5,)).include(filled())
 
 
 def test_no_thresholds_are_refused() -> None:
@@ -171,10 +178,14 @@ def test_report_is_plain_json() -> None:
 def test_sweep_counts_add_up() -> None:
     """Micro average: the counts of a set are the sums of those of its images."""
     evaluator = filled()
+    images = {
+        "a.jpg": (found((0, 0.9), (100, 0.6), (300, 0.4)), words(0, 100)),
+        "b.jpg": (found((0, 0.7), (500, 0.95)), words(0, 200, ignored=(500,))),
+    }
     alone: list[SweepScores] = []
-    for path, image in evaluator.images.items():
+    for name, (detections, instances) in images.items():
         single = DetectionEvaluator(IC15, evaluator.thresholds)
-        single.include(path, image)
+        single.add(Path(name), detections, instances)
         alone.append(single.scores())
     for index, score in enumerate(evaluator.scores().scores):
         assert score.matched == sum(sweep.scores[index].matched for sweep in alone)

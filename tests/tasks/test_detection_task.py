@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scenetext.data.dataset import collate, whole_sample
 from scenetext.data.transforms import EvaluationTransformSettings, TrainingTransformSettings
@@ -99,3 +102,26 @@ def test_metric_refuses_images_that_are_not_measured() -> None:
     batch = Batch(torch.empty(0), {}, (ImageMeta(Path("x"), (60, 100), np.eye(3), (60, 100)),))
     with pytest.raises(DataError, match="not among the records"):
         metric.update(batch, [[]])
+
+
+@given(st.lists(st.integers(0, 2), min_size=6, max_size=6))
+def test_metrics_of_several_processes_add_up(owners: list[int]) -> None:
+    """However the images are dealt out, the merged metric is that of one process."""
+    generator = np.random.default_rng(0)
+    records = [ImageRecord(Path(str(index)), 100, 60, (TextInstance(SQUARE, "A"),)) for index in range(len(owners))]
+    found = [
+        [Detection(SQUARE + shift, float(score)) for shift, score in zip((0, 3, 50), generator.random(3), strict=True)]
+        for _ in records
+    ]
+    whole = DetectionMetric(records, EvaluationSettings())
+    parts = [DetectionMetric(records, EvaluationSettings()) for _ in range(3)]
+    for record, detections, owner in zip(records, found, owners, strict=True):
+        batch = Batch(torch.empty(0), {}, (ImageMeta(record.path, (60, 100), np.eye(3), (60, 100)),))
+        whole.update(batch, [detections])
+        parts[owner].update(batch, [detections])
+    for part in parts[1:]:
+        parts[0].include(pickle.loads(pickle.dumps(part)))
+    assert parts[0].compute() == whole.compute()
+    assert parts[0].detections.keys() == whole.detections.keys()
+    with pytest.raises(DataError, match="two processes"):
+        parts[0].include(whole)

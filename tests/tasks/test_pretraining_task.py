@@ -6,15 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from scenetext.data.dataset import collate, whole_sample
 from scenetext.data.transforms import WholeImageTransformSettings
 from scenetext.structures import Batch, ImageMeta, TextInstance
 from scenetext.tasks.pretraining import (
-    PretrainingPredictions,
     PretrainingTask,
-    VisionGain,
     padding_grid,
     predict_hidden_characters,
 )
@@ -39,39 +36,14 @@ def make_batch(task: PretrainingTask, texts: list[tuple[str, ...]], shape: tuple
     return collate(items)
 
 
-def counted(matched: list[bool], hidden: list[int], right: list[int], wrong: list[int]) -> PretrainingPredictions:
-    def ids(values: list[int]) -> Tensor:
-        return torch.tensor(values, dtype=torch.int64)
-
-    return PretrainingPredictions(torch.tensor(matched, dtype=torch.bool), ids(hidden), ids(right), ids(wrong))
-
-
-def test_vision_gain_by_hand() -> None:
-    batch = Batch(torch.empty(0), {}, ())
-    metric = VisionGain()
-    metric.update(batch, counted([True, False], [1, 2, 3, 4], [1, 2, 3, 9], [1, 9, 9, 9]))
-    metric.update(batch, counted([], [5], [5], []))
-    figures = metric.compute()
-    assert figures["accuracy"] == 4 / 5
-    assert figures["wrong_image_accuracy"] == 1 / 4
-    assert figures["vision_gain"] == 3 / 4 - 1 / 4, "the word without another image is not in the difference"
-    assert figures["matching_accuracy"] == 1 / 2
-    assert figures["words"] == 5
-
-
-def test_nothing_counted_is_undefined_not_zero() -> None:
-    figures = VisionGain().compute()
-    assert math.isnan(figures["accuracy"])
-    assert math.isnan(figures["vision_gain"])
-
-
 def test_wrong_image_is_that_of_the_next_sample() -> None:
     task = make_task().eval()
     texts = [("AB", "CD"), ("EF",), ("GH", "IJ", "KL")]
     batch = make_batch(task, texts)
     predictions = task.predict(batch)
     swapped = Batch(batch.images.roll(1, 0), batch.targets, batch.metas)
-    assert torch.equal(predictions.wrong, task.predict(swapped).right)
+    assert torch.equal(predictions.wrong, task.predict(swapped).right[:, 0])
+    assert predictions.right.shape == (len(predictions.hidden), 5)
     assert len(predictions.hidden) == sum(map(len, texts))
     assert torch.equal(predictions.hidden, batch.targets["masked"][batch.targets["masked"] > 0])
 
@@ -81,18 +53,20 @@ def test_single_image_has_no_wrong_one() -> None:
     predictions = task.predict(make_batch(task, [("AB",)]))
     assert len(predictions.right) == 1
     assert len(predictions.wrong) == 0
-    assert len(predictions.matched) == 0
+    assert len(predictions.image_features) == 1
 
 
-def test_first_stage_trains_and_is_measured_by_matching() -> None:
+def test_first_stage_trains_and_is_measured_by_retrieval() -> None:
     task = make_task(first_stage=True)
     batch = make_batch(task, [("AB",), ("CD",)])
     losses = task(batch)
     assert set(losses) <= set(task.loss_weights)
     predictions = task.eval().predict(batch)
     assert len(predictions.hidden) == 0
-    assert len(predictions.matched) == 2
-    assert task.metric([]).best == "matching_accuracy"
+    metric = task.metric([])
+    metric.update(batch, predictions)
+    assert math.isfinite(metric.compute()[metric.best])
+    assert math.isnan(metric.compute()["accuracy"])
 
 
 def test_losses_are_finite_and_reach_every_part() -> None:

@@ -107,7 +107,7 @@ def test_the_road_from_pretraining_to_detections(scenes: Path, tmp_path: Path) -
 
     done = run("tools/test.py", pretrained / "best.pt", "--device", "cpu")
     assert done.returncode == 0, done.stderr
-    assert "| right image | wrong image | vision gain | matching |" in done.stdout
+    assert "| right image | wrong image | vision gain | top 5 | image to text | text to image |" in done.stdout
     assert json.loads((pretrained / "evaluation" / "evaluation.json").read_text())["words"] == len(WORDS)
 
     done = run(

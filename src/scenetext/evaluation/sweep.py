@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from scenetext.errors import ConfigError
+from scenetext.errors import ConfigError, DataError
 from scenetext.evaluation.detection import ImageEvaluation, evaluate_image, threshold_index
 from scenetext.evaluation.protocols import Protocol
 from scenetext.structures import Detection, TextInstance
@@ -116,7 +116,7 @@ class SweepScores:
 class DetectionEvaluator:
     """Collects images, then sums up.
 
-    An image that is added again replaces its earlier result: samplers of distributed runs repeat images.
+    An image that is added again replaces its earlier result.
 
     Args:
         protocol: the rule, see `find_protocol`.
@@ -141,18 +141,25 @@ class DetectionEvaluator:
     def add(self, path: Path, detections: Sequence[Detection], instances: Sequence[TextInstance]) -> ImageEvaluation:
         """Evaluates one image; polygons in pixels of the original image. Raises as `evaluate_image`."""
         evaluation = evaluate_image(detections, instances, self.protocol, self.thresholds)
-        self.include(path, evaluation)
+        self._images[path] = evaluation
         return evaluation
 
-    def include(self, path: Path, evaluation: ImageEvaluation) -> None:
-        """Takes over an image that another process evaluated, by the same rule.
+    def include(self, other: DetectionEvaluator) -> None:
+        """Adds the images that another process evaluated.
 
         Raises:
-            ConfigError: other thresholds.
+            ConfigError: it did so by another protocol or at other thresholds.
+            DataError: an image is in both.
         """
-        if evaluation.thresholds != self.thresholds:
-            raise ConfigError(f"{path}: evaluated at thresholds {evaluation.thresholds}, not at {self.thresholds}")
-        self._images[path] = evaluation
+        if (other.protocol, other.thresholds) != (self.protocol, self.thresholds):
+            raise ConfigError(
+                f"evaluated by {other.protocol.name} at thresholds {other.thresholds}, "
+                f"not by {self.protocol.name} at {self.thresholds}"
+            )
+        for path in other._images:
+            if path in self._images:
+                raise DataError("was evaluated by two processes, and would be counted twice", path)
+        self._images.update(other._images)
 
     def scores(self) -> SweepScores:
         """The counts over all images."""
@@ -163,7 +170,8 @@ class DetectionEvaluator:
             matched += [len(matches) for matches in image.matches]
             counted += image.detections()
         ground_truths = sum(image.ground_truths for image in images)
-        all_scores = np.concatenate([np.zeros(0), *(image.scores for image in images)])
+        # Sorted, so that the last digit of their mean does not depend on the order of the images.
+        all_scores = np.sort(np.concatenate([np.zeros(0), *(image.scores for image in images)]))
         return SweepScores(
             protocol=self.protocol,
             scores=tuple(

@@ -141,6 +141,15 @@ class DetectionMetric:
             self.detections[meta.path] = list(found)
             self.evaluator.add(meta.path, found, self._records[meta.path].instances)
 
+    def include(self, other: DetectionMetric) -> None:
+        """Adds the images that another process scored.
+
+        Raises:
+            DataError: an image is in both.
+        """
+        self.evaluator.include(other.evaluator)
+        self.detections.update(other.detections)
+
     def compute(self) -> dict[str, float]:
         """Figures over all images added; rates in [0, 1], NaN where undefined."""
         sweep = self.evaluator.scores()
