@@ -31,13 +31,8 @@ from scenetext.training.device import Precision, resolve_device, resolve_precisi
 from scenetext.training.evaluation import evaluate
 from scenetext.training.interruption import InterruptionGuard
 from scenetext.training.log import RunLog, format_figure
-from scenetext.training.optim import (
-    OptimizerSettings,
-    ScheduleSettings,
-    build_optimizer,
-    learning_rate_factor,
-    set_learning_rate,
-)
+from scenetext.training.optimizers import OptimizerSettings, build_optimizer, set_learning_rate
+from scenetext.training.schedules import ScheduleSettings, learning_rate_factor
 from scenetext.training.seed import random_state, restore_random_state
 from scenetext.training.skipped import SkippedImages
 from scenetext.training.window import StepWindow
