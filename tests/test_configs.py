@@ -16,7 +16,7 @@ from scenetext.data.scenes.settings import SceneSettings
 from scenetext.runs import PretrainingRun, Run, check_run, load_run
 from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.text.charset import CharacterSet
-from scenetext.training.optim import learning_rate_factor
+from scenetext.training.schedules import learning_rate_factor
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 RUNS = sorted(path for path in CONFIGS.rglob("*.yaml") if path.parent.name in ("oclip", "detectors"))

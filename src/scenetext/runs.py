@@ -20,7 +20,8 @@ from scenetext.encoders import encoder_settings
 from scenetext.errors import ConfigError
 from scenetext.oclip.config import OclipSettings
 from scenetext.tasks.detection import EvaluationSettings
-from scenetext.training.optim import OptimizerSettings, ScheduleSettings
+from scenetext.training.optimizers import OptimizerSettings
+from scenetext.training.schedules import ScheduleSettings
 from scenetext.training.settings import TrainingSettings
 
 EncoderType = TypeVar("EncoderType", bound=Settings)

@@ -17,6 +17,7 @@ from scenetext.training.checkpoint import checkpoints_of
 from scenetext.training.device import process_device
 from scenetext.training.interruption import EXIT_CODE_INTERRUPTED
 from scenetext.training.log import format_figure
+from scenetext.training.optimizers import describe_groups
 from scenetext.training.trainer import Outcome, Trainer
 
 EXIT_CODE_OVERFIT_FAILED = 3
@@ -64,12 +65,14 @@ def _train(arguments: argparse.Namespace, run: Run, processes: Processes) -> int
 def _opening(trainer: Trainer, run: Run) -> list[str]:
     parameters = sum(parameter.numel() for parameter in trainer.module.parameters())
     images = len(trainer.training_data)
+    learning = describe_groups(trainer.module, run.optimizer, run.loader.batch_size)
     several = f" in each of {trainer.processes.count} processes" if trainer.processes.count > 1 else ""
     return [
         f"{parameters / 1e6:.2f} M parameters on {trainer.device}{several}, {trainer.learner.precision}; "
         f"{images} images to train on, {len(trainer.validation_data)} to evaluate on",
         f"{trainer.total_steps} steps of {run.loader.batch_size} images "
         f"({trainer.total_steps * run.loader.batch_size / images:.1f} epochs)",
+        *learning,
     ]
 
 

@@ -22,7 +22,7 @@ from scenetext.structures import Batch, ImageMeta
 from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.text.charset import CharacterSet
 from scenetext.training.learner import Learner
-from scenetext.training.optim import OptimizerSettings
+from scenetext.training.optimizers import OptimizerSettings
 from scenetext.training.settings import TrainingSettings
 
 IMAGES = 8
@@ -52,7 +52,7 @@ def learner(processes: Processes, parts: int, **method: Any) -> Learner:
         optimizer=OptimizerSettings(learning_rate=1e-3),
         training=TrainingSettings(steps=10, evaluate_every=10, batch_norm="frozen", accumulation=parts, device="cpu"),
     )
-    return Learner(task, run, torch.device("cpu"), processes, 10)
+    return Learner(task, run, torch.device("cpu"), processes, IMAGES)
 
 
 def step(processes: Processes, parts: int, method: dict[str, Any]) -> tuple[dict[str, float], dict[str, Tensor]]:

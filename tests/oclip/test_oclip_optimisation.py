@@ -13,13 +13,8 @@ from torch import Tensor
 from conftest import golden_folder
 from scenetext.oclip.loss import oclip_loss
 from scenetext.oclip.model import OclipModel
-from scenetext.training.optim import (
-    OptimizerSettings,
-    ScheduleSettings,
-    build_optimizer,
-    learning_rate_factor,
-    set_learning_rate,
-)
+from scenetext.training.optimizers import OptimizerSettings, build_optimizer, set_learning_rate
+from scenetext.training.schedules import ScheduleSettings, learning_rate_factor
 
 TOLERANCES = {"a_step0": 1e-7, "b_peak": 2e-6, "c_short": 5e-5}
 SHORTCUT_NORM = "visual.layer1.0.downsample.1.weight"

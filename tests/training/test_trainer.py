@@ -20,7 +20,8 @@ from scenetext.data.loader import LoaderSettings
 from scenetext.errors import TrainingError
 from scenetext.structures import Batch, ImageRecord, PreparedSample, Sample
 from scenetext.training.checkpoint import checkpoint_path, checkpoints_of
-from scenetext.training.optim import OptimizerSettings, ScheduleSettings
+from scenetext.training.optimizers import OptimizerSettings
+from scenetext.training.schedules import ScheduleSettings
 from scenetext.training.seed import seed_everything
 from scenetext.training.settings import TrainingSettings
 from scenetext.training.trainer import Trainer

@@ -13,11 +13,14 @@ from torch.nn.parallel import DistributedDataParallel
 
 from scenetext.contracts import Task
 from scenetext.distributed import Processes
-from scenetext.errors import ConfigError, DeviceError
+from scenetext.errors import CheckpointError, ConfigError, DeviceError
 from scenetext.layers.batch_norms import StatisticsSnapshot, batch_norms, hold_statistics, statistics_untouched
 from scenetext.structures import Batch
+from scenetext.training.averaging import WeightAverage
 from scenetext.training.device import resolve_precision
-from scenetext.training.optim import build_optimizer, learning_rate_factor, set_learning_rate
+from scenetext.training.optimizers import build_optimizer, scaled_learning_rate, set_learning_rate
+from scenetext.training.parameter_groups import keep_frozen_norms_still
+from scenetext.training.schedules import learning_rate_factor
 from scenetext.training.settings import RunSettings
 
 
@@ -32,7 +35,7 @@ class Learner:
         settings: a run's settings.
         device: of this process.
         processes: of the run; their gradients are averaged.
-        total_steps: of the whole run, for the schedule.
+        images: to train on; the schedule and the run's length may be stated in passes over them.
 
     Raises:
         DeviceError: a precision or a batch norm that the device does not offer.
@@ -40,7 +43,7 @@ class Learner:
     """
 
     def __init__(
-        self, task: Task, settings: RunSettings, device: torch.device, processes: Processes, total_steps: int
+        self, task: Task, settings: RunSettings, device: torch.device, processes: Processes, images: int
     ) -> None:
         if not isinstance(task, nn.Module):
             raise TypeError("a task is an nn.Module")
@@ -48,14 +51,18 @@ class Learner:
         self.task = task
         self.device = device
         self.processes = processes
-        self.total_steps = total_steps
         self.training = settings.training
+        self.batch_size = settings.loader.batch_size
+        self.total_steps = self.training.total_steps(images, self.batch_size)
+        self.steps_per_epoch = images / self.batch_size
         self.optimizer_settings = settings.optimizer
         self.schedule = settings.schedule
         self.precision = resolve_precision(self.training.precision, device)
         self.module: nn.Module = _with_batch_norms(task, self.training.batch_norm, device)
         self.module.to(device).to(memory_format=torch.channels_last)
         self.optimizer = build_optimizer(self.module, settings.optimizer)
+        averaging = self.training.averaging
+        self.average = None if averaging is None else WeightAverage(self.module, averaging)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
         if self.training.compile:
             for part in task.compiled_parts():
@@ -95,6 +102,8 @@ class Learner:
         """Takes the step; under fp16, gradients that overflowed are left out and the loss scale is lowered."""
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        if self.average is not None:
+            self.average.update(self.module)
         self._statistics = None
 
     def discard(self) -> None:
@@ -123,22 +132,36 @@ class Learner:
         kind = torch.bfloat16 if self.precision == "bf16" else torch.float16
         return torch.autocast(self.device.type, dtype=kind, enabled=self.precision != "fp32")
 
+    def evaluated_weights(self) -> AbstractContextManager[None]:
+        """Within, the module has the weights that are to be evaluated and published: the average, where one is kept."""
+        return nullcontext() if self.average is None else self.average.in_place_of_weights(self.module)
+
     def state(self) -> dict[str, Any]:
         """What a checkpoint has to hold besides the weights."""
-        return {"optimizer": self.optimizer.state_dict(), "scaler": self.scaler.state_dict()}
+        average = {} if self.average is None else {"average": self.average.state_dict()}
+        return {"optimizer": self.optimizer.state_dict(), "scaler": self.scaler.state_dict(), **average}
 
     def load_state(self, content: dict[str, Any]) -> None:
-        """Puts back weights and state from the content of a checkpoint."""
+        """Puts back weights and state from the content of a checkpoint.
+
+        Raises:
+            CheckpointError: the checkpoint has no average of the weights, or one of other weights.
+        """
+        if self.average is not None:
+            if "average" not in content:
+                raise CheckpointError("training.averaging is set, but the checkpoint holds no average of the weights")
+            self.average.load_state_dict(content["average"])
         self.module.load_state_dict(content["model"])
         self.optimizer.load_state_dict(content["optimizer"])
         self.scaler.load_state_dict(content["scaler"])
 
     def _prepare(self, step: int) -> None:
         self.module.train()
+        keep_frozen_norms_still(self.module)
         if self.training.batch_norm == "frozen":
             hold_statistics(self.module)
-        factor = learning_rate_factor(step, self.total_steps, self.schedule)
-        set_learning_rate(self.optimizer, self.optimizer_settings.learning_rate * factor)
+        factor = learning_rate_factor(step, self.total_steps, self.schedule, self.steps_per_epoch)
+        set_learning_rate(self.optimizer, factor * scaled_learning_rate(self.optimizer_settings, self.batch_size))
         self.optimizer.zero_grad(set_to_none=True)
         self._statistics = StatisticsSnapshot(self.module)
 

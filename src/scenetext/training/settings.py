@@ -9,8 +9,10 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 
 from scenetext.config import Settings
 from scenetext.data.loader import LoaderSettings
+from scenetext.training.averaging import AveragingSettings
 from scenetext.training.device import Precision
-from scenetext.training.optim import OptimizerSettings, ScheduleSettings
+from scenetext.training.optimizers import OptimizerSettings
+from scenetext.training.schedules import ScheduleSettings
 
 
 class TrainingSettings(Settings):
@@ -39,6 +41,8 @@ class TrainingSettings(Settings):
     batch_norm: Literal["local", "synchronized", "frozen"] = "local"
     """Whose images batch norms normalise by: of one part of one process, of all processes (GPUs only), or none: their
     running statistics stay as they are, while gains and biases are learnt."""
+    averaging: AveragingSettings | None = None
+    """Keep a moving average of the weights, which evaluations and best.pt then use; null = the last weights."""
     compile: bool = False
     """Compile the parts of the model that do the work with torch.compile: slower to start, faster to run on GPUs."""
     timeout: PositiveFloat = 1800.0

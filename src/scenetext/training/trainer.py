@@ -104,8 +104,8 @@ class Trainer:
         self.device = process_device(self.settings.device)
         self.task = task
         self.loader = settings.loader
-        self.total_steps = self.settings.total_steps(len(training_data), self.loader.batch_size)
-        self.learner = Learner(task, settings, self.device, self.processes, self.total_steps)
+        self.learner = Learner(task, settings, self.device, self.processes, len(training_data))
+        self.total_steps = self.learner.total_steps
         self.module = self.learner.module
         self.training_data = training_data
         self.validation_data = validation_data
@@ -261,7 +261,11 @@ class Trainer:
 
     def _evaluate(self, log: RunLog, guard: InterruptionGuard) -> str | None:
         """Evaluates on all processes together; the name of the signal that cut it short, if one did."""
-        self._share_statistics()
+        with self.learner.evaluated_weights():
+            self._share_statistics()
+            return self._evaluate_weights(log, guard)
+
+    def _evaluate_weights(self, log: RunLog, guard: InterruptionGuard) -> str | None:
         metric = self.task.metric(self.validation_data.records)
         with self.learner.autocast():
             skipped = evaluate(

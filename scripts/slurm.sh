@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Trains on one or several nodes of a Slurm cluster, and goes on by itself when its time is over.
+#
+#   sbatch [sbatch options] scripts/slurm.sh TOOL CONFIG FOLDER [other arguments of the tool]
+#
+#   sbatch --nodes=2 --gpus-per-node=8 --cpus-per-task=64 --time=24:00:00 \
+#       scripts/slurm.sh tools/pretrain.py configs/oclip/rn50.yaml outputs/rn50
+#   sbatch --nodes=1 --gpus-per-node=4 --cpus-per-task=32 --time=08:00:00 \
+#       scripts/slurm.sh tools/train.py configs/detectors/dbnet_tiny.yaml outputs/dbnet encoder.weights=backbone.safetensors
+#
+# Submit from the repository's root, which all nodes must see under the same path, with the environment active (sbatch
+# hands it on). Partition, account, time and sizes are options of sbatch; CPU cores feed the loader (docs/scale.md).
+#
+# - torchrun starts one process per GPU on every node; the nodes meet at the first one of the job.
+# - Two minutes before the time limit Slurm warns this script, it passes that on, the run saves its state and leaves
+#   with exit code 75, and the job is put back into the queue. It goes on with --resume where FOLDER has checkpoints.
+# - A process that dies takes the others with it, and all start again from the newest checkpoint, at most
+#   SCENETEXT_RESTARTS times (3) per job. A run that fails for good is not put back.
+# - SCENETEXT_PROCESSES: processes per node, where it is not one per GPU. SCENETEXT_PORT: port that the nodes meet at.
+#
+#SBATCH --job-name=scenetext
+#SBATCH --ntasks-per-node=1
+#SBATCH --signal=B:USR1@120
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --output=slurm-%j.log
+
+set -euo pipefail
+
+INTERRUPTED=75 # exit code of a run that has saved its state (training/interruption.py)
+
+say() { printf '%s slurm.sh on %s: %s\n' "$(date +%FT%T)" "$(hostname -s)" "$*" >&2; }
+
+# await PID: its exit code, also when a trapped signal, which sets `signalled`, comes in between.
+await() {
+    local code
+    while :; do
+        signalled=""
+        code=0
+        wait "$1" || code=$?
+        [ -n "$signalled" ] || return "$code"
+    done
+}
+
+# Once per job, on its first node.
+run_job() {
+    if [ $# -lt 3 ]; then
+        say "usage: sbatch [sbatch options] scripts/slurm.sh TOOL CONFIG FOLDER [other arguments of the tool]"
+        exit 2
+    fi
+    export SCENETEXT_MARK="$3/interrupted-$SLURM_JOB_ID" SCENETEXT_HEAD
+    SCENETEXT_HEAD=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+    rm -f "$SCENETEXT_MARK"
+    local step warned="" code=0
+    SCENETEXT_ROLE=node srun --ntasks-per-node=1 --kill-on-bad-exit=1 bash "$SCENETEXT_SCRIPT" "$@" &
+    step=$!
+    trap 'signalled=1; warned=1; say "time is nearly over"; kill -USR1 "$step"' USR1
+    await "$step" || code=$?
+    if [ -n "$warned" ] && [ -e "$SCENETEXT_MARK" ] && [ "$code" -eq 0 ]; then
+        rm -f "$SCENETEXT_MARK"
+        say "state is saved; back into the queue"
+        scontrol requeue "$SLURM_JOB_ID"
+    fi
+    exit "$code"
+}
+
+# Once per node. The launcher must not die of the warning, so it ignores USR1; its processes get TERM in its place.
+run_node() {
+    local launcher code=0
+    (
+        trap '' USR1
+        SCENETEXT_ROLE=process exec torchrun --nnodes="$SLURM_NNODES" --nproc-per-node="${SCENETEXT_PROCESSES:-gpu}" \
+            --rdzv-backend=c10d --rdzv-id="$SLURM_JOB_ID" \
+            --rdzv-endpoint="$SCENETEXT_HEAD:${SCENETEXT_PORT:-$((20000 + SLURM_JOB_ID % 20000))}" \
+            --max-restarts="${SCENETEXT_RESTARTS:-3}" --no-python bash "$SCENETEXT_SCRIPT" "$@"
+    ) &
+    launcher=$!
+    trap 'signalled=1; pkill -TERM -P "$launcher" || true' USR1
+    await "$launcher" || code=$?
+    exit "$code"
+}
+
+# Once per GPU. To the launcher an interrupted run has not failed: it would start it again.
+run_process() {
+    local tool=$1 config=$2 folder=$3 training code=0
+    local -a resume=()
+    shift 3
+    if compgen -G "$folder/checkpoints/step_*.pt" >/dev/null; then
+        resume=(--resume)
+    fi
+    python "$tool" "$config" --output "$folder" "${resume[@]}" "$@" &
+    training=$!
+    trap 'signalled=1; kill -TERM "$training"' TERM
+    await "$training" || code=$?
+    if [ "$code" -eq "$INTERRUPTED" ]; then
+        : >"$SCENETEXT_MARK"
+        code=0
+    fi
+    exit "$code"
+}
+
+# Slurm runs a copy of this file; the nodes read the one it was submitted as.
+export SCENETEXT_SCRIPT=${SCENETEXT_SCRIPT:-$SLURM_SUBMIT_DIR/scripts/slurm.sh}
+cd "$SLURM_SUBMIT_DIR"
+"run_${SCENETEXT_ROLE:-job}" "$@"
