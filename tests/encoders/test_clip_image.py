@@ -120,3 +120,19 @@ def test_pool_initialisation_has_the_stated_deviation() -> None:
     for projection in (encoder.attnpool.q_proj, encoder.attnpool.c_proj):
         assert projection.weight.std().item() == pytest.approx(256**-0.5, rel=0.03)
     assert encoder.attnpool.heads == 4
+
+
+def test_activation_checkpointing_changes_nothing_but_memory() -> None:
+    """Gradients and running statistics, bit for bit; the second pass must not move the statistics again."""
+    results = []
+    for checkpointing in (False, True):
+        torch.manual_seed(0)
+        encoder = ClipResNet(ClipResNetSettings(layers=(1, 2, 1, 1), width=8, activation_checkpointing=checkpointing))
+        images = torch.randn(2, 3, 64, 64)
+        levels = encoder(images).levels
+        torch.stack([level.square().mean() for level in levels]).sum().backward()
+        gradients = [parameter.grad for parameter in encoder.parameters()]
+        results.append([*levels, *gradients, *encoder.buffers()])
+    for plain, checkpointed in zip(*results, strict=True):
+        assert plain is not None
+        assert torch.equal(plain, checkpointed)

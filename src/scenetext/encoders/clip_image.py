@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from scenetext.config import Settings
+from scenetext.layers.batch_norms import statistics_untouched
 from scenetext.layers.positions import resize_positions
 from scenetext.layers.transformer import join_heads, mean_attention_weights, split_heads
 from scenetext.structures import Features
@@ -27,6 +31,9 @@ class ClipResNetSettings(Settings):
     """Bottlenecks of the four stages; RN101 is (3, 4, 23, 3)."""
     width: int = Field(default=64, ge=2, multiple_of=2)
     """Inner width w of the first stage, in channels; the stages put out 4w, 8w, 16w and 32w."""
+    activation_checkpointing: bool = False
+    """Keep only the input of every bottleneck for the backward pass and compute the rest again: much less memory for
+    about a third more time."""
     weights: Path | None = None
     """Weights to start from: any file whose source `scenetext.weights.sources` knows (CLIP's RN50.pt, published oCLIP,
     MMOCR, a checkpoint or backbone of ours); None = random."""
@@ -92,6 +99,7 @@ class ClipResNet(nn.Module):
         self.bn2 = nn.BatchNorm2d(width // 2)
         self.conv3 = nn.Conv2d(width // 2, width, 3, padding=1, bias=False)
         self.bn3 = nn.BatchNorm2d(width)
+        self.activation_checkpointing = settings.activation_checkpointing
         one, two, three, four = settings.layers
         self.layer1 = stage(width, width, one, stride=1)
         self.layer2 = stage(self.channels[0], 2 * width, two, stride=2)
@@ -103,10 +111,29 @@ class ClipResNet(nn.Module):
         features = F.relu(self.bn1(self.conv1(images)), inplace=True)
         features = F.relu(self.bn2(self.conv2(features)), inplace=True)
         features = F.relu(self.bn3(self.conv3(features)), inplace=True)
-        first = self.layer1(F.avg_pool2d(features, 2))
-        second = self.layer2(first)
-        third = self.layer3(second)
-        return Features(levels=(first, second, third, self.layer4(third)))
+        first = self._run(self.layer1, F.avg_pool2d(features, 2))
+        second = self._run(self.layer2, first)
+        third = self._run(self.layer3, second)
+        return Features(levels=(first, second, third, self._run(self.layer4, third)))
+
+    def _run(self, blocks: nn.Sequential, features: Tensor) -> Tensor:
+        """(B, C, H, W) through the bottlenecks of a stage."""
+        if not (self.activation_checkpointing and self.training and torch.is_grad_enabled()):
+            return cast(Tensor, blocks(features))
+        for block in blocks:
+            features = checkpoint(
+                block,
+                features,
+                use_reentrant=False,
+                preserve_rng_state=False,
+                context_fn=partial(_contexts_of_both_passes, block),
+            )
+        return features
+
+
+def _contexts_of_both_passes(block: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """For a checkpointed block: running statistics move in the first pass, not again in the second."""
+    return nullcontext(), statistics_untouched(block)
 
 
 def stage(channels: int, width: int, blocks: int, stride: int) -> nn.Sequential:
