@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from scenetext.errors import ConfigError
+from scenetext.errors import CheckpointError, ConfigError
 from scenetext.training.optimizers import (
     OptimizerSettings,
     build_optimizer,
     describe_groups,
+    load_optimizer_state,
     scaled_learning_rate,
     set_learning_rate,
 )
@@ -179,3 +180,18 @@ def test_kernels_are_fused_and_learn_what_plain_ones_learn(name: str) -> None:
         each["fused"] = False
     losses = train(fused, optimizers[0], 0, 20), train(plain, optimizers[1], 0, 20)
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_settings_changed_since_a_checkpoint_hold_and_other_groups_are_refused() -> None:
+    model = nn.Linear(3, 2)
+    saved = build_optimizer(model, OptimizerSettings(weight_decay=0.1, betas=(0.9, 0.999)))
+    model(torch.ones(1, 3)).sum().backward()
+    saved.step()
+    resumed = build_optimizer(model, OptimizerSettings(weight_decay=0.3, betas=(0.8, 0.99)))
+    load_optimizer_state(resumed, saved.state_dict())
+    assert [group["weight_decay"] for group in resumed.param_groups] == [0.3, 0.0]
+    assert resumed.param_groups[0]["betas"] == (0.8, 0.99)
+    assert torch.equal(resumed.state[model.weight]["exp_avg"], saved.state[model.weight]["exp_avg"])
+    halves = (ParameterGroupSettings(pattern="bias", learning_rate_factor=0),)
+    with pytest.raises(CheckpointError, match=r"optimizer\.groups"):
+        load_optimizer_state(build_optimizer(model, OptimizerSettings(groups=halves)), saved.state_dict())

@@ -18,7 +18,12 @@ from scenetext.layers.batch_norms import StatisticsSnapshot, batch_norms, hold_s
 from scenetext.structures import Batch
 from scenetext.training.averaging import WeightAverage
 from scenetext.training.device import resolve_precision
-from scenetext.training.optimizers import build_optimizer, scaled_learning_rate, set_learning_rate
+from scenetext.training.optimizers import (
+    build_optimizer,
+    load_optimizer_state,
+    scaled_learning_rate,
+    set_learning_rate,
+)
 from scenetext.training.parameter_groups import keep_frozen_norms_still
 from scenetext.training.schedules import learning_rate_factor
 from scenetext.training.settings import RunSettings
@@ -36,6 +41,9 @@ class Learner:
         device: of this process.
         processes: of the run; their gradients are averaged.
         images: to train on; the schedule and the run's length may be stated in passes over them.
+
+    Attributes:
+        learning_rate: of the step at hand, of parameters whose group has the factor 1.
 
     Raises:
         DeviceError: a precision or a batch norm that the device does not offer.
@@ -69,6 +77,7 @@ class Learner:
                 part.compile()
         self._forward = _distributed(self.module, device) if processes.count > 1 else self.module
         self._statistics: StatisticsSnapshot | None = None
+        self.learning_rate = 0.0
 
     def accumulate(self, batch: Batch, step: int) -> dict[str, float]:
         """Leaves the gradients of a step in the parameters: forward and backward of all parts, clipped.
@@ -122,11 +131,6 @@ class Learner:
             and self.scaler.get_scale() >= 1.0
         )
 
-    @property
-    def learning_rate(self) -> float:
-        """Of the step at hand, of the first group of parameters."""
-        return float(self.optimizer.param_groups[0]["lr"])
-
     def autocast(self) -> AbstractContextManager[None]:
         """The run's precision, for forward passes."""
         kind = torch.bfloat16 if self.precision == "bf16" else torch.float16
@@ -152,7 +156,7 @@ class Learner:
                 raise CheckpointError("training.averaging is set, but the checkpoint holds no average of the weights")
             self.average.load_state_dict(content["average"])
         self.module.load_state_dict(content["model"])
-        self.optimizer.load_state_dict(content["optimizer"])
+        load_optimizer_state(self.optimizer, content["optimizer"])
         self.scaler.load_state_dict(content["scaler"])
 
     def _prepare(self, step: int) -> None:
@@ -161,7 +165,8 @@ class Learner:
         if self.training.batch_norm == "frozen":
             hold_statistics(self.module)
         factor = learning_rate_factor(step, self.total_steps, self.schedule, self.steps_per_epoch)
-        set_learning_rate(self.optimizer, factor * scaled_learning_rate(self.optimizer_settings, self.batch_size))
+        self.learning_rate = factor * scaled_learning_rate(self.optimizer_settings, self.batch_size)
+        set_learning_rate(self.optimizer, self.learning_rate)
         self.optimizer.zero_grad(set_to_none=True)
         self._statistics = StatisticsSnapshot(self.module)
 

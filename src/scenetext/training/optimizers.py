@@ -10,11 +10,15 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import nn
 
 from scenetext.config import Settings
-from scenetext.errors import ConfigError
+from scenetext.errors import CheckpointError, ConfigError
 from scenetext.training.parameter_groups import ParameterGroup, ParameterGroupSettings, freeze, parameter_groups
 
 FUSED_DEVICES = ("cpu", "cuda")
 """Where torch 2.6 and newer have one kernel for a whole update."""
+
+
+SETTINGS_IN_GROUPS = ("lr", "weight_decay", "betas", "eps", "momentum", "learning_rate_factor")
+"""What torch keeps in its parameter groups, and so in an optimiser's state, although it comes from the settings."""
 
 
 class OptimizerSettings(Settings):
@@ -55,6 +59,24 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) ->
     """Sets the learning rate of all parameter groups: this one, times the factor of each."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate * group.get("learning_rate_factor", 1.0)
+
+
+def load_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Puts back what an optimiser has learnt of its parameters; settings that were changed since then hold.
+
+    Raises:
+        CheckpointError: the parameters are divided into other groups than those of the run that saved it.
+    """
+    present = [{key: group[key] for key in SETTINGS_IN_GROUPS if key in group} for group in optimizer.param_groups]
+    try:
+        optimizer.load_state_dict(state)
+    except ValueError as error:
+        raise CheckpointError(
+            f"the optimiser's state does not fit ({error}); resume with the optimizer.name and optimizer.groups of "
+            "the run that saved it"
+        ) from error
+    for group, settings in zip(optimizer.param_groups, present, strict=True):
+        group.update(settings)
 
 
 def build_optimizer(model: nn.Module, settings: OptimizerSettings) -> torch.optim.Optimizer:
