@@ -9,6 +9,7 @@ import torch
 from scenetext.oclip.attention import (
     ImageAttention,
     WordAttention,
+    attention_panels,
     attention_sheet,
     image_attention,
     predict_hidden_characters,
@@ -33,6 +34,22 @@ def test_maps_of_one_image_are_cut_to_its_photograph() -> None:
     assert found.words[1].heat[-1, 0] == 5
     assert found.words[1].heat[0].max() == 0
     assert str(found.words[1]) == '"b ": b (100%), is b'
+
+
+def test_padding_does_not_darken_the_border_of_the_photograph() -> None:
+    """Equal attention over the cells of a photograph of 40 x 64 pixels in 96 x 96 is equal up to its last row."""
+    weights = torch.zeros(1, 1, 9)
+    weights[0, 0, [0, 1, 3, 4]] = 0.25
+    maps = AttentionMaps((3, 3), torch.zeros(1, 10, 10), weights, torch.zeros(1, 1, 97))
+    found = image_attention(maps, 0, ["a "], CharacterSet.english(), (96, 96), (40, 64))
+    assert found.words[0].heat.shape == (40, 64)
+    assert (found.words[0].heat == 0.25).all()
+
+
+def test_panels_have_no_colours_but_those_of_the_heat() -> None:
+    colourful = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    panel = attention_panels(colourful, ImageAttention(np.zeros((2, 2), dtype=np.float32), ()))[0]
+    assert np.ptp(panel.astype(int), axis=2).max() <= 4, "the darkest colour of the scale is nearly black"
 
 
 def test_sheet_has_a_panel_for_everything() -> None:

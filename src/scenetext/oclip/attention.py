@@ -76,9 +76,13 @@ def image_attention(
         hidden: the hidden characters, where they are known.
     """
 
+    cell = input_size[0] // maps.grid[0]
+    # Only cells that show something of the photograph: those of the padding have no weight, and would darken its border.
+    rows, columns = (-(-side // cell) for side in content_size)
+
     def over_photograph(weights: Tensor) -> np.ndarray:
-        heat = weights.detach().float().cpu().numpy().reshape(maps.grid)
-        enlarged = cv2.resize(heat, (input_size[1], input_size[0]), interpolation=cv2.INTER_LINEAR)
+        heat = weights.detach().float().cpu().numpy().reshape(maps.grid)[:rows, :columns]
+        enlarged = cv2.resize(heat, (columns * cell, rows * cell), interpolation=cv2.INTER_LINEAR)
         return np.ascontiguousarray(enlarged[: content_size[0], : content_size[1]])
 
     whole = over_photograph(maps.image[index, 0, 1:])
@@ -114,12 +118,13 @@ def predict_hidden_characters(logits: Tensor, characters: CharacterSet) -> tuple
 
 
 def attention_panels(image: np.ndarray, attention: ImageAttention) -> list[np.ndarray]:
-    """The image under the heat of its whole, then under that of each word.
+    """The image in grey under the heat of its whole, then under that of each word; each has the whole scale of colours.
 
     Args:
         image: (H, W, 3) uint8 RGB, the photograph in any size.
     """
-    return [blend_heatmap(image, heat) for heat in (attention.heat, *(word.heat for word in attention.words))]
+    grey = np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)  # colours are the heat's alone
+    return [blend_heatmap(grey, heat) for heat in (attention.heat, *(word.heat for word in attention.words))]
 
 
 def attention_sheet(image: np.ndarray, attention: ImageAttention, title: str = "image") -> np.ndarray:
