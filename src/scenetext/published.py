@@ -97,7 +97,7 @@ def _own_task(path: Path, characters: CharacterSet | None, dictionary: Path | No
         raise TypeError("a checkpoint of kind pretraining holds a PretrainingTask")
     if characters is not None and characters != task.characters:
         raise CheckpointError(
-            f"{path}: was trained with another dictionary than {dictionary}; leave that out, the checkpoint names its own"
+            f"{path}: was trained with another dictionary than {dictionary}; leave that out, this file names its own"
         )
     return task.eval()
 

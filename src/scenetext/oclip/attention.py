@@ -77,7 +77,7 @@ def image_attention(
     """
 
     cell = input_size[0] // maps.grid[0]
-    # Only cells that show something of the photograph: those of the padding have no weight, and would darken its border.
+    # Only the cells that show some of the photograph: those of the padding have no weight, and would darken its border.
     rows, columns = (-(-side // cell) for side in content_size)
 
     def over_photograph(weights: Tensor) -> np.ndarray:
