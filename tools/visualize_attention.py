@@ -1,7 +1,8 @@
 """Draws where a pre-trained model looks: for the image as a whole, and for every typed word with a hidden character.
 
-A blank stands for the hidden character: "ST LING" asks which character belongs between T and L. The predicted
-character is printed and written over the picture.
+A blank stands for the hidden character: "ST LING" asks which character belongs between T and L. The predicted character
+is printed and written over the picture. The model is a pre-training of ours, or a published oCLIP checkpoint as it is;
+the flags of the published visualiser are understood as well (docs/from_oclip.md).
 """
 
 from __future__ import annotations
@@ -9,56 +10,94 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import torch
+import numpy as np
 
-from scenetext.attention import WordAttention, attend
-from scenetext.build import load_trained_task
+from scenetext.attention import attend
 from scenetext.command_line import command_parser, run_command
 from scenetext.data.images import read_image, write_image
-from scenetext.drawing.heatmaps import blend_heatmap
-from scenetext.drawing.sheets import sheet
-from scenetext.tasks.pretraining import PretrainingTask
+from scenetext.drawing.canvas import letter_height, new_canvas, put_text
+from scenetext.oclip.attention import ImageAttention, attention_panels, attention_sheet
+from scenetext.published import load_pretrained
 from scenetext.training.device import resolve_device
 
 EXAMPLES = """\
   python tools/visualize_attention.py outputs/tiny/best.pt sign.jpg "ST LING" "STRLIN " --output outputs/attention
+  python tools/visualize_attention.py RN50_synthtext.pt sign.jpg "ST LING"
+  python tools/visualize_attention.py --model_path RN50_synthtext.pt --char_dict_path char_dict --im_fn sign.jpg \\
+      --model_config_file RN50.json --text_list "ST LING" "STRLIN " --demo_path outputs/attention
 """
+REQUIRED = (("checkpoint", "model_path"), ("image", "im_fn"), ("words", "text_list"))
+"""Positional arguments, and what the published visualiser calls them."""
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = command_parser(__doc__ or "", EXAMPLES)
-    parser.add_argument("checkpoint", type=Path, help="a pre-training's best.pt, written by tools/pretrain.py")
-    parser.add_argument("image", type=Path, help="a photograph")
-    parser.add_argument("words", nargs="+", help="words with one blank each for the hidden character")
-    parser.add_argument("--output", type=Path, default=Path("outputs/attention"), help="folder for the pictures")
+    parser.add_argument("checkpoint", type=Path, nargs="?", help="best.pt of tools/pretrain.py, or a published oCLIP")
+    parser.add_argument("image", type=Path, nargs="?", help="a photograph")
+    parser.add_argument("words", nargs="*", help="words with one blank each for the hidden character")
+    parser.add_argument(
+        *("--output", "--demo_path", "--demo-path"),
+        type=Path,
+        default=Path("outputs/attention"),
+        help="folder for the pictures",
+    )
+    parser.add_argument(
+        "--view",
+        choices=("evaluation", "published"),
+        help="how the model sees the image: as in its evaluation (default for a model of ours), or as in the published "
+        "visualiser (default for a published one)",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    return parser.parse_args()
+    parser.add_argument(
+        *("--char_dict_path", "--char-dict-path"),
+        type=Path,
+        metavar="FILE",
+        help="dictionary of a published model, plain or pickled; default: printable ASCII",
+    )
+    parser.add_argument(
+        *("--model_config_file", "--model-config-file", "--config"),
+        type=Path,
+        metavar="FILE",
+        help="a published model's JSON file; needed only where it has other than 8 attention heads",
+    )
+    parser.add_argument("--model_path", "--model-path", "--pretrained", type=Path, metavar="FILE", help="= checkpoint")
+    parser.add_argument("--im_fn", "--im-fn", type=Path, metavar="FILE", help="= image")
+    parser.add_argument("--text_list", "--text-list", nargs="+", metavar="WORD", help="= words")
+    arguments = parser.parse_intermixed_args()
+    for name, published in REQUIRED:
+        given = [value for value in (getattr(arguments, name), getattr(arguments, published)) if value]
+        if len(given) != 1:
+            parser.error(f"give {name} once: as it is or as --{published}")
+        setattr(arguments, name, given[0])
+    return arguments
 
 
-def describe(word: WordAttention) -> str:
-    return f'"{word.typed}" -> {word.character} ({word.probability:.0%})'
+def write_panels(folder: Path, stem: str, image: np.ndarray, attention: ImageAttention) -> None:
+    """One file per map, at the size of the image, each word's with what is read written over it."""
+    titles = ["", *map(str, attention.words)]
+    for index, (panel, title) in enumerate(zip(attention_panels(image, attention), titles, strict=True)):
+        canvas = new_canvas(panel)
+        if title:
+            put_text(canvas, title, (0, 0), 2 * letter_height(canvas))
+        name = "image" if index == 0 else f"word_{index}"
+        write_image(folder / f"{stem}_{name}.jpg", canvas)
 
 
 def main() -> None:
     arguments = parse_arguments()
-    task, _, _ = load_trained_task(arguments.checkpoint, "pretraining")
-    if not isinstance(task, PretrainingTask):
-        raise TypeError("a checkpoint of kind pretraining holds a PretrainingTask")
     device = resolve_device(arguments.device)
-    pixels = read_image(arguments.image)
-    image_map, words = attend(task.to(device), pixels, arguments.words, device)
-    pictures = [pixels, blend_heatmap(pixels, image_map), *(blend_heatmap(pixels, word.heat) for word in words)]
-    titles = ["image", "image attention", *(describe(word) for word in words)]
-    for index, picture in enumerate(pictures[1:]):
-        name = "image" if index == 0 else f"word_{index}"
-        write_image(arguments.output / f"{arguments.image.stem}_{name}.jpg", picture)
-    overview = arguments.output / f"{arguments.image.stem}_attention.jpg"
-    write_image(overview, sheet(pictures, titles, columns=min(4, len(pictures)), tile_width=400))
-    for word in words:
-        print(describe(word))
+    task, is_published = load_pretrained(arguments.checkpoint, arguments.char_dict_path, arguments.model_config_file)
+    as_published = is_published if arguments.view is None else arguments.view == "published"
+    image = read_image(arguments.image)
+    attention = attend(task.to(device), image, arguments.words, device, as_published)
+    stem = arguments.image.stem
+    write_panels(arguments.output, stem, image, attention)
+    overview = arguments.output / f"{stem}_attention.jpg"
+    write_image(overview, attention_sheet(image, attention))
+    for word in attention.words:
+        print(word)
     print(f"pictures: {overview} and one file a map beside it")
 
 
 if __name__ == "__main__":
-    torch.set_grad_enabled(False)
     run_command(main)

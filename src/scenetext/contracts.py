@@ -126,6 +126,12 @@ class Task(Protocol):
     def predict(self, batch: Batch) -> Any:
         """What `metric` needs to know about an evaluation batch; called without gradients, in evaluation mode."""
 
+    def pictures(self, batch: Batch) -> Mapping[str, np.ndarray]:
+        """What the model makes of a few evaluation images, for people: names to (H, W, 3) uint8 RGB, in input pixels.
+
+        Called like `predict`. Names are fit for files, differ within a batch, and are the same for the same batch.
+        """
+
     def prepare_training(self, sample: Sample, generator: np.random.Generator) -> PreparedSample:
         """Random transforms and targets of one sample; runs in loader processes, all randomness from `generator`."""
 

@@ -13,6 +13,7 @@ from scenetext.build import build_characters
 from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings
 from scenetext.errors import CheckpointError
 from scenetext.oclip.model import OclipModel
+from scenetext.published import PUBLISHED_METHOD
 from scenetext.runs import PretrainingRun
 from scenetext.tasks.pretraining import vocabulary_size
 from scenetext.training.checkpoint import save_checkpoint, versions
@@ -23,8 +24,8 @@ from scenetext.weights.oclip import oclip_sizes, published_checkpoint
 from scenetext.weights.report import count_groups, require_fit
 from scenetext.weights.sources import CLIP, MMOCR, OCLIP, OUR_PRETRAINING, Source, identify_source
 
-PUBLISHED_BEHAVIOUR = ("method.word_pooling=slots", "method.clamp_logit_scale=false")
-"""Settings in which our defaults differ from what published oCLIP models compute."""
+PUBLISHED_BEHAVIOUR = tuple(f"method.{name}={str(value).lower()}" for name, value in PUBLISHED_METHOD.items())
+"""Settings in which our defaults differ from what published oCLIP models compute, as overrides of a run file."""
 
 
 @dataclass(frozen=True)

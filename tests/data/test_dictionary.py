@@ -11,7 +11,7 @@ from damage import data_error, with_other_bytes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenetext.data.dictionary import CharacterCounts, read_pickled_dictionary
+from scenetext.data.dictionary import CharacterCounts, read_dictionary, read_pickled_dictionary
 from scenetext.errors import DataError
 from scenetext.structures import ImageRecord, TextInstance
 from scenetext.text.charset import CharacterSet
@@ -76,6 +76,24 @@ def test_a_pickled_list_is_read_whatever_wrote_it(tmp_path: Path, protocol: int,
     path = tmp_path / "char_dict"
     path.write_bytes(pickle.dumps(form(map(entry, CHARACTERS)), protocol))
     assert read_pickled_dictionary(path).characters == tuple(CHARACTERS)
+
+
+@pytest.mark.parametrize("characters", [CHARACTERS, "ab.", ".ab", "x", "中."])
+def test_either_kind_of_dictionary_is_told_by_its_content(tmp_path: Path, characters: str) -> None:
+    path = tmp_path / "char_dict"
+    contents = [pickle.dumps([*map(ord, characters)], protocol) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
+    plain = "\n".join(characters).encode()
+    for content in (*contents, plain, plain + b"\n", b"\xef\xbb\xbf" + plain, plain.replace(b"\n", b"\r\n")):
+        path.write_bytes(content)
+        assert read_dictionary(path).characters == tuple(characters), content
+    for content, reason in (
+        (b"", "is empty"),
+        (b"ab\ncd\n", "a single character"),
+        (pickle.dumps({"a": 1}), "pickled"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=reason):
+            read_dictionary(path)
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -125,3 +126,19 @@ def test_metrics_of_several_processes_add_up(owners: list[int]) -> None:
     assert parts[0].detections.keys() == whole.detections.keys()
     with pytest.raises(DataError, match="two processes"):
         parts[0].include(whole)
+
+
+def test_pictures_show_detections_on_the_input_without_its_padding(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = make_task().eval()
+    image = np.full((60, 100, 3), 128, dtype=np.uint8)
+    prepared = [task.prepare_evaluation(whole_sample(image, Path(folder) / "x.jpg", ()), None) for folder in "ab"]  # type: ignore[arg-type]
+    detections = [[Detection(SQUARE, 0.5)], []]
+    monkeypatch.setattr(task, "maps", lambda images: {})
+    task.spec = replace(task.spec, decode=lambda maps, config: detections)
+    drawn = task.pictures(collate(prepared))
+    assert list(drawn) == ["0_x", "1_x"], "two files of one name"
+    with_text, without = drawn.values()
+    assert without.shape == (*prepared[0].sample.meta.content_size, 3)
+    assert (without == 128).all()
+    assert (with_text[12:29, 10] != 128).any(), "the outline of the square's left side, in input pixels"
+    assert (with_text[40:, 60:] == 128).all()

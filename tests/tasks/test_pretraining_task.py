@@ -9,11 +9,12 @@ import torch
 
 from scenetext.data.dataset import collate, whole_sample
 from scenetext.data.transforms import WholeImageTransformSettings
+from scenetext.oclip.attention import ImageAttention, predict_hidden_characters
 from scenetext.structures import Batch, ImageMeta, TextInstance
+from scenetext.tasks import pretraining
 from scenetext.tasks.pretraining import (
     PretrainingTask,
     padding_grid,
-    predict_hidden_characters,
 )
 from scenetext.text.charset import CharacterSet
 from weight_layouts import SMALL_OCLIP
@@ -117,13 +118,34 @@ def test_padded_input_marks_its_padding() -> None:
     assert make_batch(task, [("AB",)], (40, 80)).targets["padding"][0].tolist() == [[False, False], [True, True]]
 
 
-def test_hidden_character_is_never_a_special_id() -> None:
-    characters = CharacterSet("abc")
-    logits = torch.zeros(2, characters.vocabulary_size)
-    logits[0, [0, characters.mask, characters.end]] = 9
-    logits[0, 2] = 1
-    logits[1, 3] = 50
-    found, probabilities = predict_hidden_characters(logits, characters)
-    assert found == ["b", "c"]
-    assert probabilities[0] == pytest.approx(math.e / (math.e + 2))
-    assert probabilities[1] == pytest.approx(1)
+def test_pictures_are_a_sheet_per_image_that_names_each_word() -> None:
+    task = make_task("pad").eval()
+    batch = make_batch(task, [("AB", "CD"), ("EF",)])
+    drawn = task.pictures(batch)
+    assert list(drawn) == ["0_x", "1_x"]
+    first, second = drawn.values()
+    assert first.dtype == second.dtype == np.uint8
+    assert first.shape[1] > second.shape[1], "input, attention and two words; input, attention and one"
+    again = task.pictures(batch)
+    assert all(np.array_equal(drawn[name], again[name]) for name in drawn)
+
+
+def test_pictures_show_the_characters_that_prediction_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = make_task().eval()
+    batch = make_batch(task, [("HELLO", "WORLD"), ("AGAIN",)])
+    sheets: list[tuple[np.ndarray, ImageAttention, str]] = []
+    monkeypatch.setattr(pretraining, "attention_sheet", lambda *values: sheets.append(values))
+    task.pictures(batch)
+    words = [word for _, attention, _ in sheets for word in attention.words]
+    restored = sorted(word.typed.replace(" ", str(word.hidden)) for word in words)
+    assert restored == ["AGAIN", "HELLO", "WORLD"], "the blank stands where the character is hidden"
+    logits = task.network(task.normalization(batch.images), batch.targets["characters"]).character_logits
+    assert logits is not None
+    read, _ = predict_hidden_characters(logits[batch.targets["masked"] > 0], task.characters)
+    assert [word.character for word in words] == read
+    assert [title for *_, title in sheets] == ["input, 2 of 2 words", "input, 1 of 1 words"]
+
+
+def test_first_stage_pictures_have_no_words() -> None:
+    task = make_task(first_stage=True).eval()
+    assert len(task.pictures(make_batch(task, [("AB",)]))) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 import pickletools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -92,6 +94,15 @@ class CharacterCounts:
                 examples.append(word)
 
 
+def read_dictionary(path: Path) -> CharacterSet:
+    """A dictionary of either kind, told by its content: plain text, one character a line, or a published pickle.
+
+    Raises:
+        DataError: the file is missing, damaged, or no dictionary.
+    """
+    return read_pickled_dictionary(path) if _looks_pickled(path) else CharacterSet.from_file(path)
+
+
 def read_pickled_dictionary(path: Path) -> CharacterSet:
     """The dictionary of a published oCLIP model: a pickled list of code points, in the order of their ids.
 
@@ -121,6 +132,17 @@ _WITHOUT_EFFECT = frozenset({"PROTO", "FRAME", "PUT", "BINPUT", "LONG_BINPUT", "
 _VALUES = frozenset(
     {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE"}
 )
+
+
+def _looks_pickled(path: Path) -> bool:
+    """Whether a file ends as pickles do, and does not begin with a line of one character, as dictionaries do."""
+    try:
+        with path.open("rb") as stream:
+            first_line = stream.readline(_LARGEST_PICKLE).decode("utf-8-sig", "replace").rstrip("\r\n")
+            stream.seek(-1, os.SEEK_END)
+            return stream.read() == pickle.STOP and len(first_line) != 1
+    except OSError:  # missing or empty; told by whoever reads it
+        return False
 
 
 def _unpickled_list(data: bytes) -> Sequence[Any]:

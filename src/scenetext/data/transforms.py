@@ -1,7 +1,7 @@
 """Samples to the network's input: geometry composed into one matrix and applied once, polygons with the pixels.
 
 Coordinates have their origin at the corner of the top-left pixel, so pixel (column, row) covers [column, column + 1] x
-[row, row + 1] and a mirrored image has x' = width - x. OpenCV counts from pixel centres; only `_warp_image` knows.
+[row, row + 1] and a mirrored image has x' = width - x.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
 
-import cv2
 import numpy as np
 from pydantic import AfterValidator, Field
 
 from scenetext.config import Settings
 from scenetext.data.photometric import PhotometricSettings, vary_colours
+from scenetext.data.resampling import Resampling, warp_image
 from scenetext.errors import DataError
 from scenetext.geometry.polygon import clip_polygon, polygon_area
 from scenetext.structures import ImageMeta, Sample, TextInstance
@@ -90,6 +90,8 @@ class WholeImageTransformSettings(Settings):
     taken only where all places of words are known, and only where it cuts none of them."""
     crop_attempts: int = Field(default=10, ge=1)
     """Crops that are tried before the whole image is taken."""
+    resampling: Resampling = "bilinear"
+    """How pixels are made; bicubic (Pillow's, antialiased) is that of the published code, and slower."""
 
 
 def training_transform(sample: Sample, settings: TrainingTransformSettings, generator: np.random.Generator) -> Sample:
@@ -156,7 +158,27 @@ def whole_image_transform(
         content = np.maximum(np.rint(window_size * (settings.size / window_size.max())), 1).astype(int)
     matrix = np.diag([*(content / window_size), 1.0])
     matrix[:2, 2] = -window[:2] * (content / window_size)
-    return warp_sample(sample, matrix, (settings.size, settings.size), (int(content[1]), int(content[0])))
+    return warp_sample(
+        sample,
+        matrix,
+        (settings.size, settings.size),
+        (int(content[1]), int(content[0])),
+        resampling=settings.resampling,
+    )
+
+
+def published_view(sample: Sample, size: int) -> Sample:
+    """A photograph as the published visualiser shows it to oCLIP.
+
+    Its longer side is shrunk to `size` pixels, bicubically, or left where it is no longer than that; sides are rounded
+    down. It lies in the top-left corner of a square of `size`, the rest of which is black here; the published code
+    fills it with zeros after normalisation instead.
+    """
+    height, width = sample.image.shape[:2]
+    longest = max(height, width, size)
+    content = (max(1, height * size // longest), max(1, width * size // longest))
+    matrix = np.diag([content[1] / width, content[0] / height, 1.0])
+    return warp_sample(sample, matrix, (size, size), content, resampling="bicubic")
 
 
 def warp_sample(
@@ -165,6 +187,7 @@ def warp_sample(
     size: tuple[int, int],
     content_size: tuple[int, int],
     smallest_visible_share: float = 0.5,
+    resampling: Resampling = "bilinear",
 ) -> Sample:
     """A sample seen through an affine matrix.
 
@@ -179,15 +202,16 @@ def warp_sample(
         content_size: (height, width) of its part, from the top-left corner, that may show the photograph; the rest is
             black.
         smallest_visible_share: of a polygon's area, from 0 to 1.
+        resampling: bicubic for windows of whole pixels alone.
 
     Raises:
-        DataError: the matrix is not affine or not invertible.
+        DataError: the matrix is not affine or not invertible, or the resampling is not for it.
     """
     matrix = np.asarray(matrix, dtype=np.float64)
     determinant = np.linalg.det(matrix) if np.isfinite(matrix).all() else 0.0
     if not determinant or not np.array_equal(matrix[2], [0, 0, 1]):
         raise DataError(f"a warp needs an affine matrix that can be inverted, got {matrix.tolist()}")
-    image = _warp_image(sample.image, matrix, content_size)
+    image = warp_image(sample.image, matrix, content_size, resampling)
     if content_size != size:
         canvas = np.zeros((*size, 3), dtype=np.uint8)
         canvas[: content_size[0], : content_size[1]] = image
@@ -230,43 +254,6 @@ def _warp_instance(
     # The areas of crossing outlines cancel, so the share can exceed 1 there; the part that is left is valid.
     too_little = polygon_area(visible) < smallest_visible_share * polygon_area(polygon)
     return replace(instance, polygon=visible, ignore=instance.ignore or too_little)
-
-
-def _warp_image(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(height, width, 3) of `size`; bilinear, black outside the source.
-
-    Where an axis shrinks to less than half, the image is first averaged down by a whole factor, since bilinear
-    interpolation would see every second pixel only. A window of whole pixels without rotation is resized, which is
-    faster than a warp and does not blend its border with black.
-    """
-    size_xy = np.array([size[1], size[0]])
-    window = _resized_window(image, matrix, size_xy)
-    if window is not None:
-        left, top, right, bottom = window
-        image = image[top:bottom, left:right]
-        matrix = np.diag([size[1] / (right - left), size[0] / (bottom - top), 1.0])
-    shrink = np.floor(1 / np.linalg.norm(matrix[:2, :2], axis=0) + 1e-6)
-    if (shrink > 1).any():
-        full = np.array(image.shape[1::-1])
-        reduced = np.ceil(full / np.maximum(shrink, 1)).astype(int)
-        image = cv2.resize(image, reduced.tolist(), interpolation=cv2.INTER_AREA)
-        matrix = matrix @ np.diag([*(full / reduced), 1.0])
-    if window is not None:
-        return image if image.shape[:2] == size else cv2.resize(image, size_xy.tolist())
-    centres = matrix[:2].copy()
-    centres[:, 2] += 0.5 * matrix[:2, :2].sum(axis=1) - 0.5
-    return cv2.warpAffine(image, centres, size_xy.tolist(), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-
-
-def _resized_window(image: np.ndarray, matrix: np.ndarray, size_xy: np.ndarray) -> list[int] | None:
-    """(left, top, right, bottom) of the source where the output is that window of whole pixels, only resized."""
-    scale = matrix.diagonal()[:2]
-    if matrix[0, 1] or matrix[1, 0] or (scale <= 0).any():
-        return None
-    window = np.concatenate([-matrix[:2, 2], size_xy - matrix[:2, 2]]) / np.tile(scale, 2)
-    whole = np.rint(window)
-    inside = (whole[:2] >= 0).all() and (whole[2:] <= image.shape[1::-1]).all() and (whole[2:] > whole[:2]).all()
-    return whole.astype(int).tolist() if inside and np.allclose(window, whole, rtol=0, atol=1e-6) else None
 
 
 def _draw_linear(settings: TrainingTransformSettings, generator: np.random.Generator) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -9,6 +11,9 @@ from scenetext.errors import DataError
 
 Color = tuple[int, int, int]
 """Red, green, blue in 0..255."""
+
+_WITHOUT_LETTER = "\uffff"
+"""No character, by definition of Unicode; fonts draw their empty box for it."""
 
 BLACK: Color = (0, 0, 0)
 WHITE: Color = (255, 255, 255)
@@ -69,8 +74,8 @@ def put_text(
 
 
 def _render(text: str, height: int) -> np.ndarray:
-    """Coverage (h, w) uint8 of one line with a margin. Pillow has letters that OpenCV's fonts lack (accents)."""
-    text = " ".join(text.split())
+    """Coverage (h, w) uint8 of one line with a margin."""
+    text = "".join(map(_drawable, " ".join(text.split())))
     font = ImageFont.load_default(size=height)
     left, _, right, _ = font.getbbox(text)
     margin = max(1, height // 5)
@@ -78,3 +83,13 @@ def _render(text: str, height: int) -> np.ndarray:
     mask = Image.new("L", size, 0)
     ImageDraw.Draw(mask).text((margin - left, margin), text, fill=255, font=font)
     return np.asarray(mask)
+
+
+@cache
+def _drawable(character: str) -> str:
+    """The character, or its code point where the font has no letter for it and would draw an empty box (U+4E2D)."""
+    font = ImageFont.load_default(size=16)
+    missing = font.getmask(_WITHOUT_LETTER)
+    found = font.getmask(character)
+    unknown = found.size == missing.size and bytes(found) == bytes(missing)
+    return f"U+{ord(character):04X}" if unknown else character

@@ -72,6 +72,12 @@ def encode_typed_word(word: str, charset: CharacterSet, settings: OclipSettings)
     return ids
 
 
+def decode_typed_word(ids: np.ndarray, charset: CharacterSet) -> str:
+    """The characters before the end mark of a word's (K,) ids, a blank for each hidden one: as a person types it."""
+    known = [int(one) for one in ids if one != PAD and one != charset.end]
+    return "".join(" " if one == charset.mask else charset.decode(one) for one in known)
+
+
 def word_ids(word: str, charset: CharacterSet, length: int) -> list[int]:
     """Ids of a word cut to `length` - 1 characters, and the end mark."""
     if not word:

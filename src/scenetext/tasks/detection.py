@@ -17,12 +17,14 @@ from scenetext.data.transforms import (
     evaluation_transform,
     training_transform,
 )
+from scenetext.drawing.detections import draw_detections
 from scenetext.errors import DataError
 from scenetext.evaluation.protocols import find_protocol
 from scenetext.evaluation.sweep import DEFAULT_THRESHOLDS, DetectionEvaluator
 from scenetext.geometry.polygon import transform_polygon
 from scenetext.layers.normalization import PixelNormalization
 from scenetext.structures import Batch, Detection, ImageMeta, ImageRecord, PreparedSample, Sample
+from scenetext.tasks.photographs import named_photographs
 
 
 class EvaluationSettings(Settings):
@@ -86,6 +88,15 @@ class DetectionTask(nn.Module):
         """For every image its detections in pixels of the original image."""
         found = self.spec.decode(self.maps(batch.images), self.config)
         return [to_original(detections, meta) for detections, meta in zip(found, batch.metas, strict=True)]
+
+    def pictures(self, batch: Batch) -> dict[str, np.ndarray]:
+        """Every image with its detections and their scores."""
+        found = self.spec.decode(self.maps(batch.images), self.config)
+        photographs = named_photographs(batch).items()
+        return {
+            name: draw_detections(photograph, detections)
+            for (name, photograph), detections in zip(photographs, found, strict=True)
+        }
 
     def prepare_training(self, sample: Sample, generator: np.random.Generator) -> PreparedSample:
         """Random geometry and colour, then the detector's targets."""

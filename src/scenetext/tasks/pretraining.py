@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from scenetext.contracts import Metric
 from scenetext.data.transforms import WholeImageTransformSettings, whole_image_transform
 from scenetext.errors import ConfigError
 from scenetext.layers.normalization import PixelNormalization
+from scenetext.oclip.attention import attention_sheet, image_attention
 from scenetext.oclip.config import OclipSettings
 from scenetext.oclip.loss import PartSummary, oclip_loss, pairs_of
 from scenetext.oclip.model import OclipModel
-from scenetext.oclip.targets import encode_words
+from scenetext.oclip.targets import decode_typed_word, encode_words
 from scenetext.structures import Batch, ImageMeta, ImageRecord, PreparedSample, Sample
+from scenetext.tasks.photographs import named_photographs
 from scenetext.tasks.pretraining_metric import FIRST_STAGE_BEST, RANKS, PretrainingMetric, PretrainingPredictions
 from scenetext.text.charset import CharacterSet
 
 ENCODER_STRIDE = 32
+WORDS_DRAWN = 6
+"""Of an image with more, the first in its slots are drawn, which are in a random order."""
 
 
 class PretrainingTask(nn.Module):
@@ -87,6 +90,23 @@ class PretrainingTask(nn.Module):
             outputs.image_features, outputs.text_features, outputs.has_words, hidden, right, wrong
         )
 
+    def pictures(self, batch: Batch) -> dict[str, np.ndarray]:
+        """A sheet per image: the input, the attention of its whole, and of its first words with what is read there."""
+        maps = self.network.attention_maps(
+            self.normalization(batch.images), batch.targets["characters"], batch.targets["padding"]
+        )
+        characters, masked = (batch.targets[name].cpu().numpy() for name in ("characters", "masked"))
+        size = (batch.images.shape[2], batch.images.shape[3])
+        drawn = {}
+        for index, (name, photograph) in enumerate(named_photographs(batch).items()):
+            words = np.flatnonzero(characters[index].any(axis=1))
+            typed = [decode_typed_word(characters[index, slot], self.characters) for slot in words[:WORDS_DRAWN]]
+            hidden = [self.characters.decode(int(masked[index, slot])) for slot in words[:WORDS_DRAWN]]
+            attention = image_attention(maps, index, typed, self.characters, size, photograph.shape[:2], hidden)
+            title = f"input, {len(attention.words)} of {len(words)} words"
+            drawn[name] = attention_sheet(photograph, attention, title)
+        return drawn
+
     def prepare_training(self, sample: Sample, generator: np.random.Generator) -> PreparedSample:
         """Whole image with a slight random scale; words and hidden characters are drawn anew each time."""
         return self._prepare(
@@ -127,18 +147,3 @@ def padding_grid(meta: ImageMeta, size: tuple[int, ...]) -> np.ndarray:
     rows = np.arange(size[0] // ENCODER_STRIDE) * ENCODER_STRIDE >= meta.content_size[0]
     columns = np.arange(size[1] // ENCODER_STRIDE) * ENCODER_STRIDE >= meta.content_size[1]
     return rows[:, None] | columns[None, :]
-
-
-def predict_hidden_characters(logits: Tensor, characters: CharacterSet) -> tuple[list[str], Tensor]:
-    """The most probable real character of each word and its probability among all real characters.
-
-    Args:
-        logits: (N, V).
-
-    Returns:
-        N characters, and (N,) float probabilities in [0, 1]. Padding, mask and end ids are never chosen.
-    """
-    count = len(characters.characters)
-    probabilities = torch.softmax(logits[:, 1 : count + 1].float(), dim=-1)
-    best = probabilities.max(dim=-1)
-    return [characters.characters[int(index)] for index in best.indices], best.values

@@ -1,4 +1,4 @@
-"""What a run tells while it goes on: a progress bar or plain lines, TensorBoard, and JSON lines for scripts."""
+"""What a run tells while it goes on: a progress bar or plain lines, TensorBoard, JSON lines for scripts, pictures."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from tqdm import tqdm
+
+from scenetext.data.images import write_image
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 
 class RunLog:
-    """Writes one run's log to the terminal, to `log.jsonl` and to TensorBoard files under the run folder.
+    """Writes one run's log to the terminal, to `log.jsonl`, TensorBoard files and pictures under the run folder.
 
     The terminal gets a progress bar where it is one, and a plain line per logged step where it is not. A resumed run
     appends to `log.jsonl`; lines of steps that are trained again come twice, the later ones count.
@@ -31,6 +34,7 @@ class RunLog:
         self._silent = rank > 0
         self._file = None if self._silent else (folder / "log.jsonl").open("a", encoding="utf-8")
         self._tensorboard_folder = folder / "tensorboard"
+        self._picture_folder = folder / "pictures"
         self._tensorboard: SummaryWriter | None = None
         self._first_step = first_step
         self._interactive = sys.stderr.isatty() and not self._silent
@@ -62,6 +66,18 @@ class RunLog:
             self._bar.set_postfix_str(text, refresh=False)
         else:
             self.message(f"{kind} {step}/{self._total_steps}{self._time_left(step)}: {text}")
+
+    def pictures(self, step: int, pictures: Mapping[str, np.ndarray]) -> None:
+        """Keeps named pictures, (H, W, 3) uint8 RGB, after `step` finished steps.
+
+        In TensorBoard, and as pictures/<name>/step_<step>.jpg in the run folder.
+
+        Raises:
+            ImageError: an array is no picture.
+        """
+        for name, picture in pictures.items():
+            write_image(self._picture_folder / name / f"step_{step:08d}.jpg", picture)
+            self._writer().add_image(f"pictures/{name}", picture, step, dataformats="HWC")
 
     def message(self, text: str) -> None:
         """A line on the terminal that does not disturb the progress bar."""

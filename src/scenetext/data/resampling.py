@@ -1,0 +1,85 @@
+"""Pixels through an affine matrix, or to another size.
+
+Coordinates have their origin at the corner of the top-left pixel. OpenCV counts from pixel centres; only this file
+knows.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from scenetext.errors import DataError
+
+Resampling = Literal["bilinear", "bicubic"]
+"""bilinear: averaged down by whole factors where the image shrinks to less than half, then bilinear; quick. bicubic:
+Pillow's, with antialiasing, which the published oCLIP code uses; for windows that are only resized."""
+
+
+def warp_image(
+    image: np.ndarray, matrix: np.ndarray, size: tuple[int, int], resampling: Resampling = "bilinear"
+) -> np.ndarray:
+    """The part of an image that a matrix brings to (0, 0) to (width, height); black outside the source.
+
+    A window of whole pixels without rotation is resized, which is faster than a warp and does not blend its border with
+    black.
+
+    Args:
+        image: (H, W, 3) uint8.
+        matrix: (3, 3), affine and invertible; takes (x, y, 1) of the image to pixels of the new one.
+        size: (height, width) of the new image.
+
+    Returns:
+        (height, width, 3) uint8.
+
+    Raises:
+        DataError: bicubic resampling of anything but a window of whole pixels.
+    """
+    window = _resized_window(image, matrix, np.array([size[1], size[0]]))
+    if window is not None:
+        left, top, right, bottom = window
+        return resize_image(image[top:bottom, left:right], size, resampling)
+    if resampling == "bicubic":
+        raise DataError(f"bicubic resampling takes windows of whole pixels without rotation, not {matrix.tolist()}")
+    image, matrix = _average_down(image, matrix)
+    centres = matrix[:2].copy()
+    centres[:, 2] += 0.5 * matrix[:2, :2].sum(axis=1) - 0.5
+    return cv2.warpAffine(image, centres, (size[1], size[0]), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+
+
+def resize_image(image: np.ndarray, size: tuple[int, int], resampling: Resampling = "bilinear") -> np.ndarray:
+    """An image (H, W, 3) uint8 stretched to `size` (height, width)."""
+    if image.shape[:2] == size:
+        return image
+    if resampling == "bicubic":
+        return np.array(Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BICUBIC))
+    image, _ = _average_down(image, np.diag([size[1] / image.shape[1], size[0] / image.shape[0], 1.0]))
+    return image if image.shape[:2] == size else cv2.resize(image, (size[1], size[0]))
+
+
+def _average_down(image: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The image averaged down by a whole factor per axis that shrinks to less than half, and the matrix for the rest.
+
+    Bilinear interpolation alone would see every second pixel only.
+    """
+    shrink = np.floor(1 / np.linalg.norm(matrix[:2, :2], axis=0) + 1e-6)
+    if (shrink <= 1).all():
+        return image, matrix
+    full = np.array(image.shape[1::-1])
+    reduced = np.ceil(full / np.maximum(shrink, 1)).astype(int)
+    averaged = cv2.resize(image, reduced.tolist(), interpolation=cv2.INTER_AREA)
+    return averaged, matrix @ np.diag([*(full / reduced), 1.0])
+
+
+def _resized_window(image: np.ndarray, matrix: np.ndarray, size_xy: np.ndarray) -> list[int] | None:
+    """(left, top, right, bottom) of the source where the output is that window of whole pixels, only resized."""
+    scale = matrix.diagonal()[:2]
+    if matrix[0, 1] or matrix[1, 0] or (scale <= 0).any():
+        return None
+    window = np.concatenate([-matrix[:2, 2], size_xy - matrix[:2, 2]]) / np.tile(scale, 2)
+    whole = np.rint(window)
+    inside = (whole[:2] >= 0).all() and (whole[2:] <= image.shape[1::-1]).all() and (whole[2:] > whole[:2]).all()
+    return whole.astype(int).tolist() if inside and np.allclose(window, whole, rtol=0, atol=1e-6) else None

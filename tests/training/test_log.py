@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from scenetext.data.images import read_image
+from scenetext.errors import ImageError
+from scenetext.training.log import RunLog
+
+
+def test_pictures_are_kept_as_files_and_for_tensorboard(tmp_path: Path) -> None:
+    log = RunLog(tmp_path, 0, 100, "test")
+    for step, level in ((10, 50), (20, 200)):
+        log.pictures(step, {"0_sign": np.full((8, 12, 3), level, dtype=np.uint8)})
+    log.close()
+    files = sorted(path.relative_to(tmp_path).as_posix() for path in (tmp_path / "pictures").rglob("*.jpg"))
+    assert files == ["pictures/0_sign/step_00000010.jpg", "pictures/0_sign/step_00000020.jpg"]
+    assert read_image(tmp_path / files[1]).mean() == pytest.approx(200, abs=2)
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    kept = events.Images("pictures/0_sign")
+    assert [(image.step, image.width, image.height) for image in kept] == [(10, 12, 8), (20, 12, 8)]
+
+
+def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
+    log = RunLog(tmp_path, 0, 100, "test")
+    with pytest.raises(ImageError, match="expected uint8"):
+        log.pictures(1, {"x": np.zeros((8, 12), dtype=np.uint8)})
+    log.close()
