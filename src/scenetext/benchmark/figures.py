@@ -75,7 +75,7 @@ def reset_peak_memory(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> float:
-    """MiB: most memory of tensors on a GPU, else the largest resident set of this process, loader processes not counted."""
+    """MiB: most memory of tensors on a GPU; else the largest resident set of this process, loader processes apart."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     unit = 1 if sys.platform == "darwin" else 1024
