@@ -14,7 +14,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from scenetext.benchmark.ablation import AblationRow, ablate
+from scenetext.benchmark.ablation import AblationRow, PartRow, ablate, ablate_parts
 from scenetext.benchmark.figures import Figure
 from scenetext.benchmark.run import first_batch, measure
 from scenetext.build import build_trainer
@@ -49,12 +49,13 @@ def measure_config(path: Path, overrides: list[str], repetitions: int) -> list[F
         return measure(trainer, repetitions)
 
 
-def ablate_config(path: Path, overrides: list[str], repetitions: int) -> list[AblationRow]:
-    """Builds a run and measures its training step with and without each optimisation; nothing of it is kept."""
+def ablate_config(path: Path, overrides: list[str], repetitions: int) -> tuple[list[PartRow], list[AblationRow]]:
+    """Builds a run and measures parts and whole of its training step with and without each optimisation."""
     run = load_run(path, overrides)
     with tempfile.TemporaryDirectory() as folder:
         trainer, _ = build_trainer(run, Path(folder))
-        return ablate(trainer, first_batch(trainer.training_data, trainer.loader.batch_size), repetitions)
+        batch = first_batch(trainer.training_data, trainer.loader.batch_size)
+        return ablate_parts(trainer, batch, repetitions), ablate(trainer, batch, repetitions)
 
 
 def table(columns: dict[str, list[Figure]]) -> str:
@@ -90,12 +91,21 @@ def ratio_cell(figure: Figure | None, first: Figure | None) -> str:
 def ablation_table(rows: list[AblationRow]) -> str:
     """One row per change: time, ratio to the run's own step, memory, bytes of images."""
     lines = [
-        "| training step | ms, median | ms, fastest | ratio of the fastest | peak memory, MiB | images, MB |",
-        "|---|---:|---:|---:|---:|---:|",
+        "| training step | ms, median | ms, fastest | ratio | kept for backward, MiB | peak memory, MiB | images, MB |",
+        "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for row in rows:
         times = f"{row.milliseconds:.4g} | {row.fastest:.4g} | {row.ratio:.2f}"
-        lines.append(f"| {row.name} | {times} | {row.memory:.0f} | {row.batch_bytes / 1e6:.2f} |")
+        lines.append(f"| {row.name} | {times} | {row.kept:.0f} | {row.memory:.0f} | {row.batch_bytes / 1e6:.2f} |")
+    return "\n".join(lines)
+
+
+def part_table(rows: list[PartRow]) -> str:
+    """One row per part and change."""
+    lines = ["| part, forward and backward | with | ms | ms of the run's own | ratio |", "|---|---|---:|---:|---:|"]
+    for row in rows:
+        times = f"{row.changed_milliseconds:.4g} | {row.milliseconds:.4g} | {row.ratio:.2f}"
+        lines.append(f"| {row.part} | {row.change} | {times} |")
     return "\n".join(lines)
 
 
@@ -107,9 +117,9 @@ def main() -> None:
         raise ConfigError("--ablate is about one config; leave --compare out")
     content: dict[str, list[dict[str, object]]]
     if arguments.ablate:
-        rows = ablate_config(arguments.config, arguments.overrides, arguments.repetitions)
-        print(ablation_table(rows))
-        content = {arguments.config.stem: [asdict(row) for row in rows]}
+        parts, steps = ablate_config(arguments.config, arguments.overrides, arguments.repetitions)
+        print(part_table(parts), ablation_table(steps), sep="\n\n")
+        content = {"parts": [asdict(row) for row in parts], "steps": [asdict(row) for row in steps]}
     else:
         columns = {
             path.stem: measure_config(path, arguments.overrides, arguments.repetitions)

@@ -228,8 +228,9 @@ def load_trained_task(
     if kind is not None and content.get("kind") != kind:
         raise CheckpointError(f"{path}: holds a {content.get('kind')} model, expected {kind}")
     run = check_run(content["config"], str(path))
+    task: PretrainingTask | DetectionTask
     if isinstance(run, PretrainingRun):
-        known = content.get("characters")
+        known = content.get("characters")  # absent from checkpoints of before it was stored
         task = build_pretraining_task(run, characters=CharacterSet(known, path) if known else None)
     else:
         task = build_detection_task(run)

@@ -9,13 +9,14 @@ import statistics
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from scenetext.benchmark.figures import peak_memory, reset_peak_memory, timed
-from scenetext.benchmark.parts import autocast_type
+from scenetext.benchmark.parts import autocast_type, forward_and_backward, make_gradients, parts_of
 from scenetext.oclip.model import OclipModel
 from scenetext.oclip.text_encoder import PackedWords, encode_packed
 from scenetext.structures import Batch
@@ -23,6 +24,9 @@ from scenetext.tasks.detection import DetectionTask
 from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.training.trainer import Trainer
 
+EXPLICIT_ATTENTION = "explicit attention weights instead of fused attention"
+LOOPED_OPTIMIZER = "optimiser as a loop over parameters instead of fused"
+EVERY_SLOT = "text encoder on all slots instead of real words"
 _WARM_UP = 1
 """Rounds that are not counted; each is a step of every kind."""
 
@@ -36,6 +40,7 @@ class AblationRow:
         milliseconds: of a step, median.
         fastest: milliseconds of the fastest step.
         ratio: of the fastest step to the fastest as the run has it: what disturbs a step only ever adds to its time.
+        kept: MiB that forward keeps for backward, weights apart; counted, so the same every time.
         memory: MiB, as `peak_memory` over one step.
         batch_bytes: bytes of the images of the batch that the loader would hand over.
     """
@@ -44,8 +49,27 @@ class AblationRow:
     milliseconds: float
     fastest: float
     ratio: float
+    kept: float
     memory: float
     batch_bytes: int
+
+
+@dataclass(frozen=True)
+class PartRow:
+    """A part of the step, forward and backward, as the run has it and with one thing changed.
+
+    Attributes:
+        part: which.
+        change: what is changed.
+        milliseconds, changed_milliseconds: medians without and with the change.
+        ratio: of the fastest with the change to the fastest without.
+    """
+
+    part: str
+    change: str
+    milliseconds: float
+    changed_milliseconds: float
+    ratio: float
 
 
 Change = Callable[[Trainer, Batch], AbstractContextManager[Batch]]
@@ -66,6 +90,7 @@ def ablate(trainer: Trainer, batch: Batch, repetitions: int) -> list[AblationRow
     changes = changes_for(trainer)
     seconds: dict[str, list[float]] = {name: [] for name in changes}
     memory = dict.fromkeys(changes, 0.0)
+    kept = dict.fromkeys(changes, 0.0)
     sizes = dict.fromkeys(changes, 0)
     trainer.module.train()
     for round_number in range(repetitions + _WARM_UP):
@@ -74,6 +99,8 @@ def ablate(trainer: Trainer, batch: Batch, repetitions: int) -> list[AblationRow
                 reset_peak_memory(trainer.device)
                 taken = timed(lambda changed=changed: step(trainer, changed), trainer.device)  # type: ignore[misc]
                 memory[name], sizes[name] = peak_memory(trainer.device), changed.images.nbytes
+                if round_number == 0:
+                    kept[name] = kept_for_backward(trainer, changed)
             if round_number >= _WARM_UP:
                 seconds[name].append(taken)
     own = min(next(iter(seconds.values())))
@@ -83,11 +110,49 @@ def ablate(trainer: Trainer, batch: Batch, repetitions: int) -> list[AblationRow
             milliseconds=1000 * statistics.median(taken),
             fastest=1000 * min(taken),
             ratio=min(taken) / own,
+            kept=kept[name],
             memory=memory[name],
             batch_bytes=sizes[name],
         )
         for name, taken in seconds.items()
     ]
+
+
+def ablate_parts(trainer: Trainer, batch: Batch, repetitions: int) -> list[PartRow]:
+    """As `ablate`, of the parts alone that a change is about: in a whole step the image tower hides the rest."""
+    batch = batch.to(trainer.device)
+    trainer.module.train()
+    with torch.autocast(trainer.device.type, autocast_type(trainer.precision), trainer.precision != "fp32"):
+        parts = {part.name: part for part in parts_of(trainer.task, batch)}
+        rows = [
+            _compare(partial(forward_and_backward, parts[name], trainer), name, change, trainer, batch, repetitions)
+            for change, names in ((EXPLICIT_ATTENTION, ("attention pool", "decoder")), (EVERY_SLOT, ("text encoder",)))
+            for name in names
+            if name in parts
+        ]
+    make_gradients(trainer, batch)
+    rows.append(_compare(trainer.optimizer.step, "optimiser update", LOOPED_OPTIMIZER, trainer, batch, repetitions))
+    trainer.optimizer.zero_grad(set_to_none=True)
+    return rows
+
+
+def _compare(
+    action: Callable[[], object], part: str, name: str, trainer: Trainer, batch: Batch, repetitions: int
+) -> PartRow:
+    """One part with and without a change, in turn."""
+    own, changed = [], []
+    for _ in range(repetitions + _WARM_UP):
+        own.append(timed(action, trainer.device))
+        with changes_for(trainer)[name](trainer, batch):
+            changed.append(timed(action, trainer.device))
+    own, changed = own[_WARM_UP:], changed[_WARM_UP:]
+    return PartRow(
+        part=part,
+        change=name,
+        milliseconds=1000 * statistics.median(own),
+        changed_milliseconds=1000 * statistics.median(changed),
+        ratio=min(changed) / min(own),
+    )
 
 
 def step(trainer: Trainer, batch: Batch) -> None:
@@ -100,17 +165,37 @@ def step(trainer: Trainer, batch: Batch) -> None:
     trainer.optimizer.step()
 
 
+def kept_for_backward(trainer: Trainer, batch: Batch) -> float:
+    """MiB of what autograd saves in a forward, each piece of memory once, parameters apart."""
+    parameters = {parameter.untyped_storage().data_ptr() for parameter in trainer.module.parameters()}
+    saved: dict[int, int] = {}
+
+    def note(value: Tensor) -> Tensor:
+        memory = value.untyped_storage()
+        if memory.data_ptr() not in parameters:
+            saved[memory.data_ptr()] = memory.nbytes()
+        return value
+
+    with (
+        torch.autograd.graph.saved_tensors_hooks(note, lambda value: value),
+        torch.autocast(trainer.device.type, autocast_type(trainer.precision), trainer.precision != "fp32"),
+    ):
+        losses = trainer.task(batch.to(trainer.device))
+    del losses  # held to here: memory that is given back and taken again would count once
+    return sum(saved.values()) / 2**20
+
+
 def changes_for(trainer: Trainer) -> dict[str, Change]:
     """What can be taken away from a run's step, by the name to print; the first changes nothing."""
     changes: dict[str, Change] = {
         "as the run has it": lambda _, batch: nullcontext(batch),
         "channels first instead of last": channels_first,
-        "explicit attention weights instead of fused attention": explicit_attention,
-        "optimiser as a loop over parameters instead of fused": looped_optimizer,
+        EXPLICIT_ATTENTION: explicit_attention,
+        LOOPED_OPTIMIZER: looped_optimizer,
         "float32 images from the loader instead of uint8": float_images,
     }
     if isinstance(trainer.task, PretrainingTask):
-        changes["text encoder on all slots instead of real words"] = every_slot
+        changes[EVERY_SLOT] = every_slot
     if trainer.precision != "fp16":
         other = "fp32" if trainer.precision == "bf16" else "bf16"
         changes[f"{other} instead of {trainer.precision}"] = other_precision

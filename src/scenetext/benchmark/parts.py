@@ -114,23 +114,30 @@ def _leaf(value: Tensor) -> Tensor:
     return value.detach().requires_grad_(value.is_floating_point())
 
 
-def _time_part(part: Part, trainer: Trainer, repetitions: int) -> list[Figure]:
-    def forward_and_backward() -> None:
-        made = [value for value in part.forward() if value.requires_grad]
-        torch.autograd.backward(made, [torch.ones_like(value) for value in made])
-        trainer.optimizer.zero_grad(set_to_none=True)
+def forward_and_backward(part: Part, trainer: Trainer) -> None:
+    """A part once, with gradients, which are thrown away."""
+    made = [value for value in part.forward() if value.requires_grad]
+    torch.autograd.backward(made, [torch.ones_like(value) for value in made])
+    trainer.optimizer.zero_grad(set_to_none=True)
 
+
+def make_gradients(trainer: Trainer, batch: Batch) -> None:
+    """Gives every parameter the gradient of one batch, for the optimiser to be timed with."""
+    losses = trainer.task(batch)
+    sum(losses.values(), start=torch.zeros((), device=trainer.device)).backward()  # type: ignore[no-untyped-call]
+
+
+def _time_part(part: Part, trainer: Trainer, repetitions: int) -> list[Figure]:
     figures = [milliseconds(f"{part.name}, forward", repeated(part.forward, repetitions, trainer.device))]
     if any(value.requires_grad for value in part.forward()):
-        seconds = repeated(forward_and_backward, repetitions, trainer.device)
+        seconds = repeated(lambda: forward_and_backward(part, trainer), repetitions, trainer.device)
         figures.append(milliseconds(f"{part.name}, forward and backward", seconds))
     return figures
 
 
 def _time_update(trainer: Trainer, batch: Batch, repetitions: int) -> Figure:
     """The optimiser alone, with the gradients of one batch."""
-    losses = trainer.task(batch)
-    sum(losses.values(), start=torch.zeros((), device=trainer.device)).backward()  # type: ignore[no-untyped-call]
+    make_gradients(trainer, batch)
     seconds = repeated(trainer.optimizer.step, repetitions, trainer.device)
     trainer.optimizer.zero_grad(set_to_none=True)
     return milliseconds("optimiser update", seconds)
