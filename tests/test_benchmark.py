@@ -9,14 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from scenetext.benchmark.ablation import (
-    EXPLICIT_ATTENTION,
-    ablate,
-    ablate_parts,
-    changes_for,
-    kept_for_backward,
-    step,
-)
+from scenetext.benchmark.ablation import ablate, ablate_parts, kept_for_backward, step
+from scenetext.benchmark.changes import EXPLICIT_ATTENTION, changes_for
 from scenetext.benchmark.figures import Figure, peak_memory, reset_peak_memory
 from scenetext.benchmark.parts import time_parts
 from scenetext.benchmark.run import first_batch, measure
