@@ -120,7 +120,7 @@ def test_published_to_ours_and_back_is_the_same(tmp_path: Path) -> None:
     assert content["name"] == "again"
     same(content["state_dict"], {f"module.{name}": value for name, value in tensors.items()})
     assert back.mapped == len(tensors)
-    assert set(back.left_out) == {"format", "format_version", "kind", "config", "step", "versions"}
+    assert set(back.left_out) == {"format", "format_version", "kind", "config", "characters", "step", "versions"}
 
 
 def test_first_stage_models_go_both_ways_too(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
-"""Measures the parts of a run: training step, evaluation, preparation of images; counts parameters and operations.
+"""Measures a run: training step and each of its parts, evaluation, preparation of images, memory; counts operations.
 
 Uses the run's own data and settings. With several configs the columns are measured one after the other in one run, and
 the last columns give each as a ratio to the first: ratios hold where the machine is shared, single figures do not.
+
+--ablate measures the training step with each of its optimisations taken away, one step of each in turn.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from scenetext.benchmark import Figure, measure
+from scenetext.benchmark.ablation import AblationRow, PartRow, ablate, ablate_parts
+from scenetext.benchmark.figures import Figure
+from scenetext.benchmark.run import first_batch, measure
 from scenetext.build import build_trainer
 from scenetext.command_line import command_parser, run_command
 from scenetext.errors import ConfigError
@@ -22,6 +26,7 @@ EXAMPLES = """\
   python tools/benchmark.py configs/detectors/dbnet_tiny.yaml
   python tools/benchmark.py configs/oclip/tiny.yaml loader.batch_size=64
   python tools/benchmark.py configs/detectors/dbnet_tiny.yaml --compare configs/detectors/dbnet_tiny_icdar2015.yaml
+  python tools/benchmark.py configs/oclip/tiny.yaml --ablate
 """
 
 
@@ -30,6 +35,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("config", type=Path, help="run file (YAML)")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change in every config")
     parser.add_argument("--compare", type=Path, nargs="+", default=[], metavar="CONFIG", help="more run files")
+    parser.add_argument("--ablate", action="store_true", help="what each optimisation of the step brings, instead")
     parser.add_argument("--repetitions", type=int, default=10, help="samples of every figure")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     return parser.parse_intermixed_args()
@@ -43,21 +49,63 @@ def measure_config(path: Path, overrides: list[str], repetitions: int) -> list[F
         return measure(trainer, repetitions)
 
 
+def ablate_config(path: Path, overrides: list[str], repetitions: int) -> tuple[list[PartRow], list[AblationRow]]:
+    """Builds a run and measures parts and whole of its training step with and without each optimisation."""
+    run = load_run(path, overrides)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer, _ = build_trainer(run, Path(folder))
+        batch = first_batch(trainer.training_data, trainer.loader.batch_size)
+        return ablate_parts(trainer, batch, repetitions), ablate(trainer, batch, repetitions)
+
+
 def table(columns: dict[str, list[Figure]]) -> str:
-    """Figures as rows and configs as columns: median (smallest to largest), then ratios to the first config."""
+    """Figures as rows and configs as columns: median (smallest to largest), then ratios to the first config.
+
+    A figure that a config does not have (a detector has no decoder of words) is a dash.
+    """
     names = list(columns)
     others = names[1:]
     lines = [
         "| figure | " + " | ".join([*names, *(f"{name} / {names[0]}" for name in others)]) + " |",
         "|---|" + "---:|" * (len(names) + len(others)),
     ]
-    for row in zip(*columns.values(), strict=True):
-        cells = [
-            f"{figure.value:.4g}" + (f" ({figure.low:.3g} to {figure.high:.3g})" if figure.low < figure.high else "")
-            for figure in row
-        ]
-        ratios = [f"{figure.value / row[0].value:.2f}" for figure in row[1:]]
-        lines.append(f"| {row[0].name}, {row[0].unit} | " + " | ".join([*cells, *ratios]) + " |")
+    found = [{figure.name: figure for figure in figures} for figures in columns.values()]
+    for name, unit in {figure.name: figure.unit for figures in columns.values() for figure in figures}.items():
+        row = [figures.get(name) for figures in found]
+        ratios = [ratio_cell(figure, row[0]) for figure in row[1:]]
+        lines.append(f"| {name}, {unit} | " + " | ".join([*map(figure_cell, row), *ratios]) + " |")
+    return "\n".join(lines)
+
+
+def figure_cell(figure: Figure | None) -> str:
+    if figure is None:
+        return "-"
+    spread = f" ({figure.low:.3g} to {figure.high:.3g})" if figure.low < figure.high else ""
+    return f"{figure.value:.4g}{spread}"
+
+
+def ratio_cell(figure: Figure | None, first: Figure | None) -> str:
+    return f"{figure.value / first.value:.2f}" if figure and first and first.value else "-"
+
+
+def ablation_table(rows: list[AblationRow]) -> str:
+    """One row per change: time, ratio to the run's own step, memory, bytes of images."""
+    lines = [
+        "| training step | ms, median | ms, fastest | ratio | kept for backward, MiB | peak memory, MiB | images, MB |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        times = f"{row.milliseconds:.4g} | {row.fastest:.4g} | {row.ratio:.2f}"
+        lines.append(f"| {row.name} | {times} | {row.kept:.0f} | {row.memory:.0f} | {row.batch_bytes / 1e6:.2f} |")
+    return "\n".join(lines)
+
+
+def part_table(rows: list[PartRow]) -> str:
+    """One row per part and change."""
+    lines = ["| part, forward and backward | with | ms | ms of the run's own | ratio |", "|---|---|---:|---:|---:|"]
+    for row in rows:
+        times = f"{row.changed_milliseconds:.4g} | {row.milliseconds:.4g} | {row.ratio:.2f}"
+        lines.append(f"| {row.part} | {row.change} | {times} |")
     return "\n".join(lines)
 
 
@@ -65,13 +113,21 @@ def main() -> None:
     arguments = parse_arguments()
     if arguments.repetitions < 1:
         raise ConfigError(f"--repetitions must be 1 or more, not {arguments.repetitions}")
-    columns = {
-        path.stem: measure_config(path, arguments.overrides, arguments.repetitions)
-        for path in [arguments.config, *arguments.compare]
-    }
-    print(table(columns))
-    if arguments.json is not None:
+    if arguments.ablate and arguments.compare:
+        raise ConfigError("--ablate is about one config; leave --compare out")
+    content: dict[str, list[dict[str, object]]]
+    if arguments.ablate:
+        parts, steps = ablate_config(arguments.config, arguments.overrides, arguments.repetitions)
+        print(part_table(parts), ablation_table(steps), sep="\n\n")
+        content = {"parts": [asdict(row) for row in parts], "steps": [asdict(row) for row in steps]}
+    else:
+        columns = {
+            path.stem: measure_config(path, arguments.overrides, arguments.repetitions)
+            for path in [arguments.config, *arguments.compare]
+        }
+        print(table(columns))
         content = {name: [asdict(figure) for figure in figures] for name, figures in columns.items()}
+    if arguments.json is not None:
         arguments.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         print(f"JSON: {arguments.json}")
 

@@ -27,9 +27,9 @@ from scenetext.drawing.detections import draw_comparison
 from scenetext.drawing.sheets import sheet
 from scenetext.errors import ImageError
 from scenetext.evaluation.report import format_sweep, sweep_report
-from scenetext.runs import PretrainingRun
 from scenetext.structures import ImageRecord
 from scenetext.tasks.detection import DetectionMetric
+from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.training.device import resolve_device
 from scenetext.training.evaluation import evaluate
 
@@ -113,8 +113,8 @@ def main() -> int:
     task, run, content = load_trained_task(arguments.checkpoint)
     files = read_all_records(arguments.records or run.data.validation, "evaluation")
     records: Sequence[ImageRecord] = files
-    if isinstance(run, PretrainingRun):
-        records, remark = records_with_words(run, files, "evaluation")
+    if isinstance(task, PretrainingTask):
+        records, remark = records_with_words(files, task.characters, task.settings.unknown_characters, "evaluation")
         print(remark)
     else:
         check_instances(files, "evaluation")

@@ -35,9 +35,11 @@ from scenetext.weights.image_encoder import load_image_encoder
 from scenetext.weights.report import load_weights
 
 
-def build_pretraining_task(run: PretrainingRun, augment: bool = True) -> PretrainingTask:
-    """The oCLIP model with its losses, preparation and metric."""
-    return PretrainingTask(run.method, build_characters(run), run.transform, augment)
+def build_pretraining_task(
+    run: PretrainingRun, augment: bool = True, characters: CharacterSet | None = None
+) -> PretrainingTask:
+    """The oCLIP model with its losses, preparation and metric; without `characters`, the run's dictionary is read."""
+    return PretrainingTask(run.method, characters or build_characters(run), run.transform, augment)
 
 
 def build_characters(run: PretrainingRun) -> CharacterSet:
@@ -134,10 +136,21 @@ def build_trainer(
         RecordDataset(validation_records, task.prepare_evaluation, seed),
         run,
         folder,
-        {"kind": run.kind, "config": run.model_dump(mode="json")},
+        describe_run(run),
         processes,
     )
     return trainer, remarks
+
+
+def describe_run(run: Run) -> dict[str, Any]:
+    """What a checkpoint tells of its run: kind, resolved settings, and the characters that a pre-training knows.
+
+    With the characters inside, a model does not depend on where its dictionary lies, nor on what is in it later.
+    """
+    described: dict[str, Any] = {"kind": run.kind, "config": run.model_dump(mode="json")}
+    if isinstance(run, PretrainingRun):
+        described["characters"] = "".join(build_characters(run).characters)
+    return described
 
 
 def _training_and_validation_records(run: Run) -> tuple[Sequence[ImageRecord], Sequence[ImageRecord], list[str]]:
@@ -148,8 +161,9 @@ def _training_and_validation_records(run: Run) -> tuple[Sequence[ImageRecord], S
         check_instances(training_files, "training")
         check_instances(validation_files, "validation")
         return training_files, validation_files, []
-    training, remark = records_with_words(run, training_files, "training")
-    validation, other = records_with_words(run, validation_files, "validation")
+    characters, policy = build_characters(run), run.method.unknown_characters
+    training, remark = records_with_words(training_files, characters, policy, "training")
+    validation, other = records_with_words(validation_files, characters, policy, "validation")
     remarks = [remark, other]
     share, seed = run.data.word_share, run.data.word_share_seed
     if share < 1:
@@ -158,33 +172,52 @@ def _training_and_validation_records(run: Run) -> tuple[Sequence[ImageRecord], S
 
 
 def records_with_words(
-    run: PretrainingRun, records: Sequence[ImageRecord], purpose: str
+    records: Sequence[ImageRecord], characters: CharacterSet, policy: Literal["skip", "stop"], purpose: str
 ) -> tuple[Sequence[ImageRecord], str]:
     """The records that pre-training can use, and a remark on what was left out.
+
+    Args:
+        policy: what a word with an unknown character leads to, see `usable_texts`.
+        purpose: training or validation, for messages.
 
     Raises:
         CharacterError: a character outside the dictionary, where the run's policy is to stop.
         DataError: nothing remains.
     """
-    usable, report = usable_texts(records, build_characters(run), run.method.unknown_characters)
+    usable, report = usable_texts(records, characters, policy)
     if not usable:
         raise DataError(f"no image for {purpose} has a word that pre-training could use: {report}")
     return usable, f"{purpose}: {report}"
 
 
 def prepare_run_folder(folder: Path, run: Settings, resume: bool) -> None:
-    """Makes the run folder and writes what repeats the run: resolved settings, versions and the command.
+    """Makes the run folder and writes what repeats the run: resolved settings, dictionary, versions and the command.
 
     Raises:
-        ConfigError: the folder holds another run's checkpoints and the run does not resume.
+        ConfigError: the folder holds another run's checkpoints and the run does not resume, or it resumes with another
+            dictionary.
     """
     if not resume and checkpoints_of(folder):
         raise ConfigError(f"{folder} holds a run already; go on with --resume, or choose another --output")
     folder.mkdir(parents=True, exist_ok=True)
+    if isinstance(run, PretrainingRun):
+        _keep_characters(folder / "characters.txt", run, resume)
     (folder / "config.yaml").write_text(dump_yaml(run), encoding="utf-8")
     command = shlex.join([sys.executable, *sys.argv])
     with (folder / "run.jsonl").open("a", encoding="utf-8") as stream:
         stream.write(json.dumps({"command": command, "resume": resume, "versions": versions()}) + "\n")
+
+
+def _keep_characters(kept: Path, run: PretrainingRun, resume: bool) -> None:
+    """Writes the dictionary to the run folder, or makes sure that it is still the same."""
+    characters = build_characters(run)
+    if resume and kept.exists() and (before := CharacterSet.from_file(kept)) != characters:
+        raise ConfigError(
+            f"the run was started with another dictionary ({kept}, {len(before)} characters) than that of "
+            f"{run.method.characters or 'printable ASCII'} ({len(characters)} characters): go on with "
+            f"method.characters={kept}, or start a new run"
+        )
+    characters.write(kept)
 
 
 def load_trained_task(
@@ -202,6 +235,11 @@ def load_trained_task(
     if kind is not None and content.get("kind") != kind:
         raise CheckpointError(f"{path}: holds a {content.get('kind')} model, expected {kind}")
     run = check_run(content["config"], str(path))
-    task = build_pretraining_task(run) if isinstance(run, PretrainingRun) else build_detection_task(run)
+    task: PretrainingTask | DetectionTask
+    if isinstance(run, PretrainingRun):
+        known = content.get("characters")  # absent from checkpoints of before it was stored
+        task = build_pretraining_task(run, characters=CharacterSet(known, path) if known else None)
+    else:
+        task = build_detection_task(run)
     load_weights(task, content["model"], path)
     return task, run, content

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scenetext.build import build_characters
+from scenetext.build import build_characters, describe_run
 from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings
 from scenetext.errors import CheckpointError
 from scenetext.oclip.model import OclipModel
@@ -100,8 +100,7 @@ def convert_from_oclip(source: Path, target: Path, run: PretrainingRun) -> Conve
     file = _read(source, target, OCLIP)
     weights = published_oclip_weights(file, run)
     content = {
-        "kind": run.kind,
-        "config": run.model_dump(mode="json"),
+        **describe_run(run),
         "model": {ours.PRETRAINING + name: value for name, value in weights.items()},
         "step": 0,
         "versions": versions(),

@@ -22,10 +22,25 @@ def picture(height: int = 60, width: int = 80) -> np.ndarray:
     return np.stack([x * 255 / width, y * 255 / height, 255 - x * 200 / width], axis=-1).astype(np.uint8)
 
 
-def encoded(kind: str, image: np.ndarray | None = None, **options: object) -> bytes:
+def encoded(kind: str, image: np.ndarray | None = None, mode: str | None = None, **options: object) -> bytes:
+    """A file's content; with a mode of Pillow's, of the image in that mode."""
     stream = BytesIO()
-    Image.fromarray(picture() if image is None else image).save(stream, kind, **options)
+    Image.fromarray(picture() if image is None else image).convert(mode).save(stream, kind, **options)
     return stream.getvalue()
+
+
+PALETTE = Image.fromarray(picture()).quantize(32)
+
+
+def with_palette(kind: str, **options: object) -> bytes:
+    stream = BytesIO()
+    PALETTE.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+GREY = np.repeat(picture()[..., :1], 3, axis=2)
+SIXTEEN_BITS = picture()[..., ::-1].astype(np.uint16) * 257
+BLACK_AND_WHITE = np.where(GREY > 127, 255, 0).astype(np.uint8)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".PNG"])
@@ -44,14 +59,29 @@ def test_jpeg_keeps_the_order_of_channels_and_its_quality(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (encoded("PNG", picture()[..., 0]), np.repeat(picture()[..., :1], 3, axis=2)),
+        (encoded("PNG", picture()[..., 0]), GREY),
+        (encoded("JPEG", picture()[..., 0], quality=100), GREY),
+        (encoded("PNG", np.dstack([picture()[..., 0]] * 2), mode="LA"), GREY),
         (encoded("PNG", np.dstack([picture(), picture()[..., 0]])), picture()),
-        (encoded("PNG", picture()[..., 0].astype(np.uint16) * 257), np.repeat(picture()[..., :1], 3, axis=2)),
-        (encoded("GIF", picture()[..., 0]), np.repeat(picture()[..., :1], 3, axis=2)),
+        (encoded("WEBP", np.dstack([picture(), picture()[..., 0]]), lossless=True, exact=True), picture()),
+        (encoded("PNG", picture()[..., 0].astype(np.uint16) * 257), GREY),
+        (cv2.imencode(".png", SIXTEEN_BITS)[1].tobytes(), picture()),
+        (cv2.imencode(".tiff", SIXTEEN_BITS)[1].tobytes(), picture()),
+        (encoded("PNG", BLACK_AND_WHITE, mode="1"), BLACK_AND_WHITE),
+        (encoded("TIFF", mode="CMYK"), picture()),
+        (with_palette("PNG"), np.array(PALETTE.convert("RGB"))),
+        (with_palette("PNG", transparency=3), np.array(PALETTE.convert("RGB"))),
+        (with_palette("BMP"), np.array(PALETTE.convert("RGB"))),
+        (with_palette("GIF"), np.array(PALETTE.convert("RGB"))),
+        (encoded("GIF", picture()[..., 0]), GREY),
         (encoded("WEBP", lossless=True), picture()),
         (encoded("TIFF"), picture()),
     ],
-    ids=["grey", "alpha", "16 bits", "gif", "webp", "tiff"],
+    ids=[
+        *("grey png", "grey jpeg", "grey with alpha", "alpha png", "alpha webp"),
+        *("16 bits grey", "16 bits colour", "16 bits tiff", "1 bit", "cmyk tiff"),
+        *("palette png", "palette with transparency", "palette bmp", "palette gif", "gif", "webp", "tiff"),
+    ],
 )
 def test_every_kind_becomes_rgb_bytes(tmp_path: Path, content: bytes, expected: np.ndarray) -> None:
     (tmp_path / "a").write_bytes(content)
@@ -61,12 +91,25 @@ def test_every_kind_becomes_rgb_bytes(tmp_path: Path, content: bytes, expected: 
     assert image_size(tmp_path / "a") == (60, 80)
 
 
-def test_exif_rotation_is_not_applied(tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    (tmp_path / "a.jpg").write_bytes(encoded("JPEG", exif=exif))
-    assert read_image(tmp_path / "a.jpg").shape == (60, 80, 3)
+def test_cmyk_jpeg_becomes_rgb(tmp_path: Path) -> None:
+    """Photoshop and Pillow write the four inks inverted; the error is that of JPEG."""
+    (tmp_path / "a.jpg").write_bytes(encoded("JPEG", mode="CMYK", quality=95))
+    image = read_image(tmp_path / "a.jpg")
     assert image_size(tmp_path / "a.jpg") == (60, 80)
+    assert np.abs(image.astype(int) - picture()).mean() < 2
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_exif_rotation_is_not_applied(tmp_path: Path, kind: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    plain, turned = (tmp_path / name for name in ("plain", "turned"))
+    plain.write_bytes(encoded(kind))
+    turned.write_bytes(encoded(kind, exif=exif))
+    assert Image.open(turned).getexif()[0x0112] == orientation
+    np.testing.assert_array_equal(read_image(turned), read_image(plain))
+    assert image_size(turned) == (60, 80)
 
 
 NOISE = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
@@ -85,6 +128,7 @@ WHOLE_FILES = {
     "progressive jpeg": encoded("JPEG", NOISE, progressive=True),
     "jpeg with thumbnail": with_thumbnail(),
     "jpeg with restart marks": cv2.imencode(".jpg", NOISE, [cv2.IMWRITE_JPEG_RST_INTERVAL, 1])[1].tobytes(),
+    "jpeg with fill bytes before its end mark": encoded("JPEG", NOISE)[:-2] + b"\xff\xff\xff\xd9",
     "png": encoded("PNG", NOISE),
     "gif": encoded("GIF", NOISE[..., 0]),
     "bmp": encoded("BMP", NOISE),
@@ -145,6 +189,17 @@ def test_writing_refuses_what_is_no_image_or_has_no_format(tmp_path: Path, name:
     with pytest.raises(ImageError, match="cannot write"):
         write_image(tmp_path / name, image)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_png_damaged_in_the_middle_is_refused(tmp_path: Path) -> None:
+    """Its chunks have checksums; a JPEG has none, and decodes to a damaged picture."""
+    path = tmp_path / "a.png"
+    for place in range(100, len(WHOLE_FILES["png"]) - 20, 997):
+        content = bytearray(WHOLE_FILES["png"])
+        content[place] ^= 0x55
+        path.write_bytes(content)
+        with pytest.raises(ImageError, match=str(path)):
+            read_image(path)
 
 
 def test_real_photographs_are_whole() -> None:

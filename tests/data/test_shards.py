@@ -236,10 +236,59 @@ def test_a_records_file_of_other_shards_is_noticed(tmp_path: Path) -> None:
         assert error is None or "is not where the records file says" in str(error)
     assert refused >= 4
     moved = replace(packed[0], path=tmp_path / "none.tar" / packed[0].path.name)
-    with pytest.raises(ImageError, match=r"none\.tar/0+_sign_\d\.\w+: image cannot be read"):
+    with pytest.raises(ImageError, match=r"none\.tar/0+_sign_\d\.\w+: the shard none\.tar cannot be read \(No such"):
         load_sample(moved)
-    with pytest.raises(ImageError, match=r"shard_000000\.tar/0+_sign_\d\.\w+: image cannot be read"):
+    with pytest.raises(ImageError, match=r"0+_sign_\d\.\w+: the shard shard_000000\.tar cannot be read"):
         load_sample(replace(packed[0], span=(100, 10)))
+
+
+def noise_image(path: Path, seed: int) -> ImageRecord:
+    write_image(path, np.random.default_rng(seed).integers(0, 256, (20, 30, 3), dtype=np.uint8))
+    return ImageRecord(path, 30, 20, (TextInstance(None, "word"),))
+
+
+def test_bytes_damaged_inside_a_member_cost_that_image_alone(tmp_path: Path) -> None:
+    """PNG's checksums show damage anywhere; a JPEG has none, so what still decodes to the right size is taken."""
+    loose = [noise_image(tmp_path / f"{number}.{kind}", number) for number, kind in enumerate(["png", "jpg", "png"])]
+    packed = make_shards(tmp_path / "shards", loose)
+    shard = packed[0].path.parent
+    whole = shard.read_bytes()
+    intact = [load_sample(record).image for record in packed]
+    for number, record in enumerate(packed):
+        start, length = record.span or (0, 0)
+        damaged = bytearray(whole)
+        damaged[start + length // 2 : start + length // 2 + 40] = bytes(40)
+        shard.write_bytes(damaged)
+        for other, kept in zip(packed, intact, strict=True):
+            if other is not record:
+                np.testing.assert_array_equal(load_sample(other).image, kept)
+        loaded = RecordDataset(packed, prepare, seed=0)[0, number]
+        if record.path.suffix == ".png":
+            assert [image.path for image in loaded.skipped] == [record.path]
+        else:
+            assert not loaded.skipped
+            assert not np.array_equal(load_sample(record).image, intact[number])
+
+
+def test_a_damaged_header_costs_that_image_alone(tmp_path: Path) -> None:
+    packed = make_shards(tmp_path / "shards", make_records(tmp_path, 3))
+    shard = packed[0].path.parent
+    start, _ = packed[1].span or (0, 0)
+    damaged = bytearray(shard.read_bytes())
+    damaged[start - 512 + 150] ^= 1  # in the header's checksum
+    shard.write_bytes(damaged)
+    loaded = RecordDataset(packed, prepare, seed=0)[0, 1]
+    assert [image.path for image in loaded.skipped] == [packed[1].path]
+    assert "is not where the records file says" in loaded.skipped[0].reason
+
+
+def test_a_missing_shard_costs_its_images_and_is_named(tmp_path: Path) -> None:
+    packed = make_shards(tmp_path / "shards", make_records(tmp_path, 6), images=2)
+    packed[2].path.parent.unlink()
+    loaded = RecordDataset(packed, prepare, seed=0)[0, 2]
+    assert [image.path for image in loaded.skipped] == [packed[2].path, packed[3].path]
+    assert all("the shard shard_000001.tar cannot be read (No such file" in image.reason for image in loaded.skipped)
+    assert loaded.prepared.sample.meta.path == packed[4].path
 
 
 SPANS = {

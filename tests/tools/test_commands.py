@@ -345,6 +345,14 @@ def test_benchmark_compares_configs_in_one_run(scenes: Path, tmp_path: Path) -> 
     assert figures["training step"]["value"] > 0
     assert figures["training operations per image"]["value"] > 0
     assert figures["loader, one core"]["low"] <= figures["loader, one core"]["value"]
+    assert "| text encoder, forward and backward, ms | - | " in done.stdout, "a detector has none"
+
+    done = run("tools/benchmark.py", second, "--ablate", "--repetitions", "1", "--json", written)
+    assert done.returncode == 0, done.stderr
+    assert "| channels first instead of last | " in done.stdout
+    assert json.loads(written.read_text())["steps"][0]["ratio"] == 1
+    assert [row["part"] for row in json.loads(written.read_text())["parts"]][-1] == "optimiser update"
+    fails_with(run("tools/benchmark.py", first, "--ablate", "--compare", second), "leave --compare out")
 
 
 def test_every_tool_explains_itself() -> None:

@@ -36,6 +36,7 @@ def test_training_learns_logs_and_saves(records: list[ImageRecord], tmp_path: Pa
     assert training[-1]["loss"] == pytest.approx(2 * training[-1]["squared"], rel=1e-4), "weights are applied"
     assert 0 <= training[-1]["waiting_share"] <= 1
     assert (tmp_path / "run" / "best.pt").is_file()
+    assert len(list((tmp_path / "run" / "pictures" / "0").iterdir())) == 3, "one for each evaluation"
     assert len(checkpoints_of(tmp_path / "run")) == 2
     assert outcome.best == max(line["closeness"] for line in evaluations)
 

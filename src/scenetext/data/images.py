@@ -19,7 +19,7 @@ from scenetext.errors import ImageError
 _JPEG_START = b"\xff\xd8"
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GIF_START = b"GIF8"
-_JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 """A marker that ends entropy-coded data: not a stuffed zero, not a restart mark (ITU T.81, B.1.1)."""
 _JPEG_END = 0xD9
 _JPEG_BARE_MARKERS = frozenset({0x01, 0xD8})

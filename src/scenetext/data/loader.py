@@ -157,6 +157,9 @@ def _loader(items: Dataset[Any], batches: Any, workers: int | None) -> BatchLoad
             collate_fn=_collate_or_error,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=_start_worker,
+            # A DataLoader draws a number whenever it starts. From a generator of its own, or a resumed training, which
+            # starts one more, would go on with other random numbers (dropout) than an uninterrupted one.
+            generator=torch.Generator(),
         )
     )
 

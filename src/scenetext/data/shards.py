@@ -50,7 +50,8 @@ def record_content(record: ImageRecord) -> bytes:
             shard.seek(start - _BLOCK)
             content = shard.read(_BLOCK + length)
     except (OSError, ValueError) as error:  # ValueError: a place before the start of the shard
-        raise ImageError(f"image cannot be read ({getattr(error, 'strerror', None) or error})", path) from None
+        what = "image" if record.span is None else f"the shard {path.parent.name}"
+        raise ImageError(f"{what} cannot be read ({getattr(error, 'strerror', None) or error})", path) from None
     if len(content) < _BLOCK + length:
         missing = _BLOCK + length - len(content)
         raise ImageError(f"the shard is cut short: {missing} of {length} bytes of the image are missing", path)

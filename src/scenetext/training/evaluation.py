@@ -1,19 +1,29 @@
-"""One pass over a dataset without gradients, filling a metric."""
+"""One pass over a dataset without gradients, filling a metric; and pictures of a few images."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+import numpy as np
 import torch
 from torch import nn
 from tqdm import tqdm
 
 from scenetext.contracts import Metric, Task
-from scenetext.data.dataset import RecordDataset
+from scenetext.data.dataset import RecordDataset, collate_loaded
 from scenetext.data.loader import LoaderSettings, evaluation_loader
 from scenetext.distributed import Processes
 from scenetext.structures import SkippedImage
+
+
+@torch.no_grad()
+def draw(task: Task, dataset: RecordDataset, images: int, device: torch.device) -> Mapping[str, np.ndarray]:
+    """What the task makes of the first images of a dataset, as named pictures (H, W, 3) uint8 RGB."""
+    if isinstance(task, nn.Module):
+        task.eval()
+    batch = collate_loaded([dataset.evaluation_item(index) for index in range(min(images, len(dataset)))])
+    return task.pictures(batch.to(device))
 
 
 @torch.no_grad()

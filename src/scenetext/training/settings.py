@@ -30,6 +30,8 @@ class TrainingSettings(Settings):
     """How many of the newest step checkpoints stay; the best one is kept besides, as best.pt."""
     log_every: PositiveInt = 20
     """Steps between logged training figures (means over those steps)."""
+    pictures: NonNegativeInt = 4
+    """Validation images, the first ones, on which every evaluation also draws what the model makes of them."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N; under torchrun, auto and cuda give every process its own GPU."""
     precision: Precision = "auto"

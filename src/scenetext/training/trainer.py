@@ -26,7 +26,7 @@ from scenetext.training.checkpoint import (
     versions,
 )
 from scenetext.training.device import process_device
-from scenetext.training.evaluation import evaluate
+from scenetext.training.evaluation import draw, evaluate
 from scenetext.training.interruption import InterruptionGuard
 from scenetext.training.learner import Learner
 from scenetext.training.log import RunLog, format_figure
@@ -288,6 +288,10 @@ class Trainer:
         if unread := sum(count for _, _, count in results):
             figures["skipped_images"] = float(unread)
         self._take_figures(figures, metric.best, log)
+        if self.processes.is_main and self.settings.pictures:
+            with self.learner.autocast():
+                drawn = draw(self.task, self.validation_data, self.settings.pictures, self.device)
+            log.pictures(self.outcome.step, drawn)
         return None
 
     def _take_figures(self, figures: dict[str, float], best: str, log: RunLog) -> None:

@@ -1,40 +1,34 @@
-"""How fast the parts of a training are (step, evaluation, preparation of images), and how large the model is.
-
-Every figure is a median over repetitions after a warm-up. Machines are shared and noisy: compare figures of one run.
-"""
+"""The figures of one run: training step, its parts, evaluation, preparation of images, size and memory."""
 
 from __future__ import annotations
 
-import statistics
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from scenetext.benchmark.figures import (
+    Figure,
+    counted,
+    measured,
+    milliseconds,
+    peak_memory,
+    repeated,
+    reset_peak_memory,
+)
+from scenetext.benchmark.parts import time_parts
 from scenetext.data.dataset import RecordDataset, collate_loaded, load_sample
+from scenetext.data.loader import LoaderSettings, default_workers, training_loader
 from scenetext.structures import Batch
 from scenetext.training.trainer import Trainer
 
-
-@dataclass(frozen=True)
-class Figure:
-    """One measured or counted thing.
-
-    Attributes:
-        name: what.
-        value: in `unit`; the median where it was measured.
-        unit: of all values.
-        low, high: smallest and largest sample; equal to `value` where it was counted.
-    """
-
-    name: str
-    value: float
-    unit: str
-    low: float
-    high: float
+_LEAST_IMAGES = 20
+"""Images that a figure of the preparation is taken from, at least: they differ."""
+_LOADER_BATCH = 8
+_LOADER_BATCHES = 24
+_LOADER_START = 8
+"""Batches that loader processes may have made before they are counted."""
 
 
 def measure(trainer: Trainer, repetitions: int) -> list[Figure]:
@@ -48,8 +42,10 @@ def measure(trainer: Trainer, repetitions: int) -> list[Figure]:
     return [
         *count_model(trainer, batch),
         *time_step(trainer, batch, repetitions),
+        *time_parts(trainer, batch, repetitions),
         time_evaluation(trainer, repetitions),
         *time_preparation(trainer.training_data, repetitions),
+        time_loader(trainer.training_data, trainer.loader),
     ]
 
 
@@ -67,16 +63,18 @@ def count_model(trainer: Trainer, batch: Batch) -> list[Figure]:
         sum(losses.values(), start=torch.zeros((), device=trainer.device)).backward()  # type: ignore[no-untyped-call]
     operations = counter.get_total_flops() / len(batch.metas) / 1e9
     trainer.learner.optimizer.zero_grad(set_to_none=True)
-    return [_counted("parameters", parameters, "M"), _counted("training operations per image", operations, "GFLOP")]
+    return [counted("parameters", parameters, "M"), counted("training operations per image", operations, "GFLOP")]
 
 
 def time_step(trainer: Trainer, batch: Batch, repetitions: int) -> list[Figure]:
-    """A whole training step on one batch: copy to the device, forward, losses, backward, update."""
-    seconds = list(_sample(lambda: trainer.train_step(batch), repetitions, trainer.device))
+    """A whole training step on one batch: copy to the device, forward, losses, backward, update; and its memory."""
+    reset_peak_memory(trainer.device)
+    seconds = repeated(lambda: trainer.train_step(batch), repetitions, trainer.device)
     size = len(batch.metas)
     return [
-        _measured("training step", [1000 * each for each in seconds], "ms"),
-        _measured("training", [size / each for each in seconds], "images/s"),
+        milliseconds("training step", seconds),
+        measured("training", [size / each for each in seconds], "images/s"),
+        counted("peak memory of training steps", peak_memory(trainer.device), "MiB"),
     ]
 
 
@@ -86,8 +84,8 @@ def time_evaluation(trainer: Trainer, repetitions: int) -> Figure:
     batch = collate_loaded([dataset.evaluation_item(index) for index in range(min(size, len(dataset)))])
     trainer.module.eval()
     with torch.no_grad():
-        seconds = list(_sample(lambda: trainer.task.predict(batch.to(trainer.device)), repetitions, trainer.device))
-    return _measured("evaluation", [len(batch.metas) / each for each in seconds], "images/s")
+        seconds = repeated(lambda: trainer.task.predict(batch.to(trainer.device)), repetitions, trainer.device)
+    return measured("evaluation", [len(batch.metas) / each for each in seconds], "images/s")
 
 
 def time_preparation(dataset: RecordDataset, repetitions: int) -> list[Figure]:
@@ -95,36 +93,28 @@ def time_preparation(dataset: RecordDataset, repetitions: int) -> list[Figure]:
     reading, preparing = [], []
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    for index in range(max(repetitions, 20)):
+    for index in range(max(repetitions, _LEAST_IMAGES)):
         record = dataset.records[index % len(dataset)]
         began = time.perf_counter()
         sample = load_sample(record)
         read = time.perf_counter()
         dataset.prepare(sample, np.random.default_rng(index))
-        reading.append(1000 * (read - began))
-        preparing.append(1000 * (time.perf_counter() - read))
+        reading.append(read - began)
+        preparing.append(time.perf_counter() - read)
     torch.set_num_threads(threads)
+    both = [read + prepared for read, prepared in zip(reading, preparing, strict=True)]
     return [
-        _measured("reading an image", reading, "ms"),
-        _measured("transforms and targets", preparing, "ms"),
-        _measured("loader, one core", [1000 / (r + p) for r, p in zip(reading, preparing, strict=True)], "images/s"),
+        milliseconds("reading an image", reading),
+        milliseconds("transforms and targets", preparing),
+        measured("loader, one core", [1 / each for each in both], "images/s"),
     ]
 
 
-def _sample(action: Callable[[], object], repetitions: int, device: torch.device) -> Iterator[float]:
-    """Seconds of every repetition after two that are not counted."""
-    for repetition in range(repetitions + 2):
-        began = time.perf_counter()
-        action()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        if repetition >= 2:
-            yield time.perf_counter() - began
-
-
-def _measured(name: str, values: list[float], unit: str) -> Figure:
-    return Figure(name, statistics.median(values), unit, min(values), max(values))
-
-
-def _counted(name: str, value: float, unit: str) -> Figure:
-    return Figure(name, value, unit, value, value)
+def time_loader(dataset: RecordDataset, settings: LoaderSettings) -> Figure:
+    """Images per second that arrive from the run's number of loader processes while nothing else is done."""
+    workers = default_workers() if settings.workers is None else settings.workers
+    small = LoaderSettings(batch_size=_LOADER_BATCH, workers=workers)
+    arrived = [time.perf_counter() for _ in training_loader(dataset, small, 0, 0, _LOADER_BATCHES)]
+    images = _LOADER_BATCH * (_LOADER_BATCHES - _LOADER_START)
+    rate = images / (arrived[-1] - arrived[_LOADER_START - 1])
+    return counted(f"loader, {workers} processes", rate, "images/s")

@@ -1,0 +1,82 @@
+"""A figure of a benchmark, and how times and memory are taken."""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+_WARM_UP = 2
+"""Repetitions that are not counted: kernels are chosen and memory is claimed in the first ones."""
+_RESET_PEAK = Path("/proc/self/clear_refs")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured or counted thing.
+
+    Attributes:
+        name: what.
+        value: in `unit`; the median where it was measured.
+        unit: of all values.
+        low, high: smallest and largest sample; equal to `value` where it was counted.
+    """
+
+    name: str
+    value: float
+    unit: str
+    low: float
+    high: float
+
+
+def measured(name: str, values: list[float], unit: str) -> Figure:
+    """A figure of several samples."""
+    return Figure(name, statistics.median(values), unit, min(values), max(values))
+
+
+def counted(name: str, value: float, unit: str) -> Figure:
+    """A figure that does not vary."""
+    return Figure(name, value, unit, value, value)
+
+
+def timed(action: Callable[[], object], device: torch.device) -> float:
+    """Seconds that an action takes until the device has done it."""
+    began = time.perf_counter()
+    action()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - began
+
+
+def repeated(action: Callable[[], object], repetitions: int, device: torch.device) -> list[float]:
+    """Seconds of every repetition after a warm-up."""
+    return [timed(action, device) for _ in range(repetitions + _WARM_UP)][_WARM_UP:]
+
+
+def milliseconds(name: str, seconds: list[float]) -> Figure:
+    """A figure of times given in seconds."""
+    return measured(name, [1000 * each for each in seconds], "ms")
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Lets `peak_memory` count from here on; on a CPU only where the system can (Linux), elsewhere from the start."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    with suppress(OSError):
+        _RESET_PEAK.write_text("5")  # proc(5): resets the peak resident set size
+
+
+def peak_memory(device: torch.device) -> float:
+    """MiB: most memory of tensors on a GPU; else the largest resident set of this process, loader processes apart."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20

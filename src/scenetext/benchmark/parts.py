@@ -1,0 +1,138 @@
+"""The parts of a training step, each alone: what a model consists of, and how long each piece takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from scenetext.benchmark.figures import Figure, milliseconds, repeated
+from scenetext.oclip.loss import oclip_loss
+from scenetext.structures import Batch, Features
+from scenetext.tasks.detection import DetectionTask
+from scenetext.tasks.pretraining import PretrainingTask
+from scenetext.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Part:
+    """One piece of a step.
+
+    Attributes:
+        name: what.
+        forward: does it once, on inputs that are ready; what it returns is gone backward from.
+    """
+
+    name: str
+    forward: Callable[[], Sequence[Tensor]]
+
+
+def time_parts(trainer: Trainer, batch: Batch, repetitions: int) -> list[Figure]:
+    """Forward, and forward with backward, of every part of the model in training mode, and the optimiser's update.
+
+    The sum is a little more than a step: every part makes the gradient of its inputs, and the step overlaps some work.
+    """
+    batch = batch.to(trainer.device)
+    trainer.module.train()
+    figures: list[Figure] = []
+    with trainer.learner.autocast():
+        for part in parts_of(trainer.task, batch):
+            figures += _time_part(part, trainer, repetitions)
+    return [*figures, _time_update(trainer, batch, repetitions)]
+
+
+def parts_of(task: object, batch: Batch) -> list[Part]:
+    """The parts of a task, in the order of a step, on a batch that is on the device; none for a task it does not know.
+
+    Inputs of a part are what the parts before it made, cut off from them.
+    """
+    if isinstance(task, PretrainingTask):
+        return _pretraining_parts(task, batch)
+    return _detection_parts(task, batch) if isinstance(task, DetectionTask) else []
+
+
+def _pretraining_parts(task: PretrainingTask, batch: Batch) -> list[Part]:
+    network, words, padding = task.network, batch.targets["characters"], batch.targets["padding"]
+    with torch.no_grad():
+        images = task.normalization(batch.images)
+        outputs = network(images, words, padding)
+        level = _leaf(network.visual(images).levels[-1])
+    features = replace(
+        outputs, image_features=_leaf(outputs.image_features), text_features=_leaf(outputs.text_features)
+    )
+    pool = network.visual.attnpool
+    parts = [
+        Part("pixel normalisation", lambda: [task.normalization(batch.images)]),
+        Part("image tower", lambda: [network.visual(images).levels[-1]]),
+        Part("attention pool", lambda: [pool.global_feature(level) if outputs.image_tokens is None else pool(level)]),
+        Part("text encoder", lambda: [network.encode_words(words)]),
+    ]
+    if outputs.image_tokens is not None and outputs.character_logits is not None:
+        embeddings, tokens = _leaf(outputs.word_embeddings), _leaf(outputs.image_tokens)
+        features = replace(features, character_logits=_leaf(outputs.character_logits))
+        parts.append(Part("decoder", lambda: [network.decode_characters(embeddings, tokens, padding)]))
+    hidden = batch.targets["masked"]
+    return [*parts, Part("losses", lambda: list(oclip_loss(features, hidden, task.settings).values()))]
+
+
+def _detection_parts(task: DetectionTask, batch: Batch) -> list[Part]:
+    with torch.no_grad():
+        images = task.normalization(batch.images)
+        made = task.encoder(images)
+        maps = {name: _leaf(value) for name, value in task.head(made).items()}
+        task.eval()
+        final = task.maps(batch.images)
+        task.train()
+    features = Features(tuple(map(_leaf, made.levels)), {name: _leaf(value) for name, value in made.side.items()})
+
+    def encode() -> list[Tensor]:
+        encoded = task.encoder(images)
+        return [*encoded.levels, *encoded.side.values()]
+
+    def decode() -> list[Tensor]:
+        task.spec.decode(final, task.config)
+        return []
+
+    return [
+        Part("pixel normalisation", lambda: [task.normalization(batch.images)]),
+        Part("encoder", encode),
+        Part("head", lambda: list(task.head(features).values())),
+        Part("losses", lambda: list(task.spec.loss(maps, batch.targets, task.config).values())),
+        Part("decode", decode),
+    ]
+
+
+def _leaf(value: Tensor) -> Tensor:
+    """The same numbers as an input of their own; a gradient is made for them, as it would be for the part before."""
+    return value.detach().requires_grad_(value.is_floating_point())
+
+
+def forward_and_backward(part: Part, trainer: Trainer) -> None:
+    """A part once, with gradients, which are thrown away."""
+    made = [value for value in part.forward() if value.requires_grad]
+    torch.autograd.backward(made, [torch.ones_like(value) for value in made])
+    trainer.learner.optimizer.zero_grad(set_to_none=True)
+
+
+def make_gradients(trainer: Trainer, batch: Batch) -> None:
+    """Gives every parameter the gradient of one batch, for the optimiser to be timed with."""
+    losses = trainer.task(batch)
+    sum(losses.values(), start=torch.zeros((), device=trainer.device)).backward()  # type: ignore[no-untyped-call]
+
+
+def _time_part(part: Part, trainer: Trainer, repetitions: int) -> list[Figure]:
+    figures = [milliseconds(f"{part.name}, forward", repeated(part.forward, repetitions, trainer.device))]
+    if any(value.requires_grad for value in part.forward()):
+        seconds = repeated(lambda: forward_and_backward(part, trainer), repetitions, trainer.device)
+        figures.append(milliseconds(f"{part.name}, forward and backward", seconds))
+    return figures
+
+
+def _time_update(trainer: Trainer, batch: Batch, repetitions: int) -> Figure:
+    """The optimiser alone, with the gradients of one batch."""
+    make_gradients(trainer, batch)
+    seconds = repeated(trainer.learner.optimizer.step, repetitions, trainer.device)
+    trainer.learner.optimizer.zero_grad(set_to_none=True)
+    return milliseconds("optimiser update", seconds)
