@@ -40,3 +40,17 @@ def from_mmocr_name(name: str) -> str | None:
     if shortcut[0] not in ours_of:
         return None
     return name.replace(shortcut[0], ours_of[shortcut[0]])
+
+
+def mmocr_head_name(name: str, beginnings: Mapping[str, str]) -> str | None:
+    """MMOCR's name of a tensor of a detector's neck or head; None: no beginning fits.
+
+    Args:
+        beginnings: whole parts of our names to theirs, as `DetectorSpec.mmocr_names`; the longest that fits counts.
+    """
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        theirs = beginnings.get(".".join(parts[:length]))
+        if theirs is not None:
+            return ".".join([theirs, *parts[length:]])
+    return None
