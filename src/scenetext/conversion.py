@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from scenetext.build import build_characters
-from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings
+from scenetext.encoders import build_encoder, encoder_settings
+from scenetext.encoders.resnet import ResNet
 from scenetext.errors import CheckpointError
 from scenetext.oclip.model import OclipModel
 from scenetext.runs import PretrainingRun
@@ -76,13 +78,14 @@ def convert_from_mmocr(source: Path, target: Path) -> Conversion:
 def convert_to_mmocr(source: Path, target: Path) -> Conversion:
     """The backbone of any known source under MMOCR's names, as a torch file {state_dict}."""
     encoder = _read_encoder(source, target)
-    write_torch_file(
-        target, {"state_dict": {mmocr.to_mmocr_name(name): value for name, value in encoder.weights.items()}}
-    )
-    mean, std = (
-        [round(255 * value, 3) for value in values] for values in (ClipResNet.pixel_mean, ClipResNet.pixel_std)
-    )
-    remark = f"trained on RGB pixels (0 to 255) with mean {mean} and std {std}, which are not ImageNet's"
+    rename = mmocr.BACKBONE_NAMES[encoder.settings["name"]]
+    write_torch_file(target, {"state_dict": {rename(name): value for name, value in encoder.weights.items()}})
+    with torch.device("meta"):
+        model = build_encoder(encoder_settings(encoder.settings["name"])())
+    mean, std = ([round(255 * value, 3) for value in values] for values in (model.pixel_mean, model.pixel_std))
+    remark = f"expects RGB pixels (0 to 255) with mean {mean} and std {std}"
+    if model.pixel_mean != ResNet.pixel_mean:
+        remark += ", which are not ImageNet's"
     return Conversion(target, str(encoder), len(encoder.weights), (*encoder.left_out, *encoder.pool_names), (remark,))
 
 
@@ -135,7 +138,11 @@ def published_oclip_weights(file: WeightFile, run: PretrainingRun) -> dict[str, 
         CheckpointError: sizes differ (each is listed with the setting that decides it), or names or shapes do.
     """
     encoder = extract_image_encoder(file)
-    found = {**oclip_sizes(file.tensors), "encoder.layers": encoder.layers, "encoder.width": encoder.width}
+    found = {
+        **oclip_sizes(file.tensors),
+        "encoder.layers": encoder.settings["layers"],
+        "encoder.width": encoder.settings["width"],
+    }
     characters = build_characters(run)
     settings = run.method.model_copy(update={"vocabulary_size": vocabulary_size(run.method, characters)})
     wanted = {name: _setting(settings, name) for name in found}
@@ -182,24 +189,27 @@ def _read_encoder(source: Path, target: Path, expected: Source | None = None) ->
     """The image encoder of a file, complete and of the shapes that its sizes call for."""
     encoder = extract_image_encoder(_read(source, target, expected))
     with torch.device("meta"):
-        model = ClipResNet(ClipResNetSettings.model_validate({"layers": encoder.layers, "width": encoder.width}))
+        model = build_encoder(encoder_settings(encoder.settings["name"]).model_validate(encoder.settings))
+    if not isinstance(model, nn.Module):
+        raise TypeError("an encoder with weights is an nn.Module")
     require_fit(model, encoder.weights, f"{source} ({encoder})")
     return encoder
 
 
 def _write_encoder(source: Path, target: Path, encoder: ImageEncoderWeights, with_pool: bool) -> Conversion:
-    layers = ",".join(map(str, encoder.layers))
-    metadata = {
-        "architecture": "clip_resnet",
-        "layers": layers,
-        "width": str(encoder.width),
-        "source": f"{encoder.source.name}: {source.name}",
-    }
+    settings = {name: _compact(value) for name, value in encoder.settings.items()}
+    metadata = {**settings, "source": f"{encoder.source.name}: {source.name}"}
     weights = {**encoder.weights, **encoder.pool} if with_pool else encoder.weights
     write_safetensors(target, weights, metadata)
     left_out = encoder.left_out if with_pool else (*encoder.left_out, *encoder.pool_names)
-    remarks = [f"use it with: encoder.weights={target} encoder.layers=[{layers}] encoder.width={encoder.width}"]
+    overrides = " ".join(f"encoder.{name}={value}" for name, value in settings.items())
+    remarks = [f"use it with: {overrides} encoder.weights={target}"]
     if with_pool and encoder.pool:
         output = tuple(encoder.pool["attnpool.c_proj.weight"].shape)
         remarks.append(f"attention pool: output projection {output}; taken by a model of the same, left out by others")
     return Conversion(target, str(encoder), len(weights), left_out, tuple(remarks))
+
+
+def _compact(value: Any) -> str:
+    """A setting as an override on the command line has it, without spaces."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))

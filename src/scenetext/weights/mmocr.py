@@ -1,4 +1,4 @@
-"""Names of MMOCR's `resnet50-oclip` backbone (its CLIPResNet), both ways.
+"""Names of MMOCR: its `resnet50-oclip` backbone (CLIPResNet) both ways, and those of whole detectors.
 
 The stem is one sequence, in which the ReLUs take up numbers, and so does the pool in front of a shortcut's convolution.
 Other ResNets with a deep stem (mmpretrain's ResNetV1d) have the same names and shapes but stride elsewhere; nothing in
@@ -8,7 +8,7 @@ such a file tells them apart.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 DETECTOR_BACKBONE = "backbone."
@@ -40,6 +40,13 @@ def from_mmocr_name(name: str) -> str | None:
     if shortcut[0] not in ours_of:
         return None
     return name.replace(shortcut[0], ours_of[shortcut[0]])
+
+
+BACKBONE_NAMES: Mapping[str, Callable[[str], str]] = MappingProxyType(
+    {"clip_resnet": to_mmocr_name, "resnet": lambda name: name}
+)
+"""For every encoder of ours, by its name in settings, our name of a tensor to that in MMOCR's backbone; MMDetection's
+ResNet, which MMOCR uses, has torchvision's names, and so has ours."""
 
 
 def mmocr_head_name(name: str, beginnings: Mapping[str, str]) -> str | None:
