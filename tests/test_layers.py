@@ -30,6 +30,7 @@ LAYERS: dict[str, int] = {
     "training": 4,
     "build": 5,
     "conversion": 5,
+    "detector_conversion": 5,
     "runs": 5,
     "inference": 5,
     "attention": 5,

@@ -99,7 +99,7 @@ def convert_from_oclip(source: Path, target: Path, run: PretrainingRun) -> Conve
     Raises:
         CheckpointError: the file is of another source, or does not fit the run; what differs is listed.
     """
-    file = _read(source, target, OCLIP)
+    file = read_source(source, target, OCLIP)
     weights = published_oclip_weights(file, run)
     content = {
         "kind": run.kind,
@@ -119,7 +119,7 @@ def convert_to_oclip(source: Path, target: Path) -> Conversion:
     Raises:
         CheckpointError: the file is no pre-training of ours.
     """
-    file = _read(source, target, OUR_PRETRAINING)
+    file = read_source(source, target, OUR_PRETRAINING)
     inside = {name for name in file.tensors if name.startswith(ours.PRETRAINING)}
     weights = {name.removeprefix(ours.PRETRAINING): file.tensors[name] for name in file.tensors if name in inside}
     write_torch_file(target, published_checkpoint(weights, target.stem))
@@ -171,7 +171,15 @@ def _setting(settings: Any, name: str) -> Any:
     return settings
 
 
-def _read(source: Path, target: Path, expected: Source | None) -> WeightFile:
+def read_source(source: Path, target: Path, expected: Source | None) -> WeightFile:
+    """The weights to convert.
+
+    Args:
+        expected: what they must be; None = anything.
+
+    Raises:
+        CheckpointError: they cannot be read, are of another source, or `target` is the file itself.
+    """
     if source.exists() and target.exists() and target.samefile(source):
         raise CheckpointError(f"{target}: would be written over what is read; choose another name")
     file = read_weights(source)
@@ -187,7 +195,7 @@ def _read(source: Path, target: Path, expected: Source | None) -> WeightFile:
 
 def _read_encoder(source: Path, target: Path, expected: Source | None = None) -> ImageEncoderWeights:
     """The image encoder of a file, complete and of the shapes that its sizes call for."""
-    encoder = extract_image_encoder(_read(source, target, expected))
+    encoder = extract_image_encoder(read_source(source, target, expected))
     with torch.device("meta"):
         model = build_encoder(encoder_settings(encoder.settings["name"]).model_validate(encoder.settings))
     if not isinstance(model, nn.Module):

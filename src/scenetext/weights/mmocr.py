@@ -13,6 +13,10 @@ from types import MappingProxyType
 
 DETECTOR_BACKBONE = "backbone."
 """In front of the names inside the checkpoint of a whole MMOCR detector."""
+NO_WEIGHTS = "data_preprocessor."
+"""In front of names in a detector's checkpoint that are no weights: statistics of pixels, which are settings here."""
+_OLD_HEAD, _HEAD = "bbox_head.", "det_head."
+"""In front of the names of a detector's head: MMOCR 0.x, and 1.x."""
 _STEM: Mapping[str, str] = MappingProxyType(
     {"conv1": "stem.0", "bn1": "stem.1", "conv2": "stem.3", "bn2": "stem.4", "conv3": "stem.6", "bn3": "stem.7"}
 )
@@ -47,6 +51,11 @@ BACKBONE_NAMES: Mapping[str, Callable[[str], str]] = MappingProxyType(
 )
 """For every encoder of ours, by its name in settings, our name of a tensor to that in MMOCR's backbone; MMDetection's
 ResNet, which MMOCR uses, has torchvision's names, and so has ours."""
+
+
+def current_detector_name(name: str) -> str:
+    """The name of MMOCR 1.x for a name out of a detector's checkpoint of 0.x or 1.x; only that of the head changed."""
+    return _HEAD + name.removeprefix(_OLD_HEAD) if name.startswith(_OLD_HEAD) else name
 
 
 def mmocr_head_name(name: str, beginnings: Mapping[str, str]) -> str | None:
