@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from scenetext.build import build_characters
+from scenetext.config import validate
+from scenetext.contracts import Encoder
 from scenetext.encoders import build_encoder, encoder_settings
 from scenetext.encoders.resnet import ResNet
 from scenetext.errors import CheckpointError
@@ -80,8 +82,7 @@ def convert_to_mmocr(source: Path, target: Path) -> Conversion:
     encoder = _read_encoder(source, target)
     rename = mmocr.BACKBONE_NAMES[encoder.settings["name"]]
     write_torch_file(target, {"state_dict": {rename(name): value for name, value in encoder.weights.items()}})
-    with torch.device("meta"):
-        model = build_encoder(encoder_settings(encoder.settings["name"])())
+    model = _empty_encoder(encoder, source)
     mean, std = ([round(255 * value, 3) for value in values] for values in (model.pixel_mean, model.pixel_std))
     remark = f"expects RGB pixels (0 to 255) with mean {mean} and std {std}"
     if model.pixel_mean != ResNet.pixel_mean:
@@ -196,17 +197,25 @@ def read_source(source: Path, target: Path, expected: Source | None) -> WeightFi
 def _read_encoder(source: Path, target: Path, expected: Source | None = None) -> ImageEncoderWeights:
     """The image encoder of a file, complete and of the shapes that its sizes call for."""
     encoder = extract_image_encoder(read_source(source, target, expected))
-    with torch.device("meta"):
-        model = build_encoder(encoder_settings(encoder.settings["name"]).model_validate(encoder.settings))
+    model = _empty_encoder(encoder, source)
     if not isinstance(model, nn.Module):
         raise TypeError("an encoder with weights is an nn.Module")
     require_fit(model, encoder.weights, f"{source} ({encoder})")
     return encoder
 
 
+def _empty_encoder(encoder: ImageEncoderWeights, source: Path) -> Encoder:
+    """The encoder of these settings, without weights."""
+    settings = validate(encoder_settings(encoder.settings["name"]), encoder.settings, str(source))
+    with torch.device("meta"):
+        return build_encoder(settings)
+
+
 def _write_encoder(source: Path, target: Path, encoder: ImageEncoderWeights, with_pool: bool) -> Conversion:
     settings = {name: _compact(value) for name, value in encoder.settings.items()}
-    metadata = {**settings, "source": f"{encoder.source.name}: {source.name}"}
+    model = _empty_encoder(encoder, source)
+    statistics = {name: _compact(getattr(model, name)) for name in ours.PIXEL_STATISTICS}
+    metadata = {**settings, **statistics, "source": f"{encoder.source.name}: {source.name}"}
     weights = {**encoder.weights, **encoder.pool} if with_pool else encoder.weights
     write_safetensors(target, weights, metadata)
     left_out = encoder.left_out if with_pool else (*encoder.left_out, *encoder.pool_names)

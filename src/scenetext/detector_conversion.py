@@ -25,8 +25,6 @@ from scenetext.weights.sources import MMOCR, MMOCR_RESNET
 
 MMOCR_NORMALIZATION = ("encoder.pixel_mean=[0.485,0.456,0.406]", "encoder.pixel_std=[0.229,0.224,0.225]")
 """Settings of all detectors that MMOCR publishes, those on CLIP's backbone too: ImageNet's statistics."""
-UNTOLD = ("name", "weights", "pixel_mean", "pixel_std", "bottleneck_stride")
-"""Settings of encoders that weights do not tell, or that are compared apart."""
 
 
 def convert_from_mmocr_detector(source: Path, target: Path, run: DetectionRun[Any, Any]) -> Conversion:
@@ -112,7 +110,8 @@ def _require_encoder(file: WeightFile, run: DetectionRun[Any, Any]) -> None:
     found = encoder_settings(encoder.settings["name"]).model_validate(encoder.settings).model_dump()
     wanted = run.encoder.model_dump()
     differing = ["name"] if found["name"] != wanted["name"] else []
-    differing = differing or [key for key in found if key not in UNTOLD and found[key] != wanted[key]]
+    untold = ("name", "weights", *ours.UNTOLD_SETTINGS)
+    differing = differing or [key for key in found if key not in untold and found[key] != wanted[key]]
     if differing:
         lines = [f"\n  encoder.{key}: {found[key]} in the file, {wanted[key]} in the settings" for key in differing]
         raise CheckpointError(f"{file.path} does not fit the settings:{''.join(lines)}")

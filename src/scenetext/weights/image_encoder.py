@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from scenetext.errors import CheckpointError
 from scenetext.layers.positions import resize_positions
 from scenetext.weights.files import WeightFile
+from scenetext.weights.ours import PIXEL_STATISTICS, stored_encoder_settings
 from scenetext.weights.report import count_groups, load_weights
 from scenetext.weights.sources import Source, identify_source
 from scenetext.weights.torchvision import OFFSETS
@@ -34,7 +35,7 @@ class ImageEncoderWeights:
         weights: tensors under the names of our encoder; half precision became float32.
         pool: those of its attention pool, `attnpool.*`; empty where the file has none.
         pool_names: what the file calls them.
-        settings: those of the encoder, as far as weights tell them; `name` first.
+        settings: those of the encoder, as far as its weights and what is stored beside them tell; `name` first.
         left_out: names of the file that are part of neither, and entries that are no weights.
     """
 
@@ -70,7 +71,7 @@ def extract_image_encoder(file: WeightFile) -> ImageEncoderWeights:
                 found[ours] = value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
                 pool_names += [name] if ours.startswith(POOL) else []
         weights = {name: value for name, value in found.items() if not name.startswith(POOL)}
-        settings = source.encoder_settings(weights)
+        settings = {**source.encoder_settings(weights), **stored_encoder_settings(file.stored)}
     except CheckpointError as error:
         raise CheckpointError(f"{file.path}: {error}") from None
     pool = {name: value for name, value in found.items() if name.startswith(POOL)}
@@ -106,6 +107,12 @@ def load_image_encoder(encoder: nn.Module, file: WeightFile) -> list[str]:
         offsets = tuple(name for name in own if OFFSETS in name)
         optional += offsets
         remarks += ["deformable convolutions: ordinary ones in the file, offsets start at zero"] if offsets else []
+    remarks += [
+        f"warning: these weights were trained with encoder.{name}={_shown(found.settings[name])}; this run has "
+        f"{_shown(getattr(encoder, name))}"
+        for name in PIXEL_STATISTICS
+        if name in found.settings and found.settings[name] != getattr(encoder, name)
+    ]
     report = load_weights(encoder, {**found.weights, **pool}, f"{file.path} ({found})", optional)
     left_out = found.left_out if pool else (*found.left_out, *found.pool_names)
     return [f"encoder weights: {file.path}: {found}; {report}", *remarks, f"left out: {count_groups(left_out)}"]
