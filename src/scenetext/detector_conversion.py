@@ -110,8 +110,9 @@ def _require_encoder(file: WeightFile, run: DetectionRun[Any, Any]) -> None:
     found = encoder_settings(encoder.settings["name"]).model_validate(encoder.settings).model_dump()
     wanted = run.encoder.model_dump()
     differing = ["name"] if found["name"] != wanted["name"] else []
-    untold = ("name", "weights", *ours.UNTOLD_SETTINGS)
-    differing = differing or [key for key in found if key not in untold and found[key] != wanted[key]]
+    # Weights of an ordinary ResNet name no deformable stages: it has none.
+    told = [key for key in found if key in encoder.settings or key == "deformable_stages"]
+    differing = differing or [key for key in told if found[key] != wanted[key]]
     if differing:
         lines = [f"\n  encoder.{key}: {found[key]} in the file, {wanted[key]} in the settings" for key in differing]
         raise CheckpointError(f"{file.path} does not fit the settings:{''.join(lines)}")

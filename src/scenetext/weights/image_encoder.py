@@ -107,15 +107,20 @@ def load_image_encoder(encoder: nn.Module, file: WeightFile) -> list[str]:
         offsets = tuple(name for name in own if OFFSETS in name)
         optional += offsets
         remarks += ["deformable convolutions: ordinary ones in the file, offsets start at zero"] if offsets else []
-    remarks += [
-        f"warning: these weights were trained with encoder.{name}={_shown(found.settings[name])}; this run has "
-        f"{_shown(getattr(encoder, name))}"
-        for name in PIXEL_STATISTICS
-        if name in found.settings and found.settings[name] != getattr(encoder, name)
-    ]
+    remarks += _differing_statistics(encoder, found.settings)
     report = load_weights(encoder, {**found.weights, **pool}, f"{file.path} ({found})", optional)
     left_out = found.left_out if pool else (*found.left_out, *found.pool_names)
     return [f"encoder weights: {file.path}: {found}; {report}", *remarks, f"left out: {count_groups(left_out)}"]
+
+
+def _differing_statistics(encoder: nn.Module, settings: Mapping[str, Any]) -> list[str]:
+    """A warning for each statistic of pixels that weights were trained with and the encoder has not."""
+    return [
+        f"warning: these weights were trained with encoder.{name}={_shown(settings[name])}; this run has "
+        f"{_shown(getattr(encoder, name))}"
+        for name in PIXEL_STATISTICS
+        if name in settings and settings[name] != getattr(encoder, name)
+    ]
 
 
 def _fit_pool(own: Mapping[str, Tensor], pool: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str | None]:
