@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from scenetext.build import build_detection_task, load_trained_task
+from scenetext.config import validate
 from scenetext.conversion import Conversion, read_source
 from scenetext.detectors import find_detector
 from scenetext.encoders import encoder_settings
@@ -107,7 +108,7 @@ def _require_encoder(file: WeightFile, run: DetectionRun[Any, Any]) -> None:
     encoder = extract_image_encoder(file)
     if encoder.source not in (MMOCR, MMOCR_RESNET):
         raise CheckpointError(f"{file.path}: holds {encoder.source.name}, expected a detector of MMOCR")
-    found = encoder_settings(encoder.settings["name"]).model_validate(encoder.settings).model_dump()
+    found = validate(encoder_settings(encoder.settings["name"]), encoder.settings, str(file.path)).model_dump()
     wanted = run.encoder.model_dump()
     differing = ["name"] if found["name"] != wanted["name"] else []
     # Weights of an ordinary ResNet name no deformable stages: it has none.

@@ -121,3 +121,25 @@ def test_damaged_file_in_the_cache_is_told(tmp_path: Path, monkeypatch: pytest.M
         imagenet_weights(50)
     with pytest.raises(CheckpointError):
         read_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        ("layer2.0.conv2.conv_offset.weight", 26),
+        ("layer2.0.conv2.conv_offset.weight", 0),
+        ("layer4.1.conv2.conv_offset.weight", 54),
+    ],
+)
+def test_offsets_of_another_kind_are_refused(name: str, rows: int) -> None:
+    with torch.device("meta"):
+        weights = ResNet(ResNetSettings(deformable_stages=(2, 4))).state_dict()
+    odd = {**weights, name: torch.zeros(rows, 8, 3, 3)}
+    with pytest.raises(CheckpointError, match="deformable convolutions have"):
+        resnet_settings(odd)
+
+
+def test_stray_names_are_no_offsets() -> None:
+    with torch.device("meta"):
+        weights = ResNet(ResNetSettings()).state_dict()
+    assert resnet_settings({**weights, "x.conv_offset.weight": torch.zeros(1)}) == {"name": "resnet", "depth": 50}

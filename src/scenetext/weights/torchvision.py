@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ CLASSIFIER = "fc."
 """In front of the names of ImageNet's classifier, which is no part of an encoder."""
 OFFSETS = ".conv_offset."
 """Within the names of what deformable convolutions have and ordinary ones have not."""
+_OFFSETS_OF_STAGE = re.compile(r"layer([1-4])\.\d+\.conv2\.conv_offset\.weight")
+_OFFSETS_OF_GROUP = 27
+"""Two shifts and a weight for each of the 3x3 taps."""
 _STAGES = ("layer1", "layer2", "layer3", "layer4")
 _DEPTHS: Mapping[tuple[tuple[int, ...], bool], int] = {
     ((2, 2, 2, 2), False): 18,
@@ -40,7 +44,7 @@ def resnet_settings(weights: Mapping[str, Tensor]) -> dict[str, Any]:
     """What the weights of a ResNet tell of the settings of `encoders.resnet`; where a bottleneck strides they do not.
 
     Raises:
-        CheckpointError: no ResNet of torchvision has these blocks.
+        CheckpointError: no ResNet of torchvision has these blocks, or its deformable convolutions are not of one kind.
     """
     layers = tuple(len({name.split(".")[1] for name in weights if name.startswith(stage + ".")}) for stage in _STAGES)
     bottlenecks = "layer1.0.conv3.weight" in weights
@@ -48,11 +52,15 @@ def resnet_settings(weights: Mapping[str, Tensor]) -> dict[str, Any]:
         kind = "bottlenecks" if bottlenecks else "blocks of two convolutions"
         raise CheckpointError(f"there is a ResNet with {list(layers)} {kind}, which torchvision has none of")
     settings: dict[str, Any] = {"name": "resnet", "depth": _DEPTHS[layers, bottlenecks]}
-    offsets = [name for name in weights if name.endswith(f"{OFFSETS}weight")]
+    offsets = {name: match for name in weights if (match := _OFFSETS_OF_STAGE.fullmatch(name))}
     if offsets:
-        kernel = weights[offsets[0].replace(OFFSETS, ".")]
-        settings["deformable_stages"] = tuple(sorted({int(name[len("layer")]) for name in offsets}))
-        settings["deformable_groups"] = len(weights[offsets[0]]) // (3 * kernel[0, 0].numel())
+        rows = {weights[name].shape[:1].numel() for name in offsets}
+        if len(rows) > 1 or min(rows) % _OFFSETS_OF_GROUP or not min(rows):
+            raise CheckpointError(
+                f"its deformable convolutions have {sorted(rows)} offsets, not as many for each group"
+            )
+        settings["deformable_stages"] = tuple(sorted({int(match[1]) for match in offsets.values()}))
+        settings["deformable_groups"] = min(rows) // _OFFSETS_OF_GROUP
     return settings
 
 
