@@ -26,14 +26,15 @@ from scenetext.conversion import (
     convert_to_oclip,
     published_oclip_weights,
 )
-from scenetext.encoders.clip_image import ClipResNetSettings, PooledClipResNet
+from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings, PooledClipResNet
+from scenetext.encoders.resnet import ResNet, ResNetSettings
 from scenetext.errors import CheckpointError, ConfigError
 from scenetext.runs import PretrainingRun, check_run, load_run
 from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.text.charset import CharacterSet
 from scenetext.weights.files import WeightFile, read_weights, write_safetensors
 from scenetext.weights.image_encoder import load_image_encoder
-from weight_layouts import SMALL, SMALL_OCLIP, clip_layout, oclip_layout, small_encoder
+from weight_layouts import SMALL, SMALL_OCLIP, clip_layout, oclip_layout, randomised, small_encoder
 
 scripted = pytest.mark.filterwarnings("ignore:.*torch.jit.*")
 
@@ -341,3 +342,55 @@ def test_command_converts_reports_and_refuses(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "method.text_width: 16 in the file, 32 in the settings" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_torchvisions_resnet_becomes_a_backbone_and_mmocrs(tmp_path: Path) -> None:
+    weights = randomised(ResNet(ResNetSettings(depth=18)))
+    classifier = {"fc.weight": torch.zeros(10, 512), "fc.bias": torch.zeros(10)}
+    torch.save({**weights, **classifier}, tmp_path / "resnet18.pth")
+    there = convert_backbone(tmp_path / "resnet18.pth", tmp_path / "backbone.safetensors")
+    assert there.left_out == ("fc.weight", "fc.bias")
+    assert "use it with: encoder.name=resnet encoder.depth=18 encoder.weights=" in str(there)
+    same(read_weights(there.written).tensors, weights)
+    again = convert_to_mmocr(there.written, tmp_path / "mmocr.pth")
+    assert "mean [123.675, 116.28, 103.53]" in str(again)
+    assert "not ImageNet's" not in str(again)
+    same(read_weights(again.written).tensors, weights)
+
+
+def test_pixel_statistics_travel_with_a_backbone(tmp_path: Path) -> None:
+    statistics = {"pixel_mean": [0.485, 0.456, 0.406], "pixel_std": [0.229, 0.224, 0.225]}
+    encoder = {**small_encoder(clip_layout()).state_dict()}
+    inside = {f"encoder.{name}": value for name, value in encoder.items() if not name.startswith("attnpool.")}
+    run = {"encoder": {"name": "clip_resnet", **SMALL, **statistics}, "detector": {"name": "dbnet"}}
+    torch.save({"model": inside, "config": run}, tmp_path / "detector.pt")
+    conversion = convert_backbone(tmp_path / "detector.pt", tmp_path / "backbone.safetensors")
+    assert "encoder.pixel_mean=[0.485,0.456,0.406] encoder.pixel_std=[0.229,0.224,0.225]" in str(conversion)
+    assert "not ImageNet's" not in str(convert_to_mmocr(conversion.written, tmp_path / "mmocr.pth"))
+    for path in (tmp_path / "detector.pt", conversion.written):
+        plain = load_image_encoder(ClipResNet(ClipResNetSettings(**SMALL)), read_weights(path))
+        assert any("warning: these weights were trained with encoder.pixel_mean=[0.485" in line for line in plain)
+        settings = ClipResNetSettings.model_validate({**SMALL, **statistics})
+        assert not any("warning" in line for line in load_image_encoder(ClipResNet(settings), read_weights(path)))
+
+
+def test_own_pixel_statistics_are_written_and_compared(tmp_path: Path) -> None:
+    source = published(tmp_path / "oclip.pt", oclip_layout())
+    backbone = convert_backbone(source, tmp_path / "backbone.safetensors").written
+    assert not any(
+        "warning" in line
+        for line in load_image_encoder(ClipResNet(ClipResNetSettings(**SMALL)), read_weights(backbone))
+    )
+    other = ClipResNetSettings.model_validate({**SMALL, "pixel_std": (0.229, 0.224, 0.225)})
+    lines = load_image_encoder(ClipResNet(other), read_weights(backbone))
+    assert [line.split("=")[0] for line in lines if "warning" in line] == [
+        "warning: these weights were trained with encoder.pixel_std"
+    ]
+
+
+def test_nonsense_beside_the_weights_is_told(tmp_path: Path) -> None:
+    encoder = small_encoder(clip_layout()).state_dict()
+    inside = {name: value for name, value in encoder.items() if not name.startswith("attnpool.")}
+    write_safetensors(tmp_path / "odd.safetensors", inside, {"pixel_mean": "grey"})
+    with pytest.raises(ConfigError, match=r"odd\.safetensors: pixel_mean"):
+        convert_backbone(tmp_path / "odd.safetensors", tmp_path / "out.safetensors")

@@ -31,6 +31,7 @@ LAYERS: dict[str, int] = {
     "build": 5,
     "conversion": 5,
     "published": 5,
+    "detector_conversion": 5,
     "runs": 5,
     "inference": 5,
     "attention": 5,

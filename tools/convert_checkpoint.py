@@ -19,7 +19,12 @@ from scenetext.conversion import (
     convert_to_mmocr,
     convert_to_oclip,
 )
-from scenetext.runs import PretrainingRun, load_run
+from scenetext.detector_conversion import (
+    MMOCR_NORMALIZATION,
+    convert_from_mmocr_detector,
+    convert_to_mmocr_detector,
+)
+from scenetext.runs import DetectionRun, PretrainingRun, load_run
 
 SIMPLE = {
     "backbone": (convert_backbone, "any source -> the image encoder alone, for detectors (.safetensors)"),
@@ -27,6 +32,7 @@ SIMPLE = {
     "to-oclip": (convert_to_oclip, "a pre-training of ours -> the published layout (.pt)"),
     "from-mmocr": (convert_from_mmocr, "MMOCR's oCLIP backbone -> the image encoder alone (.safetensors)"),
     "to-mmocr": (convert_to_mmocr, "any source -> the image encoder under MMOCR's names (.pth)"),
+    "to-mmocr-detector": (convert_to_mmocr_detector, "a detector of ours -> under the names of MMOCR 1.x (.pth)"),
 }
 
 EXAMPLES = """\
@@ -36,6 +42,10 @@ EXAMPLES = """\
   python tools/visualize_attention.py outputs/rn50.pt sign.jpg "ST LING"
   python tools/convert_checkpoint.py from-clip RN50.pt outputs/clip_rn50.safetensors
   python tools/convert_checkpoint.py to-mmocr outputs/rn50/best.pt outputs/resnet50_oclip.pth
+  python tools/convert_checkpoint.py from-mmocr-detector dbnet_r18.pth outputs/dbnet.pt \
+      configs/detectors/dbnet_resnet18_icdar2015.yaml
+  python tools/detect.py outputs/dbnet.pt sign.jpg
+  python tools/convert_checkpoint.py to-mmocr-detector outputs/dbnet/best.pt outputs/dbnet_mmocr.pth
 """
 
 
@@ -47,18 +57,41 @@ def from_oclip(arguments: argparse.Namespace) -> None:
     print(convert_from_oclip(arguments.source, arguments.target, run))
 
 
+def from_mmocr_detector(arguments: argparse.Namespace) -> None:
+    run = load_run(arguments.config, [*MMOCR_NORMALIZATION, *arguments.overrides], "detection")
+    if not isinstance(run, DetectionRun):
+        raise TypeError("a run of kind detection is a DetectionRun")
+    print(f"normalises pixels as MMOCR does, unless told otherwise: {', '.join(MMOCR_NORMALIZATION)}")
+    print(convert_from_mmocr_detector(arguments.source, arguments.target, run))
+
+
+WITH_CONFIG = {
+    "from-oclip": (
+        from_oclip,
+        "a published oCLIP checkpoint -> a pre-training's checkpoint of ours (.pt)",
+        "configs/oclip/rn50.yaml",
+    ),
+    "from-mmocr-detector": (
+        from_mmocr_detector,
+        "a detector of MMOCR 1.x or 0.x -> a detector's checkpoint of ours (.pt)",
+        "configs/detectors/dbnet_resnet18_icdar2015.yaml",
+    ),
+}
+
+
 def main() -> None:
     parser = command_parser(__doc__ or "", EXAMPLES)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, (convert, purpose) in SIMPLE.items():
         _add_files(commands.add_parser(name, help=purpose, description=purpose)).set_defaults(convert=convert)
-    purpose = "a published oCLIP checkpoint -> a pre-training's checkpoint of ours (.pt)"
-    published = _add_files(commands.add_parser("from-oclip", help=purpose, description=purpose))
-    published.add_argument("config", type=Path, help="run file of the model, such as configs/oclip/rn50.yaml")
-    published.add_argument("overrides", nargs="*", metavar="key=value", help="settings of it to change")
+    for name, (run_conversion, purpose, example) in WITH_CONFIG.items():
+        command = _add_files(commands.add_parser(name, help=purpose, description=purpose))
+        command.add_argument("config", type=Path, help=f"run file of the model, such as {example}")
+        command.add_argument("overrides", nargs="*", metavar="key=value", help="settings of it to change")
+        command.set_defaults(run_conversion=run_conversion)
     arguments = parser.parse_args()
-    if arguments.command == "from-oclip":
-        from_oclip(arguments)
+    if arguments.command in WITH_CONFIG:
+        arguments.run_conversion(arguments)
     else:
         print(arguments.convert(arguments.source, arguments.target))
 

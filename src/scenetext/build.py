@@ -33,6 +33,7 @@ from scenetext.training.trainer import Trainer
 from scenetext.weights.files import read_weights
 from scenetext.weights.image_encoder import load_image_encoder
 from scenetext.weights.report import load_weights
+from scenetext.weights.torchvision import imagenet_weights
 
 
 def build_pretraining_task(
@@ -65,15 +66,16 @@ def load_encoder_weights(task: PretrainingTask | DetectionTask, run: Run) -> lis
     """Loads the weights that the run's encoder is to start from, and tells what fitted; nothing where it names none.
 
     Raises:
-        CheckpointError: the file is of no known source, or does not fit the encoder.
+        CheckpointError: the file is of no known source, does not fit the encoder, or cannot be downloaded.
     """
-    path = run.method.encoder.weights if isinstance(run, PretrainingRun) else run.encoder.weights
-    if path is None:
+    settings: Any = run.method.encoder if isinstance(run, PretrainingRun) else run.encoder
+    if settings.weights is None:
         return []
     encoder = task.network.visual if isinstance(task, PretrainingTask) else task.encoder
     if not isinstance(encoder, nn.Module):
         raise TypeError("an encoder with weights is an nn.Module")
-    return load_image_encoder(encoder, read_weights(path))
+    file = imagenet_weights(settings.depth) if settings.weights == "imagenet" else read_weights(settings.weights)
+    return load_image_encoder(encoder, file)
 
 
 def read_all_records(paths: Sequence[Path], purpose: str) -> RecordFiles:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from scenetext.build import build_characters, describe_run
-from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings
+from scenetext.config import validate
+from scenetext.contracts import Encoder
+from scenetext.encoders import build_encoder, encoder_settings
+from scenetext.encoders.resnet import ResNet
 from scenetext.errors import CheckpointError
 from scenetext.oclip.model import OclipModel
 from scenetext.published import PUBLISHED_METHOD
@@ -77,13 +81,13 @@ def convert_from_mmocr(source: Path, target: Path) -> Conversion:
 def convert_to_mmocr(source: Path, target: Path) -> Conversion:
     """The backbone of any known source under MMOCR's names, as a torch file {state_dict}."""
     encoder = _read_encoder(source, target)
-    write_torch_file(
-        target, {"state_dict": {mmocr.to_mmocr_name(name): value for name, value in encoder.weights.items()}}
-    )
-    mean, std = (
-        [round(255 * value, 3) for value in values] for values in (ClipResNet.pixel_mean, ClipResNet.pixel_std)
-    )
-    remark = f"trained on RGB pixels (0 to 255) with mean {mean} and std {std}, which are not ImageNet's"
+    rename = mmocr.BACKBONE_NAMES[encoder.settings["name"]]
+    write_torch_file(target, {"state_dict": {rename(name): value for name, value in encoder.weights.items()}})
+    model = _empty_encoder(encoder, source)
+    mean, std = ([round(255 * value, 3) for value in values] for values in (model.pixel_mean, model.pixel_std))
+    remark = f"expects RGB pixels (0 to 255) with mean {mean} and std {std}"
+    if model.pixel_mean != ResNet.pixel_mean:
+        remark += ", which are not ImageNet's"
     return Conversion(target, str(encoder), len(encoder.weights), (*encoder.left_out, *encoder.pool_names), (remark,))
 
 
@@ -97,7 +101,7 @@ def convert_from_oclip(source: Path, target: Path, run: PretrainingRun) -> Conve
     Raises:
         CheckpointError: the file is of another source, or does not fit the run; what differs is listed.
     """
-    file = _read(source, target, OCLIP)
+    file = read_source(source, target, OCLIP)
     weights = published_oclip_weights(file, run)
     content = {
         **describe_run(run),
@@ -116,7 +120,7 @@ def convert_to_oclip(source: Path, target: Path) -> Conversion:
     Raises:
         CheckpointError: the file is no pre-training of ours.
     """
-    file = _read(source, target, OUR_PRETRAINING)
+    file = read_source(source, target, OUR_PRETRAINING)
     inside = {name for name in file.tensors if name.startswith(ours.PRETRAINING)}
     weights = {name.removeprefix(ours.PRETRAINING): file.tensors[name] for name in file.tensors if name in inside}
     write_torch_file(target, published_checkpoint(weights, target.stem))
@@ -135,7 +139,11 @@ def published_oclip_weights(file: WeightFile, run: PretrainingRun) -> dict[str, 
         CheckpointError: sizes differ (each is listed with the setting that decides it), or names or shapes do.
     """
     encoder = extract_image_encoder(file)
-    found = {**oclip_sizes(file.tensors), "encoder.layers": encoder.layers, "encoder.width": encoder.width}
+    found = {
+        **oclip_sizes(file.tensors),
+        "encoder.layers": encoder.settings["layers"],
+        "encoder.width": encoder.settings["width"],
+    }
     characters = build_characters(run)
     settings = run.method.model_copy(update={"vocabulary_size": vocabulary_size(run.method, characters)})
     wanted = {name: _setting(settings, name) for name in found}
@@ -164,7 +172,15 @@ def _setting(settings: Any, name: str) -> Any:
     return settings
 
 
-def _read(source: Path, target: Path, expected: Source | None) -> WeightFile:
+def read_source(source: Path, target: Path, expected: Source | None) -> WeightFile:
+    """The weights to convert.
+
+    Args:
+        expected: what they must be; None = anything.
+
+    Raises:
+        CheckpointError: they cannot be read, are of another source, or `target` is the file itself.
+    """
     if source.exists() and target.exists() and target.samefile(source):
         raise CheckpointError(f"{target}: would be written over what is read; choose another name")
     file = read_weights(source)
@@ -180,26 +196,37 @@ def _read(source: Path, target: Path, expected: Source | None) -> WeightFile:
 
 def _read_encoder(source: Path, target: Path, expected: Source | None = None) -> ImageEncoderWeights:
     """The image encoder of a file, complete and of the shapes that its sizes call for."""
-    encoder = extract_image_encoder(_read(source, target, expected))
-    with torch.device("meta"):
-        model = ClipResNet(ClipResNetSettings.model_validate({"layers": encoder.layers, "width": encoder.width}))
+    encoder = extract_image_encoder(read_source(source, target, expected))
+    model = _empty_encoder(encoder, source)
+    if not isinstance(model, nn.Module):
+        raise TypeError("an encoder with weights is an nn.Module")
     require_fit(model, encoder.weights, f"{source} ({encoder})")
     return encoder
 
 
+def _empty_encoder(encoder: ImageEncoderWeights, source: Path) -> Encoder:
+    """The encoder of these settings, without weights."""
+    settings = validate(encoder_settings(encoder.settings["name"]), encoder.settings, str(source))
+    with torch.device("meta"):
+        return build_encoder(settings)
+
+
 def _write_encoder(source: Path, target: Path, encoder: ImageEncoderWeights, with_pool: bool) -> Conversion:
-    layers = ",".join(map(str, encoder.layers))
-    metadata = {
-        "architecture": "clip_resnet",
-        "layers": layers,
-        "width": str(encoder.width),
-        "source": f"{encoder.source.name}: {source.name}",
-    }
+    settings = {name: _compact(value) for name, value in encoder.settings.items()}
+    model = _empty_encoder(encoder, source)
+    statistics = {name: _compact(getattr(model, name)) for name in ours.PIXEL_STATISTICS}
+    metadata = {**settings, **statistics, "source": f"{encoder.source.name}: {source.name}"}
     weights = {**encoder.weights, **encoder.pool} if with_pool else encoder.weights
     write_safetensors(target, weights, metadata)
     left_out = encoder.left_out if with_pool else (*encoder.left_out, *encoder.pool_names)
-    remarks = [f"use it with: encoder.weights={target} encoder.layers=[{layers}] encoder.width={encoder.width}"]
+    overrides = " ".join(f"encoder.{name}={value}" for name, value in settings.items())
+    remarks = [f"use it with: {overrides} encoder.weights={target}"]
     if with_pool and encoder.pool:
         output = tuple(encoder.pool["attnpool.c_proj.weight"].shape)
         remarks.append(f"attention pool: output projection {output}; taken by a model of the same, left out by others")
     return Conversion(target, str(encoder), len(weights), left_out, tuple(remarks))
+
+
+def _compact(value: Any) -> str:
+    """A setting as an override on the command line has it, without spaces."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))

@@ -79,7 +79,7 @@ def published_task(
         ConfigError: the JSON file is of another model.
     """
     encoder = extract_image_encoder(file)
-    sizes = {**oclip_sizes(file.tensors), "encoder": {"layers": encoder.layers, "width": encoder.width}}
+    sizes = {**oclip_sizes(file.tensors), "encoder": {name: encoder.settings[name] for name in ("layers", "width")}}
     _compare_sizes(sizes, model_config, file.path)
     heads = model_config.get("transformer_heads", 8)
     values = {**sizes, **PUBLISHED_METHOD, "text_heads": heads, "decoder_heads": heads}

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from scenetext.contracts import DetectorSpec, Maps, Targets
 from scenetext.detectors import detector_names, find_detector
 from scenetext.structures import Detection, Features, ImageMeta, Sample, TextInstance
+from scenetext.weights.mmocr import mmocr_head_name
 
 HEIGHT, WIDTH = 128, 192
 # Not longer than twice their height: a longer word comes back thinner from DBNet's kernel with the published growth.
@@ -67,6 +68,7 @@ class Case:
 
 CASES: dict[str, Case] = {
     "dbnet": Case(perfect_dbnet, {"inner_channels": 16, "level_channels": 8}),
+    "dbnetpp": Case(perfect_dbnet, {"inner_channels": 16, "level_channels": 8}),
 }
 
 
@@ -171,6 +173,12 @@ def test_spec_is_named_after_its_folder_and_weighs_every_loss(subject: Subject) 
         subject.head()(random_features()), subject.targets([two_words(), shifted()]), subject.config
     )
     assert set(terms) == set(dict(subject.config.loss_weights))
+
+
+def test_names_of_mmocr_cover_the_head_without_a_clash(subject: Subject) -> None:
+    names = [mmocr_head_name(name, subject.spec.mmocr_names) for name in subject.head().state_dict()]
+    assert all(name is not None and name.startswith(("neck.", "det_head.")) for name in names)
+    assert len(set(names)) == len(names)
 
 
 def test_targets_are_pure_and_stackable(subject: Subject) -> None:

@@ -130,7 +130,7 @@ def test_the_road_from_pretraining_to_detections(scenes: Path, tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     assert "detections" in done.stderr
     assert "waiting_share" in done.stderr
-    assert f"encoder weights: {backbone}: CLIP ResNet of layers [1, 1, 1, 1] and width 8" in done.stdout
+    assert f"encoder weights: {backbone}: clip_resnet of layers [1, 1, 1, 1], width 8" in done.stdout
 
     done = run("tools/test.py", detector / "best.pt", "--output", tmp_path / "evaluation", "--device", "cpu")
     assert done.returncode == 0, done.stderr

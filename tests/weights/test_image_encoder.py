@@ -54,7 +54,7 @@ def test_encoder_of_every_source_gives_the_same_features(index: int) -> None:
     source, tensors, outside = layouts()[index]
     found = extract_image_encoder(held(tensors, "epoch"))
     assert found.source is source
-    assert (found.layers, found.width) == (SMALL["layers"], SMALL["width"])
+    assert found.settings == {"name": "clip_resnet", **SMALL}
     assert len(found.weights) + len(found.pool) + len(found.left_out) == len(tensors) + 1
     assert len(found.left_out) == outside + 1
     assert found.left_out[0] == "epoch"
@@ -127,7 +127,7 @@ def test_encoder_of_other_sizes_is_refused_with_both_named() -> None:
     with pytest.raises(CheckpointError) as caught:
         load_image_encoder(encoder, held(oclip_layout()))
     message = str(caught.value)
-    assert "file.pt (CLIP ResNet of layers [1, 2, 1, 1] and width 8, from published oCLIP)" in message
+    assert "file.pt (clip_resnet of layers [1, 2, 1, 1], width 8, from published oCLIP)" in message
     assert "conv1.weight: file (4, 3, 3, 3), model (8, 3, 3, 3)" in message
     assert "layer2.1.conv1.weight" in message
 

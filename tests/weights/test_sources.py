@@ -8,7 +8,17 @@ from torch import Tensor
 
 from conftest import golden_folder
 from scenetext.errors import CheckpointError
-from scenetext.weights.sources import CLIP, MMOCR, OCLIP, SOURCES, Source, identify_source
+from scenetext.weights.sources import (
+    CLIP,
+    MMOCR,
+    MMOCR_RESNET,
+    OCLIP,
+    OUR_RESNET_DETECTOR,
+    SOURCES,
+    TORCHVISION,
+    Source,
+    identify_source,
+)
 
 
 def layout(name: str) -> dict[str, Tensor]:
@@ -44,18 +54,18 @@ def test_mmocr_backbone_is_recognised(name: str) -> None:
 
 
 def test_unknown_weights_are_told_by_their_first_names_with_all_sources() -> None:
-    torchvision = [
-        "conv1.weight",
-        "bn1.weight",
-        "layer1.0.conv1.weight",
-        "layer1.0.conv2.weight",
-        "fc.weight",
-        "fc.bias",
+    transformer = [
+        "cls_token",
+        "pos_embed",
+        "patch_embed.proj.weight",
+        "blocks.0.norm1.weight",
+        "head.weight",
+        "head.bias",
     ]
     with pytest.raises(CheckpointError) as caught:
-        identify_source({name: torch.zeros(1) for name in torchvision})
+        identify_source({name: torch.zeros(1) for name in transformer})
     message = str(caught.value)
-    assert ", ".join(torchvision[:5]) + " and 1 more" in message
+    assert ", ".join(transformer[:5]) + " and 1 more" in message
     assert all(source.name in message and source.sign in message for source in SOURCES)
 
 
@@ -63,3 +73,17 @@ def test_weights_of_several_sources_are_refused() -> None:
     weights = {**layout("RN50"), "stem.0.weight": torch.zeros(1)}
     with pytest.raises(CheckpointError, match="several sources at once: published oCLIP, MMOCR's oCLIP backbone"):
         identify_source(weights)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "source"),
+    [("", TORCHVISION), ("encoder.", OUR_RESNET_DETECTOR), ("backbone.", MMOCR_RESNET)],
+)
+@pytest.mark.parametrize("depth", [18, 50])
+def test_torchvisions_resnet_is_recognised_by_one_source_alone(prefix: str, source: Source, depth: int) -> None:
+    from torchvision.models import get_model
+
+    with torch.device("meta"):
+        weights = {f"{prefix}{name}": value for name, value in get_model(f"resnet{depth}").state_dict().items()}
+    assert [one for one in SOURCES if one.recognises(weights)] == [source]
+    assert [one for one in SOURCES if one.recognises({**weights, "head.weight": torch.zeros(1)})] == [source]

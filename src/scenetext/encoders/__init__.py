@@ -9,10 +9,11 @@ from typing import Any
 from scenetext.config import Settings
 from scenetext.contracts import Encoder
 from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings
+from scenetext.encoders.resnet import ResNet, ResNetSettings
 from scenetext.errors import ConfigError, did_you_mean
 
 ENCODERS: Mapping[str, tuple[type[Settings], Callable[[Any], Encoder]]] = MappingProxyType(
-    {"clip_resnet": (ClipResNetSettings, ClipResNet)}
+    {"clip_resnet": (ClipResNetSettings, ClipResNet), "resnet": (ResNetSettings, ResNet)}
 )
 """Settings and class of every encoder, by name."""
 

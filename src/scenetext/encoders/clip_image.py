@@ -13,7 +13,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from scenetext.config import Settings
+from scenetext.encoders.settings import EncoderSettings
 from scenetext.layers.batch_norms import statistics_untouched
 from scenetext.layers.positions import resize_positions
 from scenetext.layers.transformer import join_heads, mean_attention_weights, split_heads
@@ -23,7 +23,7 @@ EXPANSION = 4
 """Output channels of a bottleneck over its inner width."""
 
 
-class ClipResNetSettings(Settings):
+class ClipResNetSettings(EncoderSettings):
     """CLIP's modified ResNet; the defaults are RN50."""
 
     name: Literal["clip_resnet"] = "clip_resnet"
@@ -82,15 +82,17 @@ class ClipResNet(nn.Module):
     Attributes:
         channels: (4w, 8w, 16w, 32w).
         strides: (4, 8, 16, 32).
-        pixel_mean, pixel_std: RGB statistics of CLIP's input.
+        pixel_mean, pixel_std: RGB statistics of its input; those of CLIP unless the settings say otherwise.
     """
 
     strides: tuple[int, ...] = (4, 8, 16, 32)
-    pixel_mean = (0.48145466, 0.4578275, 0.40821073)
-    pixel_std = (0.26862954, 0.26130258, 0.27577711)
+    pixel_mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073)
+    pixel_std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
 
     def __init__(self, settings: ClipResNetSettings) -> None:
         super().__init__()
+        self.pixel_mean = settings.pixel_mean or self.pixel_mean
+        self.pixel_std = settings.pixel_std or self.pixel_std
         width = settings.width
         self.channels: tuple[int, ...] = tuple(EXPANSION * width * 2**stage for stage in range(4))
         self.conv1 = nn.Conv2d(3, width // 2, 3, stride=2, padding=1, bias=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -27,6 +28,7 @@ from scenetext.training.optimizers import (
 from scenetext.training.parameter_groups import keep_frozen_norms_still
 from scenetext.training.schedules import learning_rate_factor
 from scenetext.training.settings import RunSettings
+from scenetext.weights.report import load_weights
 
 
 class Learner:
@@ -145,17 +147,17 @@ class Learner:
         average = {} if self.average is None else {"average": self.average.state_dict()}
         return {"optimizer": self.optimizer.state_dict(), "scaler": self.scaler.state_dict(), **average}
 
-    def load_state(self, content: dict[str, Any]) -> None:
-        """Puts back weights and state from the content of a checkpoint.
+    def load_state(self, content: dict[str, Any], path: Path) -> None:
+        """Puts back weights and state from the content of the checkpoint at `path`.
 
         Raises:
-            CheckpointError: the checkpoint has no average of the weights, or one of other weights.
+            CheckpointError: the weights are those of another model, or averaged in one run and not in the other.
         """
         if self.average is not None:
             if "average" not in content:
-                raise CheckpointError("training.averaging is set, but the checkpoint holds no average of the weights")
+                raise CheckpointError(f"{path}: holds no average of the weights, for which training.averaging asks")
             self.average.load_state_dict(content["average"])
-        self.module.load_state_dict(content["model"])
+        load_weights(self.module, content["model"], path)
         load_optimizer_state(self.optimizer, content["optimizer"])
         self.scaler.load_state_dict(content["scaler"])
 

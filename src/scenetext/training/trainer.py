@@ -124,8 +124,8 @@ class Trainer:
         Raises:
             CheckpointError: there is no readable checkpoint.
         """
-        _, content, problems = load_latest_checkpoint(self.folder)
-        self.learner.load_state(content)
+        path, content, problems = load_latest_checkpoint(self.folder)
+        self.learner.load_state(content, path)
         self.outcome = Outcome(**content["outcome"])
         self.outcome.interrupted = None
         remarks = [f"passed over a checkpoint: {problem}" for problem in problems]

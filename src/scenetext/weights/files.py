@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,14 @@ class WeightFile:
         path: the file.
         tensors: on the CPU, by name.
         others: entries that are no weights of the model, such as epoch and optimizer; left out.
+        stored: what a file of ours says of its model: the settings of a checkpoint's run, or the metadata of
+            safetensors; empty where there are none. Not checked.
     """
 
     path: Path
     tensors: dict[str, Tensor]
     others: tuple[str, ...]
+    stored: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_weights(path: Path) -> WeightFile:
@@ -47,11 +51,13 @@ def read_weights(path: Path) -> WeightFile:
         CheckpointError: the file is missing, damaged, would need code to run, or holds no tensors.
     """
     content = _read_content(path)
+    stored = _read_metadata(path) if path.suffix == ".safetensors" else {}
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: holds {type(content).__name__}, expected named tensors")
     others: list[str] = []
     for key in _STATE_KEYS:
         if isinstance(content.get(key), Mapping):
+            stored = content["config"] if isinstance(content.get("config"), Mapping) else stored
             others = [str(name) for name in content if name != key]
             content = content[key]
             break
@@ -61,7 +67,7 @@ def read_weights(path: Path) -> WeightFile:
         raise CheckpointError(f"{path}: holds no named tensors")
     if all(name.startswith(_DISTRIBUTED) for name in tensors):
         tensors = {name.removeprefix(_DISTRIBUTED): value for name, value in tensors.items()}
-    return WeightFile(path, tensors, tuple(others))
+    return WeightFile(path, tensors, tuple(others), stored)
 
 
 def _read_content(path: Path) -> Any:
@@ -117,6 +123,20 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
             return {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118 (not a mapping)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path}: cannot be read as safetensors ({error})") from None
+
+
+def _read_metadata(path: Path) -> dict[str, Any]:
+    """The text metadata of safetensors that were read before, with numbers and lists where it has them as JSON."""
+    with safe_open(path, framework="pt") as archive:
+        metadata: Mapping[str, str] = archive.metadata() or {}
+    return {name: _parsed(text) for name, text in metadata.items()}
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def read_torch_file(path: Path) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,27 +13,29 @@ from torch import Tensor, nn
 from scenetext.errors import CheckpointError
 from scenetext.layers.positions import resize_positions
 from scenetext.weights.files import WeightFile
+from scenetext.weights.ours import PIXEL_STATISTICS, stored_encoder_settings
 from scenetext.weights.report import count_groups, load_weights
 from scenetext.weights.sources import Source, identify_source
+from scenetext.weights.torchvision import OFFSETS
 
 POOL = "attnpool."
 """In front of the names of the attention pool."""
 _POSITIONS = "attnpool.positional_embedding"
 _POOL_OUTPUT = "attnpool.c_proj.weight"
-_STAGES = ("layer1", "layer2", "layer3", "layer4")
+_STEM = "conv3.weight"
+"""The third convolution of a stem: CLIP's ResNets have it, torchvision's have not."""
 
 
 @dataclass(frozen=True, eq=False)
 class ImageEncoderWeights:
-    """A CLIP ResNet out of a weight file.
+    """An image encoder out of a weight file.
 
     Attributes:
         source: what the file was recognised as.
-        weights: tensors under the names of `encoders.clip_image.ClipResNet`; half precision became float32.
+        weights: tensors under the names of our encoder; half precision became float32.
         pool: those of its attention pool, `attnpool.*`; empty where the file has none.
         pool_names: what the file calls them.
-        layers: blocks of the four stages.
-        width: channels of the stem's output.
+        settings: those of the encoder, as far as its weights and what is stored beside them tell; `name` first.
         left_out: names of the file that are part of neither, and entries that are no weights.
     """
 
@@ -40,19 +43,19 @@ class ImageEncoderWeights:
     weights: dict[str, Tensor]
     pool: dict[str, Tensor]
     pool_names: tuple[str, ...]
-    layers: tuple[int, ...]
-    width: int
+    settings: dict[str, Any]
     left_out: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"CLIP ResNet of layers {list(self.layers)} and width {self.width}, from {self.source.name}"
+        sizes = ", ".join(f"{name} {_shown(value)}" for name, value in self.settings.items() if name != "name")
+        return f"{self.settings['name']} of {sizes}, from {self.source.name}"
 
 
 def extract_image_encoder(file: WeightFile) -> ImageEncoderWeights:
     """Takes the image encoder out of weights of any known source.
 
     Raises:
-        CheckpointError: the source is unknown or ambiguous, or there is no ResNet of four stages.
+        CheckpointError: the source is unknown or ambiguous, or there is no encoder of ours in it.
     """
     try:
         source = identify_source(file.tensors)
@@ -68,34 +71,21 @@ def extract_image_encoder(file: WeightFile) -> ImageEncoderWeights:
                 found[ours] = value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
                 pool_names += [name] if ours.startswith(POOL) else []
         weights = {name: value for name, value in found.items() if not name.startswith(POOL)}
-        layers, width = resnet_sizes(weights)
+        settings = {**source.encoder_settings(weights), **stored_encoder_settings(file.stored)}
     except CheckpointError as error:
         raise CheckpointError(f"{file.path}: {error}") from None
     pool = {name: value for name, value in found.items() if name.startswith(POOL)}
-    return ImageEncoderWeights(source, weights, pool, tuple(pool_names), layers, width, tuple(left_out))
-
-
-def resnet_sizes(weights: Mapping[str, Tensor]) -> tuple[tuple[int, ...], int]:
-    """Blocks of the four stages and the width of a CLIP ResNet, from its weights.
-
-    Raises:
-        CheckpointError: a stage has no block, or the stem has no such shape.
-    """
-    layers = tuple(len({name.split(".")[1] for name in weights if name.startswith(stage + ".")}) for stage in _STAGES)
-    stem = weights.get("conv3.weight")
-    if 0 in layers or stem is None or stem.ndim != 4 or stem.shape[0] < 2 or stem.shape[0] % 2:
-        raise CheckpointError("there is an image encoder, but no ResNet with CLIP's stem and four stages")
-    return layers, int(stem.shape[0])
+    return ImageEncoderWeights(source, weights, pool, tuple(pool_names), settings, tuple(left_out))
 
 
 def load_image_encoder(encoder: nn.Module, file: WeightFile) -> list[str]:
     """Loads the image encoder of a weight file of any known source into ours.
 
     The attention pool is loaded where both have one of the same output width; its positions are resized to the
-    encoder's grid (bilinear, as TCM does).
+    encoder's grid (bilinear, as TCM does). Deformable convolutions take over ordinary ones where the file has no other.
 
     Args:
-        encoder: an `encoders.clip_image.ClipResNet` or `PooledClipResNet`.
+        encoder: one of those in `encoders`, or `encoders.clip_image.PooledClipResNet`.
 
     Returns:
         What was recognised, loaded and left out, a line each.
@@ -104,18 +94,39 @@ def load_image_encoder(encoder: nn.Module, file: WeightFile) -> list[str]:
         CheckpointError: the source is unknown, or anything but the pool does not fit; the message lists it.
     """
     found = extract_image_encoder(file)
-    pool, remark = _fit_pool(encoder, found.pool)
-    optional = () if pool else (POOL,)
+    own = encoder.state_dict()
+    if (_STEM in own) != (_STEM in found.weights):
+        raise CheckpointError(
+            f"{file.path} ({found}) is of another architecture than the run's encoder; "
+            f"set encoder.name={found.settings['name']}, or choose other weights"
+        )
+    pool, remark = _fit_pool(own, found.pool)
+    optional: tuple[str, ...] = () if pool else (POOL,)
+    remarks = [] if remark is None else [remark]
+    if not any(OFFSETS in name for name in found.weights):
+        offsets = tuple(name for name in own if OFFSETS in name)
+        optional += offsets
+        remarks += ["deformable convolutions: ordinary ones in the file, offsets start at zero"] if offsets else []
+    remarks += _differing_statistics(encoder, found.settings)
     report = load_weights(encoder, {**found.weights, **pool}, f"{file.path} ({found})", optional)
     left_out = found.left_out if pool else (*found.left_out, *found.pool_names)
-    return [f"encoder weights: {file.path}: {found}; {report}", remark, f"left out: {count_groups(left_out)}"]
+    return [f"encoder weights: {file.path}: {found}; {report}", *remarks, f"left out: {count_groups(left_out)}"]
 
 
-def _fit_pool(encoder: nn.Module, pool: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str]:
-    """The attention pool as the encoder can take it (empty: it cannot), and a remark that says so."""
-    own = encoder.state_dict()
+def _differing_statistics(encoder: nn.Module, settings: Mapping[str, Any]) -> list[str]:
+    """A warning for each statistic of pixels that weights were trained with and the encoder has not."""
+    return [
+        f"warning: these weights were trained with encoder.{name}={_shown(settings[name])}; this run has "
+        f"{_shown(getattr(encoder, name))}"
+        for name in PIXEL_STATISTICS
+        if name in settings and settings[name] != getattr(encoder, name)
+    ]
+
+
+def _fit_pool(own: Mapping[str, Tensor], pool: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str | None]:
+    """The attention pool as an encoder of these weights can take it (empty: it cannot), and a remark on it."""
     if _POOL_OUTPUT not in own:
-        return {}, "attention pool: none in this encoder"
+        return {}, "attention pool: left out, this encoder has none" if pool else None
     if _POOL_OUTPUT not in pool or _POSITIONS not in pool:
         return {}, "attention pool: none in the file, random instead"
     theirs, ours = tuple(pool[_POOL_OUTPUT].shape), tuple(own[_POOL_OUTPUT].shape)
@@ -128,3 +139,7 @@ def _fit_pool(encoder: nn.Module, pool: Mapping[str, Tensor]) -> tuple[dict[str,
     resized = torch.cat([positions[:1], resize_positions(positions[1:], side, side)])
     remark = f"attention pool: loaded, positions resized from {before} x {before} to {side} x {side}"
     return {**pool, _POSITIONS: resized}, remark
+
+
+def _shown(value: Any) -> str:
+    return str(list(value)) if isinstance(value, tuple) else str(value)

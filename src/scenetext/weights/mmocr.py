@@ -1,4 +1,4 @@
-"""Names of MMOCR's `resnet50-oclip` backbone (its CLIPResNet), both ways.
+"""Names of MMOCR: its `resnet50-oclip` backbone (CLIPResNet) both ways, and those of whole detectors.
 
 The stem is one sequence, in which the ReLUs take up numbers, and so does the pool in front of a shortcut's convolution.
 Other ResNets with a deep stem (mmpretrain's ResNetV1d) have the same names and shapes but stride elsewhere; nothing in
@@ -8,11 +8,15 @@ such a file tells them apart.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 DETECTOR_BACKBONE = "backbone."
 """In front of the names inside the checkpoint of a whole MMOCR detector."""
+NO_WEIGHTS = "data_preprocessor."
+"""In front of names in a detector's checkpoint that are no weights: statistics of pixels, which are settings here."""
+_OLD_HEAD, _HEAD = "bbox_head.", "det_head."
+"""In front of the names of a detector's head: MMOCR 0.x, and 1.x."""
 _STEM: Mapping[str, str] = MappingProxyType(
     {"conv1": "stem.0", "bn1": "stem.1", "conv2": "stem.3", "bn2": "stem.4", "conv3": "stem.6", "bn3": "stem.7"}
 )
@@ -40,3 +44,29 @@ def from_mmocr_name(name: str) -> str | None:
     if shortcut[0] not in ours_of:
         return None
     return name.replace(shortcut[0], ours_of[shortcut[0]])
+
+
+BACKBONE_NAMES: Mapping[str, Callable[[str], str]] = MappingProxyType(
+    {"clip_resnet": to_mmocr_name, "resnet": lambda name: name}
+)
+"""For every encoder of ours, by its name in settings, our name of a tensor to that in MMOCR's backbone; MMDetection's
+ResNet, which MMOCR uses, has torchvision's names, and so has ours."""
+
+
+def current_detector_name(name: str) -> str:
+    """The name of MMOCR 1.x for a name out of a detector's checkpoint of 0.x or 1.x; only that of the head changed."""
+    return _HEAD + name.removeprefix(_OLD_HEAD) if name.startswith(_OLD_HEAD) else name
+
+
+def mmocr_head_name(name: str, beginnings: Mapping[str, str]) -> str | None:
+    """MMOCR's name of a tensor of a detector's neck or head; None: no beginning fits.
+
+    Args:
+        beginnings: whole parts of our names to theirs, as `DetectorSpec.mmocr_names`; the longest that fits counts.
+    """
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        theirs = beginnings.get(".".join(parts[:length]))
+        if theirs is not None:
+            return ".".join([theirs, *parts[length:]])
+    return None

@@ -46,12 +46,12 @@ class LoadReport:
         return "\n  ".join(lines)
 
 
-def compare_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> LoadReport:
-    """How the tensors of a file fit a module, by name and shape; nothing is loaded.
+def compare_weights(module: nn.Module | Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> LoadReport:
+    """How the tensors of a file fit a module (or named tensors that stand for one), by name and shape.
 
     Batch-norm counters (`num_batches_tracked`) may be missing from the file: they do not matter to the result.
     """
-    own = module.state_dict()
+    own = module.state_dict() if isinstance(module, nn.Module) else module
     shared = [name for name in own if name in weights]
     fitting = [name for name in shared if own[name].shape == weights[name].shape]
     return LoadReport(
@@ -67,7 +67,10 @@ def compare_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> LoadRep
 
 
 def require_fit(
-    module: nn.Module, weights: Mapping[str, Tensor], source: Path | str, optional: tuple[str, ...] = ()
+    module: nn.Module | Mapping[str, Tensor],
+    weights: Mapping[str, Tensor],
+    source: Path | str,
+    optional: tuple[str, ...] = (),
 ) -> LoadReport:
     """Makes sure that weights fit a module completely; nothing is loaded, so the module may be on the meta device.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
 from scenetext.errors import CheckpointError
-from scenetext.weights import clip, mmocr, oclip, ours
+from scenetext.weights import clip, mmocr, oclip, ours, torchvision
 
 _FIRST_KEYS = 5
 
@@ -21,13 +22,16 @@ class Source:
         name: what it is called in messages.
         sign: by which names it is known, for messages.
         recognises: whether named tensors are of this kind; no two sources should say yes.
-        encoder_name: name of a tensor as `encoders.clip_image.PooledClipResNet` has it; None: it is no part of that.
+        encoder_name: name of a tensor as our encoder has it; None: it is no part of that.
+        encoder_settings: the weights under those names -> the settings of the encoder, `name` first, as far as weights
+            tell them; raises a CheckpointError where they are of no encoder of ours.
     """
 
     name: str
     sign: str
     recognises: Callable[[Mapping[str, Tensor]], bool]
     encoder_name: Callable[[str], str | None]
+    encoder_settings: Callable[[Mapping[str, Tensor]], dict[str, Any]] = clip.clip_resnet_settings
 
 
 def _behind(prefix: str) -> Callable[[str], str | None]:
@@ -72,8 +76,39 @@ MMOCR = Source(
     recognises=lambda weights: "stem.0.weight" in weights or f"{mmocr.DETECTOR_BACKBONE}stem.0.weight" in weights,
     encoder_name=mmocr.from_mmocr_name,
 )
+OUR_RESNET_DETECTOR = Source(
+    name="a detector of ours on torchvision's ResNet",
+    sign="encoder.conv1.weight and no encoder.conv3.weight",
+    recognises=lambda weights: torchvision.is_torchvision_resnet(weights, ours.DETECTOR_ENCODER),
+    encoder_name=_behind(ours.DETECTOR_ENCODER),
+    encoder_settings=torchvision.resnet_settings,
+)
+TORCHVISION = Source(
+    name="torchvision's ResNet",
+    sign="conv1.weight and layer1.0.conv1.weight, no conv3.weight",
+    recognises=lambda weights: torchvision.is_torchvision_resnet(weights, ""),
+    encoder_name=lambda name: None if name.startswith(torchvision.CLASSIFIER) else name,
+    encoder_settings=torchvision.resnet_settings,
+)
+MMOCR_RESNET = Source(
+    name="MMOCR's detector on torchvision's ResNet",
+    sign="backbone.conv1.weight and backbone.layer1.0.conv1.weight",
+    recognises=lambda weights: torchvision.is_torchvision_resnet(weights, mmocr.DETECTOR_BACKBONE),
+    encoder_name=_behind(mmocr.DETECTOR_BACKBONE),
+    encoder_settings=torchvision.resnet_settings,
+)
 
-SOURCES: tuple[Source, ...] = (OUR_PRETRAINING, OUR_DETECTOR, OUR_ENCODER, OCLIP, CLIP, MMOCR)
+SOURCES: tuple[Source, ...] = (
+    OUR_PRETRAINING,
+    OUR_DETECTOR,
+    OUR_RESNET_DETECTOR,
+    OUR_ENCODER,
+    OCLIP,
+    CLIP,
+    MMOCR,
+    MMOCR_RESNET,
+    TORCHVISION,
+)
 
 
 def identify_source(weights: Mapping[str, Tensor]) -> Source:

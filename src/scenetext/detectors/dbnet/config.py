@@ -39,11 +39,11 @@ class DBNetDecoding(Settings):
     """Largest deviation of the simplified contour, as a share of its perimeter."""
 
 
-class DBNetSettings(Settings):
-    """DBNet: Real-time Scene Text Detection with Differentiable Binarization (AAAI 2020)."""
+class BinarizationSettings(Settings):
+    """What all detectors with differentiable binarization share: DBNet, and those that change its neck alone."""
 
-    name: Literal["dbnet"] = "dbnet"
-    """Chooses this detector."""
+    name: str
+    """Chooses the detector."""
 
     inner_channels: int = Field(default=256, ge=1)
     """Channels of every level while the levels are summed top-down."""
@@ -72,9 +72,16 @@ class DBNetSettings(Settings):
     """How a probability map becomes polygons."""
 
     @model_validator(mode="after")
-    def _check_threshold_range(self) -> DBNetSettings:
+    def _check_threshold_range(self) -> BinarizationSettings:
         if self.threshold_low >= self.threshold_high:
             raise ValueError(
                 f"threshold_low ({self.threshold_low}) must be below threshold_high ({self.threshold_high})"
             )
         return self
+
+
+class DBNetSettings(BinarizationSettings):
+    """DBNet: Real-time Scene Text Detection with Differentiable Binarization (AAAI 2020)."""
+
+    name: Literal["dbnet"] = "dbnet"
+    """Chooses this detector."""

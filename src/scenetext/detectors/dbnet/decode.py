@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 
 from scenetext.contracts import Maps
-from scenetext.detectors.dbnet.config import DBNetDecoding, DBNetSettings
+from scenetext.detectors.dbnet.config import BinarizationSettings, DBNetDecoding
 from scenetext.geometry.offset import area_and_perimeter, largest_part, offset_polygon
 from scenetext.structures import Detection
 
 
-def decode(maps: Maps, config: DBNetSettings) -> list[list[Detection]]:
+def decode(maps: Maps, config: BinarizationSettings) -> list[list[Detection]]:
     """The detections of every image of a batch; only the probability map is looked at, as in the paper.
 
     Args:

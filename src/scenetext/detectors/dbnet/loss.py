@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from scenetext.contracts import Maps, Targets
-from scenetext.detectors.dbnet.config import DBNetSettings
+from scenetext.detectors.dbnet.config import BinarizationSettings
 from scenetext.layers.pixel_losses import balanced_cross_entropy, dice_loss, masked_l1_loss
 
 
-def loss(maps: Maps, targets: Targets, config: DBNetSettings) -> dict[str, Tensor]:
+def loss(maps: Maps, targets: Targets, config: BinarizationSettings) -> dict[str, Tensor]:
     """The unweighted loss terms of a batch, computed in float32 also under autocast.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from scenetext.detectors.dbnet.config import DBNetSettings
+from scenetext.detectors.dbnet.config import BinarizationSettings
 from scenetext.geometry.offset import largest_part, offset_polygon, shrink_distance
 from scenetext.structures import Sample
 
@@ -13,7 +13,7 @@ LARGEST_BATCH = 40_000
 """Pixels times edges up to which the edges of a polygon are worked on at once; beyond, each has a box of its own."""
 
 
-def targets(sample: Sample, config: DBNetSettings) -> dict[str, np.ndarray]:
+def targets(sample: Sample, config: BinarizationSettings) -> dict[str, np.ndarray]:
     """The four maps that DBNet learns from; H and W are those of the sample's image.
 
     Ignored text, text that is too small and text whose kernel vanishes is left out of the maps, and its place is
@@ -52,7 +52,7 @@ def targets(sample: Sample, config: DBNetSettings) -> dict[str, np.ndarray]:
     }
 
 
-def _kernel(polygon: np.ndarray, config: DBNetSettings) -> np.ndarray | None:
+def _kernel(polygon: np.ndarray, config: BinarizationSettings) -> np.ndarray | None:
     """The shrunk polygon, (V', 2) int64; None where the text is too small or nothing is left.
 
     As published, the distance is that of the polygon cut to integer coordinates, rounded to an integer.
@@ -64,7 +64,7 @@ def _kernel(polygon: np.ndarray, config: DBNetSettings) -> np.ndarray | None:
 
 
 def _draw_border(
-    polygon: np.ndarray, config: DBNetSettings, threshold: np.ndarray, threshold_valid: np.ndarray
+    polygon: np.ndarray, config: BinarizationSettings, threshold: np.ndarray, threshold_valid: np.ndarray
 ) -> None:
     """Draws the border of one text, D to either side, into the two (H, W) maps."""
     distance = shrink_distance(polygon, config.shrink_ratio)
