@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -129,7 +130,7 @@ def _draw_centre(level: Level, sides: tuple[np.ndarray, np.ndarray], config: FCE
     count = max(int(mean_length / config.centre_step) + 1, LEAST_CENTRE_POINTS)
     upper, lower = resample_line(upper, count), resample_line(lower, count)
     from_head, from_tail = (
-        int(np.hypot(*(upper[end] - lower[end])) * END_SHARE // config.centre_step) for end in (0, -1)
+        int(math.dist(upper[end], lower[end]) * END_SHARE // config.centre_step) for end in (0, -1)
     )
     if count > from_head + from_tail + 2:
         kept = slice(from_head, count - from_tail)
