@@ -6,6 +6,8 @@ A closed contour is a periodic function of t in [0, 1) with complex values x + i
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 SAMPLES = 400
@@ -36,15 +38,19 @@ def fourier_signature(polygon: np.ndarray, degree: int) -> np.ndarray | None:
     return coefficients[::-1] if _is_reversed(np.abs(coefficients), degree) else coefficients
 
 
+@lru_cache(maxsize=8)
 def contour_matrix(degree: int, points: int) -> np.ndarray:
     """The matrix from coefficients to points: (real parts, imaginary parts) @ matrix = (x, y).
 
     Returns:
-        (2 (2 K + 1), 2 points) float64: the points are at t = 0, 1 / points, ..., all x before all y.
+        (2 (2 K + 1), 2 points) float64: the points are at t = 0, 1 / points, ..., all x before all y. Not to be changed:
+        the next call returns the same array.
     """
     angle = 2 * np.pi / points * np.outer(np.arange(-degree, degree + 1), np.arange(points))
     cosine, sine = np.cos(angle), np.sin(angle)
-    return np.block([[cosine, sine], [-sine, cosine]])
+    matrix = np.block([[cosine, sine], [-sine, cosine]])
+    matrix.setflags(write=False)
+    return matrix
 
 
 def _resample(polygon: np.ndarray) -> np.ndarray | None:

@@ -69,7 +69,7 @@ def _contour_losses(
     text, a few of a hundred, are gathered.
     """
     difference = predicted.permute(0, 2, 3, 1)[learnt].float() - target.permute(0, 2, 3, 1)[learnt]
-    matrix = torch.from_numpy(contour_matrix(config.degree, config.loss_points)).to(difference)
+    matrix = torch.tensor(contour_matrix(config.degree, config.loss_points)).to(difference)
     points = difference @ matrix
     distance = F.smooth_l1_loss(points, torch.zeros_like(points), reduction="none")
     weight = (1 + centre[learnt]) / 2
