@@ -12,7 +12,7 @@ SQUARE = np.array([(0, 0), (10, 0), (10, 10), (0, 10)], np.float32)
 
 
 def overlap(first: np.ndarray, second: np.ndarray) -> float:
-    """IoU as the published suppression computes it: repaired by a buffer of width 0, and 0 where nothing has an area."""
+    """IoU as the published suppression computes it: repaired by a buffer of width 0; 0 where nothing has an area."""
     one, other = (shape if shape.is_valid else shape.buffer(0) for shape in (Polygon(first), Polygon(second)))
     union = one.union(other).area
     return float(one.intersection(other).area / union) if union else 0.0

@@ -66,13 +66,15 @@ class _Shapes:
 def _make_shapes(polygons: np.ndarray) -> _Shapes:
     """Measures polygons (N, V, 2) and repairs those that are not valid."""
     points = np.asarray(polygons, np.float64)
-    geometries = shapely.polygons(points)
+    geometries = np.asarray(shapely.polygons(points))
     valid = shapely.is_valid(geometries)
     if not valid.all():
         geometries[~valid] = shapely.buffer(geometries[~valid], 0)
     after = np.concatenate((points[:, 1:], points[:, :1]), axis=1)
     direction = np.sign(_cross(points, after).sum(axis=1)) * valid
-    return _Shapes(points, points.min(axis=1), points.max(axis=1), geometries, shapely.area(geometries), direction)
+    return _Shapes(
+        points, points.min(axis=1), points.max(axis=1), geometries, np.asarray(shapely.area(geometries)), direction
+    )
 
 
 def _overlap_above(shapes: _Shapes, first: np.ndarray, second: np.ndarray, threshold: float) -> np.ndarray:

@@ -62,7 +62,9 @@ def test_detections_equal_published_ones(layout: str, run: str) -> None:
         assert detection.score == pytest.approx(score, abs=1e-4)
         ours = detection.polygon
         if run == "ic15":  # OpenCV versions start a rectangle at different corners.
-            ours = min((np.roll(ours, turn, axis=0) for turn in range(4)), key=lambda turned: np.abs(turned - polygon).max())
+            ours = min(
+                (np.roll(ours, turn, axis=0) for turn in range(4)), key=lambda turned: np.abs(turned - polygon).max()
+            )
         assert np.abs(ours - polygon).max() <= 1
 
 
@@ -134,7 +136,9 @@ def test_batch_of_half_precision_maps_is_decoded_image_by_image() -> None:
     put_ellipse(images[0][0], (slice(10, 12), slice(8, 16)), (12.0, 11.0), (6.0, 2.0))
     put_ellipse(images[2][1], (slice(2, 3), slice(2, 6)), (4.0, 2.5), (3.0, 1.0))
     maps = {
-        f"{name}_{stride}": torch.from_numpy(np.stack([image[level][kind] for image in images])).bfloat16().requires_grad_()
+        f"{name}_{stride}": torch.from_numpy(np.stack([image[level][kind] for image in images]))
+        .bfloat16()
+        .requires_grad_()
         for level, stride in enumerate(STRIDES)
         for kind, name in enumerate(("text", "centre", "contour"))
     }

@@ -57,7 +57,11 @@ def golden_targets(config: FCENetSettings, suffix: str) -> dict[str, Tensor]:
 
 
 def drawn_targets() -> dict[str, Tensor]:
-    words = [[(8, 8), (40, 8), (40, 24), (8, 24)], [(8, 40), (90, 32), (96, 60), (10, 62)], [(100, 4), (124, 4), (124, 90)]]
+    words = [
+        [(8, 8), (40, 8), (40, 24), (8, 24)],
+        [(8, 40), (90, 32), (96, 60), (10, 62)],
+        [(100, 4), (124, 4), (124, 90)],
+    ]
     instances = tuple(TextInstance(np.array(w, np.float32), None, index == 2) for index, w in enumerate(words))
     meta = ImageMeta(Path("drawn.png"), (128, 128), np.eye(3), (128, 128))
     made = targets(Sample(np.zeros((128, 128, 3), np.uint8), instances, meta), CONFIG)

@@ -41,7 +41,9 @@ def mmocr_name(name: str) -> str:
 
 def golden_outputs(arrays: Any, network: FCENetHead) -> dict[str, Tensor]:
     """The outputs that the published parameters give, from the level that the golden's convolutions read."""
-    prefixed = {f"det_head.{key.removeprefix('param/')}": arrays[key] for key in arrays.files if key.startswith("param/")}
+    prefixed = {
+        f"det_head.{key.removeprefix('param/')}": arrays[key] for key in arrays.files if key.startswith("param/")
+    }
     state = network.state_dict()
     for name in state:
         if mmocr_name(name) in prefixed:

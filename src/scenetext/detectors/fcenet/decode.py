@@ -28,11 +28,11 @@ def decode(maps: Maps, config: FCENetSettings) -> list[list[Detection]]:
         For every image its detections, in pixels of the (padded) input image.
     """
     levels = [
-        tuple(maps[f"{name}_{stride}"].detach().float().cpu().numpy() for name in ("text", "centre", "contour"))
+        [maps[f"{name}_{stride}"].detach().float().cpu().numpy() for name in ("text", "centre", "contour")]
         for stride in STRIDES
     ]
-    images = range(len(levels[0][0]))
-    return [find_text([(text[i], centre[i], contour[i]) for text, centre, contour in levels], config.decoding) for i in images]
+    images = zip(*(zip(*level, strict=True) for level in levels), strict=True)
+    return [find_text(image, config.decoding) for image in images]
 
 
 def find_text(levels: Sequence[LevelMaps], config: FCENetDecoding) -> list[Detection]:

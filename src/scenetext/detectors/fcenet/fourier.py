@@ -1,7 +1,7 @@
 """Contours as Fourier coefficients, and back (section 3.1).
 
-A closed contour is a periodic function of t in [0, 1) with complex values x + iy, c(t) = sum of c_k exp(2 pi i k t) over
--K <= k <= K. The coefficients are kept in the order of k; as real numbers, the 2K + 1 real parts come first.
+A closed contour is a periodic function of t in [0, 1) with complex values x + iy: c(t) is the sum of c_k exp(2 pi i k t)
+over -K <= k <= K. The coefficients are kept in the order of k; as real numbers, the 2K + 1 real parts come first.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def fourier_signature(polygon: np.ndarray, degree: int) -> np.ndarray | None:
     """The coefficients of a polygon, of unique phase and direction (section 3.1, Fourier signature).
 
     Points are spread evenly over every edge, in number as its length; they start at the top of the contour and run
-    clockwise on the screen. Moving or enlarging the polygon moves or enlarges the coefficients and changes nothing else.
+    clockwise on the screen. Moving or enlarging the polygon moves or enlarges the coefficients, which is all.
 
     Args:
         polygon: (V, 2), V >= 3, pixels.
@@ -43,7 +43,7 @@ def contour_matrix(degree: int, points: int) -> np.ndarray:
     """The matrix from coefficients to points: (real parts, imaginary parts) @ matrix = (x, y).
 
     Returns:
-        (2 (2 K + 1), 2 points) float64: the points are at t = 0, 1 / points, ..., all x before all y. Not to be changed:
+        (2 (2 K + 1), 2 points) float64: the points are at t = 0, 1 / points, ..., all x before all y. Read only, as
         the next call returns the same array.
     """
     angle = 2 * np.pi / points * np.outer(np.arange(-degree, degree + 1), np.arange(points))

@@ -41,7 +41,9 @@ def _level_terms(maps: Maps, targets: Targets, stride: int, config: FCENetSettin
     text, valid = targets[f"text_{stride}"], targets[f"valid_{stride}"]
     centre = targets[f"centre_{stride}"].float()
     learnt = (text != 0) & (valid != 0)
-    contour_x, contour_y = _contour_losses(maps[f"contour_{stride}"], targets[f"contour_{stride}"], learnt, centre, config)
+    contour_x, contour_y = _contour_losses(
+        maps[f"contour_{stride}"], targets[f"contour_{stride}"], learnt, centre, config
+    )
     return {
         "text": balanced_cross_entropy(
             maps[f"text_{stride}"], text, valid, config.negative_ratio, config.negatives_without_text
@@ -71,8 +73,7 @@ def _contour_losses(
     difference = predicted.permute(0, 2, 3, 1)[learnt].float() - target.permute(0, 2, 3, 1)[learnt]
     matrix = torch.tensor(contour_matrix(config.degree, config.loss_points)).to(difference)
     points = difference @ matrix
-    distance = F.smooth_l1_loss(points, torch.zeros_like(points), reduction="none")
+    distances = F.smooth_l1_loss(points, torch.zeros_like(points), reduction="none")
     weight = (1 + centre[learnt]) / 2
-    x, y = (distance.unflatten(1, (2, config.loss_points)).mean(dim=2) * weight[:, None]).sum(dim=0).unbind()
-    count = max(len(difference), 1)
-    return x / count, y / count
+    x, y = (distance.mean(dim=1) @ weight / max(len(weight), 1) for distance in distances.chunk(2, dim=1))
+    return x, y

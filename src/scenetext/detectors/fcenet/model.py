@@ -32,9 +32,8 @@ class FCENetHead(nn.Module):
         self.pyramid = FeaturePyramid(channels[1:], config.pyramid_channels)
         self.regions = nn.Conv2d(config.pyramid_channels, 4, 3, padding=1)
         self.contour = nn.Conv2d(config.pyramid_channels, 2 * (2 * config.degree + 1), 3, padding=1)
-        for convolution in (self.regions, self.contour):
-            nn.init.normal_(convolution.weight, std=0.01)
-            nn.init.zeros_(convolution.bias)
+        for name, parameter in (*self.regions.named_parameters(), *self.contour.named_parameters()):
+            nn.init.normal_(parameter, std=0.01 if name == "weight" else 0.0)
 
     def forward(self, features: Features) -> dict[str, Tensor]:
         """Features of images (B, 3, H, W) to maps of every stride S in 8, 16 and 32.

@@ -1,4 +1,4 @@
-"""What FCENet learns from: text and centre regions and Fourier contours, on the level that fits the size of the text."""
+"""What FCENet learns from: text and centre regions and Fourier contours, on the levels that fit the size of a text."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ def targets(sample: Sample, config: FCENetSettings) -> dict[str, np.ndarray]:
 
     A text is drawn on every level whose range its size is in (two where ranges overlap), and is background on the
     others. Text of a size in no range is ignored on all of them: its place is masked, never silently background.
-    Ignored text, and text without extent, is masked on the levels of its size. Text of unknown place (no polygon) has no part in them.
+    Ignored text, and text without extent, is masked on the levels of its size. Text of unknown place (no polygon) has
+    no part in them.
 
     Args:
         sample: polygons in pixels of its image, cut to integers first, as published; parts outside the image are cut
@@ -129,9 +130,7 @@ def _draw_centre(level: Level, sides: tuple[np.ndarray, np.ndarray], config: FCE
     mean_length = (line_length(upper) + line_length(lower)) / 2
     count = max(int(mean_length / config.centre_step) + 1, LEAST_CENTRE_POINTS)
     upper, lower = resample_line(upper, count), resample_line(lower, count)
-    from_head, from_tail = (
-        int(math.dist(upper[end], lower[end]) * END_SHARE // config.centre_step) for end in (0, -1)
-    )
+    from_head, from_tail = (int(math.dist(upper[end], lower[end]) * END_SHARE // config.centre_step) for end in (0, -1))
     if count > from_head + from_tail + 2:
         kept = slice(from_head, count - from_tail)
         upper, lower = upper[kept], lower[kept]
