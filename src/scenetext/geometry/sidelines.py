@@ -1,8 +1,8 @@
 """The two long sides of a text: where its letters have their tops, and where they stand.
 
-FCENet, TextSnake and DRRG take the two edges of a polygon that look most like ends (left of the first letter, right of the
-last), and call what lies between them the two sides. Where no edges look so, as in a square, the choice is arbitrary but
-always the same.
+FCENet, TextSnake and DRRG take the two edges of a polygon that look most like ends (left of the first letter, right of
+the last), and call what lies between them the two sides. Where no edges look so, as in a square, the choice is
+arbitrary but always the same.
 """
 
 from __future__ import annotations

@@ -118,6 +118,17 @@ def test_the_best_of_all_levels_stays() -> None:
     assert len(find_text(levels, FCENetDecoding(overlap_threshold=1))) > 2
 
 
+def test_only_the_best_candidates_are_looked_at() -> None:
+    levels = empty_levels()
+    for row in range(2, 30, 4):
+        put_ellipse(levels[0], (slice(row, row + 1), slice(10, 11)), (10.0, row), (6.0, 1.0))
+        levels[0][0][row, 10] = row / 10
+    every = find_text(levels, FCENetDecoding())
+    assert len(every) == 7
+    best = find_text(levels, FCENetDecoding(maximum_candidates=3))
+    assert [found.score for found in best] == [found.score for found in every[:3]]
+
+
 @pytest.mark.parametrize("value", [-100.0, np.nan], ids=["nothing", "not a number"])
 def test_maps_without_text(value: float) -> None:
     levels = [(np.full_like(t, value), np.full_like(c, value), contour) for t, c, contour in empty_levels()]

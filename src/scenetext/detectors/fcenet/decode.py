@@ -74,6 +74,9 @@ def _candidates(
     score = _probability(text) ** config.text_exponent * _probability(centre) ** config.centre_exponent
     _, components = cv2.connectedComponents(_fill_holes(score > config.score_threshold), connectivity=8)
     y, x = np.nonzero(components)
+    if len(y) > config.maximum_candidates:
+        best = np.argpartition(score[y, x], -config.maximum_candidates)[-config.maximum_candidates :]
+        y, x = y[best], x[best]
     coefficients = contour[:, y, x].astype(np.float64)
     degree = len(coefficients) // 4
     coefficients[degree] += x

@@ -1,7 +1,7 @@
 """Contours as Fourier coefficients, and back (section 3.1).
 
-A closed contour is a periodic function of t in [0, 1) with complex values x + iy: c(t) is the sum of c_k exp(2 pi i k t)
-over -K <= k <= K. The coefficients are kept in the order of k; as real numbers, the 2K + 1 real parts come first.
+A closed contour is a periodic function of t in [0, 1) with complex values x + iy: the sum of c_k exp(2 pi i k t) over
+-K <= k <= K. The coefficients are kept in the order of k; as real numbers, the 2K + 1 real parts come first.
 """
 
 from __future__ import annotations
