@@ -45,8 +45,8 @@ class FCENetDecoding(Settings):
     score_threshold: float = Field(default=0.3, gt=0, lt=1)
     """Map pixels with a score above this are candidates."""
     maximum_candidates: int = Field(default=3000, ge=1)
-    """Candidates looked at on one level, the best ones. The published decoding knows no limit, and takes minutes for the
-    maps of a head that has hardly learnt anything; a photograph has some hundred."""
+    """Candidates looked at on one level, the best ones; a photograph has some hundred. The published decoding knows no
+    limit, without which the maps of a head that has hardly learnt anything may take minutes."""
     overlap_threshold: float = Field(default=0.1, ge=0, le=1)
     """Candidates with an IoU above this with a better one are dropped."""
     points: int = Field(default=50, ge=4)
