@@ -163,7 +163,7 @@ def test_any_maps_give_proper_detections(seed: int, degree: int, shape: str, sca
     random = np.random.default_rng(seed)
     levels = [
         tuple((random.normal(size=part.shape) * scale).astype(np.float32) for part in level)
-        for level in empty_levels((96, 128), degree)
+        for level in empty_levels((64, 96), degree)
     ]
     for detection in find_text(levels, FCENetDecoding(polygon_shape=shape, score_threshold=0.05)):
         assert detection.polygon.dtype == np.float32
