@@ -53,6 +53,15 @@ def perfect_dbnet(targets: Targets) -> dict[str, Tensor]:
     return {"probability": text * 20 - 10, "threshold": torch.zeros_like(text)}
 
 
+def perfect_fcenet(targets: Targets) -> dict[str, Tensor]:
+    maps = {}
+    for stride in (8, 16, 32):
+        for name in ("text", "centre"):
+            maps[f"{name}_{stride}"] = targets[f"{name}_{stride}"].float() * 20 - 10
+        maps[f"contour_{stride}"] = targets[f"contour_{stride}"]
+    return maps
+
+
 @dataclass(frozen=True)
 class Case:
     """What the contract needs to know about one detector.
@@ -69,6 +78,7 @@ class Case:
 CASES: dict[str, Case] = {
     "dbnet": Case(perfect_dbnet, {"inner_channels": 16, "level_channels": 8}),
     "dbnetpp": Case(perfect_dbnet, {"inner_channels": 16, "level_channels": 8}),
+    "fcenet": Case(perfect_fcenet, {"pyramid_channels": 16}),
 }
 
 

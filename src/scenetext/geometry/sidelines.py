@@ -1,0 +1,124 @@
+"""The two long sides of a text: where its letters have their tops, and where they stand.
+
+FCENet, TextSnake and DRRG take the two edges of a polygon that look most like ends (left of the first letter, right of
+the last), and call what lies between them the two sides. Where no edges look so, as in a square, the choice is
+arbitrary but always the same.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+ORIENTATION_RATIO = 2.0
+"""A quadrangle reads downwards where its upright edges are longer than its level ones by more than this."""
+END_SPACING_WEIGHT = 0.3
+"""What a good second end, far from the first, adds to the score of a first end."""
+
+
+def text_sides(polygon: np.ndarray, orientation_ratio: float = ORIENTATION_RATIO) -> tuple[np.ndarray, np.ndarray]:
+    """The two long sides of a text, running in the same direction.
+
+    Args:
+        polygon: (V, 2), V >= 3, pixels, either direction. A triangle counts as a quadrangle with its last corner twice.
+        orientation_ratio: see `ORIENTATION_RATIO`.
+
+    Returns:
+        (V1, 2) and (V2, 2), V1 + V2 = V, float64: first the one that lies higher in the image on average.
+    """
+    points = polygon.astype(np.float64)
+    if len(points) == 3:
+        points = np.concatenate((points, points[2:]))
+    first, second = _quadrangle_ends(points, orientation_ratio) if len(points) == 4 else _likeliest_ends(points)
+    side, other = points[first:second], np.concatenate((points[second:], points[:first]))[::-1]
+    return (other, side) if side[:, 1].mean() > other[:, 1].mean() else (side, other)
+
+
+def line_length(line: np.ndarray) -> float:
+    """Length of an open line (V, 2) in pixels; 0 for a single point."""
+    steps = line[1:] - line[:-1]
+    return float(np.hypot(steps[:, 0], steps[:, 1]).sum())
+
+
+def resample_line(line: np.ndarray, count: int) -> np.ndarray:
+    """Points at equal distances along an open line.
+
+    Args:
+        line: (V, 2), V >= 1, pixels.
+        count: how many, at least 2; the first and the last are the ends of the line.
+
+    Returns:
+        (count, 2) float64.
+    """
+    if len(line) == 2:
+        return line[0] + (line[1] - line[0]) * (np.arange(count) / (count - 1))[:, None]
+    steps = line[1:] - line[:-1]
+    walked = np.concatenate(([0.0], np.cumsum(np.hypot(steps[:, 0], steps[:, 1]))))
+    places = walked[-1] * (np.arange(count) / (count - 1))
+    return np.stack([np.interp(places, walked, line[:, 0]), np.interp(places, walked, line[:, 1])], axis=1)
+
+
+def _quadrangle_ends(points: np.ndarray, orientation_ratio: float) -> tuple[int, int]:
+    """Indices of the first vertex of either side: sides are the edges 0 and 2, or 1 and 3.
+
+    The pair of edges that is more nearly level makes the sides, unless the upright pair is much longer.
+    """
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = points.tolist()
+    slope_even = _steepness(x1 - x0, y1 - y0) + _steepness(x3 - x2, y3 - y2)
+    slope_odd = _steepness(x2 - x1, y2 - y1) + _steepness(x0 - x3, y0 - y3)
+    length_even = np.hypot(x1 - x0, y1 - y0) + np.hypot(x3 - x2, y3 - y2)
+    length_odd = np.hypot(x2 - x1, y2 - y1) + np.hypot(x0 - x3, y0 - y3)
+    if slope_even < slope_odd:
+        even_are_sides = length_odd <= length_even * orientation_ratio
+    else:
+        even_are_sides = length_even > length_odd * orientation_ratio
+    return (0, 2) if even_are_sides else (1, 3)
+
+
+def _steepness(x: float, y: float) -> float:
+    """How far a step is from level: 0 for a level one, without limit for an upright one."""
+    return abs(y / (x + 1e-8))
+
+
+def _likeliest_ends(points: np.ndarray) -> tuple[int, int]:
+    """Indices of the first vertex of either side of a polygon with more than four vertices.
+
+    Every edge is scored by how sharply the outline turns at it and how far out it lies; the best pair of edges that do
+    not touch wins, where pairs half an outline apart are preferred.
+    """
+    count = len(points)
+    score = _end_scores(points)
+    apart = np.arange(2, count - 1)
+    spread = (apart - 2) / (count - 4)
+    nearness = np.exp(-(((spread - 0.5) / 0.5) ** 2) / 2)
+    nearness /= nearness.max()
+    partner = (np.arange(count)[:, None] + apart) % count
+    pairs = score[:, None] + END_SPACING_WEIGHT * nearness * score[partner]
+    head, gap = divmod(int(pairs.argmax()), len(apart))
+    first, second = (head + 1) % count, (int(partner[head, gap]) + 1) % count
+    return min(first, second), max(first, second)
+
+
+def _end_scores(points: np.ndarray) -> np.ndarray:
+    """(V,) how much the edge from every vertex to the next looks like an end of the text.
+
+    The weights are those of the official TextSnake targets: 0.5 for the turns at both of its vertices, 0.15 for the
+    turn from the edge before to the edge after, 0.35 for the distance from the middle, and 0.1 for the place where
+    annotators of curved text put the ends, the middle and the last edge of an even number.
+    """
+    count = len(points)
+    edge = np.roll(points, -1, axis=0) - points
+    before, after = np.roll(edge, 1, axis=0), np.roll(edge, -1, axis=0)
+    turn = _angles(before, edge)
+    distance = np.hypot(*(points - points.mean(axis=0)).T)
+    distance = np.maximum(distance, np.roll(distance, -1))
+    score = 0.5 * (turn + np.roll(turn, -1)) + 0.15 * _angles(before, after)
+    score = score / np.pi + 0.35 * distance / max(distance.max(), 1e-8)
+    if count % 2 == 0:
+        score[[count // 2 - 1, -1]] += 0.1
+    return score
+
+
+def _angles(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(V,) angles in radians, from 0 to pi, between the vectors (V, 2) of two lists; pi / 2 where one is zero."""
+    lengths = (np.hypot(first[:, 0], first[:, 1]) + 1e-8) * (np.hypot(second[:, 0], second[:, 1]) + 1e-8)
+    return np.arccos(np.clip((first * second).sum(axis=1) / lengths, -1, 1))
