@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scenetext.data.dataset import collate, whole_sample
-from scenetext.data.transforms import EvaluationTransformSettings, TrainingTransformSettings
+from scenetext.data.training_transform import TrainingTransformSettings
+from scenetext.data.transforms import EvaluationTransformSettings
 from scenetext.detectors import find_detector
 from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings
 from scenetext.errors import DataError

@@ -11,12 +11,8 @@ from torch import Tensor, nn
 
 from scenetext.config import Settings
 from scenetext.contracts import DetectorSpec, Encoder, Maps, Metric
-from scenetext.data.transforms import (
-    EvaluationTransformSettings,
-    TrainingTransformSettings,
-    evaluation_transform,
-    training_transform,
-)
+from scenetext.data.training_transform import TrainingTransformSettings, training_transform
+from scenetext.data.transforms import EvaluationTransformSettings, evaluation_transform
 from scenetext.drawing.detections import draw_detections
 from scenetext.errors import DataError
 from scenetext.evaluation.protocols import find_protocol
