@@ -145,6 +145,15 @@ def test_the_road_from_pretraining_to_detections(scenes: Path, tmp_path: Path) -
     assert len(found["images"]) == len(WORDS)
     assert len(list((tmp_path / "found" / "drawn").iterdir())) == len(WORDS)
 
+    views = ("--scales", "0.5", "1", "--flip", "--set", "evaluation.thresholds=[0.5]", "evaluation.decode_workers=1")
+    done = run("tools/test.py", detector / "best.pt", "--output", tmp_path / "views", "--device", "cpu", *views)
+    assert done.returncode == 0, done.stderr
+    written = json.loads((tmp_path / "views" / "evaluation.json").read_text())
+    assert len(written["thresholds"]) == 1
+    fails_with(
+        run("tools/detect.py", detector / "best.pt", scenes, "--set", "evaluation.scale=2"), "did you mean scales"
+    )
+
 
 @pytest.mark.slow
 def test_demo_runs_from_end_to_end(tmp_path: Path) -> None:
