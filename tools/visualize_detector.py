@@ -161,8 +161,8 @@ def panels_sheet(
     panels: Sequence[tuple[str, np.ndarray]], legend: Sequence[tuple[str, tuple[int, int, int]]]
 ) -> np.ndarray:
     """Titled pictures and what their colours mean."""
-    columns = 2 if len(panels) <= 4 else 3
-    drawn = sheet([panel for _, panel in panels], [title for title, _ in panels], columns, PANEL_WIDTH)
+    columns, width = (2, PANEL_WIDTH) if len(panels) <= 4 else (3, PANEL_WIDTH) if len(panels) <= 12 else (6, 320)
+    drawn = sheet([panel for _, panel in panels], [title for title, _ in panels], columns, width)
     return add_legend(drawn, [*legend, MAPS])
 
 

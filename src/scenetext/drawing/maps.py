@@ -12,7 +12,7 @@ from scenetext.errors import DataError
 
 LABELS_FROM = 2
 """Whole numbers above 1 are labels; 0 and 1 alone are a mask."""
-MOST_CHANNELS = 12
+MOST_CHANNELS = 8
 """Channels of one array that are drawn."""
 IMAGE_SHARE = 0.2
 """How much of the image shines through a map."""
