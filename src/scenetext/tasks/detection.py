@@ -46,7 +46,8 @@ class EvaluationSettings(Settings):
     the best score is kept."""
     decode_workers: int = Field(default=0, ge=0)
     """Processes that decode an evaluation's maps while the device computes the next ones; 0: none, the main process
-    does both by turns. The results do not depend on it."""
+    does both by turns. The results do not depend on it. Sending maps costs the main process some milliseconds an image,
+    so it is for detectors that decode slowly (PSENet, FCENet), not for DBNet."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
