@@ -14,7 +14,8 @@ from conftest import golden_folder
 from scenetext.attention import attend, published_input
 from scenetext.data.dataset import whole_sample
 from scenetext.data.resampling import resize_image
-from scenetext.data.transforms import WholeImageTransformSettings, warp_sample, whole_image_transform
+from scenetext.data.transforms import WholeImageTransformSettings, whole_image_transform
+from scenetext.data.warp import warp_sample
 from scenetext.errors import ConfigError
 from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.text.charset import CharacterSet

@@ -19,11 +19,17 @@ from scenetext.text.charset import CharacterSet
 from scenetext.training.schedules import learning_rate_factor
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
-RUNS = sorted(path for path in CONFIGS.rglob("*.yaml") if path.parent.name in ("oclip", "detectors"))
+PARTS = CONFIGS / "detectors" / "parts"
+"""What run files of detectors are put together from, by `base`."""
+RUNS = sorted(
+    path for kind in ("oclip", "detectors") for path in (CONFIGS / kind).rglob("*.yaml") if PARTS not in path.parents
+)
+RECIPES = sorted(path for path in RUNS if path.parents[1].name == "detectors")
+"""configs/detectors/<detector>/<dataset>_<where the encoder's weights come from>.yaml"""
 
 
 def load(path: Path) -> Run:
-    return load_run(path, [], "pretraining" if path.parent.name == "oclip" else "detection")
+    return load_run(path, [], "pretraining" if path.is_relative_to(CONFIGS / "oclip") else "detection")
 
 
 def with_dictionary(run: Run, path: Path) -> Run:
@@ -34,7 +40,7 @@ def with_dictionary(run: Run, path: Path) -> Run:
     return run.model_copy(update={"method": run.method.model_copy(update={"characters": path})})
 
 
-@pytest.mark.parametrize("path", RUNS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RUNS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_run_file_builds_its_task_and_prints_back(path: Path, tmp_path: Path) -> None:
     run = load(path)
     with torch.device("meta"):  # full-size models take seconds to fill with numbers, and gigabytes
@@ -85,3 +91,51 @@ def test_pretrained_encoder_of_the_tiny_configs_fits_the_tiny_detector() -> None
     detector = load_run(CONFIGS / "detectors" / "dbnet_tiny.yaml", [], "detection")
     encoder = pretraining.method.encoder  # type: ignore[union-attr]
     assert (encoder.layers, encoder.width) == (detector.encoder.layers, detector.encoder.width)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_recipe_is_what_its_name_says(path: Path) -> None:
+    """Its folder is the detector; its dataset's files are read; and where two runs share a detector and a dataset, they
+    differ in encoder and optimisation alone, so that they can be compared."""
+    dataset, weights = path.stem.split("_")
+    run = load(path)
+    assert not isinstance(run, PretrainingRun)
+    assert run.detector.name == path.parent.name
+    assert f"data/{dataset}/train.jsonl" in map(str, run.data.train)
+    assert list(map(str, run.data.validation)) == [f"data/{dataset}/test.jsonl"]
+    assert run.detector.decoding.polygon_shape == ("quad" if dataset in ("icdar2015", "td500") else "polygon")
+    assert {None: "scratch", "imagenet": "imagenet"}.get(run.encoder.weights, "oclip") == weights
+    other = load(path.with_name(f"{dataset}_scratch.yaml"))
+    for group in ("detector", "data", "transform", "evaluation_transform", "evaluation"):
+        assert getattr(run, group) == getattr(other, group), group
+
+
+PUBLISHED = {
+    "dbnet": {"epochs": 1200, "optimizer": "sgd", "learning_rate": 7e-3, "size": 640, "rotation": 10, "batch": 16},
+    "dbnetpp": {"epochs": 1200, "optimizer": "sgd", "learning_rate": 7e-3, "size": 640, "rotation": 10, "batch": 16},
+    "psenet": {"epochs": 600, "optimizer": "adam", "learning_rate": 1e-4, "size": 736, "rotation": 10, "batch": 16},
+    "pan": {"epochs": 600, "optimizer": "adam", "learning_rate": 1e-3, "size": 736, "rotation": 10, "batch": 16},
+    "fcenet": {"epochs": 1500, "optimizer": "sgd", "learning_rate": 1e-3, "size": 800, "rotation": 30, "batch": 8},
+}
+
+
+@pytest.mark.parametrize("detector", sorted({path.parent.name for path in RECIPES}))
+def test_recipe_for_icdar2015_has_the_published_figures(detector: str) -> None:
+    run, published = load(CONFIGS / "detectors" / detector / "icdar2015_scratch.yaml"), PUBLISHED[detector]
+    assert not isinstance(run, PretrainingRun)
+    assert (run.training.epochs, run.loader.batch_size) == (published["epochs"], published["batch"])
+    assert (run.optimizer.name, run.optimizer.learning_rate) == (published["optimizer"], published["learning_rate"])
+    assert run.transform.size == (published["size"],) * 2
+    assert run.transform.rotation == (-published["rotation"], published["rotation"])
+    oclip = load(CONFIGS / "detectors" / detector / "icdar2015_oclip.yaml")
+    lower = {"dbnet": 2e-3, "dbnetpp": 2e-3, "fcenet": 5e-4}
+    assert oclip.optimizer.learning_rate == lower.get(detector, published["learning_rate"])
+    assert oclip.loader.batch_size == 16
+
+
+def test_every_part_is_used() -> None:
+    named = set()
+    for path in (CONFIGS / "detectors").rglob("*.yaml"):
+        bases = yaml.safe_load(path.read_text()).get("base", [])
+        named |= {(path.parent / base).resolve() for base in ([bases] if isinstance(bases, str) else bases)}
+    assert not {path for path in PARTS.rglob("*.yaml") if path.resolve() not in named}

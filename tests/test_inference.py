@@ -9,7 +9,7 @@ import torch
 
 from scenetext.build import build_task
 from scenetext.data.images import write_image
-from scenetext.errors import CheckpointError, ImageError
+from scenetext.errors import CheckpointError, ConfigError, ImageError
 from scenetext.inference import TextDetector, write_detections
 from scenetext.runs import load_run
 from scenetext.structures import Detection
@@ -51,6 +51,19 @@ def test_two_lines_of_python(checkpoint: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (5, 400), (400, 5), (33, 65)])
 def test_any_size_of_image(checkpoint: Path, shape: tuple[int, int]) -> None:
     TextDetector.load(checkpoint, device="cpu")(np.zeros((*shape, 3), dtype=np.uint8))
+
+
+def test_several_sizes_and_mirroring_by_overrides(checkpoint: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (90, 160, 3), dtype=np.uint8)
+    plain = TextDetector.load(checkpoint, device="cpu")(image)
+    several = TextDetector.load(checkpoint, "cpu", ["evaluation.scales=[1,1.5]", "evaluation.flip=true"])(image)
+    assert several
+    assert {found.score for found in several} != {found.score for found in plain}
+    assert [found.score for found in several] == sorted((found.score for found in several), reverse=True)
+    with pytest.raises(ConfigError, match=r"evaluation\.flipped is unknown; did you mean flip"):
+        TextDetector.load(checkpoint, "cpu", ["evaluation.flipped=true"])
+    with pytest.raises(ConfigError, match=r"evaluation\.scales"):
+        TextDetector.load(checkpoint, "cpu", ["evaluation.scales=[0]"])
 
 
 def test_bad_files_are_told(checkpoint: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from scenetext.command_line import command_parser, run_command
+from scenetext.command_line import add_view_arguments, command_parser, run_command, view_overrides
 from scenetext.data.images import read_image, write_image
 from scenetext.drawing.detections import draw_detections
 from scenetext.errors import DataError, ImageError
@@ -26,6 +26,7 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".
 EXAMPLES = """\
   python tools/detect.py outputs/dbnet_tiny/best.pt photograph.jpg
   python tools/detect.py outputs/dbnet_tiny/best.pt folder/ other.png --output outputs/found --score 0.6
+  python tools/detect.py outputs/dbnet_tiny/best.pt folder/ --scales 0.75 1 1.5 --flip
 """
 
 
@@ -68,6 +69,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("inputs", type=Path, nargs="+", help="image files and folders of images")
     parser.add_argument("--output", type=Path, default=Path("outputs/detections"), help="folder for drawn/ and JSON")
     parser.add_argument("--score", type=float, default=0.5, help="leave out detections with a lower score")
+    add_view_arguments(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     return parser.parse_args()
 
@@ -75,7 +77,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> int:
     arguments = parse_arguments()
     images = find_images(arguments.inputs)
-    detector = TextDetector.load(arguments.checkpoint, arguments.device)
+    detector = TextDetector.load(arguments.checkpoint, arguments.device, view_overrides(arguments))
     detections = detect_all(detector, images, arguments.score, arguments.output)
     write_detections(arguments.output / "detections.json", detections)
     total = sum(len(found) for found in detections.values())

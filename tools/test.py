@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from scenetext.build import check_instances, load_trained_task, read_all_records, records_with_words
-from scenetext.command_line import command_parser, run_command
+from scenetext.command_line import add_view_arguments, command_parser, run_command, view_overrides
 from scenetext.data.dataset import RecordDataset
 from scenetext.data.images import write_image
 from scenetext.data.loader import LoaderSettings
@@ -37,6 +37,8 @@ EXAMPLES = """\
   python tools/test.py outputs/dbnet_tiny/best.pt
   python tools/test.py outputs/tiny/best.pt --records data/scenes/few_words/records.jsonl
   python tools/test.py outputs/dbnet_tiny/best.pt --records data/icdar2015/val.jsonl --output outputs/icdar2015_val
+  python tools/test.py outputs/dbnet_tiny/best.pt --scales 0.75 1 1.5 --flip --set evaluation.decode_workers=4
+  python tools/test.py outputs/dbnet_tiny/best.pt --set evaluation_transform.long_side=2000 evaluation.thresholds=[0.6]
 """
 
 
@@ -46,6 +48,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--records", type=Path, nargs="+", help="record files; default: the run's validation records")
     parser.add_argument("--output", type=Path, help="folder for results; default: evaluation/ beside the checkpoint")
     parser.add_argument("--pictures", type=int, default=12, help="how many of the worst images to draw")
+    add_view_arguments(parser)
     parser.add_argument("--workers", type=int, help="loader processes; default: one less than the cores")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     return parser.parse_args()
@@ -110,7 +113,7 @@ def percent(rate: float) -> str:
 
 def main() -> int:
     arguments = parse_arguments()
-    task, run, content = load_trained_task(arguments.checkpoint)
+    task, run, content = load_trained_task(arguments.checkpoint, overrides=view_overrides(arguments))
     files = read_all_records(arguments.records or run.data.validation, "evaluation")
     records: Sequence[ImageRecord] = files
     if isinstance(task, PretrainingTask):

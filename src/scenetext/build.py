@@ -12,7 +12,7 @@ from typing import Any, Literal
 from torch import nn
 from tqdm import tqdm
 
-from scenetext.config import Settings, dump_yaml
+from scenetext.config import Settings, dump_yaml, override_values
 from scenetext.data.dataset import RecordDataset
 from scenetext.data.record_files import RecordFiles
 from scenetext.data.records import dataset_summary
@@ -223,20 +223,22 @@ def _keep_characters(kept: Path, run: PretrainingRun, resume: bool) -> None:
 
 
 def load_trained_task(
-    path: Path, kind: Literal["pretraining", "detection"] | None = None
+    path: Path, kind: Literal["pretraining", "detection"] | None = None, overrides: Sequence[str] = ()
 ) -> tuple[PretrainingTask | DetectionTask, Run, dict[str, Any]]:
     """A trained model from a checkpoint of ours: the task with its weights, its run's settings, the whole content.
 
     Args:
         kind: what it must be; None = either.
+        overrides: settings of the run to change, `key.sub=value`, such as its test size.
 
     Raises:
         CheckpointError: the file is damaged, foreign, or of the other kind.
+        ConfigError: an override cannot be used.
     """
     content = load_checkpoint(path)
     if kind is not None and content.get("kind") != kind:
         raise CheckpointError(f"{path}: holds a {content.get('kind')} model, expected {kind}")
-    run = check_run(content["config"], str(path))
+    run = check_run(override_values(content["config"], overrides), str(path))
     task: PretrainingTask | DetectionTask
     if isinstance(run, PretrainingRun):
         known = content.get("characters")  # absent from checkpoints of before it was stored

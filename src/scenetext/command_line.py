@@ -60,3 +60,20 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         help="build everything, take two steps and an evaluation, tell expected time and memory, write nothing",
     )
     parser.add_argument("--print-config", action="store_true", help="print the resolved settings and stop")
+
+
+def add_view_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags that all commands share which run a trained detector; see `view_overrides`."""
+    parser.add_argument(
+        "--scales", type=float, nargs="+", help="sizes to look at, relative to the test size, as in 0.75 1 1.5"
+    )
+    parser.add_argument("--flip", action="store_true", help="look at every size mirrored as well")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="key=value", help="settings of the run to change, such as its test size"
+    )
+
+
+def view_overrides(arguments: argparse.Namespace) -> list[str]:
+    """The flags of `add_view_arguments` as overrides of a run's settings."""
+    overrides = [] if arguments.scales is None else [f"evaluation.scales={arguments.scales}"]
+    return overrides + (["evaluation.flip=true"] if arguments.flip else []) + list(arguments.set)

@@ -34,14 +34,19 @@ class TextDetector:
         self.task = task.to(device).to(memory_format=torch.channels_last).eval()
 
     @classmethod
-    def load(cls, checkpoint: Path | str, device: str = "auto") -> TextDetector:
+    def load(cls, checkpoint: Path | str, device: str = "auto", overrides: Sequence[str] = ()) -> TextDetector:
         """A detector from a checkpoint that `tools/train.py` wrote (best.pt).
+
+        Args:
+            overrides: settings of its run to change, such as "evaluation_transform.long_side=2000", or
+                "evaluation.scales=[0.75,1,1.5]" and "evaluation.flip=true" to look at several sizes, also mirrored.
 
         Raises:
             CheckpointError: the file is damaged or holds no detector.
+            ConfigError: an override cannot be used.
             DeviceError: the device is not to be had.
         """
-        task, _, _ = load_trained_task(Path(checkpoint), "detection")
+        task, _, _ = load_trained_task(Path(checkpoint), "detection", overrides)
         if not isinstance(task, DetectionTask):
             raise TypeError("a checkpoint of kind detection holds a DetectionTask")
         return cls(task, resolve_device(device))
@@ -64,7 +69,7 @@ class TextDetector:
         generator = np.random.default_rng(0)
         prepared: PreparedSample = self.task.prepare_evaluation(whole_sample(pixels, path, ()), generator)
         batch = collate([prepared]).to(self.device)
-        return sorted(self.task.predict(batch)[0], key=lambda found: -found.score)
+        return sorted(self.task.detect(batch)[0], key=lambda found: -found.score)
 
 
 def write_detections(path: Path, detections: Mapping[Path, Sequence[Detection]]) -> None:

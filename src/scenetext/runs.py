@@ -10,11 +10,8 @@ from pydantic import Field, NonNegativeInt
 
 from scenetext.config import Settings, read_config, validate
 from scenetext.data.loader import LoaderSettings
-from scenetext.data.transforms import (
-    EvaluationTransformSettings,
-    TrainingTransformSettings,
-    WholeImageTransformSettings,
-)
+from scenetext.data.training_transform import TrainingTransformSettings
+from scenetext.data.transforms import EvaluationTransformSettings, WholeImageTransformSettings
 from scenetext.detectors import find_detector
 from scenetext.encoders import encoder_settings
 from scenetext.errors import ConfigError

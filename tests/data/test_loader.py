@@ -136,6 +136,19 @@ def test_an_error_in_a_worker_arrives_with_its_own_message(tmp_path: Path, worke
     assert str(caught.value) == f"{tmp_path / '2.png'}: has the character 'Ä'"
 
 
+def test_evaluation_batches_hold_images_of_similar_shape(tmp_path: Path) -> None:
+    """Portraits with portraits: every image once, and hardly any padding where there would be much."""
+    sizes = [(64, 96), (96, 64), (64, 64)] * 4
+    paths = [tmp_path / f"{index}.png" for index in range(len(sizes))]
+    for path, size in zip(paths, sizes, strict=True):
+        write_image(path, np.zeros((*size, 3), dtype=np.uint8))
+    records = [ImageRecord(path, size[1], size[0], ()) for path, size in zip(paths, sizes, strict=True)]
+    batches = list(evaluation_loader(RecordDataset(records, prepare, seed=0), 4, workers=0))
+    assert sorted(meta.path for batch in batches for meta in batch.metas) == sorted(paths)
+    for batch in batches:
+        assert {meta.original_size for meta in batch.metas} == {tuple(batch.images.shape[2:])}
+
+
 def signal_parent_group(sample: Sample, generator: np.random.Generator) -> PreparedSample:
     """Sends a worker the signals that a Ctrl-C and a scheduler send to the whole process group."""
     os.kill(os.getpid(), signal.SIGINT)

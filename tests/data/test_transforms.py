@@ -13,15 +13,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from scenetext.data.dataset import whole_sample
+from scenetext.data.training_transform import TrainingTransformSettings, training_transform
 from scenetext.data.transforms import (
     EvaluationTransformSettings,
-    TrainingTransformSettings,
     WholeImageTransformSettings,
     evaluation_transform,
-    training_transform,
-    warp_sample,
     whole_image_transform,
 )
+from scenetext.data.warp import warp_sample
 from scenetext.errors import DataError
 from scenetext.geometry.polygon import polygon_area, signed_area
 from scenetext.structures import Sample, TextInstance

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scenetext.drawing.detections import FALSE, HIT, IGNORED, MISSED, draw_comparison, draw_detections
+from scenetext.drawing.detections import FALSE, HIT, IGNORED, MISSED, draw_comparison, draw_detections, draw_instances
 from scenetext.structures import Detection, TextInstance
 
 
@@ -62,3 +62,22 @@ def test_detections_with_and_without_scores() -> None:
     assert len(rows)
     assert rows.max() <= 62, "written above the box"
     np.testing.assert_array_equal(draw_detections(image, []), image)
+
+
+def test_ground_truth_shows_text_ignored_text_and_first_vertices() -> None:
+    image = np.full((300, 400, 3), 50, dtype=np.uint8)
+    instances = [
+        TextInstance(box(10, 110), "STOP"),
+        TextInstance(box(210, 110), None, True),
+        TextInstance(None, "somewhere"),
+    ]
+    drawn = draw_instances(image, instances)
+    assert max(green - red for red, green, _ in colours_near(drawn, 10, 110)) > 100
+    assert max(blue - red for red, _, blue in colours_near(drawn, 210, 110)) > 100
+    for left in (10, 210):
+        assert drawn[110, left].tolist() == list(MISSED)
+    assert (drawn[70:105, 10:60] != 50).any(), "the transcription"
+    plain = draw_instances(image, instances, show_texts=False)
+    assert (plain[70:105, 10:60] == 50).all()
+    assert (image == 50).all()
+    np.testing.assert_array_equal(draw_instances(image, instances[2:]), image)

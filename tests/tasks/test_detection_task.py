@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,17 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scenetext.data.dataset import collate, whole_sample
-from scenetext.data.transforms import EvaluationTransformSettings, TrainingTransformSettings
+from scenetext.data.training_transform import TrainingTransformSettings
+from scenetext.data.transforms import EvaluationTransformSettings
 from scenetext.detectors import find_detector
+from scenetext.detectors.dbnet.config import DBNetDecoding
 from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings
 from scenetext.errors import DataError
+from scenetext.geometry.polygon import order_polygon, signed_area
 from scenetext.structures import Batch, Detection, ImageMeta, ImageRecord, TextInstance
-from scenetext.tasks.detection import DetectionMetric, DetectionTask, EvaluationSettings, to_original
+from scenetext.tasks.decoding import to_original
+from scenetext.tasks.detection import DetectionMetric, DetectionTask, EvaluationSettings
 
 SQUARE = np.array([[10, 10], [40, 10], [40, 30], [10, 30]], dtype=np.float32)
 
 
-def make_task(augment: bool = True) -> DetectionTask:
+def make_task(augment: bool = True, **evaluation: Any) -> DetectionTask:
     torch.manual_seed(0)
     spec = find_detector("dbnet")
     config = spec.config(inner_channels=8, level_channels=4)
@@ -31,7 +36,7 @@ def make_task(augment: bool = True) -> DetectionTask:
         config,
         TrainingTransformSettings(size=(64, 64)),
         EvaluationTransformSettings(long_side=128, short_side=96),
-        EvaluationSettings(),
+        EvaluationSettings(**evaluation),
         augment,
     )
 
@@ -57,6 +62,61 @@ def test_prediction_of_perfect_maps_is_the_ground_truth_in_original_pixels(monke
     metric = task.metric([ImageRecord(Path("x"), 100, 60, sample.instances)])
     metric.update(collate([prepared]), task.predict(collate([prepared])))
     assert metric.compute()["hmean"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "evaluation",
+    [{}, {"flip": True}, {"scales": [0.5, 1, 1.5], "flip": True}, {"scales": [2.0]}],
+    ids=["one view", "mirrored", "three sizes, mirrored", "larger"],
+)
+def test_every_view_finds_the_text_once_and_where_it_is(
+    monkeypatch: pytest.MonkeyPatch, evaluation: dict[str, Any]
+) -> None:
+    """With a head that sees white as text: sizes and mirroring are undone, and the merged answer is one polygon."""
+    task = make_task(**evaluation).eval()
+    task.config = task.config.model_copy(update={"decoding": DBNetDecoding(unclip_ratio=0.01)})
+    task.decoder = replace(task.decoder, config=task.config)
+    monkeypatch.setattr(task, "maps", lambda images: {"probability": images[:, 0].float() / 10 - 12})
+    polygon = np.array([[20, 15], [70, 15], [70, 45], [20, 45]], dtype=np.float32)
+    image = np.zeros((60, 100, 3), dtype=np.uint8)
+    image[15:45, 20:70] = 255
+    samples = [whole_sample(image, Path(name), (TextInstance(polygon, "A"),)) for name in ("x", "y")]
+    batch = collate([task.prepare_evaluation(sample, np.random.default_rng(0)) for sample in samples])
+    metric = task.metric([ImageRecord(sample.meta.path, 100, 60, sample.instances) for sample in samples])
+    metric.update(batch, task.predict(batch))
+    assert metric.compute()["hmean"] == 1.0
+    for found in metric.detections.values():  # type: ignore[attr-defined]
+        assert len(found) == 1
+        np.testing.assert_allclose(order_polygon(found[0].polygon), polygon, atol=2.5)
+        assert signed_area(found[0].polygon) > 0
+
+
+def test_other_processes_decode_to_the_same_detections() -> None:
+    """Exactly: same polygons, same scores, whatever the order in which they come."""
+    inline, pooled = make_task(flip=True), make_task(flip=True, decode_workers=1)
+    images = np.random.default_rng(0).integers(0, 256, (5, 60, 100, 3), dtype=np.uint8)
+    samples = [whole_sample(image, Path(str(index)), ()) for index, image in enumerate(images)]
+    records = [ImageRecord(sample.meta.path, 100, 60, ()) for sample in samples]
+    metrics = []
+    for task in (inline, pooled):
+        torch.manual_seed(0)
+        for parameter in task.head.parameters():
+            torch.nn.init.normal_(parameter, std=0.5)
+        task.eval()
+        metric = task.metric(records)
+        with torch.no_grad():
+            for pair in (samples[:2], samples[2:4], samples[4:]):
+                batch = collate([task.prepare_evaluation(sample, np.random.default_rng(0)) for sample in pair])
+                metric.update(batch, task.predict(batch))
+        metrics.append(metric)
+    assert pickle.loads(pickle.dumps(metrics[1])).compute() == metrics[0].compute()
+    expected, found = (metric.detections for metric in metrics)  # type: ignore[attr-defined]
+    assert sum(map(len, expected.values())) > 3
+    assert list(expected) == list(found)
+    for path, detections in expected.items():
+        assert [each.score for each in detections] == [each.score for each in found[path]]
+        for one, other in zip(detections, found[path], strict=True):
+            np.testing.assert_array_equal(one.polygon, other.polygon)
 
 
 def test_overfitting_prepares_the_same_image_every_time() -> None:

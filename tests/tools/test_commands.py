@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from conftest import REPOSITORY
-from scenetext.data.images import write_image
+from scenetext.data.images import image_size, write_image
 from scenetext.data.records import write_records
 from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings
 from scenetext.structures import ImageRecord, TextInstance
@@ -144,6 +144,34 @@ def test_the_road_from_pretraining_to_detections(scenes: Path, tmp_path: Path) -
     found = json.loads((tmp_path / "found" / "detections.json").read_text())
     assert len(found["images"]) == len(WORDS)
     assert len(list((tmp_path / "found" / "drawn").iterdir())) == len(WORDS)
+
+    pictures = ("tools/visualize_detector.py", "predictions", detector / "best.pt", "--count", "2", "--threshold", "0")
+    done = run(*pictures, "--device", "cpu", "--output", tmp_path / "pictures")
+    assert done.returncode == 0, done.stderr
+    assert "2 images at score threshold 0: precision" in done.stdout
+    assert len(list((tmp_path / "pictures" / "predictions").iterdir())) == 2
+
+    views = ("--scales", "0.5", "1", "--flip", "--set", "evaluation.thresholds=[0.5]", "evaluation.decode_workers=1")
+    done = run("tools/test.py", detector / "best.pt", "--output", tmp_path / "views", "--device", "cpu", *views)
+    assert done.returncode == 0, done.stderr
+    written = json.loads((tmp_path / "views" / "evaluation.json").read_text())
+    assert len(written["thresholds"]) == 1
+    fails_with(
+        run("tools/detect.py", detector / "best.pt", scenes, "--set", "evaluation.scale=2"), "did you mean scales"
+    )
+
+
+def test_ground_truth_and_targets_are_drawn(scenes: Path, tmp_path: Path) -> None:
+    records = scenes / "records.jsonl"
+    tool, folder = "tools/visualize_detector.py", tmp_path / "pictures"
+    done = run(tool, "dataset", records, "--output", folder)
+    assert done.returncode == 0, done.stderr
+    assert image_size(folder / "dataset.png")[1] > 3 * 480
+    command = (tool, "targets", detection_config(tmp_path, records), "--output", folder)
+    done = run(*command, "--only", "TAXI", "OPEN")
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (folder / "targets").iterdir()) == ["000002_TAXI.png", "000003_OPEN.png"]
+    fails_with(run(*command, "--only", "NOWHERE"), "none of 6 images has NOWHERE in its path")
 
 
 @pytest.mark.slow

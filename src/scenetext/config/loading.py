@@ -32,7 +32,16 @@ def load_settings(settings_type: type[SettingsType], path: Path, overrides: Sequ
 
 def read_config(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """The merged plain mapping of a run file, its bases and the overrides, not yet checked."""
-    merged = _read_with_bases(path, ())
+    return override_values(_read_with_bases(path, ()), overrides)
+
+
+def override_values(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Plain values with `key.sub=value` items merged in, the value parsed as YAML; not yet checked.
+
+    Raises:
+        ConfigError: an item of another form.
+    """
+    merged = dict(values)
     for override in overrides:
         key, separator, value = override.partition("=")
         if not separator or not key:

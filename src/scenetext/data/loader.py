@@ -129,14 +129,18 @@ def training_loader(
 def evaluation_loader(
     dataset: RecordDataset, batch_size: int, workers: int | None, rank: int = 0, world_size: int = 1
 ) -> BatchLoader:
-    """Every image exactly once over all ranks, in the order of the records.
+    """Every image exactly once over all ranks, from the narrowest for its height to the widest.
+
+    So the images of a batch have nearly the same shape when they are scaled to the same bounds, and little of it is
+    padding. Images of one aspect come in the order of the records.
 
     Args:
         batch_size: the largest; batches are as equal as can be, so that none of a single image remains at the end.
         workers: see `LoaderSettings`.
         rank, world_size: which of the batches to give; what is in a batch does not depend on them.
     """
-    indices = np.array_split(np.arange(len(dataset)), -(-len(dataset) // batch_size))
+    order = np.argsort([record.width / record.height for record in dataset.records], kind="stable")
+    indices = np.array_split(order, -(-len(dataset) // batch_size))
     own = [part.tolist() for part in indices[rank::world_size]]
     return _loader(_ItemsOrErrors(dataset.evaluation_item), own, workers)
 

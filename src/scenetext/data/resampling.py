@@ -44,7 +44,7 @@ def warp_image(
         return resize_image(image[top:bottom, left:right], size, resampling)
     if resampling == "bicubic":
         raise DataError(f"bicubic resampling takes windows of whole pixels without rotation, not {matrix.tolist()}")
-    image, matrix = _average_down(image, matrix)
+    image, matrix = _average_down(*_cut_to_need(image, matrix, np.array([size[1], size[0]])))
     centres = matrix[:2].copy()
     centres[:, 2] += 0.5 * matrix[:2, :2].sum(axis=1) - 0.5
     return cv2.warpAffine(image, centres, (size[1], size[0]), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
@@ -58,6 +58,22 @@ def resize_image(image: np.ndarray, size: tuple[int, int], resampling: Resamplin
         return np.array(Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BICUBIC))
     image, _ = _average_down(image, np.diag([size[1] / image.shape[1], size[0] / image.shape[0], 1.0]))
     return image if image.shape[:2] == size else cv2.resize(image, (size[1], size[0]))
+
+
+def _cut_to_need(image: np.ndarray, matrix: np.ndarray, size_xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The part of the source that the output shows, with a margin of two pixels of it, and the matrix for that part.
+
+    What lies outside is not averaged in vain, and OpenCV's limit of 32,767 pixels per side is not met.
+    """
+    margin = 2 * np.maximum(1 / np.linalg.norm(matrix[:2, :2], axis=0), 1)
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * size_xy - matrix[:2, 2]
+    seen = corners @ np.linalg.inv(matrix[:2, :2]).T
+    limits = np.array(image.shape[1::-1])
+    low = np.clip(np.floor(seen.min(axis=0) - margin), 0, limits - 1).astype(int)
+    high = np.clip(np.ceil(seen.max(axis=0) + margin), low + 1, limits).astype(int)
+    moved = matrix.copy()
+    moved[:2, 2] += matrix[:2, :2] @ low
+    return image[low[1] : high[1], low[0] : high[0]], moved
 
 
 def _average_down(image: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

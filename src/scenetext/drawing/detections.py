@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+import cv2
 import numpy as np
 
 from scenetext.drawing.canvas import BLACK, WHITE, Color, letter_height, line_thickness, put_text, text_size
@@ -28,6 +29,30 @@ def draw_detections(image: np.ndarray, detections: Sequence[Detection], show_sco
     """
     labels = [f"{detection.score:.2f}" for detection in detections] if show_scores else None
     return draw_polygons(image, [detection.polygon for detection in detections], HIT, labels=labels)
+
+
+def draw_instances(image: np.ndarray, instances: Sequence[TextInstance], show_texts: bool = True) -> np.ndarray:
+    """A copy of the picture with its ground truth: text green with its transcription, ignored instances blue, a yellow
+    dot on every first vertex. Instances of unknown place are not drawn.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        instances: polygons in pixels of `image`.
+
+    Raises:
+        DataError: an image or polygon of another shape.
+    """
+    canvas = image
+    for ignore, color in ((True, IGNORED), (False, HIT)):
+        placed = [i for i in instances if i.polygon is not None and i.ignore == ignore]
+        labels = [i.text or "" for i in placed] if show_texts and not ignore else None
+        canvas = draw_polygons(canvas, [i.polygon for i in placed if i.polygon is not None], color, labels=labels)
+    radius = 2 * line_thickness(image)
+    for instance in instances:
+        if instance.polygon is not None:
+            x, y = np.clip(np.rint(instance.polygon[0]), -1e6, 1e6).astype(int).tolist()
+            cv2.circle(canvas, (x, y), radius, MISSED, cv2.FILLED)
+    return canvas
 
 
 def draw_comparison(

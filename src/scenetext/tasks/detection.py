@@ -2,38 +2,59 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 from torch import Tensor, nn
 
 from scenetext.config import Settings
 from scenetext.contracts import DetectorSpec, Encoder, Maps, Metric
-from scenetext.data.transforms import (
-    EvaluationTransformSettings,
-    TrainingTransformSettings,
-    evaluation_transform,
-    training_transform,
-)
+from scenetext.data.training_transform import TrainingTransformSettings, training_transform
+from scenetext.data.transforms import EvaluationTransformSettings, evaluation_transform
 from scenetext.drawing.detections import draw_detections
 from scenetext.errors import DataError
 from scenetext.evaluation.protocols import find_protocol
 from scenetext.evaluation.sweep import DEFAULT_THRESHOLDS, DetectionEvaluator
-from scenetext.geometry.polygon import transform_polygon
 from scenetext.layers.normalization import PixelNormalization
-from scenetext.structures import Batch, Detection, ImageMeta, ImageRecord, PreparedSample, Sample
+from scenetext.structures import Batch, Detection, ImageRecord, PreparedSample, Sample
+from scenetext.tasks.decoding import Decoder, DecodingPool
 from scenetext.tasks.photographs import named_photographs
+from scenetext.tasks.views import ViewMaps, make_views
+
+Scale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class EvaluationSettings(Settings):
-    """By which rule detections are scored."""
+    """How texts are looked for at test time, and by which rule they are scored."""
 
     protocol: str = "ic15"
     """Name of a rule in `scenetext.evaluation.protocols`."""
     thresholds: tuple[float, ...] = DEFAULT_THRESHOLDS
     """Score thresholds that are tried; the best hmean is reported with its threshold."""
+    scales: tuple[Scale, ...] = Field(default=(1.0,), min_length=1)
+    """Sizes in which every image is looked at, relative to `evaluation_transform`; published results have one."""
+    flip: bool = False
+    """Whether every size is also looked at mirrored. Twice the work."""
+    merge_iou: float = Field(default=0.5, ge=0, le=1)
+    """Of several views: detections that overlap more than this (intersection over union) mean one text, and the one of
+    the best score is kept."""
+    decode_workers: int = Field(default=0, ge=0)
+    """Processes that decode an evaluation's maps while the device computes the next ones; 0: none, the main process
+    does both by turns. The results do not depend on it. Sending maps costs the main process some milliseconds an image,
+    so it is for detectors that decode slowly (PSENet, FCENet), not for DBNet."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UndecodedBatch:
+    """The maps of every view, in host memory: what `DetectionTask.predict` gives where other processes decode."""
+
+    views: tuple[ViewMaps, ...]
 
 
 class DetectionTask(nn.Module):
@@ -67,6 +88,8 @@ class DetectionTask(nn.Module):
         self.evaluation_transform = evaluation_transform
         self.evaluation = evaluation
         self.augment = augment
+        self.decoder = Decoder(spec.decode, config, evaluation.merge_iou)
+        self._largest_view = _enlarged(evaluation_transform, max(evaluation.scales))
         self.loss_weights: Mapping[str, float] = config.loss_weights.model_dump()
 
     def maps(self, images: Tensor) -> Maps:
@@ -84,10 +107,19 @@ class DetectionTask(nn.Module):
         """Encoder and head."""
         return tuple(part for part in (self.encoder, self.head) if isinstance(part, nn.Module))
 
-    def predict(self, batch: Batch) -> list[list[Detection]]:
+    def predict(self, batch: Batch) -> list[list[Detection]] | UndecodedBatch:
+        """What the metric needs: detections, or the maps of them with `evaluation.decode_workers`."""
+        if self.evaluation.decode_workers:
+            return UndecodedBatch(tuple(view.to_host() for view in self._view_maps(batch)))
+        return self.detect(batch)
+
+    def detect(self, batch: Batch) -> list[list[Detection]]:
         """For every image its detections in pixels of the original image."""
-        found = self.spec.decode(self.maps(batch.images), self.config)
-        return [to_original(detections, meta) for detections, meta in zip(found, batch.metas, strict=True)]
+        return self.decoder(self._view_maps(batch), batch.metas)
+
+    def _view_maps(self, batch: Batch) -> tuple[ViewMaps, ...]:
+        views = make_views(batch.images, self.evaluation.scales, self.evaluation.flip)
+        return tuple(ViewMaps(self.maps(view.images), view.to_input) for view in views)
 
     def pictures(self, batch: Batch) -> dict[str, np.ndarray]:
         """Every image with its detections and their scores."""
@@ -107,22 +139,13 @@ class DetectionTask(nn.Module):
         return PreparedSample(sample, self.spec.targets(sample, self.config))
 
     def prepare_evaluation(self, sample: Sample, generator: np.random.Generator) -> PreparedSample:
-        """The image at its test size; no targets."""
-        return PreparedSample(evaluation_transform(sample, self.evaluation_transform))
+        """The image at the largest of its test sizes; no targets."""
+        return PreparedSample(evaluation_transform(sample, self._largest_view))
 
     def metric(self, records: Sequence[ImageRecord]) -> Metric:
         """Precision, recall and hmean over these records."""
-        return DetectionMetric(records, self.evaluation)
-
-
-def to_original(detections: Sequence[Detection], meta: ImageMeta) -> list[Detection]:
-    """Detections in input pixels as detections in pixels of the original image, cut at its border."""
-    height, width = meta.original_size
-    limit = np.array([width, height], dtype=np.float32)
-    return [
-        Detection(transform_polygon(found.polygon, meta.to_original).clip(0, limit), found.score)
-        for found in detections
-    ]
+        workers = self.evaluation.decode_workers
+        return DetectionMetric(records, self.evaluation, DecodingPool(self.decoder, workers) if workers else None)
 
 
 class DetectionMetric:
@@ -135,22 +158,57 @@ class DetectionMetric:
     best = "hmean"
     overfit_mark = 0.9
 
-    def __init__(self, records: Sequence[ImageRecord], settings: EvaluationSettings) -> None:
+    def __init__(
+        self, records: Sequence[ImageRecord], settings: EvaluationSettings, pool: DecodingPool | None = None
+    ) -> None:
         self._records = {record.path: record for record in records}
-        self.evaluator = DetectionEvaluator(find_protocol(settings.protocol), settings.thresholds)
-        self.detections: dict[Path, list[Detection]] = {}
+        self._evaluator = DetectionEvaluator(find_protocol(settings.protocol), settings.thresholds)
+        self._detections: dict[Path, list[Detection]] = {}
+        self._pool = pool
+        self._pending: deque[tuple[Path, Future[list[Detection]]]] = deque()
+        self._seen: set[Path] = set()
 
-    def update(self, batch: Batch, predictions: Sequence[Sequence[Detection]]) -> None:
-        """Scores one batch.
+    def update(self, batch: Batch, predictions: Sequence[Sequence[Detection]] | UndecodedBatch) -> None:
+        """Scores one batch, or has it decoded and scores what has been decoded so far.
 
         Raises:
-            DataError: an image that is not among the records, or that was scored before.
+            DataError: an image that is not among the records, or that was added before.
         """
-        for meta, found in zip(batch.metas, predictions, strict=True):
-            if meta.path not in self._records or meta.path in self.detections:
+        for meta in batch.metas:
+            if meta.path not in self._records or meta.path in self._seen:
                 raise DataError("the image is not among the records, or twice among them", meta.path)
-            self.detections[meta.path] = list(found)
-            self.evaluator.add(meta.path, found, self._records[meta.path].instances)
+            self._seen.add(meta.path)
+        paths = [meta.path for meta in batch.metas]
+        if not isinstance(predictions, UndecodedBatch):
+            for path, found in zip(paths, predictions, strict=True):
+                self._score(path, list(found))
+            return
+        if self._pool is None:
+            raise TypeError("maps need a pool to decode them; the metric of the task that made them has one")
+        self._pending.extend(zip(paths, self._pool.submit(predictions.views, batch.metas), strict=True))
+        self._collect(self._pool.capacity)
+
+    @property
+    def evaluator(self) -> DetectionEvaluator:
+        """Every image that was added, scored."""
+        self._collect(0)
+        return self._evaluator
+
+    @property
+    def detections(self) -> Mapping[Path, list[Detection]]:
+        """What was found in every image that was added, in pixels of the original image."""
+        self._collect(0)
+        return self._detections
+
+    def _collect(self, remaining: int) -> None:
+        """Scores what other processes have decoded, the oldest first, until no more than so many images are left."""
+        while len(self._pending) > remaining:
+            path, found = self._pending.popleft()
+            self._score(path, found.result())
+
+    def _score(self, path: Path, found: list[Detection]) -> None:
+        self._detections[path] = found
+        self._evaluator.add(path, found, self._records[path].instances)
 
     def include(self, other: DetectionMetric) -> None:
         """Adds the images that another process scored.
@@ -159,7 +217,13 @@ class DetectionMetric:
             DataError: an image is in both.
         """
         self.evaluator.include(other.evaluator)
-        self.detections.update(other.detections)
+        self._detections.update(other.detections)
+        self._seen |= other.detections.keys()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """To be sent to another process: everything is scored, and the pool stays here."""
+        self._collect(0)
+        return {**self.__dict__, "_pool": None}
 
     def compute(self) -> dict[str, float]:
         """Figures over all images added; rates in [0, 1], NaN where undefined."""
@@ -174,3 +238,9 @@ class DetectionMetric:
             "mean_score": sweep.mean_score,
             "best_score": sweep.best_score,
         }
+
+
+def _enlarged(settings: EvaluationTransformSettings, scale: float) -> EvaluationTransformSettings:
+    """The test size times a scale."""
+    sides = {"long_side": settings.long_side * scale, "short_side": settings.short_side * scale}
+    return settings.model_copy(update={name: max(1, round(side)) for name, side in sides.items()})

@@ -1,0 +1,71 @@
+"""Named arrays over the pixels of an image (targets, head outputs) as pictures, whatever detector they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+
+from scenetext.drawing.heatmaps import colorize
+from scenetext.errors import DataError
+
+LABELS_FROM = 2
+"""Whole numbers above 1 are labels; 0 and 1 alone are a mask."""
+MOST_CHANNELS = 8
+"""Channels of one array that are drawn."""
+IMAGE_SHARE = 0.2
+"""How much of the image shines through a map."""
+
+
+def map_panels(arrays: Mapping[str, np.ndarray], image: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """A titled picture of every map, with the image shining through.
+
+    Whole numbers are drawn as masks or as labels in distinct colours (0 is black, below 0 is grey), real ones as heat
+    maps whose range the title gives. Maps of a lower resolution are enlarged pixel by pixel, so that their stride can
+    be seen. Of arrays with many channels the first are drawn, and the title says of how many.
+
+    Args:
+        arrays: by name, (h, w) or (C, h, w) each, of any numeric type; others (lists of points, say) get no picture.
+        image: (H, W, 3) uint8 RGB, what the maps are about; the pictures have its size.
+
+    Raises:
+        DataError: values that are not finite; the message names the array.
+    """
+    height, width = image.shape[:2]
+    panels = []
+    for name, array in arrays.items():
+        if array.ndim not in (2, 3) or not array.size:
+            continue
+        channels = array[None] if array.ndim == 2 else array
+        for index, channel in enumerate(channels[:MOST_CHANNELS]):
+            title = name if array.ndim == 2 else f"{name} {index + 1} of {len(channels)}"
+            picture, remark = _picture(name, channel)
+            stretched = cv2.resize(picture, (width, height), interpolation=cv2.INTER_NEAREST)
+            blended = cv2.addWeighted(stretched, 1 - IMAGE_SHARE, image, IMAGE_SHARE, 0)
+            panels.append((f"{title}: {remark}", np.asarray(blended)))
+    return panels
+
+
+def colorize_labels(labels: np.ndarray) -> np.ndarray:
+    """Labels (h, w) of whole numbers in colours that differ from one number to the next, (h, w, 3) uint8 RGB.
+
+    0 is black and below 0 is grey. Hues are a golden angle apart, so neighbouring numbers are never alike.
+    """
+    hue = (labels.astype(np.int64) * 111) % 180
+    colours = np.stack([hue, np.full_like(hue, 200), np.where(labels > 0, 255, 0)], axis=-1).astype(np.uint8)
+    picture = np.asarray(cv2.cvtColor(colours, cv2.COLOR_HSV2RGB))
+    picture[labels < 0] = 110
+    return picture
+
+
+def _picture(name: str, values: np.ndarray) -> tuple[np.ndarray, str]:
+    """(h, w, 3) uint8 RGB, and what it shows in a word."""
+    if not np.isfinite(values).all():
+        raise DataError(f"{name} has values that are not finite")
+    low, high = values.min(), values.max()
+    if np.issubdtype(values.dtype, np.floating):
+        return colorize(values), f"{low:.3g} to {high:.3g}"
+    if high >= LABELS_FROM or low < 0:
+        return colorize_labels(values), f"{len(np.unique(values[values > 0]))} labels"
+    return np.repeat((values > 0)[..., None].astype(np.uint8) * 255, 3, axis=2), f"mask, {(values > 0).mean():.1%}"

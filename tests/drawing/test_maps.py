@@ -1,0 +1,62 @@
+"""Arrays of any detector as pictures: what kind they are decides how they look."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from scenetext.drawing.maps import IMAGE_SHARE, MOST_CHANNELS, colorize_labels, map_panels
+from scenetext.errors import DataError
+
+DARK = np.zeros((40, 60, 3), dtype=np.uint8)
+
+
+def test_masks_labels_and_real_numbers_are_told_apart() -> None:
+    mask = np.zeros((40, 60), dtype=np.uint8)
+    mask[:, :30] = 1
+    labels = mask.astype(np.int32) * 3
+    labels[0, 0] = 7
+    panels = dict(map_panels({"mask": mask, "labels": labels, "heat": mask * np.float32(0.25)}, DARK))
+    assert list(panels) == ["mask: mask, 50.0%", "labels: 2 labels", "heat: 0 to 0.25"]
+    drawn = panels["mask: mask, 50.0%"]
+    assert (drawn[:, :30] == round(255 * (1 - IMAGE_SHARE))).all()
+    assert not drawn[:, 30:].any()
+    coloured = panels["labels: 2 labels"]
+    assert len(np.unique(coloured.reshape(-1, 3), axis=0)) == 3
+
+
+def test_lower_stride_is_enlarged_pixel_by_pixel_over_the_image() -> None:
+    coarse = np.zeros((10, 15), dtype=np.uint8)
+    coarse[2, 3] = 1
+    ((title, panel),) = map_panels({"kernel": coarse}, DARK)
+    assert title == "kernel: mask, 0.7%"
+    rows, columns = np.nonzero(panel[..., 0])
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (8, 11, 12, 15)
+    bright = map_panels({"kernel": coarse}, np.full_like(DARK, 200))[0][1]
+    assert bright[0, 0].tolist() == [round(200 * IMAGE_SHARE)] * 3, "the image shines through"
+
+
+def test_channels_are_panels_and_what_is_no_map_has_none() -> None:
+    arrays = {
+        "kernels": np.ones((3, 4, 5), dtype=np.uint8),
+        "many": np.zeros((MOST_CHANNELS + 5, 4, 5), dtype=np.float32),
+        "points": np.zeros(8),
+        "empty": np.zeros((0, 5)),
+    }
+    titles = [title for title, _ in map_panels(arrays, DARK)]
+    assert titles[:3] == [f"kernels {number} of 3: mask, 100.0%" for number in (1, 2, 3)]
+    assert len(titles) == 3 + MOST_CHANNELS
+    assert titles[-1].startswith(f"many {MOST_CHANNELS} of {MOST_CHANNELS + 5}")
+
+
+def test_values_that_are_not_finite_are_refused_by_name() -> None:
+    with pytest.raises(DataError, match="threshold has values"):
+        map_panels({"threshold": np.array([[np.nan]])}, DARK)
+
+
+def test_neighbouring_labels_differ_clearly() -> None:
+    labels = np.arange(-1, 41)[None]
+    colours = colorize_labels(labels)[0].astype(int)
+    assert colours[0].tolist() == [110, 110, 110]
+    assert colours[1].tolist() == [0, 0, 0]
+    assert (np.abs(np.diff(colours[2:], axis=0)).sum(axis=1) > 60).all()
