@@ -10,11 +10,8 @@ import torch
 
 from scenetext.data.dataset import RecordDataset, collate_loaded, load_sample
 from scenetext.data.images import write_image
-from scenetext.data.transforms import (
-    EvaluationTransformSettings,
-    TrainingTransformSettings,
-    WholeImageTransformSettings,
-)
+from scenetext.data.training_transform import TrainingTransformSettings
+from scenetext.data.transforms import EvaluationTransformSettings, WholeImageTransformSettings
 from scenetext.detectors import find_detector
 from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings
 from scenetext.structures import ImageRecord, TextInstance
