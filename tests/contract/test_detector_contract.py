@@ -52,6 +52,17 @@ def perfect_dbnet(targets: Targets) -> dict[str, Tensor]:
     return {"probability": text * 20 - 10, "threshold": torch.zeros_like(text)}
 
 
+def perfect_psenet(targets: Targets) -> dict[str, Tensor]:
+    level = targets["level"][:, None, ::4, ::4]
+    return {"kernels": (level > torch.arange(7)[:, None, None]).float() * 20 - 10}
+
+
+def perfect_pan(targets: Targets) -> dict[str, Tensor]:
+    text, kernel = targets["text"][:, ::4, ::4], targets["kernel"][:, ::4, ::4]
+    vectors = 10 * torch.nn.functional.one_hot(text.long(), 4).movedim(-1, 1).float()
+    return {"text": (text > 0).float() * 20 - 10, "kernel": kernel.float() * 20 - 10, "embedding": vectors}
+
+
 @dataclass(frozen=True)
 class Case:
     """What the contract needs to know about one detector.
@@ -67,6 +78,8 @@ class Case:
 
 CASES: dict[str, Case] = {
     "dbnet": Case(perfect_dbnet, {"inner_channels": 16, "level_channels": 8}),
+    "pan": Case(perfect_pan, {"pyramid_channels": 8, "head_channels": 8}),
+    "psenet": Case(perfect_psenet, {"pyramid_channels": 16, "head_channels": 8}),
 }
 
 
