@@ -50,9 +50,9 @@ class PyramidEnhancement(nn.Module):
         """levels: (B, channels, h_i, w_i), finest first, each half as large as the one before; to the same shapes."""
         enhanced = list(levels)
         for index, convolution in zip(range(len(enhanced) - 2, -1, -1), self.to_finer, strict=True):
-            enhanced[index] = convolution(enlarge_to(enhanced[index + 1], enhanced[index]) + enhanced[index])
+            enhanced[index] = convolution(_sum_at_finer(enhanced[index + 1], enhanced[index]))
         for index, convolution in enumerate(self.to_coarser):
-            enhanced[index + 1] = convolution(enlarge_to(enhanced[index + 1], enhanced[index]) + enhanced[index])
+            enhanced[index + 1] = convolution(_sum_at_finer(enhanced[index + 1], enhanced[index]))
         return enhanced
 
 
@@ -78,7 +78,8 @@ class EnhancedPyramid(nn.Module):
         for enhancement in self.enhancements:
             enhanced = enhancement(enhanced)
             summed = [total + level for total, level in zip(summed, enhanced, strict=True)] if summed else enhanced
-        return torch.cat([summed[0], *(enlarge_to(level, summed[0]) for level in summed[1:])], dim=1)
+        finest = summed[0].shape[-2:]
+        return torch.cat([summed[0], *(F.interpolate(s, size=finest, mode="bilinear") for s in summed[1:])], dim=1)
 
 
 class PANHead(nn.Module):
@@ -116,6 +117,6 @@ def head(config: PANSettings, channels: Sequence[int]) -> PANHead:
     return PANHead(config, channels)
 
 
-def enlarge_to(coarse: Tensor, fine: Tensor) -> Tensor:
-    """A map (B, C, h, w) bilinearly at the size of another."""
-    return F.interpolate(coarse, size=fine.shape[-2:], mode="bilinear")
+def _sum_at_finer(coarse: Tensor, fine: Tensor) -> Tensor:
+    """Two levels (B, C, h, w) added at the size of the finer; the coarser with the pixels it has, as published."""
+    return fine + F.interpolate(coarse, size=fine.shape[-2:], mode="nearest")
