@@ -36,7 +36,7 @@ def perfect_maps(made: dict[str, np.ndarray]) -> Maps:
 
 
 def maps_of_boxes(boxes: list[tuple[int, int, int, int]]) -> Maps:
-    """Maps (40, 60) of texts in boxes (left, top, right, bottom; ends included), kernels two pixels inside, vectors 0."""
+    """Maps (40, 60) of texts in boxes (left, top, right, bottom; ends included), kernels two pixels inside."""
     text, kernel = np.full((2, 40, 60), -10, np.float32)
     for left, top, right, bottom in boxes:
         text[top : bottom + 1, left : right + 1] = 10
@@ -73,9 +73,8 @@ def test_grouping_equals_the_published_operator(layout: str) -> None:
 def test_vectors_decide_between_touching_texts() -> None:
     text, kernel, embedding = maps_of_boxes([(4, 5, 25, 14), (26, 5, 50, 14)])
     embedding[0, :, 24:] = 5  # the two columns beside the first kernel are like the second one, which is further away
-    first, second = sorted(
-        find_text(text, kernel, embedding, PANDecoding()), key=lambda found: found.polygon[:, 0].max()
-    )
+    found = find_text(text, kernel, embedding, PANDecoding())
+    first, second = sorted(found, key=lambda detection: detection.polygon[:, 0].max())
     assert (first.polygon[:, 0].min(), first.polygon[:, 0].max()) == (16, 92)
     assert (second.polygon[:, 0].min(), second.polygon[:, 0].max()) == (96, 200)
 

@@ -61,7 +61,12 @@ def test_ignored_text_is_masked_and_not_drawn(instance: TextInstance) -> None:
 
 
 @pytest.mark.parametrize(
-    "instances", [[], [word(None)], [word(WORD + np.float32(500))], [word(WORD - np.float32(500))]]
+    "instances",
+    [
+        pytest.param([], id="no text"),
+        pytest.param([word(None)], id="place unknown"),
+        pytest.param([word(WORD + np.float32(500)), word(WORD - np.float32(500))], id="outside"),
+    ],
 )
 def test_images_without_text_in_them(instances: list[TextInstance]) -> None:
     maps = targets(make_sample(instances), CONFIG)
