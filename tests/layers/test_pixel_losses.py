@@ -173,3 +173,23 @@ def test_squared_dice_by_hand() -> None:
     selected[:, :, 2] = 0
     assert squared_dice_loss(probability, target, selected).item() == pytest.approx((1 - 3 / 3.25) / 2, abs=1e-3)
     assert squared_dice_loss(probability[1:], target[:1], selected[:1]).item() == pytest.approx(1 - 4 / 5, abs=1e-3)
+
+
+@pytest.mark.parametrize(("method", "weight"), [("pse", 0.7), ("pan", 1.0)])
+def test_older_published_selection_ranks_ignored_text_among_the_negatives(method: str, weight: float) -> None:
+    folder = golden_folder("detectors")
+    drawn = [np.load(folder / f"targets_legacy04_{layout}.npz") for layout in ("b320", "b320x")]
+    kernels, valid = (
+        torch.from_numpy(np.stack([arrays[f"{method}_{name}"] for arrays in drawn]))[..., ::4, ::4]
+        for name in ("gt_kernels", "gt_mask")
+    )
+    logits = torch.from_numpy(np.load(folder / f"loss_{method}.npz")["pred"][:, 0].astype(np.float32))
+    probability, text = logits.sigmoid(), kernels[:, 0] > 0
+    values = json.loads((folder / "loss_values_legacy04.json").read_text())
+    expected = values[f"{method}_downsample0.25"]["loss_text"]
+
+    older = hardest_pixels(probability, text, torch.ones_like(valid)) & (valid > 0)
+    assert weight * squared_dice_loss(probability, text, older).item() == pytest.approx(expected, rel=1e-4)
+    ours = hardest_pixels(probability, text, valid)
+    assert (ours & ~older).sum() < 0.02 * older.sum()
+    assert weight * squared_dice_loss(probability, text, ours).item() == pytest.approx(expected, rel=2e-3)
