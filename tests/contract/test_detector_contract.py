@@ -62,6 +62,17 @@ def perfect_fcenet(targets: Targets) -> dict[str, Tensor]:
     return maps
 
 
+def perfect_psenet(targets: Targets) -> dict[str, Tensor]:
+    level = targets["level"][:, None, ::4, ::4]
+    return {"kernels": (level > torch.arange(7)[:, None, None]).float() * 20 - 10}
+
+
+def perfect_pan(targets: Targets) -> dict[str, Tensor]:
+    text, kernel = targets["text"][:, ::4, ::4], targets["kernel"][:, ::4, ::4]
+    vectors = 10 * torch.nn.functional.one_hot(text.long(), 4).movedim(-1, 1).float()
+    return {"text": (text > 0).float() * 20 - 10, "kernel": kernel.float() * 20 - 10, "embedding": vectors}
+
+
 @dataclass(frozen=True)
 class Case:
     """What the contract needs to know about one detector.
@@ -79,6 +90,8 @@ CASES: dict[str, Case] = {
     "dbnet": Case(perfect_dbnet, {"inner_channels": 16, "level_channels": 8}),
     "dbnetpp": Case(perfect_dbnet, {"inner_channels": 16, "level_channels": 8}),
     "fcenet": Case(perfect_fcenet, {"pyramid_channels": 16}),
+    "pan": Case(perfect_pan, {"pyramid_channels": 8, "head_channels": 8}),
+    "psenet": Case(perfect_psenet, {"pyramid_channels": 16, "head_channels": 8}),
 }
 
 

@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from shapely import Polygon
 
 from conftest import golden_folder
-from scenetext.geometry.offset import area_and_perimeter, largest_part, offset_polygon, shrink_distance
+from scenetext.geometry.offset import (
+    area_and_perimeter,
+    largest_part,
+    offset_polygon,
+    offset_polygon_by,
+    shrink_distance,
+)
 
 SQUARE = np.array([(10, 10), (30, 10), (30, 30), (10, 30)], np.float32)
 DUMBBELL = np.array(
@@ -128,3 +134,12 @@ def test_shrinking_stays_inside_and_growing_contains(polygon: np.ndarray, distan
     grown = largest_part(offset_polygon(polygon, distance))
     if grown is not None:
         assert whole.difference(Polygon(grown).buffer(0).buffer(1.5)).area == 0
+
+
+@given(polygons, st.lists(st.floats(min_value=-30, max_value=30), max_size=4))
+def test_several_distances_at_once_equal_one_after_the_other(polygon: np.ndarray, distances: list[float]) -> None:
+    found = offset_polygon_by(polygon, distances)
+    assert len(found) == len(distances)
+    for parts, distance in zip(found, distances, strict=True):
+        expected = offset_polygon(polygon, distance)
+        assert [part.tolist() for part in parts] == [part.tolist() for part in expected]

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from conftest import golden_folder
-from scenetext.layers.pixel_losses import balanced_cross_entropy, dice_loss, masked_l1_loss, sum_of_largest
+from scenetext.layers.pixel_losses import (
+    balanced_cross_entropy,
+    dice_loss,
+    hardest_pixels,
+    masked_l1_loss,
+    squared_dice_loss,
+    sum_of_largest,
+)
 
 
 def golden_maps() -> dict[str, Tensor]:
@@ -102,7 +109,7 @@ def test_sum_of_largest_does_not_hide_what_is_not_finite() -> None:
     assert sum_of_largest(torch.tensor([1.0, torch.nan, 2.0]), torch.tensor(2)).isnan()
 
 
-@pytest.mark.parametrize("function", [balanced_cross_entropy, masked_l1_loss, dice_loss])
+@pytest.mark.parametrize("function", [balanced_cross_entropy, masked_l1_loss, dice_loss, squared_dice_loss])
 def test_nothing_known_gives_zero_tied_to_the_graph(function: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
     prediction = torch.rand(2, 3, 4, requires_grad=True)
     loss = function(prediction, torch.ones(2, 3, 4), torch.zeros(2, 3, 4, dtype=torch.uint8))
@@ -113,9 +120,76 @@ def test_nothing_known_gives_zero_tied_to_the_graph(function: Callable[[Tensor, 
     assert not prediction.grad.any()
 
 
-@pytest.mark.parametrize("function", [balanced_cross_entropy, masked_l1_loss, dice_loss])
+@pytest.mark.parametrize("function", [balanced_cross_entropy, masked_l1_loss, dice_loss, squared_dice_loss])
 def test_half_precision_maps_give_float32_losses(function: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
     prediction, target = torch.rand(2, 64, 64).bfloat16(), (torch.rand(2, 64, 64) > 0.9).to(torch.uint8)
     loss = function(prediction, target, torch.ones_like(target))
     assert loss.dtype == torch.float32
     assert torch.equal(loss, function(prediction.float(), target, torch.ones_like(target)))
+
+
+def hardest_pixels_by_sorting(
+    probability: np.ndarray, target: np.ndarray, valid: np.ndarray, negative_ratio: float
+) -> np.ndarray:
+    """The definition, one map after the other."""
+    selected = np.zeros(target.shape, bool)
+    for one, positive, known, chosen in zip(probability, target > 0, valid > 0, selected, strict=True):
+        chosen |= positive & known
+        negative = ~positive & known
+        count = min(int(chosen.sum() * negative_ratio), int(negative.sum()))
+        if count:
+            chosen |= negative & (one >= np.sort(one[negative])[-count])
+    return selected
+
+
+@given(st.integers(0, 2**31), st.sampled_from([0.0, 0.02, 0.3, 1.0]), st.sampled_from([0.5, 1.0]), st.integers(1, 255))
+def test_hardest_pixels_equal_sorting(seed: int, text_share: float, valid_share: float, levels: int) -> None:
+    generator = np.random.default_rng(seed)
+    # Few levels: many pixels are equally hard.
+    probability = (generator.integers(0, levels + 1, (3, 9, 11)) / levels).astype(np.float32)
+    target = (generator.random((3, 9, 11)) < text_share).astype(np.uint8)
+    valid = (generator.random((3, 9, 11)) < valid_share).astype(np.uint8)
+    target[0], valid[1] = 0, 0
+    found = hardest_pixels(*(torch.from_numpy(array) for array in (probability, target, valid)), 3.0)
+    assert np.array_equal(found.numpy(), hardest_pixels_by_sorting(probability, target, valid, 3.0))
+
+
+def test_hardest_pixels_equal_published_ones() -> None:
+    folder = golden_folder("detectors")
+    golden = np.load(folder / "loss_pan.npz")
+    drawn = [np.load(folder / f"targets_pan_{layout}.npz") for layout in ("b320", "b320x")]
+    text, valid = (torch.from_numpy(np.stack([arrays[name] for arrays in drawn])) for name in ("gt_kernels", "gt_mask"))
+    logits = torch.from_numpy(golden["pred"][:, :1].astype(np.float32))
+    enlarged = torch.nn.functional.interpolate(logits, size=valid.shape[-2:], mode="bilinear")[:, 0]
+    selected = hardest_pixels(enlarged.sigmoid(), text[:, 0], valid)
+    assert torch.equal(selected, torch.from_numpy(golden["ohem_mask"]).bool())
+
+
+def test_squared_dice_by_hand() -> None:
+    target, selected = torch.tensor([[[1, 1, 0, 0]], [[0, 0, 0, 0]]]), torch.ones(2, 1, 4)
+    probability = torch.tensor([[[1.0, 0.5, 0.5, 0]], [[1.0, 1, 1, 1]]])
+    # 2 (1 + 0.5) / (1 + 0.25 + 0.25 + 2) of the first map; the second has nothing to overlap with.
+    assert squared_dice_loss(probability, target, selected).item() == pytest.approx((1 - 3 / 3.5) / 2, abs=1e-3)
+    selected[:, :, 2] = 0
+    assert squared_dice_loss(probability, target, selected).item() == pytest.approx((1 - 3 / 3.25) / 2, abs=1e-3)
+    assert squared_dice_loss(probability[1:], target[:1], selected[:1]).item() == pytest.approx(1 - 4 / 5, abs=1e-3)
+
+
+@pytest.mark.parametrize(("method", "weight"), [("pse", 0.7), ("pan", 1.0)])
+def test_older_published_selection_ranks_ignored_text_among_the_negatives(method: str, weight: float) -> None:
+    folder = golden_folder("detectors")
+    drawn = [np.load(folder / f"targets_legacy04_{layout}.npz") for layout in ("b320", "b320x")]
+    kernels, valid = (
+        torch.from_numpy(np.stack([arrays[f"{method}_{name}"] for arrays in drawn]))[..., ::4, ::4]
+        for name in ("gt_kernels", "gt_mask")
+    )
+    logits = torch.from_numpy(np.load(folder / f"loss_{method}.npz")["pred"][:, 0].astype(np.float32))
+    probability, text = logits.sigmoid(), kernels[:, 0] > 0
+    values = json.loads((folder / "loss_values_legacy04.json").read_text())
+    expected = values[f"{method}_downsample0.25"]["loss_text"]
+
+    older = hardest_pixels(probability, text, torch.ones_like(valid)) & (valid > 0)
+    assert weight * squared_dice_loss(probability, text, older).item() == pytest.approx(expected, rel=1e-4)
+    ours = hardest_pixels(probability, text, valid)
+    assert (ours & ~older).sum() < 0.02 * older.sum()
+    assert weight * squared_dice_loss(probability, text, ours).item() == pytest.approx(expected, rel=2e-3)

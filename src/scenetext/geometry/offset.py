@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyclipper
 
@@ -19,9 +21,14 @@ def offset_polygon(polygon: np.ndarray, distance: float) -> list[np.ndarray]:
         Every part of the result, (V', 2) int64 each; empty when nothing is left, several when the polygon fell apart
         (or, for a self-crossing one, when its loops come out apart).
     """
+    return offset_polygon_by(polygon, [distance])[0]
+
+
+def offset_polygon_by(polygon: np.ndarray, distances: Sequence[float]) -> list[list[np.ndarray]]:
+    """What `offset_polygon` gives for each of several distances, with the polygon handed to Clipper once."""
     clipper = pyclipper.PyclipperOffset()
     clipper.AddPath(polygon.astype(np.int64).tolist(), pyclipper.JT_ROUND, pyclipper.ET_CLOSEDPOLYGON)
-    return [np.asarray(part, dtype=np.int64) for part in clipper.Execute(distance)]
+    return [[np.asarray(part, dtype=np.int64) for part in clipper.Execute(distance)] for distance in distances]
 
 
 def largest_part(parts: list[np.ndarray]) -> np.ndarray | None:

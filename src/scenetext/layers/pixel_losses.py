@@ -1,7 +1,8 @@
 """Losses over maps of pixels: balanced cross-entropy, dice, masked L1. All of them float32, and safe on empty maps.
 
-Every function takes maps of one shape, counts over all of their pixels together (the batch included), stays on the
-device without waiting for it, and gives a zero that is tied to the graph where there is nothing to learn from.
+Every function takes maps of one shape, counts over all of their pixels together (the batch included) unless it says
+"of every map", stays on the device without waiting for it, and gives a zero that is tied to the graph where there is
+nothing to learn from.
 """
 
 from __future__ import annotations
@@ -53,14 +54,50 @@ def sum_of_largest(values: Tensor, count: Tensor) -> Tensor:
     Returns:
         Scalar float32, the same as `values.flatten().topk(count).values.sum()`.
     """
-    bits = values.detach().contiguous().view(torch.int32)
-    smallest = torch.zeros((), dtype=torch.int32, device=values.device)
-    for position in range(30, -1, -1):
-        candidate = smallest + (1 << position)
-        smallest = torch.where(torch.count_nonzero(bits >= candidate) >= count, candidate, smallest)
+    bits = values.detach().reshape(1, -1).view(torch.int32)
+    smallest = _smallest_of_largest(bits, count.reshape(1))
+    bits = bits.view(values.shape)
     larger, equal = bits > smallest, bits == smallest
     share = (count - larger.sum()) / equal.sum().clamp(min=1)
     return (values * (larger + equal * share)).sum()
+
+
+def _smallest_of_largest(bits: Tensor, count: Tensor) -> Tensor:
+    """The `count`-th largest of every row, (B,) int32, found from the highest bit to the lowest.
+
+    Args:
+        bits: (B, N) int32, none negative.
+        count: (B,) integer tensor, from 0 to N; 0 gives the largest int32 (as a float not a number).
+    """
+    smallest = torch.zeros_like(count, dtype=torch.int32)
+    for position in range(30, -1, -1):
+        candidate = smallest + (1 << position)
+        enough = torch.count_nonzero(bits >= candidate[:, None], dim=1) >= count
+        smallest = torch.where(enough, candidate, smallest)
+    return smallest
+
+
+def hardest_pixels(probability: Tensor, target: Tensor, valid: Tensor, negative_ratio: float = 3.0) -> Tensor:
+    """The positive pixels and the hardest negative ones of every map: online hard example mining.
+
+    Args:
+        probability: (B, H, W) float in [0, 1].
+        target, valid: (B, H, W), as for `balanced_cross_entropy`.
+        negative_ratio: negatives that are selected, per positive; more where several are equally hard.
+
+    Returns:
+        (B, H, W) bool; nothing in a map without positive pixels, which has nothing to teach a dice loss. Source: PSENet
+        (CVPR 2019), section 3.5, and its official code for the selection within each image.
+    """
+    known = valid != 0
+    positive = (target != 0) & known
+    negative = (target == 0) & known
+    wanted = (positive.flatten(1).sum(dim=1) * negative_ratio).long()
+    count = torch.minimum(wanted, negative.flatten(1).sum(dim=1))
+    score = probability.detach().float()
+    bits = (score * negative).flatten(1).view(torch.int32)
+    threshold = _smallest_of_largest(bits, count).view(torch.float32)
+    return positive | (negative & (score >= threshold[:, None, None]))
 
 
 def dice_loss(probability: Tensor, target: Tensor, valid: Tensor) -> Tensor:
@@ -79,6 +116,26 @@ def dice_loss(probability: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     predicted = probability.float() * known
     overlap = 2 * (predicted * expected).sum() / (predicted.sum() + expected.sum() + 1e-3)
     return (1 - overlap) * (expected.sum() > 0)
+
+
+def squared_dice_loss(probability: Tensor, target: Tensor, selected: Tensor) -> Tensor:
+    """One minus the overlap 2 P T / (|P|^2 + |T|^2) of every map, averaged over the maps.
+
+    Args:
+        probability: (N, H, W) float in [0, 1].
+        target: (N, H, W), 1 where positive, else 0; any type.
+        selected: (N, H, W), 1 where a pixel counts, else 0; any type.
+
+    Returns:
+        Scalar float32 in [0, 1]. A map without a selected positive pixel adds 0 to the sum, where the official code has
+        a constant 1: the gradient is 0 in both. Source: PSENet (CVPR 2019), section 3.5.
+    """
+    chosen = selected.float()
+    expected = (target.float() * chosen).flatten(1)
+    predicted = (probability.float() * chosen).flatten(1)
+    both = predicted.square().sum(dim=1) + expected.square().sum(dim=1)
+    overlap = 2 * (predicted * expected).sum(dim=1) / (both + 2e-3)
+    return ((1 - overlap) * expected.any(dim=1)).sum() / max(len(expected), 1)
 
 
 def masked_l1_loss(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
