@@ -43,6 +43,15 @@ PUBLISHED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "dbnetpp_resnet50_fpnc_1200e_icdar2015": (RESNET_50, {"name": "dbnetpp"}),
     "dbnetpp_resnet50-dcnv2_fpnc_1200e_icdar2015": (DEFORMABLE, {"name": "dbnetpp"}),
     "dbnetpp_resnet50-oclip_fpnc_1200e_icdar2015": (OCLIP, {"name": "dbnetpp"}),
+    "psenet_resnet50_fpnf_600e_icdar2015": (RESNET_50, {"name": "psenet"}),
+    "psenet_resnet50-oclip_fpnf_600e_icdar2015": (OCLIP, {"name": "psenet"}),
+    "panet_resnet50_fpem-ffm_600e_icdar2017": (
+        {**RESNET_50, "bottleneck_stride": "1x1"},
+        {"name": "pan"},
+    ),
+    "fcenet_resnet50-oclip_fpn_1500e_icdar2015": (OCLIP, {"name": "fcenet"}),
+    "fcenet_resnet50-oclip_fpn_1500e_ctw1500": (OCLIP, {"name": "fcenet"}),
+    "fcenet_resnet50-dcnv2_fpn_1500e_ctw1500": ({**DEFORMABLE, "deformable_groups": 2}, {"name": "fcenet"}),
 }
 """Published configuration -> our encoder and detector; a new detector adds a line for each of its own."""
 
