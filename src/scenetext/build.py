@@ -131,6 +131,8 @@ def build_trainer(
     task = build_task(run, augment=overfit is None)
     if not resume:
         remarks += load_encoder_weights(task, run)
+    if processes is not None:
+        seed_everything(run.training.seed, processes.rank)
     seed = run.training.seed
     trainer = Trainer(
         task,

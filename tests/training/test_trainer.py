@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 from pathlib import Path
+from typing import IO
 
 import pytest
 import torch
 from brightness import BrightnessTask, draw_records, final_weights, make_trainer
 
 from scenetext.data.loader import LoaderSettings
-from scenetext.errors import TrainingError
+from scenetext.errors import CheckpointError, TrainingError
 from scenetext.structures import ImageRecord
 from scenetext.training.averaging import AveragingSettings
-from scenetext.training.checkpoint import checkpoint_path, checkpoints_of
+from scenetext.training.checkpoint import checkpoint_path, checkpoints_of, load_checkpoint
+from scenetext.training.log import RunLog
+from scenetext.training.settings import TrainingSettings
 
 
 @pytest.fixture
@@ -165,3 +169,54 @@ def test_worker_processes_change_nothing(records: list[ImageRecord], tmp_path: P
     helped.fit()
     for name, value in final_weights(alone).items():
         assert torch.equal(value, helped.module.state_dict()[name]), name
+
+
+def test_a_full_disk_costs_a_checkpoint_and_not_the_run(
+    records: list[ImageRecord], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = make_trainer(records, tmp_path / "run", keep_checkpoints=9)
+    whole_write = torch.save
+
+    def write(content: dict[str, object], stream: IO[bytes]) -> None:
+        if content["step"] in (4, 6):
+            stream.write(b"half of it")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        whole_write(content, stream)
+
+    monkeypatch.setattr(torch, "save", write)
+    assert trainer.fit().step == 12
+    message = capsys.readouterr().err
+    assert "no checkpoint after step 6" in message
+    assert "without saving it" in message
+    assert [load_checkpoint(path)["step"] for path in checkpoints_of(tmp_path / "run")] == [3, 9, 12]
+    assert not list((tmp_path / "run").rglob("*.partial"))
+
+
+def test_a_log_that_cannot_be_written_stops_the_run_with_a_clear_message(
+    records: list[ImageRecord], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(RunLog, "figures", refuse)
+    with pytest.raises(CheckpointError, match="make room, then go on with --resume"):
+        make_trainer(records, tmp_path / "run").fit()
+
+
+def test_length_in_epochs(records: list[ImageRecord], tmp_path: Path) -> None:
+    """Three times ten images, four at a time."""
+    assert make_trainer(records, tmp_path / "run", steps=None, epochs=3).total_steps == 8
+    with pytest.raises(ValueError, match="either steps or epochs"):
+        TrainingSettings(steps=3, epochs=3, evaluate_every=1)
+
+
+def test_compiled_parts_learn_the_same(records: list[ImageRecord], tmp_path: Path) -> None:
+    """By their losses: a weight without effect (a bias before a normalisation) follows the rounding of its gradient."""
+    losses = []
+    for compiled in (False, True):
+        trainer = make_trainer(records, tmp_path / f"compiled_{compiled}", steps=4, log_every=1, compile=compiled)
+        trainer.fit()
+        lines = (trainer.folder / "log.jsonl").read_text().splitlines()
+        losses.append([line["loss"] for line in map(json.loads, lines) if line["kind"] == "train"])
+    assert len(losses[0]) == 4
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)

@@ -7,9 +7,14 @@ from typing import Any
 import torch
 
 
-def seed_everything(seed: int) -> None:
-    """Seeds torch on all devices: weight initialisation. Data draws its own randomness from (seed, epoch, image)."""
-    torch.manual_seed(seed)
+def seed_everything(seed: int, rank: int = 0) -> None:
+    """Seeds torch on all devices; data draws its own randomness from (seed, epoch, image).
+
+    Args:
+        rank: of this process. Initial weights are drawn with that of the first, since all must start alike; what a
+            model draws while it learns (dropout) must differ from process to process.
+    """
+    torch.manual_seed(seed + rank)
 
 
 def random_state() -> dict[str, Any]:

@@ -145,7 +145,8 @@ class Trainer:
         Raises:
             TrainingError: the loss was not finite too often in a row, too many images could not be read, or a process
                 was lost.
-            CheckpointError: the last state of the run cannot be saved.
+            CheckpointError: the last state of the run cannot be saved, or the log not be written (disk full); the
+                checkpoints that are there stay as they are.
         """
         log = RunLog(self.folder, self.outcome.step, self.total_steps, self.folder.name, self.processes.rank)
         try:
@@ -153,6 +154,11 @@ class Trainer:
                 lambda name: log.message(f"{name} received: saving after this step (Ctrl-C again to stop at once)")
             ) as guard:
                 self._run(log, guard)
+        except OSError as error:
+            raise CheckpointError(
+                f"{self.folder}: cannot be written after step {self.outcome.step} ({error}); the checkpoints there are "
+                "whole: make room, then go on with --resume"
+            ) from error
         finally:
             log.close()
         return self.outcome
@@ -303,8 +309,7 @@ class Trainer:
             return
         self.outcome.best, self.outcome.best_step = value, self.outcome.step
         if self.processes.is_main:
-            save_checkpoint(self.folder / "best.pt", {**self._weights(), "figures": figures})
-            log.message(f"best {best} so far: {format_figure(value)}, saved as {self.folder / 'best.pt'}")
+            self._save_best(f"best {best} so far: {format_figure(value)}", log)
 
     def _share_statistics(self) -> None:
         """Gives all processes the first one's running statistics, which are also those that are saved."""
@@ -329,6 +334,15 @@ class Trainer:
             "step": self.outcome.step,
             "versions": versions(),
         }
+
+    def _save_best(self, remark: str, log: RunLog) -> None:
+        path = self.folder / "best.pt"
+        try:
+            save_checkpoint(path, {**self._weights(), "figures": self.outcome.figures})
+        except CheckpointError as error:
+            log.message(f"warning: {remark}, but the run goes on without saving it: {error}")
+        else:
+            log.message(f"{remark}, saved as {path}")
 
     def _save_or_tell(self, log: RunLog) -> None:
         """A checkpoint on the way; where it cannot be written, the run goes on and the last good ones stay."""
