@@ -34,6 +34,7 @@ LAYERS: dict[str, int] = {
     "detector_conversion": 5,
     "runs": 5,
     "run_data": 5,
+    "run_checks": 5,
     "inference": 5,
     "attention": 5,
     "doctor": 5,

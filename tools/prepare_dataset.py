@@ -13,6 +13,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from scenetext.command_line import command_parser, run_command
+from scenetext.data.check_cache import checked_records
+from scenetext.data.check_report import check_report
 from scenetext.data.dictionary import CharacterCounts, read_pickled_dictionary
 from scenetext.data.preparation import prepare_dataset
 from scenetext.data.readers import READERS, Finding, Reader, ReadReport
@@ -32,6 +34,7 @@ EXAMPLES = """\
   python tools/prepare_dataset.py lsvt-weak --images train_weak_images --ground-truths train_weak_labels.json \\
       --output data/lsvt/all.jsonl --characters-output data/lsvt/characters.txt
   python tools/prepare_dataset.py oclip-table --table train_char.csv --output data/mine/train.jsonl
+  python tools/prepare_dataset.py check data/icdar2015/train.jsonl data/icdar2015/test.jsonl
   python tools/prepare_dataset.py shards data/synthtext/train.jsonl --output data/synthtext/shards
   python tools/prepare_dataset.py dictionary char_dict data/characters/published.txt
   python tools/prepare_dataset.py characters data/lsvt/all.jsonl --characters data/characters/published.txt
@@ -78,6 +81,15 @@ def count_characters(arguments: argparse.Namespace) -> None:
     for _ in counts.watch(tqdm(RecordFiles(arguments.records), unit="image", delay=1, disable=None)):
         pass
     tell_characters(counts, arguments)
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Looks through records files and at the headers of their images; 1 where one of them is not usable as it is."""
+    known = known_characters(arguments)
+    checks = {path: checked_records(path, None, print, anew=True) for path in arguments.records}
+    for path, found in checks.items():
+        print("\n".join(check_report(path, found, known)))
+    return 0 if all(found.is_usable for found in checks.values()) else 1
 
 
 def convert_dictionary(arguments: argparse.Namespace) -> None:
@@ -167,6 +179,12 @@ def parse_arguments() -> argparse.Namespace:
     add_character_arguments(command)
     command.set_defaults(run=count_characters)
 
+    text = "look through records files and at the headers of their images; exit code 1 where one is not usable as it is"
+    command = commands.add_parser("check", help=text, description=f"Will {text}. Trainings use the result.")
+    command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
+    command.add_argument("--characters", type=Path, metavar="FILE", help="hold the words against this dictionary")
+    command.set_defaults(run=check)
+
     command = commands.add_parser("dictionary", help="a published, pickled dictionary (char_dict) to a plain one")
     command.add_argument("source", type=Path, help="the pickled dictionary; nothing in it is executed")
     command.add_argument("target", type=Path, help="dictionary to write, one character a line")
@@ -174,9 +192,9 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
+def main() -> int | None:
     arguments = parse_arguments()
-    arguments.run(arguments)
+    return arguments.run(arguments)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="build everything, take two steps and an evaluation, tell expected time and memory, write nothing",
+        help="build everything, take two steps and an evaluation, tell expected time and memory, write no run folder",
     )
     parser.add_argument("--print-config", action="store_true", help="print the resolved settings and stop")
 

@@ -37,6 +37,14 @@ class DataSettings(Settings):
     epoch shows every image as often as its dataset's `repeat` says."""
     validation: tuple[Path, ...]
     """Record files for evaluation during training and for choosing the best checkpoint."""
+    check: bool = True
+    """Look through the records and at the headers of all their images before training starts. The result is kept, and
+    used until the records file changes."""
+    check_folder: Path | None = None
+    """Where results of checks are kept; default: beside each records file."""
+    maximum_faulty_share: float = Field(default=0.05, ge=0, le=1)
+    """Training does not start when more than this share of a file's images is missing, cannot be read, or has another
+    size than its record says."""
 
     @model_validator(mode="after")
     def _all_weights_or_none(self) -> DataSettings:
