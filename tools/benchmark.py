@@ -3,7 +3,8 @@
 Uses the run's own data and settings. With several configs the columns are measured one after the other in one run, and
 the last columns give each as a ratio to the first: ratios hold where the machine is shared, single figures do not.
 
---ablate measures the training step with each of its optimisations taken away, one step of each in turn.
+--ablate measures the training step with each of its optimisations taken away, one step of each in turn. --overhead
+measures what the training loop costs beside a bare one, and how long it waits for data.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from scenetext.benchmark.ablation import AblationRow, PartRow, ablate, ablate_parts
 from scenetext.benchmark.figures import Figure
+from scenetext.benchmark.overhead import measure_overhead, time_waiting
 from scenetext.benchmark.run import first_batch, measure
 from scenetext.build import build_trainer
 from scenetext.command_line import command_parser, run_command
@@ -27,6 +29,7 @@ EXAMPLES = """\
   python tools/benchmark.py configs/oclip/tiny.yaml loader.batch_size=64
   python tools/benchmark.py configs/detectors/dbnet_tiny.yaml --compare configs/detectors/dbnet_tiny_icdar2015.yaml
   python tools/benchmark.py configs/oclip/tiny.yaml --ablate
+  python tools/benchmark.py configs/oclip/tiny.yaml --overhead --repetitions 50
 """
 
 
@@ -36,16 +39,19 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change in every config")
     parser.add_argument("--compare", type=Path, nargs="+", default=[], metavar="CONFIG", help="more run files")
     parser.add_argument("--ablate", action="store_true", help="what each optimisation of the step brings, instead")
+    parser.add_argument("--overhead", action="store_true", help="what the training loop itself costs, instead")
     parser.add_argument("--repetitions", type=int, default=10, help="samples of every figure")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     return parser.parse_intermixed_args()
 
 
-def measure_config(path: Path, overrides: list[str], repetitions: int) -> list[Figure]:
+def measure_config(path: Path, overrides: list[str], repetitions: int, overhead: bool) -> list[Figure]:
     """Builds a run and measures it; nothing of it is kept."""
     run = load_run(path, overrides)
     with tempfile.TemporaryDirectory() as folder:
         trainer, _ = build_trainer(run, Path(folder))
+        if overhead:
+            return [*measure_overhead(trainer, repetitions), time_waiting(trainer, repetitions)]
         return measure(trainer, repetitions)
 
 
@@ -113,8 +119,8 @@ def main() -> None:
     arguments = parse_arguments()
     if arguments.repetitions < 1:
         raise ConfigError(f"--repetitions must be 1 or more, not {arguments.repetitions}")
-    if arguments.ablate and arguments.compare:
-        raise ConfigError("--ablate is about one config; leave --compare out")
+    if arguments.ablate and (arguments.compare or arguments.overhead):
+        raise ConfigError("--ablate is about one config and nothing else; leave --compare and --overhead out")
     content: dict[str, list[dict[str, object]]]
     if arguments.ablate:
         parts, steps = ablate_config(arguments.config, arguments.overrides, arguments.repetitions)
@@ -122,7 +128,7 @@ def main() -> None:
         content = {"parts": [asdict(row) for row in parts], "steps": [asdict(row) for row in steps]}
     else:
         columns = {
-            path.stem: measure_config(path, arguments.overrides, arguments.repetitions)
+            path.stem: measure_config(path, arguments.overrides, arguments.repetitions, arguments.overhead)
             for path in [arguments.config, *arguments.compare]
         }
         print(table(columns))
