@@ -123,8 +123,11 @@ def check_run(values: Mapping[str, Any], source: str) -> Run:
         raise ConfigError(f"{source}: kind is {kind!r}, expected pretraining or detection")
     if kind == "pretraining":
         return validate(PretrainingRun, values, source)
-    encoder = encoder_settings(_name_in(values, "encoder", source))
-    detector = find_detector(_name_in(values, "detector", source)).config
+    names = {group: _name_in(values, group, source) for group in ("encoder", "detector")}
+    try:
+        encoder, detector = encoder_settings(names["encoder"]), find_detector(names["detector"]).config
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from None
     return validate(DetectionRun[encoder, detector], values, source)  # type: ignore[valid-type]
 
 
