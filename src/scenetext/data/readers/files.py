@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -49,6 +49,34 @@ def files_by_name(folder: Path, suffixes: frozenset[str], prefix: str = "", recu
     if not files:
         raise DataError(f"holds no {prefix}* files with the suffix {' or '.join(sorted(suffixes))}", folder)
     return files
+
+
+def images_by_name(folders: Iterable[Path]) -> dict[str, Path]:
+    """Name without suffix to image, of all folders and their subfolders: a dataset may come in many archives.
+
+    Raises:
+        DataError: as from `files_by_name`.
+    """
+    files: dict[str, Path] = {}
+    for folder in folders:
+        for name, path in files_by_name(folder, IMAGE_SUFFIXES, recursive=True).items():
+            if name in files:
+                raise DataError(f"has the same name as {files[name]}; remove one of them", path)
+            files[name] = path
+    return files
+
+
+def renamed(files: Mapping[str, Path], name_of: Callable[[str], str]) -> dict[str, Path]:
+    """The files by other names, such as those of the images that they belong to.
+
+    Raises:
+        DataError: two files get the same name.
+    """
+    found: dict[str, Path] = {}
+    for name, path in files.items():
+        if (other := found.setdefault(name_of(name), path)) is not path:
+            raise DataError(f"belongs to the same image as {other.name}; remove one of them", path)
+    return found
 
 
 def natural_order(name: str) -> tuple[list[str], list[int]]:
