@@ -21,11 +21,27 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from scenetext.data.readers import (
+    art2019,
+    coco,
+    coco_text,
+    ctw1500,
+    icdar2013,
     icdar2015,
+    icdar_folder,
+    image_folder,
+    labelme,
     lsvt,
+    lsvt_full,
+    mlt2017,
+    mmocr,
     oclip_table,
+    ppocrlabel,
     synthtext,
+    synthtext150k,
     tar_shards,
+    td500,
+    textocr,
+    totaltext,
 )
 from scenetext.data.readers.places import Found, Split
 from scenetext.data.readers.reader import Argument, Reader
@@ -33,9 +49,28 @@ from scenetext.data.readers.report import Finding, ReadReport
 
 READERS: Mapping[str, Reader] = MappingProxyType(
     {
-        "icdar2015": icdar2015.READER,
         "synthtext": synthtext.READER,
+        "synthtext150k": synthtext150k.READER,
+        "icdar2013": icdar2013.READER,
+        "icdar2015": icdar2015.READER,
+        "mlt2017": mlt2017.READER,
+        "art2019": art2019.ART2019,
+        "nighttime-art": art2019.NIGHTTIME_ART,
+        "lsvt": lsvt_full.READER,
         "lsvt-weak": lsvt.READER,
+        "totaltext": totaltext.READER,
+        "ctw1500": ctw1500.READER,
+        "msra-td500": td500.MSRA_TD500,
+        "hust-tr400": td500.HUST_TR400,
+        "textocr": textocr.READER,
+        "coco-text": coco_text.READER,
+        "mmocr-0x": mmocr.MMOCR_0X,
+        "mmocr-1x": mmocr.MMOCR_1X,
+        "images": image_folder.READER,
+        "icdar-folder": icdar_folder.READER,
+        "coco": coco.READER,
+        "labelme": labelme.READER,
+        "ppocrlabel": ppocrlabel.READER,
         "oclip-table": oclip_table.READER,
         "tar-shards": tar_shards.READER,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -96,6 +97,19 @@ def path_inside(folder: Path, name: str) -> Path | None:
     if not parts or name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
         return None
     return folder.joinpath(*parts)
+
+
+def find_image(folder: Path, name: str) -> Path | None:
+    """The image that annotations name: by its path from the folder or from the one above, or by its bare name.
+
+    Returns:
+        The file, which need not exist; None where the name leads out of the folder or is none.
+    """
+    path = path_inside(folder, name.replace("\\", "/"))
+    if path is None:
+        return None
+    tries = (path, folder / path.name, folder.parent / path.relative_to(folder))
+    return next((one for one in tries if os.path.isfile(one)), path)  # noqa: PTH113 (is_file raises for odd names)
 
 
 def with_sizes(

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from scenetext.data.readers.files import find_image
 from scenetext.data.readers.instances import points_of
 from scenetext.data.readers.lines import read_text
 from scenetext.errors import DataError
@@ -104,10 +105,14 @@ class Node:
         return int(self.value)
 
     def flag(self) -> bool:
-        """True or false, which some files write as 1 or 0."""
+        """The value, if it is true or false, which some files write as 1 or 0."""
         if type(self.value) not in (bool, int) or self.value not in (0, 1):
             self.fail("true or false")
         return bool(self.value)
+
+    def is_set(self, *keys: str) -> bool:
+        """Whether one of some flags of an object is true; those that are not there are not."""
+        return any(self.child(key, self.value[key]).flag() for key in keys if self.mapping().get(key) is not None)
 
     def points(self) -> np.ndarray:
         """(V, 2) float32 of [[x, y], ...] or [x, y, x, y, ...]."""
@@ -121,6 +126,13 @@ class Node:
             return points_of(flat)
         except ValueError as problem:
             self.fail(f"points ({problem})")
+
+    def image(self, folder: Path) -> Path:
+        """The image in a folder that the value names; whether it is there shows when it is read."""
+        path = find_image(folder, self.text())
+        if path is None:
+            self.fail("the name of an image in its folder")
+        return path
 
     def corners(self, count: int = 4) -> list[float]:
         """As many numbers of pixels."""

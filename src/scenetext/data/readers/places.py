@@ -23,10 +23,12 @@ class Split:
             `ch8_training_images*`; the first that is there counts. "*" stands for any part of one name; upper and
             lower case are the same; "." is the folder itself.
         values: arguments that this split fixes, such as which part of a file it is.
+        fallback: counts only where no other split is there, as a folder without subfolders for splits does.
     """
 
     places: Mapping[str, tuple[str, ...]]
     values: Mapping[str, str] = field(default_factory=dict)
+    fallback: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,9 @@ class Reader:
         """
         found: dict[str, dict[str, Any]] = {}
         missing: dict[str, list[str]] = {}
-        for name, split in self.splits.items():
+        for name, split in sorted(self.splits.items(), key=lambda item: item[1].fallback):
+            if split.fallback and found:
+                break
             tries = [self._find_split(folder, split) for folder in with_wrapper(source)]
             if complete := next((values for values, lacking in tries if not lacking), None):
                 found[name] = complete
