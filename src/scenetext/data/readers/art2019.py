@@ -1,8 +1,8 @@
 """ICDAR 2019 ArT (arbitrary-shaped text): words of Latin and lines of Chinese text with polygons; and NightTime-ArT.
 
 `train_labels.json` is `{"gt_0": [{"points": ..., "transcription": ..., "language": ..., "illegibility": ...}]}`;
-outlines have 4, 8, 10, 12 and also other numbers of points. ArT contains images of Total-Text and CTW1500: whoever tests
-on these gives a list of what to leave out. The ground truth of the test set is not published.
+outlines have 4, 8, 10, 12 and also other numbers of points. ArT contains images of Total-Text and CTW1500: whoever
+tests on these gives a list of what to leave out. The ground truth of the test set is not published.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """COCO-Text 2.0 (Veit et al., 2016): photographs of COCO's 2014 training set with outlines of words.
 
 A JSON object with `imgs` (each says in `set` to which split it belongs), `anns` and `cats`. An annotation has its
-outline in `mask`, a flat list; where that is no polygon, the `bbox` becomes a quadrilateral. Illegible words are ignored,
-and those that are legible but have no `utf8_string` have an unknown text.
+outline in `mask`, a flat list; where that is no polygon, the `bbox` becomes a quadrilateral. Illegible words are
+ignored, and those that are legible but have no `utf8_string` have an unknown text.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """CTW1500 (Liu et al., 2017): photographs with polygons of 14 points around lines of text, in both of its releases.
 
 The old one has no texts: lines of 32 whole numbers, a box `x1,y1,x2,y2` and 14 offsets from its first corner. The new
-one has an XML file for each training image (`<box>` with a `<label>` and 28 numbers in `<segs>`), and for each test image
-lines of 28 numbers and `,####text`. A text `###` is ignored, in the training set too. Names differ: image 1001 has the
-ground truth 1001.xml, image 1501 may have 0001501.txt.
+one has an XML file for each training image (`<box>` with a `<label>` and 28 numbers in `<segs>`), and for each test
+image lines of 28 numbers and `,####text`. A text `###` is ignored, in the training set too. Names differ: image 1001
+has the ground truth 1001.xml, image 1501 may have 0001501.txt.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ READER = Reader(
             for name in ("train", "val", "test")
         },
         "all": Split(
-            {"images": ("images", "imgs", "."), "ground_truths": ("gts", "gt", "labels", "annotations", ".")},
+            {"images": ("images", "imgs", "."), "ground_truths": ("gts", "gt", "labels", "annotations", "*.txt/..")},
             fallback=True,
         ),
     },

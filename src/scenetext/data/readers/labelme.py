@@ -106,7 +106,7 @@ READER = Reader(
             for name in ("train", "val", "test")
         },
         "all": Split(
-            {"images": ("images", "imgs", "."), "ground_truths": ("annotations", "labels", ".")}, fallback=True
+            {"images": ("images", "imgs", "."), "ground_truths": ("annotations", "labels", "*.json/..")}, fallback=True
         ),
     },
 )

@@ -21,7 +21,7 @@ class Split:
     Attributes:
         places: by the name of an argument, patterns relative to the dataset's folder, as in `ch4_training_images` or
             `ch8_training_images*`; the first that is there counts. "*" stands for any part of one name; upper and
-            lower case are the same; "." is the folder itself.
+            lower case are the same; "." is the folder itself, and `*.gt/..` is a folder that holds such a file.
         values: arguments that this split fixes, such as which part of a file it is.
         fallback: counts only where no other split is there, as a folder without subfolders for splits does.
     """
@@ -51,7 +51,8 @@ def find_place(folder: Path, patterns: Sequence[str], kind: Kind) -> Path | tupl
         DataError: a pattern for one place matches several, or a folder cannot be listed.
     """
     for pattern in patterns:
-        matches = [path for path in _matches(folder, pattern.split("/")) if path.is_dir() == (kind != "file")]
+        paths = dict.fromkeys(_matches(folder, pattern.split("/")))
+        matches = [path for path in paths if path.is_dir() == (kind != "file")]
         if kind == "folders" and matches:
             return tuple(matches)
         if len(matches) > 1:
@@ -77,6 +78,8 @@ def _matches(folder: Path, parts: Sequence[str]) -> list[Path]:
     if not parts:
         return [folder]
     name, rest = parts[0], parts[1:]
+    if name == "..":
+        return _matches(folder.parent, rest)
     if (folder / name).exists() and not any(sign in name for sign in _WILDCARDS):
         return _matches(folder / name, rest)
     if not folder.is_dir():

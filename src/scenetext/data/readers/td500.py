@@ -75,5 +75,5 @@ HUST_TR400 = Reader(
     files="a folder of images, each with a .gt beside it",
     arguments=_ARGUMENTS,
     function=read_td500,
-    splits={"train": Split({"images": ("HUST-TR400", "."), "ground_truths": ("HUST-TR400", ".")})},
+    splits={"train": Split({"images": ("HUST-TR400", "."), "ground_truths": ("HUST-TR400", "*.gt/..")})},
 )
