@@ -15,6 +15,7 @@ from scenetext.data.readers.instances import IGNORED_TEXT, Label
 from scenetext.data.readers.json_files import Node, read_json
 from scenetext.data.readers.labelled import Labelled, indexed_records
 from scenetext.data.readers.report import ReadReport
+from scenetext.errors import DataError
 from scenetext.structures import ImageRecord
 
 MISSING = "labelled images that are not there"
@@ -42,6 +43,9 @@ def read_keyed_labels(
         if name not in files:
             report.leave_out(MISSING, name)
     entries = [Labelled(files[name], labels[name]) for name in wanted if name in files]
+    if not entries:
+        folders = ", ".join(map(str, images))
+        raise DataError(f"none of the {len(wanted)} images that are wanted of it is in {folders}", ground_truths)
     return indexed_records(entries, _labels, ground_truths, report)
 
 
