@@ -164,10 +164,10 @@ def check_places(arguments: argparse.Namespace) -> None:
     flags = ", ".join(argument.flag for argument in places)
     given = [argument.flag for argument in places if getattr(arguments, argument.name) is not None]
     if getattr(arguments, "source", None) is not None:
-        if arguments.output.suffix == ".jsonl" or arguments.output.is_file():
-            arguments.refuse("--output must be a folder, for --source writes a records file for every split")
         if given:
             arguments.refuse(f"--source finds what {', '.join(given)} would name; leave one of them out")
+        if arguments.output.suffix == ".jsonl" or arguments.output.is_file():
+            arguments.refuse("--output must be a folder, for --source writes a records file for every split")
     elif len(given) < len(places):
         arguments.refuse(f"give {'--source, or all of ' if reader.splits else ''}{flags}")
 

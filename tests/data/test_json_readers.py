@@ -1,4 +1,4 @@
-"""Datasets whose annotations are JSON: ArT, LSVT, TextOCR, COCO-Text, SynthText150k, COCO, MMOCR, LabelMe and others."""
+"""Datasets whose annotations are JSON: ArT, LSVT, TextOCR, COCO-Text, SynthText150k, COCO, MMOCR and LabelMe."""
 
 from __future__ import annotations
 
