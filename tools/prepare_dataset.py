@@ -160,15 +160,16 @@ def add_dataset(command: argparse.ArgumentParser, reader: Reader) -> None:
 def check_places(arguments: argparse.Namespace) -> None:
     """Refuses a dataset that is told in two ways, or in none."""
     reader: Reader = arguments.reader
-    places = [argument for argument in reader.arguments if argument.is_required]
-    flags = ", ".join(argument.flag for argument in places)
-    given = [argument.flag for argument in places if getattr(arguments, argument.name) is not None]
+    given = [argument for argument in reader.arguments if getattr(arguments, argument.name) is not None]
+    required = [argument for argument in reader.arguments if argument.is_required]
     if getattr(arguments, "source", None) is not None:
-        if given:
-            arguments.refuse(f"--source finds what {', '.join(given)} would name; leave one of them out")
+        found = {name for split in reader.splits.values() for name in (*split.places, *split.values)}
+        if flags := ", ".join(argument.flag for argument in given if argument.name in found):
+            arguments.refuse(f"--source finds what {flags} would name; leave one of them out")
         if arguments.output.suffix == ".jsonl" or arguments.output.is_file():
             arguments.refuse("--output must be a folder, for --source writes a records file for every split")
-    elif len(given) < len(places):
+    elif not set(required) <= set(given):
+        flags = ", ".join(argument.flag for argument in required)
         arguments.refuse(f"give {'--source, or all of ' if reader.splits else ''}{flags}")
 
 

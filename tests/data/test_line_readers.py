@@ -66,6 +66,14 @@ def test_mlt_texts_may_hold_commas_and_images_are_of_all_formats(tmp_path: Path)
     assert counts(report.noted) == {UNTOLD: 4}
 
 
+def test_mlt_2019_names_its_files_otherwise(tmp_path: Path) -> None:
+    for part in (1, 2):
+        write_photo(tmp_path / f"ImagesPart{part}" / f"tr_img_0000{part}.jpg")
+        write_text(tmp_path / "train_gt_t13" / f"tr_img_0000{part}.txt", f"{QUAD},Hindi,नाम")
+    records, _ = read_folder("mlt2017", tmp_path)["train"]
+    assert [told(record) for record in records] == [[("नाम", False)]] * 2
+
+
 def test_mlt_images_of_one_name_in_two_archives_are_refused(tmp_path: Path) -> None:
     BUILDERS["mlt2017"][0](tmp_path)
     write_photo(tmp_path / "ch8_training_images_2" / "img_1.png")

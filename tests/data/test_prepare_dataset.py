@@ -122,10 +122,12 @@ def test_an_image_that_cannot_be_decoded_is_told_but_not_drawn(
 
 
 MISUSES = {
-    "no place": ([], "give --source, or all of --images, --ground-truths"),
-    "one place of two": (["--images", "."], "give --source, or all of --images, --ground-truths"),
-    "two ways": (["--source", ".", "--images", "."], "--source finds what --images would name"),
-    "a file for a folder": (["--source", "."], "--output must be a folder"),
+    "no place": (["icdar2015"], "give --source, or all of --images, --ground-truths"),
+    "one place of two": (["icdar2015", "--images", "."], "give --source, or all of --images, --ground-truths"),
+    "two ways": (["icdar2015", "--source", ".", "--images", "."], "--source finds what --images would name"),
+    "a part of all splits": (["lsvt", "--source", ".", "--part", "val"], "--source finds what --part would name"),
+    "a file for a folder": (["icdar2015", "--source", "."], "--output must be a folder"),
+    "no shards": (["tar-shards"], "error: give --shards"),
 }
 
 
@@ -137,7 +139,7 @@ def test_a_dataset_is_told_in_one_way(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["prepare_dataset.py", "icdar2015", *arguments, "--output", "all.jsonl"])
+    monkeypatch.setattr(sys, "argv", ["prepare_dataset.py", *arguments, "--output", "all.jsonl"])
     with pytest.raises(SystemExit) as ended:
         loaded_tool(repository).main()
     assert ended.value.code == 2

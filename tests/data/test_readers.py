@@ -67,6 +67,14 @@ def test_a_split_that_is_not_whole_is_missing_and_its_lacking_place_named(tmp_pa
     assert line.startswith("--images: no folder ch4_test_images or ")
 
 
+def test_a_split_that_not_everybody_has_is_not_missed(tmp_path: Path) -> None:
+    BUILDERS["icdar2015"][0](tmp_path)
+    assert not READERS["icdar2015"].find(tmp_path).missing
+    write_photo(tmp_path / "val" / "images" / "a.jpg")
+    write_text(tmp_path / "val" / "gts" / "gt_a.txt", "1,2,30,2,30,12,1,12,WORD")
+    assert list(READERS["icdar2015"].find(tmp_path).splits) == ["train", "test", "val"]
+
+
 def test_the_whole_folder_counts_only_where_there_are_no_splits(tmp_path: Path) -> None:
     for folder in (".", "train"):
         write_photo(tmp_path / folder / "images" / "a.jpg")

@@ -101,7 +101,8 @@ def _split(name: str, *others: str) -> Split:
         {
             "images": (*(f"images/{one}" for one in names), f"{name}2017", *names, "images", "."),
             "ground_truths": (*truths, f"{name}/_annotations.coco.json"),
-        }
+        },
+        expected=False,
     )
 
 

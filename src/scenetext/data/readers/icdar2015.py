@@ -84,6 +84,6 @@ READER = Reader(
                 ),
             }
         ),
-        "val": Split({"images": ("val/images",), "ground_truths": ("val/gts",)}),
+        "val": Split({"images": ("val/images",), "ground_truths": ("val/gts",)}, expected=False),
     },
 )

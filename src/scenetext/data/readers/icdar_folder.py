@@ -70,7 +70,8 @@ READER = Reader(
                         *(f"{name}_{one}" for one in ("gts", "gt", "labels")),
                         *(f"{one}/{name}" for one in ("gts", "gt", "labels", "annotations")),
                     ),
-                }
+                },
+                expected=False,
             )
             for name in ("train", "val", "test")
         },

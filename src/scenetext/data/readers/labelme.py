@@ -101,7 +101,8 @@ READER = Reader(
                 {
                     "images": (f"{name}/images", f"images/{name}", name),
                     "ground_truths": (f"{name}/annotations", f"annotations/{name}", name),
-                }
+                },
+                expected=False,
             )
             for name in ("train", "val", "test")
         },

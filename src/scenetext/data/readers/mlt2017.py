@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from scenetext.data.readers.files import files_by_name, images_by_name
+from scenetext.data.readers.files import files_by_name, images_by_name, renamed
 from scenetext.data.readers.instances import IGNORED_TEXT, Label
 from scenetext.data.readers.labelled import pair_files, paired_records
 from scenetext.data.readers.lines import read_label_lines, split_coordinates
@@ -28,13 +28,13 @@ def read_mlt2017(images: Sequence[Path], ground_truths: Path, report: ReadReport
 
     Args:
         images: folders of the images.
-        ground_truths: folder of the `gt_<name>.txt` files.
+        ground_truths: folder of the `gt_<name>.txt` (in 2019 `<name>.txt`) files.
 
     Raises:
         DataError: images and ground truths are not pairs, or a line is broken (file and line are named).
         ImageError: an image whose size cannot be read.
     """
-    truth_files = files_by_name(ground_truths, frozenset({".txt"}), prefix="gt_")
+    truth_files = renamed(files_by_name(ground_truths, frozenset({".txt"})), lambda name: name.removeprefix("gt_"))
     pairs = pair_files(images_by_name(images), truth_files, ", ".join(map(str, images)), str(ground_truths))
     return paired_records(pairs, lambda path: read_label_lines(path, parse_line), report)
 
@@ -56,7 +56,7 @@ READER = Reader(
     source="get it from https://rrc.cvc.uab.es/?ch=8&com=downloads, task 1 (registration needed)",
     files="ch8_training_images_1 to _8 (or all in one folder), ch8_validation_images, and the two folders of gt_*.txt "
     "(ch8_{training,validation}_localization_transcription_gt_v2)",
-    arguments=(IMAGE_FOLDERS, Argument("ground_truths", "folder", "folder of the gt_*.txt files")),
+    arguments=(IMAGE_FOLDERS, Argument("ground_truths", "folder", "folder of the gt_<name>.txt or <name>.txt files")),
     function=read_mlt2017,
     splits={
         "train": Split(

@@ -59,7 +59,9 @@ _ARGUMENTS = (
 
 def _splits(file_names: tuple[str, ...], folders: tuple[str, ...], names: dict[str, str]) -> dict[str, Split]:
     return {
-        split: Split({"images": folders, "ground_truths": tuple(one.format(name) for one in file_names)})
+        split: Split(
+            {"images": folders, "ground_truths": tuple(one.format(name) for one in file_names)}, expected=False
+        )
         for split, name in names.items()
     }
 

@@ -23,11 +23,13 @@ class Split:
             `ch8_training_images*`; the first that is there counts. "*" stands for any part of one name; upper and
             lower case are the same; "." is the folder itself, and `*.gt/..` is a folder that holds such a file.
         values: arguments that this split fixes, such as which part of a file it is.
+        expected: belongs to the dataset, so that its absence is told; others may be there or not.
         fallback: counts only where no other split is there, as a folder without subfolders for splits does.
     """
 
     places: Mapping[str, tuple[str, ...]]
     values: Mapping[str, str] = field(default_factory=dict)
+    expected: bool = True
     fallback: bool = False
 
 
@@ -37,7 +39,7 @@ class Found:
 
     Attributes:
         splits: by name, all that `Reader.read` has to be told.
-        missing: by name of the splits that are not there, what was looked for, a place a line.
+        missing: by name of the expected splits that are not there, what was looked for, a place a line.
     """
 
     splits: Mapping[str, dict[str, Any]]

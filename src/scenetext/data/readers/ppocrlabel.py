@@ -69,7 +69,8 @@ READER = Reader(
                 {
                     "images": (f"det/{name}", name, "."),
                     "ground_truths": (f"det/{name}.txt", f"{name}.txt", f"{name}_*label.txt"),
-                }
+                },
+                expected=False,
             )
             for name in ("train", "val", "test")
         },

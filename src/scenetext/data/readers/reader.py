@@ -102,7 +102,7 @@ class Reader:
             lines = [f"{self.title}: no split of it is in {source}"]
             lines += [f"  {name}: {place}" for name, places in missing.items() for place in places]
             raise DataError("\n".join([*lines, f"expected: {self.files}", self.source]))
-        return Found(found, missing)
+        return Found(found, {name: places for name, places in missing.items() if self.splits[name].expected})
 
     def read(self, values: Mapping[str, Any], report: ReadReport) -> Iterator[ImageRecord]:
         """The records of the dataset at the given places.
