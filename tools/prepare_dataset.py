@@ -16,15 +16,17 @@ from scenetext.command_line import command_parser, run_command
 from scenetext.data.check_cache import checked_records
 from scenetext.data.check_report import check_report
 from scenetext.data.dictionary import CharacterCounts, read_pickled_dictionary
-from scenetext.data.preparation import prepare_dataset
-from scenetext.data.readers import READERS, Finding, Reader, ReadReport
+from scenetext.data.preparation import Preparation, prepare_dataset
+from scenetext.data.readers import READERS, Finding, Found, Reader, ReadReport
 from scenetext.data.record_files import RecordFiles
 from scenetext.data.records import write_records
 from scenetext.data.shard_writing import RECORDS_NAME, write_shards
 from scenetext.errors import DataError
+from scenetext.sample_sheet import write_sample_sheet
 from scenetext.text.charset import CharacterSet, describe
 
 EXAMPLES = """\
+  python tools/prepare_dataset.py totaltext --source downloads/totaltext --output data/totaltext
   python tools/prepare_dataset.py icdar2015 --images ch4_training_images \\
       --ground-truths ch4_training_localization_transcription_gt --output data/icdar2015/train.jsonl
   python tools/prepare_dataset.py synthtext --images SynthText --ground-truths SynthText/gt.mat \\
@@ -43,16 +45,35 @@ CHARACTERS_SHOWN = 50
 
 
 def prepare(arguments: argparse.Namespace) -> None:
-    """Reads a dataset, writes its records and tells what is in it."""
+    """Reads a dataset, writes the records of every split and tells what is in them."""
     reader: Reader = arguments.reader
-    values = {argument.name: getattr(arguments, argument.name) for argument in reader.arguments}
-    done = prepare_dataset(reader, values, arguments.output, known_characters(arguments))
+    given = {one.name: getattr(arguments, one.name) for one in reader.arguments}
+    options = {name: value for name, value in given.items() if value is not None}
+    characters = CharacterCounts(known_characters(arguments))
+    found = Found({}, {})
+    if getattr(arguments, "source", None) is None:
+        values = {one.name: one.default_value for one in reader.arguments}
+        tell_preparation(prepare_dataset(reader, {**values, **options}, arguments.output, characters))
+    else:
+        found = reader.find(arguments.source)
+        for name, values in found.splits.items():
+            output = arguments.output / f"{name}.jsonl"
+            tell_preparation(prepare_dataset(reader, {**values, **options}, output, characters))
+    tell_characters(characters, arguments)
+    for name, places in found.missing.items():
+        print("\n  ".join([f"{name}: not written, since it is not in {arguments.source}", *places]))
+
+
+def tell_preparation(done: Preparation) -> None:
+    """Prints what is in a records file and what is not, and draws some of its images."""
     summary = done.summary
-    print(f"{arguments.output}: {summary.images} images, {summary.words} words")
+    print(f"{done.output}: {summary.images} images, {summary.words} words")
     print(f"  to learn from: {summary.with_polygon} with a polygon, {summary.with_text} with a text")
     print(f"  ignored: {summary.ignored}")
     tell_report(done.report)
-    tell_characters(done.characters, arguments)
+    picture = done.output.with_name(f"{done.output.stem}_samples.jpg")
+    for error in write_sample_sheet(picture, RecordFiles([done.output])):
+        print(f"  not on {picture.name}: {error}")
 
 
 def split(arguments: argparse.Namespace) -> None:
@@ -130,18 +151,38 @@ def write_characters(characters: CharacterSet, path: Path) -> None:
 
 
 def add_dataset(command: argparse.ArgumentParser, reader: Reader) -> None:
-    """The flags of a dataset: those of its reader, and those that all have."""
+    """The flags of a dataset: its folder, or those of its reader, and those that all have."""
+    if reader.splits:
+        text = f"folder with what the dataset consists of; writes a file for each split: {', '.join(reader.splits)}"
+        command.add_argument("--source", type=Path, metavar="FOLDER", help=text)
     for argument in reader.arguments:
         command.add_argument(
             argument.flag,
             type=str if argument.kind == "text" else Path,
-            required=argument.default is None,
-            default=argument.default,
+            nargs="+" if argument.kind == "folders" else None,
+            metavar="TEXT" if argument.kind == "text" else argument.kind.removesuffix("s").upper(),
             help=argument.meaning + (f" (default: {argument.default})" if argument.default else ""),
         )
-    command.add_argument("--output", type=Path, required=True, help="records file to write (.jsonl)")
+    text = "records file to write (.jsonl)" + ("; with --source, folder to write to" if reader.splits else "")
+    command.add_argument("--output", type=Path, required=True, help=text)
     add_character_arguments(command)
-    command.set_defaults(run=prepare, reader=reader)
+    command.set_defaults(run=prepare, reader=reader, refuse=command.error)
+
+
+def check_places(arguments: argparse.Namespace) -> None:
+    """Refuses a dataset that is told in two ways, or in none."""
+    reader: Reader = arguments.reader
+    given = [argument for argument in reader.arguments if getattr(arguments, argument.name) is not None]
+    required = [argument for argument in reader.arguments if argument.is_required]
+    if getattr(arguments, "source", None) is not None:
+        found = {name for split in reader.splits.values() for name in (*split.places, *split.values)}
+        if flags := ", ".join(argument.flag for argument in given if argument.name in found):
+            arguments.refuse(f"--source finds what {flags} would name; leave one of them out")
+        if arguments.output.suffix == ".jsonl" or arguments.output.is_file():
+            arguments.refuse("--output must be a folder, for --source writes a records file for every split")
+    elif not set(required) <= set(given):
+        flags = ", ".join(argument.flag for argument in required)
+        arguments.refuse(f"give {'--source, or all of ' if reader.splits else ''}{flags}")
 
 
 def add_character_arguments(command: argparse.ArgumentParser) -> None:
@@ -194,6 +235,8 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> int | None:
     arguments = parse_arguments()
+    if arguments.run is prepare:
+        check_places(arguments)
     return arguments.run(arguments)
 
 

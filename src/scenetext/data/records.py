@@ -33,7 +33,7 @@ _RECORD_KEYS = _REQUIRED_KEYS | {"span"}
 _INSTANCE_KEYS = frozenset({"polygon", "text", "ignore"})
 _NUMBER_TYPES = {int, float}
 _DECIMALS = 2
-_LARGEST_COORDINATE = 1e7
+LARGEST_COORDINATE = 1e7
 """Pixels; ten times the longest side that OpenCV reads, and exact enough in float32."""
 _LARGEST_IMAGE = 1 << 30
 """Bytes of an image in a shard; so many are read before they are looked at."""
@@ -193,7 +193,7 @@ def _format_instance(instance: TextInstance) -> dict[str, Any]:
         polygon = np.asarray(instance.polygon, dtype=np.float64)
         if polygon.ndim != 2 or polygon.shape[1] != 2 or len(polygon) < 3:
             raise RecordError(f"polygon must be (V, 2) with V >= 3, got the shape {polygon.shape}")
-        if not np.abs(polygon).max() <= _LARGEST_COORDINATE:
+        if not np.abs(polygon).max() <= LARGEST_COORDINATE:
             raise RecordError(f"polygon: not all of its coordinates are numbers of pixels: {polygon.tolist()}")
         points = np.round(polygon, _DECIMALS).tolist()
         formatted["polygon"] = [[int(value) if value.is_integer() else value for value in point] for point in points]
@@ -264,8 +264,8 @@ def _parse_polygon(points: Any) -> np.ndarray:
         if type(point) is not list or len(point) != 2 or not _NUMBER_TYPES.issuperset(map(type, point)):
             raise RecordError(f"polygon: a point must be two numbers [x, y], got {str(point)[:60]}")
         flat += point
-    if not max(map(abs, flat)) <= _LARGEST_COORDINATE:
-        raise RecordError(f"polygon: a coordinate is not finite, or beyond {_LARGEST_COORDINATE:.0e} pixels")
+    if not max(map(abs, flat)) <= LARGEST_COORDINATE:
+        raise RecordError(f"polygon: a coordinate is not finite, or beyond {LARGEST_COORDINATE:.0e} pixels")
     return np.array(flat, dtype=np.float32).reshape(-1, 2)
 
 
