@@ -23,6 +23,7 @@ LAYERS: dict[str, int] = {
     "weights": 2,
     "evaluation": 2,
     "drawing": 2,
+    "predictions": 2,
     "detectors": 3,
     "tcm": 3,
     "oclip": 3,

@@ -18,7 +18,8 @@ from scenetext.command_line import add_view_arguments, command_parser, run_comma
 from scenetext.data.images import read_image, write_image
 from scenetext.drawing.detections import draw_detections
 from scenetext.errors import DataError, ImageError
-from scenetext.inference import TextDetector, write_detections
+from scenetext.inference import TextDetector
+from scenetext.predictions import write_detections
 from scenetext.structures import Detection
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
