@@ -8,7 +8,9 @@ numbers and hold commas, so they need to be told, and then the polygon is a quad
 
 from __future__ import annotations
 
+import lzma
 import math
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -25,6 +27,8 @@ PREFIX = "res_"
 _QUADRANGLE = 8
 _LARGEST_FILE = 1 << 26
 """Bytes of one unpacked file of a zip; the results of one image are a few thousand."""
+_DAMAGED = (BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, zlib.error, lzma.LZMAError)
+"""What `zipfile` raises on archives that are damaged, encrypted or packed in an unknown way."""
 
 
 def is_icdar_result(path: Path) -> bool:
@@ -81,7 +85,7 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
                 yield member.filename, archive.read(member)
     except OSError as error:
         raise DataError(f"results cannot be read ({error.strerror})", path) from None
-    except (BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except _DAMAGED as error:
         raise DataError(f"is not a zip that can be read: {error}", path) from None
 
 
