@@ -130,27 +130,22 @@ def evaluate_image(
     truths = [instances[index] for index in located]
     polygons = [truth.polygon for truth in truths if truth.polygon is not None]
     overlaps = find_overlaps(polygons, [detection.polygon for detection in detections], protocol)
-    flagged = np.array([truth.ignore and protocol.ignored != "counted" for truth in truths], dtype=bool)
-    unread = np.array([_is_unread(truth, protocol) for truth in truths], dtype=bool) & ~flagged
-    flagged |= unread
+    flagged, unread = _flagged(truths, protocol)
     left_out, allowed = _left_out(overlaps, flagged, protocol)
     candidates, assess = prepare_matching(overlaps, allowed, scores, protocol)
-    assessments = _assess_all(candidates, assess, scores, thresholds)
     if isinstance(protocol, SpottingProtocol):
-        assessments = [_read(assessment, truths, detections, protocol) for assessment in assessments]
+        assess = _reading(assess, truths, detections, protocol)
+    assessments = _assess_all(candidates, assess, scores, thresholds)
     ignored = np.ones(len(instances), dtype=bool)
     ignored[located] = flagged
-    reaching = np.count_nonzero(scores[~left_out] >= np.asarray(thresholds)[:, None] - SCORE_TOLERANCE, axis=1)
     return ImageEvaluation(
-        counts=tuple(map(_score, thresholds, assessments, reaching.tolist(), [flagged] * len(assessments))),
-        matches=tuple(
-            tuple(Match(column, located[row]) for row, column in assessment.pairs) for assessment in assessments
-        ),
+        counts=_counts(assessments, scores[~left_out], flagged, thresholds),
+        matches=_matches(assessments, located),
         scores=scores,
         left_out=left_out,
         ignored=ignored,
         unlocated=len(instances) - len(located),
-        unread=int(np.count_nonzero(unread)),
+        unread=unread,
         repaired=overlaps.repaired,
         degenerate=overlaps.degenerate,
     )
@@ -170,11 +165,18 @@ def threshold_index(thresholds: Sequence[float], threshold: float) -> int:
     )
 
 
-def _is_unread(truth: TextInstance, protocol: Protocol) -> bool:
-    """Whether a rule that compares texts has nothing to compare here."""
+def _flagged(truths: Sequence[TextInstance], protocol: Protocol) -> tuple[np.ndarray, int]:
+    """(G,) bool, instances that do not count unless the rule says so, and how many of them only for their texts."""
+    if protocol.ignored == "counted":
+        return np.zeros(len(truths), dtype=bool), 0
+    flagged = np.array([truth.ignore for truth in truths], dtype=bool)
     if not isinstance(protocol, SpottingProtocol):
-        return False
-    return truth.text is None or (protocol.reading == "word_spotting" and spotted_word(truth.text) is None)
+        return flagged, 0
+    spotting = protocol.reading == "word_spotting"
+    unread = np.array(
+        [truth.text is None or (spotting and spotted_word(truth.text) is None) for truth in truths], dtype=bool
+    )
+    return flagged | unread, int(np.count_nonzero(unread & ~flagged))
 
 
 def _left_out(overlaps: Overlaps, flagged: np.ndarray, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
@@ -208,28 +210,55 @@ def _assess_all(
     return assessments
 
 
-def _read(
-    assessment: Assessment, truths: Sequence[TextInstance], detections: Sequence[Detection], protocol: SpottingProtocol
-) -> Assessment:
-    """What remains of the matches where texts must agree, too."""
-    pairs, similarity = [], 0.0
-    for row, column in assessment.pairs:
-        truth, found = truths[row].text or "", detections[column].text
-        similarity += text_similarity(truth, found)
-        if reads_alike(truth, found, protocol.reading):
-            pairs.append((row, column))
-    return Assessment(tuple(pairs), len(pairs), len(pairs), placed=len(assessment.pairs), similarity=similarity)
+def _reading(
+    assess: Assess, truths: Sequence[TextInstance], detections: Sequence[Detection], protocol: SpottingProtocol
+) -> Assess:
+    """A rule by places, made to ask for equal texts, too."""
+
+    def read(candidates: Sequence[Pair]) -> Assessment:
+        placed = assess(candidates).pairs
+        texts = [(truths[row].text or "", detections[column].text) for row, column in placed]
+        right = [reads_alike(truth, found, protocol.reading) for truth, found in texts]
+        pairs = tuple(pair for pair, equal in zip(placed, right, strict=True) if equal)
+        similarity = sum(text_similarity(truth, found) for truth, found in texts)
+        return Assessment(pairs, len(pairs), len(pairs), len(placed), similarity)
+
+    return read
 
 
-def _score(threshold: float, assessment: Assessment, detections: int, flagged: np.ndarray) -> ThresholdScore:
-    """The counts at a threshold; flagged instances count where the rule let them match."""
-    matched_flagged = len({row for row, _ in assessment.pairs if flagged[row]}) if flagged.any() else 0
-    return ThresholdScore(
-        threshold=threshold,
-        found=assessment.found,
-        hits=assessment.hits,
-        detections=detections,
-        ground_truths=len(flagged) - int(np.count_nonzero(flagged)) + matched_flagged,
-        placed=assessment.placed,
-        similarity=assessment.similarity,
-    )
+def _matches(assessments: Sequence[Assessment], located: Sequence[int]) -> tuple[tuple[Match, ...], ...]:
+    """The matches at every threshold; `located` takes the rows of pairs to instances. Equal ones are made once."""
+    matches: list[tuple[Match, ...]] = []
+    for index, assessment in enumerate(assessments):
+        if index and assessment is assessments[index - 1]:
+            matches.append(matches[-1])
+        else:
+            matches.append(tuple([Match(column, located[row]) for row, column in assessment.pairs]))
+    return tuple(matches)
+
+
+def _counts(
+    assessments: Sequence[Assessment], scores: np.ndarray, flagged: np.ndarray, thresholds: Sequence[float]
+) -> tuple[ThresholdScore, ...]:
+    """The counts at every threshold; flagged instances count where the rule let them match.
+
+    Args:
+        scores: of the detections that are not left out.
+    """
+    reaching = np.count_nonzero(scores >= np.asarray(thresholds)[:, None] - SCORE_TOLERANCE, axis=1).tolist()
+    certain, some_flagged = len(flagged) - int(np.count_nonzero(flagged)), bool(flagged.any())
+    counts = []
+    for threshold, detections, assessment in zip(thresholds, reaching, assessments, strict=True):
+        matched = len({row for row, _ in assessment.pairs if flagged[row]}) if some_flagged else 0
+        counts.append(
+            ThresholdScore(
+                threshold,
+                assessment.found,
+                assessment.hits,
+                detections,
+                certain + matched,
+                assessment.placed,
+                assessment.similarity,
+            )
+        )
+    return tuple(counts)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import shapely
 
-from scenetext.evaluation.rules import Protocol
+from scenetext.evaluation.rules import DetEvalProtocol, Protocol
 from scenetext.geometry.overlap import Regions, intersecting_pairs, make_regions
 from scenetext.geometry.polygon import bounding_box, polygon_area
 
@@ -25,7 +25,8 @@ class Overlaps:
         precision: (P,) float64, share of the detection that lies in the ground truth. Where a rule measures
             self-crossing detections as published, they have their signed area, and the share may be infinite.
         angle: (P,) float64, degrees from 0 to 90 between their long sides; only of rectangles, else 0.
-        centre_distance: (P,) float64, between the centres of their bounding boxes, over the mean of their diagonals.
+        centre_distance: (P,) float64, between the centres of their bounding boxes, over the mean of their
+            diagonals; none where the rule does not ask.
         invalid_rows, invalid_columns: bool, ground truths and detections that cross themselves or have no area.
         repaired, degenerate: how many of both crossed themselves, and how many had no area.
     """
@@ -54,36 +55,48 @@ def find_overlaps(truths: Sequence[np.ndarray], detections: Sequence[np.ndarray]
     """
     repair = _without_width if protocol.invalid == "published" else shapely.make_valid
     regions = make_regions([*detections, *truths], repair)
-    invalid = regions.repaired | regions.degenerate
-    angles = np.zeros(len(regions))
-    compared = regions
-    if protocol.shape == "box":
-        compared = make_regions([_box(*bounding_box(outline)) for outline in _outlines(regions)])
-    elif protocol.shape == "rectangle":
-        compared, angles = _turned_rectangles(_outlines(regions))
-    count = len(detections)
-    rows, columns, shared = intersecting_pairs(compared[count:], compared[:count])
-    areas = compared.areas
-    row_areas, column_areas = areas[count:][rows], areas[:count][columns]
+    compared, angles = _compared(regions, protocol)
+    found, truth = compared[: len(detections)], compared[len(detections) :]
+    rows, columns, shared = intersecting_pairs(truth, found)
+    row_areas, column_areas = truth.areas[rows], found.areas[columns]
     iou = shared / (row_areas + column_areas - shared)
     if protocol.invalid == "published":
         column_areas = np.array([polygon_area(polygon) for polygon in detections])[columns]
-    apart = np.abs(angles[count:][rows] - angles[:count][columns]) % 180
     with np.errstate(divide="ignore"):
         precision = shared / column_areas
+    invalid = regions.repaired | regions.degenerate
     return Overlaps(
         rows=rows,
         columns=columns,
         iou=iou,
         recall=shared / row_areas,
         precision=precision,
-        angle=np.minimum(apart, 180 - apart),
-        centre_distance=_centre_distance(compared[count:][rows], compared[:count][columns]),
-        invalid_rows=invalid[count:],
-        invalid_columns=invalid[:count],
+        angle=_angle_between(angles[len(detections) :][rows], angles[: len(detections)][columns]),
+        centre_distance=_centre_distance(truth[rows], found[columns]) if _needs_centres(protocol) else np.zeros(0),
+        invalid_rows=invalid[len(detections) :],
+        invalid_columns=invalid[: len(detections)],
         repaired=int(np.count_nonzero(regions.repaired)),
         degenerate=int(np.count_nonzero(regions.degenerate)),
     )
+
+
+def _compared(regions: Regions, protocol: Protocol) -> tuple[Regions, np.ndarray]:
+    """The shapes that the rule compares, and (N,) their directions, degrees."""
+    if protocol.shape == "rectangle":
+        return _turned_rectangles(_outlines(regions))
+    if protocol.shape == "box":
+        regions = make_regions([_box(*bounding_box(outline)) for outline in _outlines(regions)])
+    return regions, np.zeros(len(regions))
+
+
+def _needs_centres(protocol: Protocol) -> bool:
+    return isinstance(protocol, DetEvalProtocol) and protocol.centre_distance is not None
+
+
+def _angle_between(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Degrees from 0 to 90 between directions that have no sign."""
+    apart = np.abs(first - second) % 180
+    return np.minimum(apart, 180 - apart)
 
 
 def _turned_rectangles(outlines: Sequence[np.ndarray]) -> tuple[Regions, np.ndarray]:
