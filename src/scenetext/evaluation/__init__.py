@@ -2,7 +2,8 @@
 
 from scenetext.evaluation.detection import ImageEvaluation, Match, Outcome, evaluate_image
 from scenetext.evaluation.protocols import PROTOCOLS, find_protocol
-from scenetext.evaluation.report import format_sweep, sweep_report
+from scenetext.evaluation.report import format_reported, format_sweep, image_reports, reported_report, sweep_report
+from scenetext.evaluation.reported import ReportedScores, reported_scores
 from scenetext.evaluation.rules import DetEvalProtocol, IouProtocol, Protocol, SpottingProtocol
 from scenetext.evaluation.scores import ThresholdScore
 from scenetext.evaluation.sweep import DEFAULT_THRESHOLDS, DetectionEvaluator, SweepScores, threshold_grid
@@ -17,12 +18,17 @@ __all__ = [
     "Match",
     "Outcome",
     "Protocol",
+    "ReportedScores",
     "SpottingProtocol",
     "SweepScores",
     "ThresholdScore",
     "evaluate_image",
     "find_protocol",
+    "format_reported",
     "format_sweep",
+    "image_reports",
+    "reported_report",
+    "reported_scores",
     "sweep_report",
     "threshold_grid",
 ]

@@ -1,13 +1,15 @@
-"""A sweep for people (a table) and for programs (JSON)."""
+"""Scores for people (tables) and for programs (JSON)."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
+from scenetext.evaluation.reported import ReportedScores
 from scenetext.evaluation.rules import Protocol, SpottingProtocol
 from scenetext.evaluation.scores import ThresholdScore
-from scenetext.evaluation.sweep import SweepScores
+from scenetext.evaluation.sweep import DetectionEvaluator, SweepScores
 
 
 def format_sweep(sweep: SweepScores) -> str:
@@ -65,6 +67,37 @@ def score_report(score: ThresholdScore, protocol: Protocol) -> dict[str, Any]:
         "detections": score.detections,
     }
     return {**report, "1-ned": _defined(score.edit_similarity)} if isinstance(protocol, SpottingProtocol) else report
+
+
+def format_reported(reported: ReportedScores) -> str:
+    """A markdown table of the scores to quote, rates in percent."""
+    lines = ["| score at | threshold | precision | recall | hmean |", "|---|---:|---:|---:|---:|"]
+    for label, score in reported.named().values():
+        cells = [f"{score.threshold:g}", *map(percent, (score.precision, score.recall, score.hmean))]
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def reported_report(reported: ReportedScores, protocol: Protocol) -> dict[str, Any]:
+    """The same as plain JSON values."""
+    report: dict[str, Any] = {key: score_report(score, protocol) for key, (_, score) in reported.named().items()}
+    return {**report, "chosen_on": reported.chosen_on or None}
+
+
+def image_reports(evaluator: DetectionEvaluator, threshold: float) -> Iterator[dict[str, Any]]:
+    """What was counted in every image at a threshold, as plain JSON values, in the order of the images."""
+    protocol = evaluator.protocol
+    for path, image in evaluator.images.items():
+        outcome = image.outcome(threshold)
+        yield {
+            "path": str(path),
+            "protocol": protocol.name,
+            **score_report(image.at(threshold), protocol),
+            "ignored": len(outcome.ignored),
+            "left_out": len(outcome.left_out),
+            "missed_instances": list(outcome.missed),
+            "false_detections": list(outcome.false),
+        }
 
 
 def percent(rate: float) -> str:
