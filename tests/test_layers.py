@@ -41,6 +41,8 @@ LAYERS: dict[str, int] = {
     "benchmark": 5,
     "command_line": 5,
     "training_command": 5,
+    "evaluation_command": 5,
+    "evaluation_sets": 5,
     "rehearsal": 5,
 }
 EXTENDS = {("detectors.dbnetpp", "detectors.dbnet")}

@@ -3,8 +3,8 @@
 | format | file | a detection |
 |---|---|---|
 | `icdar2015` | zip of `res_<image>.txt` | `x1,y1,...,x4,y4`, whole pixels, clockwise; then its text, if any |
-| `mlt` | zip of `res_<image>.txt` | the same with the score after the coordinates (MLT 2017 and 2019) |
-| `art`, `lsvt` | JSON, `{"res_<number>": [...]}` | `{"points": [[x, y], ...], "confidence": c, "transcription": text}` |
+| `mlt` | zip of `res_<image>.txt` | the same with the score before the text (MLT 2017 and 2019) |
+| `art`, `lsvt` | JSON, `{"res_<number>": [...]}` | `{"points": [[x, y], ...], "confidence": c, "transcription": t}` |
 
 `<image>` is the name of the image file without its suffix and without a leading `ts_`, `tr_` or `gt_`; `<number>` is
 the last number in it (`gt_12.jpg` is `res_12`). Every image has an entry, be it empty. Where a format wants
