@@ -154,8 +154,8 @@ def _check_apart(records: Sequence[ImageRecord], others: Sequence[ImageRecord], 
     common = {record.path.resolve() for record in records} & {record.path.resolve() for record in others}
     if common:
         raise DataError(
-            f"{len(common)} images, such as {min(common).name}, are in {measured.name} too: a threshold chosen on them is "
-            "chosen on the test set; choose it on other images",
+            f"{len(common)} images, such as {min(common).name}, are in {measured.name} too: a threshold chosen on them "
+            "is chosen on the test set; choose it on other images",
             _names(measured.choose_on),
         )
 
