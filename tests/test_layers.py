@@ -23,6 +23,7 @@ LAYERS: dict[str, int] = {
     "weights": 2,
     "evaluation": 2,
     "drawing": 2,
+    "predictions": 2,
     "detectors": 3,
     "tcm": 3,
     "oclip": 3,
@@ -41,6 +42,8 @@ LAYERS: dict[str, int] = {
     "benchmark": 5,
     "command_line": 5,
     "training_command": 5,
+    "evaluation_command": 5,
+    "evaluation_sets": 5,
     "rehearsal": 5,
     "sample_sheet": 5,
 }

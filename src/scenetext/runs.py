@@ -17,7 +17,7 @@ from scenetext.detectors import find_detector
 from scenetext.encoders import encoder_settings
 from scenetext.errors import ConfigError
 from scenetext.oclip.config import OclipSettings
-from scenetext.tasks.detection import EvaluationSettings
+from scenetext.tasks.evaluation_settings import EvaluationSettings
 from scenetext.training.optimizers import OptimizerSettings
 from scenetext.training.schedules import ScheduleSettings
 from scenetext.training.settings import TrainingSettings
