@@ -1,7 +1,7 @@
 """Photographs without annotations to weak records for pre-training: an OCR engine reads them, confident words are kept.
 
-The engine is RapidOCR (pip install "scenetext[acquisition]"), or any program that reads paths of images, one a line, and
-prints a line of JSON for each: {"path": ..., "texts": [{"text": ..., "confidence": ..., "polygon": ...}]}; see
+The engine is RapidOCR (pip install "scenetext[acquisition]"), or any program that reads paths of images, a line each,
+and prints a line of JSON for each: {"path": ..., "texts": [{"text": ..., "confidence": ..., "polygon": ...}]}; see
 docs/acquisition.md. What it has read is kept in a journal: a run that was interrupted goes on where it was, and other
 rules for words need no engine.
 """
@@ -16,22 +16,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from tqdm import tqdm
-
 from scenetext.command_line import command_parser, run_command
 from scenetext.config import Settings, validate
 from scenetext.data.acquisition.agreement import format_agreement, measure_agreement, true_words
 from scenetext.data.acquisition.command_engine import CommandEngine
 from scenetext.data.acquisition.engine import OcrEngine
 from scenetext.data.acquisition.journal import Journal
+from scenetext.data.acquisition.photographs import find_photographs
 from scenetext.data.acquisition.rapidocr_engine import MODULE, rapidocr_version
-from scenetext.data.acquisition.recognition import (
-    FailureLimit,
-    RecognitionSettings,
-    find_photographs,
-    recognize_all,
-    unread,
-)
+from scenetext.data.acquisition.recognition import RecognitionSettings, read_photographs
 from scenetext.data.acquisition.selection import (
     CONFIDENCE_STEPS,
     SelectionReport,
@@ -76,28 +69,6 @@ def choose_engine(arguments: argparse.Namespace, timeout: float) -> tuple[str, C
         except ValueError as problem:
             raise EngineError(f"--engine-command {name!r}: {problem}") from None
     return name, lambda: CommandEngine(command, timeout)
-
-
-def read_photographs(
-    folder: Path,
-    names: Sequence[str],
-    left: Sequence[str],
-    make_engine: Callable[[], OcrEngine],
-    journal: Journal,
-    settings: RecognitionSettings,
-) -> None:
-    """Has the engine read the photographs that are left, into the journal, which knows the others."""
-    limit = FailureLimit(len(names), settings.maximum_failed_share)
-    for name in sorted(set(names).difference(left)):
-        limit.add(journal.find(name))
-    done = len(names) - len(left)
-    with tqdm(total=len(names), initial=done, desc="reading", unit="image", disable=None) as progress:
-        for recognition in recognize_all(folder, left, make_engine, settings.workers):
-            journal.add(recognition)
-            if recognition.error is not None:
-                tqdm.write(f"failed: {recognition.error}", file=sys.stderr)
-            limit.add(recognition)
-            progress.update()
 
 
 def tell_report(report: SelectionReport, minimum_confidence: float) -> None:
@@ -163,12 +134,10 @@ def main() -> None:
     characters = CharacterSet.from_file(arguments.characters) if arguments.characters else None
     names, others = find_photographs(arguments.folder)
     engine, make_engine = choose_engine(arguments, reading.timeout)
+    journal_path = arguments.journal or arguments.output.with_name(f"{arguments.output.name}.journal")
     report = SelectionReport()
-    with Journal(
-        arguments.journal or arguments.output.with_name(f"{arguments.output.name}.journal"), engine
-    ) as journal:
-        left = unread(arguments.folder, names, journal, arguments.retry_failed)
-        read_photographs(arguments.folder, names, left, make_engine, journal, reading)
+    with Journal(journal_path, engine) as journal:
+        read_photographs(arguments.folder, names, make_engine, journal, reading, arguments.retry_failed)
         selection = WordSelection(selecting, characters)
         found = (journal.find(name) for name in names)
         count = write_records(arguments.output, selection.records(arguments.folder, found, report))

@@ -3,67 +3,80 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
 
 from pydantic import Field, PositiveFloat, PositiveInt
+from tqdm import tqdm
 
 from scenetext.config import Settings
 from scenetext.data.acquisition.engine import OcrEngine
 from scenetext.data.acquisition.journal import Journal, Recognition
-from scenetext.data.images import decode_image
-from scenetext.data.readers.files import IMAGE_SUFFIXES
-from scenetext.data.records import is_encodable
-from scenetext.errors import DataError, EngineError, ScenetextError
+from scenetext.data.images import read_image
+from scenetext.errors import EngineError, ScenetextError
 
 _FIRST_IMAGES = 10
 """When each of so many first images fails, it is not the images."""
 _EXAMPLES = 10
 
 
-def find_photographs(folder: Path) -> tuple[list[str], int]:
-    """The images in a folder and its subfolders, told by their suffixes; hidden files and folders are left out.
+class RecognitionSettings(Settings):
+    """How photographs are read."""
 
-    Returns:
-        Names relative to the folder, with "/" and sorted; and the number of other files.
-
-    Raises:
-        DataError: there is no such folder or no image in it, or a name is not UTF-8.
-    """
-    if not folder.is_dir():
-        raise DataError("is not a folder", folder)
-    files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
-    files = [path for path in files if not any(part.startswith(".") for part in path.parts)]
-    names = sorted(path.as_posix() for path in files if path.suffix.lower() in IMAGE_SUFFIXES)
-    if not names:
-        raise DataError(f"holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})", folder)
-    if broken := next((name for name in names if not is_encodable(name)), None):
-        raise DataError(f"the name {broken!a} is not UTF-8; rename the image", folder)
-    return names, len(files) - len(names)
+    workers: PositiveInt = 1
+    """Engines side by side, each a process of its own."""
+    timeout: PositiveFloat = 300.0
+    """Seconds for an image (an engine's first one includes its start), after which it has failed."""
+    maximum_failed_share: float = Field(default=0.1, ge=0, le=1)
+    """Share of the photographs that may fail; more end the run."""
 
 
-def unread(folder: Path, names: Iterable[str], journal: Journal, retry_failed: bool = False) -> list[str]:
-    """The photographs that an engine still has to read.
+def read_photographs(
+    folder: Path,
+    names: Sequence[str],
+    make_engine: Callable[[], OcrEngine],
+    journal: Journal,
+    settings: RecognitionSettings,
+    retry_failed: bool = False,
+) -> None:
+    """Has an engine read those photographs that the journal does not know, into the journal.
+
+    A progress bar shows how far it is; every photograph that fails is told as it does.
 
     Args:
         folder: where the photographs are.
-        names: their paths relative to the folder.
-        journal: what was read before.
-        retry_failed: whether those that failed before are among them.
+        names: their paths relative to the folder, with "/".
+        make_engine: called once for each worker.
+        retry_failed: whether to read those again that failed before.
+
+    Raises:
+        EngineError: an engine cannot be made, or too many photographs have failed, earlier runs included.
     """
-    return [
-        name
-        for name in names
-        if not journal.knows(name, _file_size(folder / name)) or (retry_failed and journal.find(name).error is not None)
-    ]
+    left = _unread(folder, names, journal, retry_failed)
+    limit = FailureLimit(len(names), settings.maximum_failed_share)
+    for name in sorted(set(names).difference(left)):
+        limit.count(journal.find(name))
+    limit.check()
+    with (
+        closing(recognize_all(folder, left, make_engine, settings.workers)) as recognitions,
+        tqdm(total=len(names), initial=len(names) - len(left), desc="reading", unit="image", disable=None) as progress,
+    ):
+        for recognition in recognitions:
+            journal.add(recognition)
+            if recognition.error is not None:
+                progress.write(f"failed: {recognition.error}", file=sys.stderr)
+            limit.count(recognition)
+            limit.check()
+            progress.update()
 
 
 def recognize_all(
     folder: Path, names: Iterable[str], make_engine: Callable[[], OcrEngine], workers: int
-) -> Iterator[Recognition]:
+) -> Generator[Recognition, None, None]:
     """Reads photographs, several at a time; they come as they are done, not in the order of the names.
 
     Args:
@@ -90,21 +103,9 @@ def recognize_all(
             pending |= {threads.submit(_recognize, folder, name, engines) for name in added}
             if not pending:
                 return
-            done, running = wait(pending, return_when=FIRST_COMPLETED)
-            pending = running
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
             for future in done:
                 yield future.result()
-
-
-class RecognitionSettings(Settings):
-    """How photographs are read."""
-
-    workers: PositiveInt = 1
-    """Engines side by side, each a process of its own."""
-    timeout: PositiveFloat = 300.0
-    """Seconds for an image (an engine's first one includes its start), after which it has failed."""
-    maximum_failed_share: float = Field(default=0.1, ge=0, le=1)
-    """Share of the photographs that may fail; more end the run."""
 
 
 class FailureLimit:
@@ -112,7 +113,7 @@ class FailureLimit:
 
     Args:
         total: photographs in all.
-        maximum_share: share of failed photographs above which `add` raises.
+        maximum_share: share of failed photographs above which `check` raises.
     """
 
     def __init__(self, total: int, maximum_share: float) -> None:
@@ -122,20 +123,21 @@ class FailureLimit:
         self._failed = 0
         self._examples: list[str] = []
 
-    def add(self, recognition: Recognition) -> None:
-        """Counts a photograph.
+    def count(self, recognition: Recognition) -> None:
+        """Counts a photograph."""
+        self._seen += 1
+        if recognition.error is not None:
+            self._failed += 1
+            self._examples = [*self._examples, recognition.error][:_EXAMPLES]
+
+    def check(self) -> None:
+        """Ends the run where there is reason to.
 
         Raises:
             EngineError: too many have failed, or all of the first ones; quotes the first of their errors.
         """
-        self._seen += 1
-        if recognition.error is None:
-            return
-        self._failed += 1
-        if len(self._examples) < _EXAMPLES:
-            self._examples.append(recognition.error)
         too_many = self._failed > self._maximum_share * self._total
-        if too_many or self._failed == self._seen == _FIRST_IMAGES:
+        if too_many or self._failed == self._seen >= _FIRST_IMAGES:
             raise EngineError(
                 f"{self._failed} of the first {self._seen} of {self._total} photographs could not be used; mend the "
                 "cause and run again with --retry-failed, or allow more with --maximum-failed-share:\n"
@@ -143,26 +145,33 @@ class FailureLimit:
             )
 
 
+def _unread(folder: Path, names: Iterable[str], journal: Journal, retry_failed: bool) -> list[str]:
+    """The photographs that the journal does not know as they are, and on demand those that failed."""
+    return [
+        name
+        for name in names
+        if not journal.knows(name, _file_size(folder / name)) or (retry_failed and journal.find(name).error is not None)
+    ]
+
+
 def _file_size(path: Path) -> int:
-    """Bytes; -1 where the file cannot be asked."""
+    """Bytes; 0 where the file cannot be asked."""
     try:
         return path.stat().st_size
     except OSError:
-        return -1
+        return 0
 
 
 def _recognize(folder: Path, name: str, engines: queue.SimpleQueue[OcrEngine]) -> Recognition:
-    """Checks that an image is whole and asks an engine that is free."""
+    """Checks that an image is whole and has a free engine read it."""
     path = folder / name
+    size = _file_size(path)
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        return Recognition(name, 0, error=f"{path}: cannot be read ({error.strerror})")
-    engine = engines.get()
-    try:
-        height, width = decode_image(data, path).shape[:2]
-        return Recognition(name, len(data), width, height, tuple(engine.recognize(path)))
+        height, width = read_image(path).shape[:2]
+        engine = engines.get()
+        try:
+            return Recognition(name, size, width, height, tuple(engine.recognize(path)))
+        finally:
+            engines.put(engine)
     except ScenetextError as error:
-        return Recognition(name, len(data), error=str(error))
-    finally:
-        engines.put(engine)
+        return Recognition(name, size, error=str(error))
