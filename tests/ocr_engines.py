@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-PROGRAM = '''
+PROGRAM = """
 import json, os, sys, time
 from pathlib import Path
 
@@ -43,7 +43,7 @@ for line in sys.stdin:
     print(json.dumps(answer), flush=True)
     if "chatty" in stem:
         print("done", flush=True)
-'''
+"""
 
 
 class MadeUpEngine:
