@@ -40,6 +40,8 @@ for line in sys.stdin:
         words = stem.split("-")  # WORD_97-OTHER_50
         pairs = [word.rsplit("_", 1) for word in words if "_" in word]
         answer["texts"] = [{"text": text.replace("+", " "), "confidence": int(sure) / 100} for text, sure in pairs]
+        if Path(path).parent.name == "placed":
+            answer["texts"][0]["polygon"] = [[1, 2], [9, 2], [9, 8.5], [1, 8]]
     print(json.dumps(answer), flush=True)
     if "chatty" in stem:
         print("done", flush=True)

@@ -34,6 +34,8 @@ from scenetext.data.acquisition.selection import (
 from scenetext.data.record_files import RecordFiles
 from scenetext.data.records import write_records
 from scenetext.errors import EngineError
+from scenetext.predictions import write_detections
+from scenetext.structures import Detection
 from scenetext.text.charset import CharacterSet
 
 EXAMPLES = """\
@@ -103,6 +105,20 @@ def tell_agreement(
     print(format_agreement(measure_agreement(compared, settings, characters)))
 
 
+def write_predictions(names: Sequence[str], journal: Journal, arguments: argparse.Namespace) -> None:
+    """Writes all that was read, with its places, as detections; of failed photographs, none."""
+    detections: dict[Path, list[Detection]] = {}
+    without = 0
+    for name in names:
+        texts = journal.find(name).texts
+        placed = [Detection(text.polygon, text.confidence, text.text) for text in texts if text.polygon is not None]
+        detections[arguments.folder / name] = placed
+        without += len(texts) - len(placed)
+    write_detections(arguments.predictions, detections)
+    found = sum(map(len, detections.values()))
+    print(f"{arguments.predictions}: {found} detections in {len(names)} images; {without} texts have no place")
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = command_parser(__doc__ or "", EXAMPLES)
     parser.add_argument("folder", type=Path, help="folder of photographs; its subfolders count")
@@ -124,6 +140,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--maximum-failed-share", type=float, default=0.1, metavar="S", help=help_)
     help_ = "records files with the true words of the photographs, to compare with"
     parser.add_argument("--ground-truths", type=Path, nargs="+", metavar="FILE", help=help_)
+    help_ = "write all that was read, with its places, as detections that tools/test.py --predictions scores"
+    parser.add_argument("--predictions", type=Path, metavar="FILE", help=help_)
     return parser.parse_args()
 
 
@@ -147,6 +165,8 @@ def main() -> None:
             print(f"  other files in the folder: {others}")
         if arguments.ground_truths:
             tell_agreement(names, journal, selecting, characters, arguments)
+        if arguments.predictions:
+            write_predictions(names, journal, arguments)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from conftest import REPOSITORY
 from ocr_engines import MadeUpEngine, write_photograph
 from scenetext.data.images import write_image
 from scenetext.data.records import read_records, write_records
+from scenetext.predictions import read_predictions
 from scenetext.structures import ImageRecord, TextInstance
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -76,6 +77,20 @@ def test_photographs_become_weak_records_with_a_report(tmp_path: Path) -> None:
     assert words_of(output)["CAFE_99-B_99.png"] == ["CAFE", "B"]
     assert words_of(output)["OPEN+DAILY_95-EXIT_80.png"] == ["OPEN", "DAILY", "EXIT"]
     assert len(made_up.asked()) == asked, "other rules need no engine"
+
+
+def test_what_was_read_can_be_scored_as_detections(tmp_path: Path) -> None:
+    folder, made_up = tmp_path / "placed", MadeUpEngine(tmp_path)
+    names = ["EXIT_90-CAFE_20.png", "nothing.png", "refuse.png"]
+    paths = [write_photograph(folder / name) for name in names if name != "nothing.png"]
+    paths.insert(1, write_photograph(folder / "a" / "nothing.png"))
+    options = ("--output", tmp_path / "records.jsonl", "--maximum-failed-share", "1", *engine_option(made_up))
+    done = acquire(folder, *options, "--predictions", tmp_path / "predictions.json")
+    assert done.returncode == 0, done.stderr
+    assert "predictions.json: 1 detections in 3 images; 1 texts have no place" in done.stdout
+    predictions = read_predictions(tmp_path / "predictions.json")
+    found = {Path(name): [(d.text, d.score, d.polygon.tolist()) for d in list_] for name, list_ in predictions.items()}
+    assert found == {paths[0]: [("EXIT", 0.9, [[1, 2], [9, 2], [9, 8.5], [1, 8]])], paths[1]: [], paths[2]: []}
 
 
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGINT"])
