@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from scenetext.command_line import command_parser, run_command
 from scenetext.config import Settings, validate
-from scenetext.data.acquisition.agreement import format_agreement, measure_agreement, true_words
+from scenetext.data.acquisition.agreement import format_agreement, measure_agreement, true_texts
 from scenetext.data.acquisition.command_engine import CommandEngine
 from scenetext.data.acquisition.engine import OcrEngine
 from scenetext.data.acquisition.journal import Journal
@@ -94,7 +94,7 @@ def tell_agreement(
     arguments: argparse.Namespace,
 ) -> None:
     """Prints how far the words are those of the ground truths, at several confidences."""
-    truth = true_words(RecordFiles(arguments.ground_truths))
+    truth = true_texts(RecordFiles(arguments.ground_truths))
     paths = {name: (arguments.folder / name).resolve() for name in names}
     compared = [
         (recognition, truth[paths[name]])

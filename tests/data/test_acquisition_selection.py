@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenetext.data.acquisition.agreement import common, format_agreement, measure_agreement, true_words
+from scenetext.data.acquisition.agreement import (
+    Agreement,
+    TrueText,
+    common,
+    format_agreement,
+    measure_agreement,
+    true_texts,
+)
 from scenetext.data.acquisition.engine import OcrText
 from scenetext.data.acquisition.journal import Recognition
 from scenetext.data.acquisition.selection import (
@@ -98,31 +106,66 @@ def test_every_word_is_kept_or_told_and_a_higher_confidence_keeps_fewer(
         assert common(map(str, words), map(str, many[path])) == len(words)
 
 
+def square(left: float, top: float, side: float) -> np.ndarray:
+    corners = ((left, top), (left + side, top), (left + side, top + side), (left, top + side))
+    return np.array(corners, dtype=np.float32)
+
+
 def test_true_words_are_those_that_are_known_and_not_ignored(tmp_path: Path) -> None:
     instances = (
-        TextInstance(None, "EXIT"),
-        TextInstance(None, "hidden", ignore=True),
+        TextInstance(square(0, 0, 5), "EXIT"),
+        TextInstance(square(10, 0, 5), "hidden", ignore=True),
+        TextInstance(None, "nowhere", ignore=True),
         TextInstance(None, None),
         TextInstance(None, "two words"),
     )
     record = ImageRecord(tmp_path / "x" / ".." / "a.jpg", 1, 1, instances)
-    assert true_words([record]) == {(tmp_path / "a.jpg").resolve(): ["EXIT", "two", "words"]}
+    (path, truth), *others = true_texts([record]).items()
+    assert not others
+    assert path == (tmp_path / "a.jpg").resolve()
+    assert truth.words == ("EXIT", "two", "words")
+    assert [polygon.tolist() for polygon in truth.ignored] == [square(10, 0, 5).tolist()]
 
 
 def test_agreement_of_a_case_worked_out_by_hand() -> None:
     """At 0.5: 6 words kept, EXIT (once; true once), Cafe and bar equal but for case; 5 true words."""
     compared = [
-        (recognition("a.jpg", ("EXIT EXIT", 0.9), ("CAFE", 0.6), ("wrong", 0.5)), ["EXIT", "Cafe", "lost"]),
-        (recognition("b.jpg", ("Bar", 0.7), ("EXIT", 0.8), ("low", 0.4)), ["bar", "low"]),
+        (
+            recognition("a.jpg", ("EXIT EXIT", 0.9), ("CAFE", 0.6), ("wrong", 0.5)),
+            TrueText(("EXIT", "Cafe", "lost"), (square(0, 0, 5),)),
+        ),
+        (recognition("b.jpg", ("Bar", 0.7), ("EXIT", 0.8), ("low", 0.4)), TrueText(("bar", "low"))),
     ]
     rows = measure_agreement(compared, SelectionSettings(), confidences=(0.0, 0.5, 0.85, 1.0))
-    facts = [(row.minimum_confidence, row.kept, row.true, row.equal, row.equal_folded) for row in rows]
-    assert facts == [(0.0, 7, 5, 2, 4), (0.5, 6, 5, 1, 3), (0.85, 2, 5, 1, 1), (1.0, 0, 5, 0, 0)]
+    assert rows == [
+        Agreement(0.0, set_aside=0, kept=7, true=5, equal=2, equal_folded=4),
+        Agreement(0.5, set_aside=0, kept=6, true=5, equal=1, equal_folded=3),
+        Agreement(0.85, set_aside=0, kept=2, true=5, equal=1, equal_folded=1),
+        Agreement(1.0, set_aside=0, kept=0, true=5, equal=0, equal_folded=0),
+    ]
     assert format_agreement(rows).splitlines()[2:] == [
-        "| 0 | 7 | 28.6 | 40.0 | 57.1 | 80.0 |",
-        "| 0.5 | 6 | 16.7 | 20.0 | 50.0 | 60.0 |",
-        "| 0.85 | 2 | 50.0 | 20.0 | 50.0 | 20.0 |",
-        "| 1 | 0 | - | 0.0 | - | 0.0 |",
+        "| 0 | 0 | 7 | 28.6 | 40.0 | 57.1 | 80.0 |",
+        "| 0.5 | 0 | 6 | 16.7 | 20.0 | 50.0 | 60.0 |",
+        "| 0.85 | 0 | 2 | 50.0 | 20.0 | 50.0 | 20.0 |",
+        "| 1 | 0 | 0 | - | 0.0 | - | 0.0 |",
+    ]
+    assert measure_agreement([], SelectionSettings(), confidences=(0.5,)) == [Agreement(0.5, 0, 0, 0, 0, 0)]
+
+
+def test_words_in_ignored_regions_are_set_aside() -> None:
+    """Two ignored squares side by side cover three quarters, half and nothing of a text; one has no place."""
+    texts = (
+        OcrText("MOST PART", 0.9, square(4, 0, 8)),
+        OcrText("HALF", 0.9, np.array([[6, 10], [6, 0], [14, 0], [14, 10]], dtype=np.float32)),
+        OcrText("RIGHT", 0.9, square(50, 50, 8)),
+        OcrText("UNSURE", 0.4, square(0, 0, 8)),
+        OcrText("WRONG", 0.9),
+    )
+    truth = TrueText(("RIGHT", "MOST"), (square(0, 0, 5), square(5, 0, 5), square(0, 5, 5), square(5, 5, 5)))
+    read = Recognition("a.jpg", 1, 100, 100, texts)
+    assert measure_agreement([(read, truth)], SelectionSettings(), confidences=(0.5, 0.0)) == [
+        Agreement(0.5, set_aside=2, kept=3, true=2, equal=1, equal_folded=1),
+        Agreement(0.0, set_aside=3, kept=3, true=2, equal=1, equal_folded=1),
     ]
 
 

@@ -68,8 +68,8 @@ def test_photographs_become_weak_records_with_a_report(tmp_path: Path) -> None:
     assert "other files in the folder: 1" in done.stdout
     assert "refuse.png: the engine says: too dark" in done.stderr
     assert "agreement with the true words of 1 photographs (3 have none)" in done.stdout
-    assert "| 0 | 3 | 33.3 | 33.3 | 66.7 | 66.7 |" in done.stdout
-    assert "| 0.9 | 2 | 0.0 | 0.0 | 50.0 | 33.3 |" in done.stdout
+    assert "| 0 | 0 | 3 | 33.3 | 33.3 | 66.7 | 66.7 |" in done.stdout
+    assert "| 0.9 | 0 | 2 | 0.0 | 0.0 | 50.0 | 33.3 |" in done.stdout
 
     asked = len(made_up.asked())
     done = acquire(folder, *options, "--minimum-confidence", "0.5", "--minimum-length", "1")
