@@ -1,6 +1,6 @@
 """Photographs without annotations to weak records for pre-training: an OCR engine reads them, confident words are kept.
 
-The engine is RapidOCR (pip install "scenetext[acquisition]"), or any program that reads paths of images, a line each,
+The engine is RapidOCR (pip install scenetext[acquisition]), or any program that reads paths of images, a line each,
 and prints a line of JSON for each: {"path": ..., "texts": [{"text": ..., "confidence": ..., "polygon": ...}]}; see
 docs/acquisition.md. What it has read is kept in a journal: a run that was interrupted goes on where it was, and other
 rules for words need no engine.

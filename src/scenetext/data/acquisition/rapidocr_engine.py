@@ -1,6 +1,6 @@
 """RapidOCR (the PP-OCR models on ONNX Runtime), whose models lie inside its package: nothing is downloaded.
 
-    pip install "scenetext[acquisition]"
+    pip install scenetext[acquisition]
 
 `python -m scenetext.data.acquisition.rapidocr_engine` is the engine as a command.
 """
@@ -23,7 +23,7 @@ from scenetext.errors import EngineError
 
 MODULE = "scenetext.data.acquisition.rapidocr_engine"
 _PACKAGE = "rapidocr"
-_MISSING = 'the package rapidocr is not installed: pip install "scenetext[acquisition]", or give an engine as a command'
+_MISSING = "the package rapidocr is not installed: pip install scenetext[acquisition], or give an engine as a command"
 
 
 def rapidocr_version() -> str:
