@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from damage import with_other_bytes, with_pieces
 
 from ocr_engines import MadeUpEngine
-from scenetext.data.acquisition.command_engine import CommandEngine
+from scenetext.data.acquisition.command_engine import CommandEngine, parse_answer
 from scenetext.data.acquisition.engine import OcrText, format_text, parse_texts
 from scenetext.data.acquisition.serving import serve
 from scenetext.data.records import RecordError
@@ -182,3 +183,20 @@ def test_texts_of_blanks_are_nothing() -> None:
 def test_texts_that_are_none_are_refused(texts: object, message: str) -> None:
     with pytest.raises(RecordError, match=message):
         parse_texts(texts)
+
+
+def test_a_damaged_answer_is_refused_or_gives_texts() -> None:
+    polygon = [[0, 0], [9.5, 0], [9, 4]]
+    answer = {"path": "/a.jpg", "texts": [{"text": "OPEN", "confidence": 0.5, "polygon": polygon}]}
+    whole = json.dumps(answer).encode()
+    pieces = (b"null", b"-1", b"1e999", b'"', b"]", b"{}", b"NaN", b"true", b'"error"', b"\\ud800", b"9" * 5000)
+    refused = 0
+    for line in (*with_other_bytes(whole, 5_000), *with_pieces(whole, pieces, 5_000)):
+        try:
+            texts = parse_answer(line, "/a.jpg")
+        except (RecordError, EngineError):
+            refused += 1
+        else:
+            assert all(text.text and 0 <= text.confidence <= 1 for text in texts)
+            [format_text(text) for text in texts]
+    assert 5_000 < refused < 10_000

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from damage import data_error, with_other_bytes, with_pieces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scenetext.data.acquisition.engine import OcrText
-from scenetext.data.acquisition.journal import Journal, Recognition
+from scenetext.data.acquisition.journal import Journal, Recognition, parse_recognition
+from scenetext.data.records import RecordError
 from scenetext.errors import DataError
 
 READ = Recognition("a/größe 1.jpg", 100, 20, 12, (OcrText("OPEN DAILY", 0.5, np.eye(3, 2, dtype=np.float32)),))
@@ -107,3 +109,47 @@ def test_a_broken_line_is_named_and_the_file_left_alone(tmp_path: Path, content:
 def test_a_folder_is_no_journal(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be opened"):
         Journal(tmp_path, "engine 1")
+
+
+PIECES = (b"\n", b"null", b"-1", b"1e999", b'"', b"[", b"{}", b"NaN", b"true", b'"path"', b"\\ud800", b"9" * 5000)
+
+
+def test_a_damaged_line_is_refused_or_tells_a_recognition(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    write(path, READ)
+    line = path.read_bytes().splitlines()[1]
+    refused = 0
+    for content in (*with_other_bytes(line, 5_000), *with_pieces(line, PIECES, 5_000)):
+        try:
+            found = parse_recognition(content)
+        except RecordError:
+            refused += 1
+        else:
+            assert found.width > 0
+            assert found.size >= 0
+            assert all(text.text and 0 <= text.confidence <= 1 for text in found.texts)
+    assert 5_000 < refused < 10_000
+
+
+def test_a_damaged_journal_is_refused_by_name_or_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    write(path, READ, EMPTY, FAILED)
+    whole = path.read_bytes()
+    refused = 0
+    for content in (*with_other_bytes(whole, 250), *with_pieces(whole, PIECES, 250)):
+        path.write_bytes(content)
+        error = data_error(lambda: read_everything(path))
+        refused += error is not None
+        assert error is None or str(error).startswith(str(path)), str(error)
+    assert 250 < refused < 500
+
+
+def read_everything(path: Path) -> None:
+    """What is read can be written and is read again; no whole line is lost."""
+    with Journal(path, "engine 1") as journal:
+        lines = path.read_bytes().count(b"\n")
+        found = [journal.find(name) for name in journal]
+        for recognition in found:
+            journal.add(recognition)
+            assert facts(journal.find(recognition.name)) == facts(recognition)
+    assert len(found) == max(0, lines - 1)

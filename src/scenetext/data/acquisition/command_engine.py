@@ -84,7 +84,7 @@ class CommandEngine:
         program = self._program
         line = program.ask(path, self._timeout)
         try:
-            return _parse_answer(line, path)
+            return parse_answer(line, path)
         except RecordError as fault:
             raise _ProgramError(f"line {program.answers} of its output {fault}: {line.rstrip()!r:.200}") from None
 
@@ -162,8 +162,12 @@ class _Program:
         return f"; the last it said: {words:.500}" if words else ""
 
 
-def _parse_answer(line: bytes, path: str) -> tuple[OcrText, ...]:
+def parse_answer(line: bytes, path: str) -> tuple[OcrText, ...]:
     """The texts of an answer.
+
+    Args:
+        line: JSON, as the module describes it.
+        path: of the image that was asked for.
 
     Raises:
         RecordError: the line is no answer for this image.

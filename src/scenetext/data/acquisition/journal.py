@@ -13,6 +13,7 @@ counts; a line that was cut short when the machine went down is removed.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -48,7 +49,7 @@ class Recognition:
 
 
 class Journal:
-    """A journal, open for reading and adding; a context manager.
+    """A journal, open for reading and adding; a context manager, and a collection of the names of photographs.
 
     Args:
         path: the file, made if missing.
@@ -85,6 +86,9 @@ class Journal:
 
     def __len__(self) -> int:
         return len(self._places)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._places))
 
     def knows(self, name: str, size: int) -> bool:
         """Whether the photograph, with this size in bytes, is in the journal."""
@@ -149,20 +153,25 @@ class Journal:
 
     def _parse(self, line: bytes, number: int) -> Recognition:
         try:
-            return _parse_recognition(parse_json(line))
+            return parse_recognition(line)
         except RecordError as fault:
             raise DataError(f"{fault}; remove the line, and its photograph is read again", self._path, number) from None
 
 
-def _parse_recognition(line: Any) -> Recognition:
-    """What a line describes; RecordError says what is wrong with it."""
+def parse_recognition(content: bytes) -> Recognition:
+    """What a line of the journal tells.
+
+    Raises:
+        RecordError: says what is wrong with the line.
+    """
+    line = parse_json(content)
     if not isinstance(line, dict) or line.keys() not in (_READ_KEYS, _FAILED_KEYS):
         raise RecordError(f"is no line of a journal: {line!r:.100}")
     if type(line["path"]) is not str or type(line.get("error", "")) is not str:
         raise RecordError("path and error must be strings")
-    for key in ("bytes", "width", "height"):
-        if type(line.get(key, 1)) is not int or line.get(key, 1) < 0:
-            raise RecordError(f"{key} must be a whole number, got {line[key]!r:.60}")
+    for key, least in (("bytes", 0), ("width", 1), ("height", 1)):
+        if type(line.get(key, 1)) is not int or line.get(key, 1) < least:
+            raise RecordError(f"{key} must be a whole number from {least}, got {line[key]!r:.60}")
     if "error" in line:
         return Recognition(line["path"], line["bytes"], error=line["error"])
     return Recognition(line["path"], line["bytes"], line["width"], line["height"], parse_texts(line["texts"]))
