@@ -78,7 +78,7 @@ def tell_report(report: SelectionReport, minimum_confidence: float) -> None:
     share = f", {100 * report.kept / report.words:.1f} %" if report.words else ""
     print(f"  {report.photographs} photographs, {report.with_text} with text")
     print(f"  {report.words} words found, {report.kept} kept at a confidence of {minimum_confidence:g}{share}")
-    for reason, finding in report.report.left_out.items():
+    for reason, finding in report.reasons.left_out.items():
         print(f"  left out: {reason}: {finding}")
     print("  words by confidence:")
     most = max(1, int(report.histogram.max()))

@@ -87,6 +87,8 @@ def test_the_texts_of_two_engines_do_not_mix(tmp_path: Path) -> None:
     [
         (b'{"path":"a.jpg","width":1,"height":1,"instances":[]}\n', "journal:1: is not a journal"),
         (b"\xff\xfe\n", "journal:1: is not a journal"),
+        (b"a note without an end", "journal:1: is not a journal"),
+        (b'{"journal": 1, "engine": "engine 12', "journal:1: is not a journal"),
         (b'{"journal": 2, "engine": "engine 1"}\n', "journal:1: is not a journal"),
         (b'{"journal": 1, "engine": "engine 1"}\n{"path":\n', "journal:2: is not valid JSON"),
         (b'{"journal": 1, "engine": "engine 1"}\n{"path": "a"}\n', "journal:2: is no line of a journal"),
@@ -104,6 +106,18 @@ def test_a_broken_line_is_named_and_the_file_left_alone(tmp_path: Path, content:
     with pytest.raises(DataError, match=message):
         Journal(path, "engine 1")
     assert path.read_bytes() == content
+
+
+def test_two_runs_with_one_journal_are_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    with Journal(path, "engine 1") as one, Journal(path, "engine 1") as other:
+        other.add(READ)
+        one.add(EMPTY)
+        one._places[READ.name] = one._places[EMPTY.name]  # what a race between finding the end and writing comes to
+        with pytest.raises(DataError, match="another run has written to the journal"):
+            one.find(READ.name)
+    with Journal(path, "engine 1") as journal:
+        assert sorted(journal) == sorted([READ.name, EMPTY.name]), "whole lines, whoever wrote them"
 
 
 def test_a_folder_is_no_journal(tmp_path: Path) -> None:

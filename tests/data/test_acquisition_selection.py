@@ -59,7 +59,7 @@ def test_lines_become_words_and_doubtful_ones_are_left_out() -> None:
     records, report = select(found, minimum_confidence=0.9)
     assert records == {"photos/a.jpg": ["OPEN", "DAILY", "EXIT"]}
     assert (report.photographs, report.with_text, report.words, report.kept) == (4, 2, 6, 3)
-    left_out = {reason: (finding.count, finding.examples) for reason, finding in report.report.left_out.items()}
+    left_out = {reason: (finding.count, finding.examples) for reason, finding in report.reasons.left_out.items()}
     assert left_out == {
         SHORT.format(2): (1, ["'9' of a.jpg"]),
         UNSURE.format(0.9): (2, ["'EXlT' of a.jpg", "'shut' of b/c.jpg"]),
@@ -71,7 +71,7 @@ def test_lines_become_words_and_doubtful_ones_are_left_out() -> None:
 def test_words_outside_the_dictionary_are_left_out_and_told() -> None:
     records, report = select([recognition("a.jpg", ("Café CAFE 营业", 1.0))], CharacterSet.english())
     assert records == {"photos/a.jpg": ["CAFE"]}
-    assert report.report.left_out[UNKNOWN].count == 2
+    assert report.reasons.left_out[UNKNOWN].count == 2
 
 
 def test_shorter_words_can_be_asked_for() -> None:
@@ -98,7 +98,7 @@ def test_every_word_is_kept_or_told_and_a_higher_confidence_keeps_fewer(
     recognitions = [recognition(f"{index}.jpg", *lines) for index, lines in enumerate(found)]
     many, report = select(recognitions, minimum_confidence=low)
     few, _ = select(recognitions, minimum_confidence=high)
-    told = report.report.left_out
+    told = report.reasons.left_out
     left_out = sum(told[reason].count for reason in (UNSURE.format(low), SHORT.format(2)) if reason in told)
     assert report.kept + left_out == report.words == report.histogram.sum()
     assert report.kept == sum(map(len, many.values()))

@@ -13,11 +13,12 @@ counts; a line that was cut short when the machine went down is removed.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from scenetext.data.acquisition.engine import OcrText, format_text, parse_texts
 from scenetext.data.records import RecordError, parse_json
@@ -96,10 +97,17 @@ class Journal:
         return place is not None and place[0] == size
 
     def find(self, name: str) -> Recognition:
-        """What became of a photograph that the journal knows."""
+        """What became of a photograph that the journal knows.
+
+        Raises:
+            DataError: another run has written to the file meanwhile.
+        """
         _, start, number = self._places[name]
         self._file.seek(start)
-        return self._parse(self._file.readline(), number)
+        found = self._parse(self._file.readline(), number)
+        if found.name != name:
+            raise DataError("another run has written to the journal; end it, and start again", self._path)
+        return found
 
     def add(self, recognition: Recognition) -> None:
         """Adds a line, which is with the operating system when this returns."""
@@ -109,53 +117,58 @@ class Journal:
             line |= {"width": recognition.width, "height": recognition.height, "texts": texts}
         else:
             line["error"] = recognition.error
-        self._write(line)
+        self._places[recognition.name] = (recognition.size, self._append(_line(line)), self._count)
 
     def _load(self, engine: str) -> None:
         """Reads all lines, and removes the end of a line that was cut short."""
+        header = _line({"journal": _VERSION, "engine": engine})
         self._file.seek(0)
         start = 0
         for number, line in enumerate(self._file, start=1):
+            if number == 1 and not header.startswith(line):
+                self._refuse(line, engine)
             if not line.endswith(b"\n"):
                 self._file.truncate(start)
                 break
-            if number == 1:
-                self._check_header(line, engine)
-            else:
+            if number > 1:
                 found = self._parse(line, number)
                 self._places[found.name] = (found.size, start, number)
             start += len(line)
             self._count = number
         if start == 0:
-            self._write({"journal": _VERSION, "engine": engine})
+            self._append(header)
 
-    def _check_header(self, line: bytes, engine: str) -> None:
+    def _refuse(self, first_line: bytes, engine: str) -> NoReturn:
+        """Says why a file of this first line is not the journal of this engine."""
         try:
-            header = parse_json(line)
+            header = parse_json(first_line)
         except RecordError:
             header = None
         if not isinstance(header, dict) or header.keys() != {"journal", "engine"} or header["journal"] != _VERSION:
             raise DataError("is not a journal of recognised texts; choose another file", self._path, 1)
-        if header["engine"] != engine:
-            raise DataError(
-                f"is the journal of the engine {header['engine']!r:.200}, not of {engine!r:.200}; choose another file, "
-                "or remove this one to have all photographs read again",
-                self._path,
-            )
+        raise DataError(
+            f"is the journal of the engine {header['engine']!r:.200}, not of {engine!r:.200}; choose another file, "
+            "or remove this one to have all photographs read again",
+            self._path,
+        )
 
-    def _write(self, line: dict[str, Any]) -> None:
-        start = self._file.seek(0, 2)
-        self._file.write(json.dumps(line).encode("ascii") + b"\n")
+    def _append(self, line: bytes) -> int:
+        """Writes a line; returns its first byte."""
+        start = self._file.seek(0, os.SEEK_END)
+        self._file.write(line)
         self._file.flush()
         self._count += 1
-        if "path" in line:
-            self._places[line["path"]] = (line["bytes"], start, self._count)
+        return start
 
     def _parse(self, line: bytes, number: int) -> Recognition:
         try:
             return parse_recognition(line)
         except RecordError as fault:
             raise DataError(f"{fault}; remove the line, and its photograph is read again", self._path, number) from None
+
+
+def _line(content: dict[str, Any]) -> bytes:
+    return json.dumps(content).encode("ascii") + b"\n"
 
 
 def parse_recognition(content: bytes) -> Recognition:

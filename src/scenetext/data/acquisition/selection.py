@@ -44,7 +44,7 @@ class SelectionReport:
         with_text: photographs in which the engine has read something.
         words, kept: words found, and those that are in the records.
         histogram: (bins,) int64, words found by confidence, between neighbouring `CONFIDENCE_STEPS`.
-        report: what was left out, by reason.
+        reasons: what was left out, counted by reason.
     """
 
     photographs: int = 0
@@ -52,7 +52,7 @@ class SelectionReport:
     words: int = 0
     kept: int = 0
     histogram: np.ndarray = field(default_factory=lambda: np.zeros(len(CONFIDENCE_STEPS) - 1, dtype=np.int64))
-    report: ReadReport = field(default_factory=ReadReport)
+    reasons: ReadReport = field(default_factory=ReadReport)
 
 
 def words_of(recognition: Recognition) -> list[tuple[str, float]]:
@@ -96,7 +96,7 @@ class WordSelection:
         for recognition in recognitions:
             report.photographs += 1
             if recognition.error is not None:
-                report.report.leave_out(UNUSED, recognition.name)
+                report.reasons.leave_out(UNUSED, recognition.name)
                 continue
             kept = self._kept_words(recognition, report)
             report.with_text += bool(recognition.texts)
@@ -105,7 +105,7 @@ class WordSelection:
                 instances = tuple(TextInstance(None, word) for word in kept)
                 yield ImageRecord(folder / recognition.name, recognition.width, recognition.height, instances)
             else:
-                report.report.leave_out(WORDLESS, recognition.name)
+                report.reasons.leave_out(WORDLESS, recognition.name)
 
     def _kept_words(self, recognition: Recognition, report: SelectionReport) -> list[str]:
         words = words_of(recognition)
@@ -117,5 +117,5 @@ class WordSelection:
             if reason is None:
                 kept.append(word)
             else:
-                report.report.leave_out(reason, f"{word!r} of {recognition.name}")
+                report.reasons.leave_out(reason, f"{word!r} of {recognition.name}")
         return kept
