@@ -82,6 +82,14 @@ def test_the_texts_of_two_engines_do_not_mix(tmp_path: Path) -> None:
         Journal(path, "engine 2")
 
 
+def test_a_journal_without_photographs_takes_another_engine(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    write(path)
+    with Journal(path, "engine 2") as journal:
+        journal.add(READ)
+    assert path.read_text().startswith('{"journal": 1, "engine": "engine 2"}\n{')
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

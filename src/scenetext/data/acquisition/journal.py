@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any
 
 from scenetext.data.acquisition.engine import OcrText, format_text, parse_texts
 from scenetext.data.records import RecordError, parse_json
@@ -123,10 +123,12 @@ class Journal:
         """Reads all lines, and removes the end of a line that was cut short."""
         header = _line({"journal": _VERSION, "engine": engine})
         self._file.seek(0)
+        if not header.startswith(self._file.readline()):
+            self._check_replaceable(engine)
+            self._file.truncate(0)
+        self._file.seek(0)
         start = 0
         for number, line in enumerate(self._file, start=1):
-            if number == 1 and not header.startswith(line):
-                self._refuse(line, engine)
             if not line.endswith(b"\n"):
                 self._file.truncate(start)
                 break
@@ -138,19 +140,22 @@ class Journal:
         if start == 0:
             self._append(header)
 
-    def _refuse(self, first_line: bytes, engine: str) -> NoReturn:
-        """Says why a file of this first line is not the journal of this engine."""
+    def _check_replaceable(self, engine: str) -> None:
+        """The journal of another engine may be replaced as long as no photograph is in it."""
+        self._file.seek(0)
+        first, more = self._file.readline(), self._file.readline()
         try:
-            header = parse_json(first_line)
+            header = parse_json(first)
         except RecordError:
             header = None
         if not isinstance(header, dict) or header.keys() != {"journal", "engine"} or header["journal"] != _VERSION:
             raise DataError("is not a journal of recognised texts; choose another file", self._path, 1)
-        raise DataError(
-            f"is the journal of the engine {header['engine']!r:.200}, not of {engine!r:.200}; choose another file, "
-            "or remove this one to have all photographs read again",
-            self._path,
-        )
+        if more:
+            raise DataError(
+                f"is the journal of the engine {header['engine']!r:.200}, not of {engine!r:.200}; choose another file, "
+                "or remove this one to have all photographs read again",
+                self._path,
+            )
 
     def _append(self, line: bytes) -> int:
         """Writes a line; returns its first byte."""

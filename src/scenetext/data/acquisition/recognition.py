@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveInt
 from tqdm import tqdm
 
 from scenetext.config import Settings
@@ -29,7 +29,7 @@ class RecognitionSettings(Settings):
 
     workers: PositiveInt = 1
     """Engines side by side, each a process of its own."""
-    timeout: PositiveFloat = 300.0
+    timeout: float = Field(default=300.0, gt=0, le=1e6)
     """Seconds for an image (an engine's first one includes its start), after which it has failed."""
     maximum_failed_share: float = Field(default=0.1, ge=0, le=1)
     """Share of the photographs that may fail; more end the run."""
