@@ -4,6 +4,10 @@ Uses the run's own data and settings. With several configs the columns are measu
 the last columns give each as a ratio to the first: ratios hold where the machine is shared, single figures do not.
 
 --ablate measures the training step with each of its optimisations taken away, one step of each in turn.
+
+--detection measures what a detector costs outside of its training step: targets, the sample from its file to tensors,
+forward, decoding, both with the file, hmean; of several configs by turns, round by round. Weights are random, and what
+is decoded are the maps of a head that has learnt its targets. CPU time of one thread, but for forward and end to end.
 """
 
 from __future__ import annotations
@@ -15,18 +19,21 @@ from dataclasses import asdict
 from pathlib import Path
 
 from scenetext.benchmark.ablation import AblationRow, PartRow, ablate, ablate_parts
+from scenetext.benchmark.detection import measure_in_turn
 from scenetext.benchmark.figures import Figure
 from scenetext.benchmark.run import first_batch, measure
 from scenetext.build import build_trainer
 from scenetext.command_line import command_parser, run_command
 from scenetext.errors import ConfigError
-from scenetext.runs import load_run
+from scenetext.runs import DetectionRun, load_run
 
 EXAMPLES = """\
   python tools/benchmark.py configs/detectors/dbnet_tiny.yaml
   python tools/benchmark.py configs/oclip/tiny.yaml loader.batch_size=64
   python tools/benchmark.py configs/detectors/dbnet_tiny.yaml --compare configs/detectors/dbnet_tiny_icdar2015.yaml
   python tools/benchmark.py configs/oclip/tiny.yaml --ablate
+  python tools/benchmark.py configs/detectors/dbnet/icdar2015_imagenet_resnet18.yaml --detection --images 30 \
+      --compare configs/detectors/pan/icdar2015_imagenet.yaml
 """
 
 
@@ -36,6 +43,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change in every config")
     parser.add_argument("--compare", type=Path, nargs="+", default=[], metavar="CONFIG", help="more run files")
     parser.add_argument("--ablate", action="store_true", help="what each optimisation of the step brings, instead")
+    parser.add_argument("--detection", action="store_true", help="what a detector costs outside of training, instead")
+    parser.add_argument("--images", type=int, default=30, help="training images that --detection takes, the first ones")
     parser.add_argument("--repetitions", type=int, default=10, help="samples of every figure")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     return parser.parse_intermixed_args()
@@ -47,6 +56,19 @@ def measure_config(path: Path, overrides: list[str], repetitions: int) -> list[F
     with tempfile.TemporaryDirectory() as folder:
         trainer, _ = build_trainer(run, Path(folder))
         return measure(trainer, repetitions)
+
+
+def measure_detectors(
+    paths: list[Path], overrides: list[str], images: int, repetitions: int
+) -> dict[str, list[Figure]]:
+    """Measures detectors by turns; called by their configs' folders and names."""
+    runs = {}
+    for path in paths:
+        run = load_run(path, overrides, "detection")
+        if not isinstance(run, DetectionRun):
+            raise TypeError("a run of kind detection is a DetectionRun")
+        runs[f"{path.parent.name}/{path.stem}"] = run
+    return measure_in_turn(runs, images, repetitions)
 
 
 def ablate_config(path: Path, overrides: list[str], repetitions: int) -> tuple[list[PartRow], list[AblationRow]]:
@@ -113,18 +135,25 @@ def main() -> None:
     arguments = parse_arguments()
     if arguments.repetitions < 1:
         raise ConfigError(f"--repetitions must be 1 or more, not {arguments.repetitions}")
-    if arguments.ablate and arguments.compare:
-        raise ConfigError("--ablate is about one config; leave --compare out")
+    if arguments.images < 1:
+        raise ConfigError(f"--images must be 1 or more, not {arguments.images}")
+    if arguments.ablate and (arguments.compare or arguments.detection):
+        raise ConfigError("--ablate is about one config and its training; leave --compare and --detection out")
     content: dict[str, list[dict[str, object]]]
     if arguments.ablate:
         parts, steps = ablate_config(arguments.config, arguments.overrides, arguments.repetitions)
         print(part_table(parts), ablation_table(steps), sep="\n\n")
         content = {"parts": [asdict(row) for row in parts], "steps": [asdict(row) for row in steps]}
     else:
-        columns = {
-            path.stem: measure_config(path, arguments.overrides, arguments.repetitions)
-            for path in [arguments.config, *arguments.compare]
-        }
+        paths, overrides, repetitions = (
+            [arguments.config, *arguments.compare],
+            arguments.overrides,
+            arguments.repetitions,
+        )
+        if arguments.detection:
+            columns = measure_detectors(paths, overrides, arguments.images, repetitions)
+        else:
+            columns = {path.stem: measure_config(path, overrides, repetitions) for path in paths}
         print(table(columns))
         content = {name: [asdict(figure) for figure in figures] for name, figures in columns.items()}
     if arguments.json is not None:
