@@ -44,7 +44,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--compare", type=Path, nargs="+", default=[], metavar="CONFIG", help="more run files")
     parser.add_argument("--ablate", action="store_true", help="what each optimisation of the step brings, instead")
     parser.add_argument("--detection", action="store_true", help="what a detector costs outside of training, instead")
-    parser.add_argument("--images", type=int, default=30, help="training images that --detection takes, the first ones")
+    parser.add_argument("--images", type=int, default=30, help="images of either kind that --detection takes")
     parser.add_argument("--repetitions", type=int, default=10, help="samples of every figure")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     return parser.parse_intermixed_args()

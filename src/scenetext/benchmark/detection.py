@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from scenetext.benchmark.figures import Figure, counted, measured, timed
@@ -25,7 +26,7 @@ from scenetext.data.transforms import evaluation_transform
 from scenetext.evaluation.protocols import find_protocol
 from scenetext.evaluation.sweep import DetectionEvaluator
 from scenetext.runs import DetectionRun
-from scenetext.structures import Batch, Detection, ImageRecord, Sample
+from scenetext.structures import Detection, ImageRecord, PreparedSample, Sample
 from scenetext.tasks.detection import DetectionTask
 from scenetext.training.device import resolve_device
 
@@ -39,6 +40,8 @@ TARGET_WINDOW = TrainingTransformSettings(
 )
 """What targets are timed on, the same for all detectors: windows of stored pixels."""
 _EVALUATED_IMAGES = 500
+_WAY_OF_AN_IMAGE = ("input, file to tensor", "forward", "decode")
+"""Figures that add up to the time of an image from its file to detections."""
 _JITTER = 2.0
 """Standard deviation of the vertices of detections that are scored, pixels."""
 
@@ -69,48 +72,58 @@ class Subject:
     """A detector and the photographs that it is timed on.
 
     Attributes:
-        records: of the training images.
-        windows: parts of them, for targets.
-        inputs: batches of one whole image at the test size.
-        maps: what a head that has learnt them would make of each.
+        training_records, validation_records: of the run's data.
+        windows: parts of the training images, for targets.
+        images: (1, 3, H, W), the first validation image at the test size.
+        maps: what a head that has learnt them would make of each validation image at the test size.
     """
 
     run: DetectionRun[Any, Any]
     task: DetectionTask
     device: torch.device
-    records: Sequence[ImageRecord]
+    training_records: Sequence[ImageRecord]
+    validation_records: Sequence[ImageRecord]
     windows: Sequence[Sample]
-    inputs: Sequence[Batch]
+    images: Tensor
     maps: Sequence[Maps]
 
 
 def measure_in_turn(runs: Mapping[str, DetectionRun[Any, Any]], images: int, rounds: int) -> dict[str, list[Figure]]:
     """The figures of several detectors, measured by turns: every round measures each thing once of each detector.
 
-    Whatever disturbs a machine for longer than a round so disturbs all of them alike. Preparation, targets, decoding
-    and hmean are in CPU time of one thread, which other work on the machine disturbs less than the clock.
+    Whatever disturbs a machine for longer than a round so disturbs all of them alike. Times are CPU time of one thread,
+    which other work on the machine disturbs less than the clock; a GPU's forward pass is timed by the clock.
 
     Args:
         runs: by their names in the result; weights are random.
-        images: how many of the training images are taken, the first ones.
+        images: how many of the training images (for targets and samples) and of the validation images (for decoding and
+            hmean) are taken, the first ones.
         rounds: samples of every figure, each a mean over the images.
     """
     subjects = {name: make_subject(run, images) for name, run in runs.items()}
     probes = {name: probes_of(subject) for name, subject in subjects.items()}
+    values = sample_in_turn(probes, rounds)
+    return {name: [*count_subject(subjects[name]), *_figures(probes[name], values[name])] for name in runs}
+
+
+def sample_in_turn(probes: Mapping[str, Sequence[Probe]], rounds: int) -> dict[str, list[list[float]]]:
+    """The samples of every probe of every detector, one in each round; a round before the first warms up."""
     values: dict[str, list[list[float]]] = {name: [[] for _ in own] for name, own in probes.items()}
     for turn in range(rounds + 1):
         for name, own in probes.items():
             for probe, found in zip(own, values[name], strict=True):
                 value = probe.sample()
-                if turn:  # the first round warms up
+                if turn:
                     found.append(value)
-    return {
-        name: [
-            *count_subject(subjects[name]),
-            *chain.from_iterable(probe.figures(found) for probe, found in zip(probes[name], values[name], strict=True)),
-        ]
-        for name in runs
-    }
+    return values
+
+
+def _figures(probes: Sequence[Probe], values: Sequence[list[float]]) -> list[Figure]:
+    """The figures of every probe, and what follows from those of one image's way."""
+    figures = list(chain.from_iterable(probe.figures(found) for probe, found in zip(probes, values, strict=True)))
+    way = [found for probe, found in zip(probes, values, strict=True) if probe.name in _WAY_OF_AN_IMAGE]
+    rates = [1000 / sum(parts) for parts in zip(*way, strict=True)]
+    return [*figures, measured("end to end, file to detections", rates, "images/s")]
 
 
 def make_subject(run: DetectionRun[Any, Any], images: int) -> Subject:
@@ -118,25 +131,27 @@ def make_subject(run: DetectionRun[Any, Any], images: int) -> Subject:
     torch.manual_seed(run.training.seed)
     device = resolve_device(run.training.device)
     task = build_detection_task(run).eval().to(device)
-    records = list(read_all_records(run.data.train, "the benchmark")[:images])
-    samples = [load_sample(record) for record in records]
-    whole = [evaluation_transform(sample, run.evaluation_transform) for sample in samples]
+    training = list(read_all_records(run.data.train, "training")[:images])
+    validation = list(read_all_records(run.data.validation, "validation")[:images])
+    samples = [load_sample(record) for record in training]
+    whole = [evaluation_transform(load_sample(record), run.evaluation_transform) for record in validation]
     prepared = [task.spec.targets(sample, task.config) for sample in whole]
     targets = [{name: torch.from_numpy(value)[None] for name, value in one.items()} for one in prepared]
     return Subject(
         run,
         task,
         device,
-        records,
+        training,
+        validation,
         windows=[training_transform(each, TARGET_WINDOW, np.random.default_rng(i)) for i, each in enumerate(samples)],
-        inputs=[collate([task.prepare_evaluation(sample, np.random.default_rng(0))]) for sample in samples],
+        images=collate([PreparedSample(whole[0])]).images,
         maps=[softened(learnt_maps(run.detector.name, one), seed) for seed, one in enumerate(targets)],
     )
 
 
 def count_subject(subject: Subject) -> list[Figure]:
     """Size and operations of the model, and what the times depend on. Deformable convolutions are not counted."""
-    image = subject.inputs[0].images
+    image = subject.images
     with torch.device("meta"):
         copy = build_detection_task(subject.run).eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
@@ -161,18 +176,13 @@ def probes_of(subject: Subject) -> list[Probe]:
         Probe(
             "sample, file to tensors",
             "ms",
-            lambda: _mean_ms(lambda i: _sample(subject, i), subject.records),
+            lambda: _mean_ms(lambda i: _sample(subject, i), subject.training_records),
             rate="loader, one core",
         ),
+        Probe("input, file to tensor", "ms", lambda: _mean_ms(lambda i: _input(subject, i), subject.maps)),
         Probe("decode", "ms", lambda: _mean_ms(lambda i: _decode(subject, i), subject.maps), rate="decode, one core"),
-        Probe("forward", "ms", lambda: 1e3 * timed(lambda: _forward(subject), subject.device), rate="forward, rate"),
-        Probe(
-            "end to end, file to detections",
-            "ms",
-            lambda: 1e3 * timed(lambda: _end_to_end(subject), subject.device),
-            rate="end to end, rate",
-        ),
-        Probe(f"hmean of {_EVALUATED_IMAGES} images", "ms", lambda: 1e3 * time_hmean(subject.records)),
+        Probe("forward", "ms", lambda: _forward_ms(subject), rate="forward, rate"),
+        Probe(f"hmean of {_EVALUATED_IMAGES} images", "ms", lambda: 1e3 * time_hmean(subject.validation_records)),
     ]
 
 
@@ -196,24 +206,25 @@ def _targets(subject: Subject, index: int) -> None:
 
 
 def _sample(subject: Subject, index: int) -> None:
-    collate([subject.task.prepare_training(load_sample(subject.records[index]), np.random.default_rng(index))])
+    collate([subject.task.prepare_training(load_sample(subject.training_records[index]), np.random.default_rng(index))])
 
 
 def _decode(subject: Subject, index: int) -> None:
     subject.task.spec.decode(subject.maps[index], subject.task.config)
 
 
-def _forward(subject: Subject) -> None:
-    with torch.no_grad():
-        subject.task.maps(subject.inputs[0].images.to(subject.device))
+def _input(subject: Subject, index: int) -> None:
+    collate([subject.task.prepare_evaluation(load_sample(subject.validation_records[index]), np.random.default_rng(0))])
 
 
-def _end_to_end(subject: Subject) -> None:
-    """One image: read, scaled, through the network, and the maps of a head that has learnt it decoded."""
-    prepared = subject.task.prepare_evaluation(load_sample(subject.records[0]), np.random.default_rng(0))
-    with torch.no_grad():
-        subject.task.maps(collate([prepared]).images.to(subject.device))
-    _decode(subject, 0)
+def _forward_ms(subject: Subject) -> float:
+    """The network on the first image, from host memory."""
+
+    def forward() -> None:
+        with torch.no_grad():
+            subject.task.maps(subject.images.to(subject.device))
+
+    return 1e3 * (_cpu_seconds(forward) if subject.device.type == "cpu" else timed(forward, subject.device))
 
 
 def time_hmean(records: Sequence[ImageRecord]) -> float:
