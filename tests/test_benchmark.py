@@ -11,17 +11,16 @@ import torch
 
 from scenetext.benchmark.ablation import ablate, ablate_parts, kept_for_backward, step
 from scenetext.benchmark.changes import EXPLICIT_ATTENTION, changes_for
-from scenetext.benchmark.detection import Probe, measure_in_turn, sample_in_turn, time_hmean
 from scenetext.benchmark.figures import Figure, peak_memory, reset_peak_memory
-from scenetext.benchmark.learnt_maps import learnt_maps
+from scenetext.benchmark.overhead import bare_step, measure_overhead, time_waiting
 from scenetext.benchmark.parts import time_parts
 from scenetext.benchmark.run import first_batch, measure
-from scenetext.build import build_trainer, read_all_records
+from scenetext.build import build_trainer
 from scenetext.data.images import write_image
 from scenetext.data.records import write_records
-from scenetext.errors import ConfigError
-from scenetext.runs import DetectionRun, check_run
+from scenetext.runs import check_run
 from scenetext.structures import ImageRecord, TextInstance
+from scenetext.training.optimizers import set_learning_rate
 from scenetext.training.trainer import Trainer
 
 ENCODER = {"layers": [1, 1, 1, 1], "width": 8}
@@ -176,61 +175,29 @@ def test_an_ablation_measures_every_change_beside_the_run(tmp_path: Path) -> Non
     assert sizes["float32 images from the loader instead of uint8"] == 4 * sizes["as the run has it"]
 
 
-def detection_run(folder: Path, **detector: object) -> DetectionRun[Any, Any]:
-    make_trainer(folder, "detection")
-    records = str(folder / "records.jsonl")
-    values = {
-        "kind": "detection",
-        "encoder": {"name": "clip_resnet", **ENCODER},
-        "detector": detector,
-        "data": {"train": [records], "validation": [records]},
-        "transform": {"size": [64, 64]},
-        "evaluation_transform": {"long_side": 64, "short_side": 64},
-        "training": {"steps": 5, "evaluate_every": 5, "device": "cpu"},
-    }
-    run = check_run(values, "test")
-    assert isinstance(run, DetectionRun)
-    return run
+def test_a_bare_step_learns_what_the_trainer_learns(tmp_path: Path) -> None:
+    """So that the difference of their times is that of the loop alone."""
+    one, other = (make_trainer(tmp_path / name, "detection") for name in ("one", "other"))
+    other.module.load_state_dict(one.module.state_dict())
+    batch = first_batch(one.training_data, 4)
+    rate = one.learner.learning_rate = other.learner.learning_rate = 1e-4
+    for trainer in (one, other):
+        set_learning_rate(trainer.learner.optimizer, rate)
+        trainer.learner.optimizer.zero_grad()
+    figures = one.learner.accumulate(batch, step=one.total_steps // 2)
+    set_learning_rate(one.learner.optimizer, rate)
+    one.learner.update()
+    assert bare_step(other, batch) == pytest.approx(figures["loss"])
+    for name, value in one.module.state_dict().items():
+        torch.testing.assert_close(other.module.state_dict()[name], value, msg=name)
 
 
-def test_detectors_are_measured_outside_of_training(tmp_path: Path) -> None:
-    small = {"pyramid_channels": 8, "head_channels": 8}
-    runs = {
-        "dbnet": detection_run(tmp_path, **DETECTOR),
-        "psenet": detection_run(tmp_path, name="psenet", **small),
-        "pan": detection_run(tmp_path, name="pan", **small),
-    }
-    columns = measure_in_turn(runs, images=2, rounds=2)
-    assert list(columns) == list(runs)
-    for figures in columns.values():
-        found = {figure.name: figure for figure in figures}
-        assert names(figures) == names(columns["dbnet"])
-        assert all(0 < figure.low <= figure.value <= figure.high for figure in figures)
-        assert found["height of the first input"].value == 64
-        assert found["texts decoded in an image, mean"].value == 1, "records repeat one polygon, which is one text"
-        assert found["polygons in a window, mean"].value == 1.5, "1 + 0 and 1 + 1 of them"
-        assert found["loader, one core"].high == pytest.approx(1000 / found["sample, file to tensors"].low)
-        way = ("input, file to tensor", "forward", "decode")
-        fastest = 1000 / sum(found[name].low for name in way)
-        assert found["end to end, file to detections"].high <= fastest * (1 + 1e-9)
-
-
-def test_round_follows_round() -> None:
-    order: list[str] = []
-
-    def probe(name: str) -> Probe:
-        return Probe(name, "ms", lambda: float(order.append(name) or len(order)))
-
-    values = sample_in_turn({"first": [probe("a"), probe("b")], "second": [probe("c")]}, rounds=2)
-    assert order == ["a", "b", "c"] * 3
-    assert values == {"first": [[4.0, 7.0], [5.0, 8.0]], "second": [[6.0, 9.0]]}, "without the round that warms up"
-
-
-def test_hmean_is_timed_on_all_instances(tmp_path: Path) -> None:
-    run = detection_run(tmp_path, **DETECTOR)
-    assert time_hmean(list(read_all_records(run.data.validation, "test"))) > 0
-
-
-def test_detector_without_learnt_maps_says_so() -> None:
-    with pytest.raises(ConfigError, match=r"novelty has no learnt maps.*learnt_maps\.py"):
-        learnt_maps("novelty", {})
+def test_overhead_and_waiting_are_shares_of_real_steps(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path, "detection")
+    figures = {figure.name: figure for figure in measure_overhead(trainer, 3)}
+    step, line = figures["step of the trainer"], figures["line of the log"]
+    fastest = step.low + line.low / trainer.settings.log_every
+    share = 100 * (fastest / figures["bare step"].low - 1)
+    assert figures["overhead of the trainer, fastest steps"].value == pytest.approx(share)
+    waiting = time_waiting(trainer, 3)
+    assert 0 < waiting.low <= waiting.high < 100

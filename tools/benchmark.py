@@ -3,11 +3,12 @@
 Uses the run's own data and settings. With several configs the columns are measured one after the other in one run, and
 the last columns give each as a ratio to the first: ratios hold where the machine is shared, single figures do not.
 
---ablate measures the training step with each of its optimisations taken away, one step of each in turn.
+--ablate measures the training step with each of its optimisations taken away, one step of each in turn. --overhead
+measures what the training loop costs beside a bare one, and how long it waits for data.
 
 --detection measures what a detector costs outside of its training step: targets, the sample from its file to tensors,
-forward, decoding, both with the file, hmean; of several configs by turns, round by round. Weights are random, and what
-is decoded are the maps of a head that has learnt its targets. CPU time of one thread, but for forward and end to end.
+forward, decoding, hmean; of several configs by turns, round by round. Weights are random, and what is decoded are the
+maps of a head that has learnt its targets. Times are CPU time of one thread.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from scenetext.benchmark.ablation import AblationRow, PartRow, ablate, ablate_parts
 from scenetext.benchmark.detection import measure_in_turn
 from scenetext.benchmark.figures import Figure
+from scenetext.benchmark.overhead import measure_overhead, time_waiting
 from scenetext.benchmark.run import first_batch, measure
 from scenetext.build import build_trainer
 from scenetext.command_line import command_parser, run_command
@@ -32,6 +34,7 @@ EXAMPLES = """\
   python tools/benchmark.py configs/oclip/tiny.yaml loader.batch_size=64
   python tools/benchmark.py configs/detectors/dbnet_tiny.yaml --compare configs/detectors/dbnet_tiny_icdar2015.yaml
   python tools/benchmark.py configs/oclip/tiny.yaml --ablate
+  python tools/benchmark.py configs/oclip/tiny.yaml --overhead --repetitions 50
   python tools/benchmark.py configs/detectors/dbnet/icdar2015_imagenet_resnet18.yaml --detection --images 30 \
       --compare configs/detectors/pan/icdar2015_imagenet.yaml
 """
@@ -44,17 +47,20 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--compare", type=Path, nargs="+", default=[], metavar="CONFIG", help="more run files")
     parser.add_argument("--ablate", action="store_true", help="what each optimisation of the step brings, instead")
     parser.add_argument("--detection", action="store_true", help="what a detector costs outside of training, instead")
+    parser.add_argument("--overhead", action="store_true", help="what the training loop itself costs, instead")
     parser.add_argument("--images", type=int, default=30, help="images of either kind that --detection takes")
     parser.add_argument("--repetitions", type=int, default=10, help="samples of every figure")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     return parser.parse_intermixed_args()
 
 
-def measure_config(path: Path, overrides: list[str], repetitions: int) -> list[Figure]:
+def measure_config(path: Path, overrides: list[str], repetitions: int, overhead: bool) -> list[Figure]:
     """Builds a run and measures it; nothing of it is kept."""
     run = load_run(path, overrides)
     with tempfile.TemporaryDirectory() as folder:
         trainer, _ = build_trainer(run, Path(folder))
+        if overhead:
+            return [*measure_overhead(trainer, repetitions), time_waiting(trainer, repetitions)]
         return measure(trainer, repetitions)
 
 
@@ -131,29 +137,35 @@ def part_table(rows: list[PartRow]) -> str:
     return "\n".join(lines)
 
 
+def measure_columns(arguments: argparse.Namespace) -> dict[str, list[Figure]]:
+    """The figures of every config that is named, in that order."""
+    paths, overrides = [arguments.config, *arguments.compare], arguments.overrides
+    if arguments.detection:
+        return measure_detectors(paths, overrides, arguments.images, arguments.repetitions)
+    return {path.stem: measure_config(path, overrides, arguments.repetitions, arguments.overhead) for path in paths}
+
+
+def check_arguments(arguments: argparse.Namespace) -> None:
+    """Refuses flags that do not go together, by a ConfigError."""
+    for name in ("repetitions", "images"):
+        if (value := getattr(arguments, name)) < 1:
+            raise ConfigError(f"--{name} must be 1 or more, not {value}")
+    if arguments.ablate + arguments.overhead + arguments.detection > 1:
+        raise ConfigError("--ablate, --overhead and --detection measure different things; give one of them")
+    if arguments.ablate and arguments.compare:
+        raise ConfigError("--ablate is about one config; leave --compare out")
+
+
 def main() -> None:
     arguments = parse_arguments()
-    if arguments.repetitions < 1:
-        raise ConfigError(f"--repetitions must be 1 or more, not {arguments.repetitions}")
-    if arguments.images < 1:
-        raise ConfigError(f"--images must be 1 or more, not {arguments.images}")
-    if arguments.ablate and (arguments.compare or arguments.detection):
-        raise ConfigError("--ablate is about one config and its training; leave --compare and --detection out")
+    check_arguments(arguments)
     content: dict[str, list[dict[str, object]]]
     if arguments.ablate:
         parts, steps = ablate_config(arguments.config, arguments.overrides, arguments.repetitions)
         print(part_table(parts), ablation_table(steps), sep="\n\n")
         content = {"parts": [asdict(row) for row in parts], "steps": [asdict(row) for row in steps]}
     else:
-        paths, overrides, repetitions = (
-            [arguments.config, *arguments.compare],
-            arguments.overrides,
-            arguments.repetitions,
-        )
-        if arguments.detection:
-            columns = measure_detectors(paths, overrides, arguments.images, repetitions)
-        else:
-            columns = {path.stem: measure_config(path, overrides, repetitions) for path in paths}
+        columns = measure_columns(arguments)
         print(table(columns))
         content = {name: [asdict(figure) for figure in figures] for name, figures in columns.items()}
     if arguments.json is not None:

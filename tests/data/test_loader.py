@@ -14,25 +14,32 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scenetext.data.combination import Epochs, Part
 from scenetext.data.dataset import RecordDataset
 from scenetext.data.images import write_image
 from scenetext.data.loader import LoaderSettings, StepSampler, default_workers, evaluation_loader, training_loader
-from scenetext.errors import CharacterError, ConfigError
+from scenetext.errors import CharacterError, ConfigError, LoaderError
 from scenetext.structures import Batch, ImageRecord, PreparedSample, Sample
 
 sizes = st.integers(1, 12)
 
 
+def sampler(
+    length: int, batch: int, seed: int, first: int, last: int, rank: int = 0, world_size: int = 1
+) -> StepSampler:
+    return StepSampler(Epochs([Part(length, length)], seed), batch, first, last, rank, world_size)
+
+
 @given(sizes, sizes, st.integers(0, 5), st.integers(0, 15))
 def test_the_stream_from_any_step_is_the_tail_of_the_stream(length: int, batch: int, seed: int, first: int) -> None:
-    whole = list(StepSampler(length, batch, seed, 0, 20))
-    assert list(StepSampler(length, batch, seed, first, 20)) == whole[first:]
-    assert len(StepSampler(length, batch, seed, first, 20)) == 20 - first
+    whole = list(sampler(length, batch, seed, 0, 20))
+    assert list(sampler(length, batch, seed, first, 20)) == whole[first:]
+    assert len(sampler(length, batch, seed, first, 20)) == 20 - first
 
 
 @given(sizes, sizes, st.integers(0, 5))
 def test_every_epoch_shows_every_image_once(length: int, batch: int, seed: int) -> None:
-    keys = [key for step in StepSampler(length, batch, seed, 0, 3 * length) for key in step]
+    keys = [key for step in sampler(length, batch, seed, 0, 3 * length) for key in step]
     assert len(keys) == 3 * length * batch
     for epoch in range(3):
         assert [e for e, _ in keys[epoch * length : (epoch + 1) * length]] == [epoch] * length
@@ -41,7 +48,7 @@ def test_every_epoch_shows_every_image_once(length: int, batch: int, seed: int) 
 
 def test_the_order_changes_with_epoch_and_seed() -> None:
     def order(seed: int, epoch: int) -> list[int]:
-        return [index for _, index in list(StepSampler(50, 50, seed, 0, 3))[epoch]]
+        return [index for _, index in list(sampler(50, 50, seed, 0, 3))[epoch]]
 
     assert order(0, 0) != order(0, 1)
     assert order(0, 0) != order(1, 0)
@@ -50,14 +57,14 @@ def test_the_order_changes_with_epoch_and_seed() -> None:
 
 @given(sizes, st.integers(1, 4), st.integers(1, 4))
 def test_ranks_share_every_step_of_one_process(length: int, share: int, ranks: int) -> None:
-    alone = list(StepSampler(length, share * ranks, 3, 2, 8))
-    slices = [list(StepSampler(length, share * ranks, 3, 2, 8, rank, ranks)) for rank in range(ranks)]
+    alone = list(sampler(length, share * ranks, 3, 2, 8))
+    slices = [list(sampler(length, share * ranks, 3, 2, 8, rank, ranks)) for rank in range(ranks)]
     assert [[key for part in step for key in part] for step in zip(*slices, strict=True)] == alone
 
 
 def test_a_batch_that_cannot_be_divided_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"loader\.batch_size: 10 .* 4 processes"):
-        StepSampler(100, 10, 0, 0, 5, rank=1, world_size=4)
+        sampler(100, 10, 0, 0, 5, 1, 4)
 
 
 def test_default_number_of_workers_leaves_a_core_free(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,6 +168,37 @@ def test_workers_use_one_thread_and_outlive_signals_to_the_group(tmp_path: Path)
     batches = list(training_loader(dataset, LoaderSettings(batch_size=2, workers=2), 0, 0, 4))
     assert len(batches) == 4
     assert all(threads == [1, 1] for batch in batches for threads in batch.targets["threads"].tolist())
+
+
+def prepare_or_die(sample: Sample, generator: np.random.Generator) -> PreparedSample:
+    """Dies as under the system's out-of-memory killer, once where a file "deadly" allows no more, else always."""
+    deadly = sample.meta.path.parent / "deadly"
+    if sample.meta.path.name == "3.png" and deadly.exists():
+        if deadly.read_text() == "once":
+            deadly.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return prepare(sample, generator)
+
+
+def test_a_lost_worker_is_told_replaced_and_changes_nothing(tmp_path: Path) -> None:
+    dataset = RecordDataset(make_records(tmp_path, 6), prepare_or_die, seed=5)
+    settings = LoaderSettings(batch_size=2, workers=2)
+    expected = content(list(training_loader(dataset, settings, 5, 0, 6)))
+    (tmp_path / "deadly").write_text("once")
+    told: list[str] = []
+    assert content(list(training_loader(dataset, settings, 5, 0, 6, tell=told.append))) == expected
+    assert len(told) == 1
+    assert "a loader process was lost" in told[0]
+    assert signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL, "nothing may raise in the middle of a step"
+
+
+@pytest.mark.slow
+def test_workers_lost_again_and_again_stop_the_run(tmp_path: Path) -> None:
+    dataset = RecordDataset(make_records(tmp_path, 6), prepare_or_die, seed=5)
+    (tmp_path / "deadly").write_text("always")
+    loader = training_loader(dataset, LoaderSettings(batch_size=6, workers=1), 5, 0, 6, tell=lambda _: None)
+    with pytest.raises(LoaderError, match=r"3 times in a row .* lower loader\.workers"):
+        next(iter(loader))
 
 
 @pytest.mark.slow

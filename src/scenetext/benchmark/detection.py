@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from scenetext.benchmark.figures import Figure, counted, measured, timed
 from scenetext.benchmark.learnt_maps import learnt_maps, softened
-from scenetext.build import build_detection_task, read_all_records
+from scenetext.build import build_detection_task
 from scenetext.contracts import Maps
 from scenetext.data.dataset import collate, load_sample
 from scenetext.data.photometric import PhotometricSettings
@@ -25,6 +25,7 @@ from scenetext.data.training_transform import TrainingTransformSettings, trainin
 from scenetext.data.transforms import evaluation_transform
 from scenetext.evaluation.protocols import find_protocol
 from scenetext.evaluation.sweep import DetectionEvaluator
+from scenetext.run_data import read_all_records
 from scenetext.runs import DetectionRun
 from scenetext.structures import Detection, ImageRecord, PreparedSample, Sample
 from scenetext.tasks.detection import DetectionTask
