@@ -25,7 +25,7 @@ from scenetext.data.training_transform import TrainingTransformSettings, trainin
 from scenetext.data.transforms import evaluation_transform
 from scenetext.evaluation.protocols import find_protocol
 from scenetext.evaluation.sweep import DetectionEvaluator
-from scenetext.run_data import read_all_records
+from scenetext.run_data import read_run_records
 from scenetext.runs import DetectionRun
 from scenetext.structures import Detection, ImageRecord, PreparedSample, Sample
 from scenetext.tasks.detection import DetectionTask
@@ -132,8 +132,8 @@ def make_subject(run: DetectionRun[Any, Any], images: int) -> Subject:
     torch.manual_seed(run.training.seed)
     device = resolve_device(run.training.device)
     task = build_detection_task(run).eval().to(device)
-    training = list(read_all_records(run.data.train, "training")[:images])
-    validation = list(read_all_records(run.data.validation, "validation")[:images])
+    records = read_run_records(run, None)
+    training, validation = list(records.training[:images]), list(records.validation[:images])
     samples = [load_sample(record) for record in training]
     whole = [evaluation_transform(load_sample(record), run.evaluation_transform) for record in validation]
     prepared = [task.spec.targets(sample, task.config) for sample in whole]
