@@ -1,0 +1,65 @@
+"""Names of published TCM checkpoints (MMOCR 0.x's layout) for the parts of our TCM encoder, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from torch import Tensor
+
+TEXT_ENCODER = "text_encoder."
+"""In front of the names of the text encoder in a published checkpoint."""
+IMAGE_ENCODER = "backbone."
+"""In front of those of the image encoder."""
+UNUSED_PROJECTION = "pix_w"
+"""FastTCM's similarity projection; as published it has the wrong shape to be multiplied with."""
+
+_DECODER = {
+    "memory_proj": "memory_proj",
+    "query_proj": "text_proj",
+    "out_proj": "out_proj",
+}
+_LAYER = {
+    **{
+        f"{ours}.{part}": f"{theirs}.{their_part}"
+        for ours, theirs in (("self_attention", "self_attn"), ("cross_attention", "cross_attn"))
+        for part, their_part in (("q_proj", "q_proj"), ("k_proj", "k_proj"), ("v_proj", "v_proj"), ("out_proj", "proj"))
+    },
+    "norm_self": "norm1",
+    "norm_cross": "norm2",
+    "norm_mlp": "norm3",
+    "mlp": "mlp",
+}
+_MOST_LAYERS = 12
+"""Blocks of a decoder that have names here."""
+
+
+def _decoder_names(ours: str, theirs: str) -> dict[str, str]:
+    names = {f"{ours}.{part}": f"{theirs}.{their_part}" for part, their_part in _DECODER.items()}
+    for layer in range(_MOST_LAYERS):
+        names |= {f"{ours}.layers.{layer}.{part}": f"{theirs}.decoder.{layer}.{other}" for part, other in _LAYER.items()}
+    return names
+
+
+ENCODER_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "image": "backbone",
+        "text_encoder": "text_encoder",
+        "prompts.contexts": "contexts",
+        "prompts.generator": "prompt_generator.prompt_proj",
+        "prompts.meta_query": "meta_query",
+        "refinement_gate": "gamma",
+        "visual_gate": "vis_gamma",
+        "logit_scale": "logit_scale",
+        "similarity.weight": UNUSED_PROJECTION,
+        **_decoder_names("refinement", "context_decoder"),
+        **_decoder_names("visual_prompt", "visual_prompt_generator"),
+    }
+)
+"""Beginnings of names in `tcm.encoder.TcmEncoder`, and the same in a published checkpoint; a projection is transposed
+there, since it multiplies from the right."""
+
+
+def is_published_tcm(weights: Mapping[str, Tensor]) -> bool:
+    """Whether named tensors are a detector with TCM as published."""
+    return {f"{IMAGE_ENCODER}conv3.weight", f"{TEXT_ENCODER}token_embedding.weight"} <= weights.keys()
