@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from torch import Tensor
+
+from scenetext.weights.mmocr import mmocr_head_name as renamed_beginning
 
 TEXT_ENCODER = "text_encoder."
 """In front of the names of the text encoder in a published checkpoint."""
 IMAGE_ENCODER = "backbone."
 """In front of those of the image encoder."""
-UNUSED_PROJECTION = "pix_w"
-"""FastTCM's similarity projection; as published it has the wrong shape to be multiplied with."""
+PROJECTION = "similarity.weight"
+"""FastTCM's similarity projection as we have it. The published one multiplies from the right, so it is transposed; and
+its shape is wrong for that (channels of the image times width of a token), so that it never ran."""
 
 _DECODER = {
     "memory_proj": "memory_proj",
@@ -51,15 +54,21 @@ ENCODER_NAMES: Mapping[str, str] = MappingProxyType(
         "refinement_gate": "gamma",
         "visual_gate": "vis_gamma",
         "logit_scale": "logit_scale",
-        "similarity.weight": UNUSED_PROJECTION,
+        PROJECTION: "pix_w",
         **_decoder_names("refinement", "context_decoder"),
         **_decoder_names("visual_prompt", "visual_prompt_generator"),
     }
 )
-"""Beginnings of names in `tcm.encoder.TcmEncoder`, and the same in a published checkpoint; a projection is transposed
-there, since it multiplies from the right."""
+"""Beginnings of names in `tcm.encoder.TcmEncoder`, and the same in a published checkpoint."""
 
 
 def is_published_tcm(weights: Mapping[str, Tensor]) -> bool:
     """Whether named tensors are a detector with TCM as published."""
     return {f"{IMAGE_ENCODER}conv3.weight", f"{TEXT_ENCODER}token_embedding.weight"} <= weights.keys()
+
+
+def published_encoder_names(weights: Iterable[str]) -> dict[str, str]:
+    """Names in our TCM encoder to those of a published checkpoint, for all of the latter that are part of it."""
+    beginnings = {theirs: ours for ours, theirs in ENCODER_NAMES.items()}
+    renamed = {name: renamed_beginning(name, beginnings) for name in weights}
+    return {ours: name for name, ours in renamed.items() if ours is not None}
