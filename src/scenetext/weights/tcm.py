@@ -67,6 +67,11 @@ def is_published_tcm(weights: Mapping[str, Tensor]) -> bool:
     return {f"{IMAGE_ENCODER}conv3.weight", f"{TEXT_ENCODER}token_embedding.weight"} <= weights.keys()
 
 
+def published_name(name: str) -> str | None:
+    """The published name of a tensor of our TCM encoder; None: there is none."""
+    return renamed_beginning(name, ENCODER_NAMES)
+
+
 def published_encoder_names(weights: Iterable[str]) -> dict[str, str]:
     """Names in our TCM encoder to those of a published checkpoint, for all of the latter that are part of it."""
     beginnings = {theirs: ours for ours, theirs in ENCODER_NAMES.items()}
