@@ -33,6 +33,7 @@ LAYERS: dict[str, int] = {
     "conversion": 5,
     "published": 5,
     "detector_conversion": 5,
+    "tcm_conversion": 5,
     "runs": 5,
     "inference": 5,
     "attention": 5,
