@@ -151,7 +151,12 @@ def test_commands_convert_both_ways(tmp_path: Path) -> None:
     _, run = small_detector(tmp_path / "ours.pt")
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(run.model_dump(mode="json")))
     for arguments in (("to-tcm", "ours.pt", "tcm.pth"), ("from-tcm", "tcm.pth", "back.pt", "small.yaml")):
-        call = [sys.executable, "tools/convert_checkpoint.py", arguments[0], *(tmp_path / name for name in arguments[1:])]
+        call = [
+            sys.executable,
+            "tools/convert_checkpoint.py",
+            arguments[0],
+            *(tmp_path / name for name in arguments[1:]),
+        ]
         done = subprocess.run(call, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stderr
     assert "pixel statistics are no part of such a file" in done.stdout

@@ -43,7 +43,9 @@ def convert_from_tcm(source: Path, target: Path, run: DetectionRun[Any, Any]) ->
     names = published_names(own, run)
     weights = dict(file.tensors)
     remarks = [*_fit_projection(weights, own), *_fit_positions(weights, own, names[POSITIONS])]
-    require_fit({theirs: _as_published(name, own[name]) for name, theirs in names.items()}, weights, f"{source} (names of TCM)")
+    require_fit(
+        {theirs: _as_published(name, own[name]) for name, theirs in names.items()}, weights, f"{source} (names of TCM)"
+    )
     model = {
         name: _as_published(name, weights[theirs]).to(own[name].dtype).contiguous()
         for name, theirs in names.items()

@@ -42,9 +42,10 @@ def images(size: tuple[int, int] = (64, 96), count: int = 2) -> Tensor:
 
 def total(features: Features) -> Tensor:
     """Something that every output takes part in."""
-    return torch.stack([level.float().square().mean() for level in features.levels]).sum() + features.side[
-        "score_map"
-    ].sin().sum()
+    return (
+        torch.stack([level.float().square().mean() for level in features.levels]).sum()
+        + features.side["score_map"].sin().sum()
+    )
 
 
 def test_it_is_an_encoder_that_tells_its_channels() -> None:

@@ -262,4 +262,3 @@ def test_position_table_resized_when_it_is_loaded() -> None:
         load_image_encoder(encoder, WeightFile(golden_folder("tcm"), weights, ()))
         compare(encoder.attnpool.positional_embedding, expected, name, atol=1e-6, rtol=0)
     assert len(stored) >= 3
-
