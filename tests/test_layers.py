@@ -37,6 +37,7 @@ LAYERS: dict[str, int] = {
     "runs": 5,
     "inference": 5,
     "attention": 5,
+    "score_map": 5,
     "doctor": 5,
     "benchmark": 5,
     "command_line": 5,

@@ -119,7 +119,7 @@ def test_converted_detector_computes_the_same(tmp_path: Path, encoder: dict[str,
 
 
 def test_shorter_prompts_take_the_first_positions_and_longer_ones_are_refused(tmp_path: Path) -> None:
-    _, run = small_detector(tmp_path / "ours.pt")
+    small_detector(tmp_path / "ours.pt")
     convert_to_tcm(tmp_path / "ours.pt", tmp_path / "tcm.pth")
     conversion = convert_from_tcm(
         tmp_path / "tcm.pth", tmp_path / "short.pt", detection_run(**SMALL_TCM, prompts=["text."])

@@ -29,8 +29,8 @@ def convert_from_tcm(source: Path, target: Path, run: DetectionRun[Any, Any]) ->
     """A published TCM detector as a checkpoint of ours, for every tool that takes a detector's best.pt.
 
     Args:
-        run: the run that the checkpoint is to be of: encoder (`name: tcm`) with its switches and prompts, detector, test
-            size.
+        run: the run that the checkpoint is to be of: encoder (`name: tcm`) with its switches and prompts, detector,
+            test size.
 
     Raises:
         CheckpointError: the file holds no such detector, or does not fit the run; what differs is listed.

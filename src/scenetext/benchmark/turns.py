@@ -1,4 +1,4 @@
-"""Detectors against each other in one process: one after the other within every round, so that all are disturbed alike."""
+"""Detectors against each other in one process: all take turns in every round, so that they are disturbed alike."""
 
 from __future__ import annotations
 
