@@ -104,8 +104,6 @@ class DetectionTask(nn.Module):
         """The unweighted loss terms of the detector and, where it has any, of its encoder."""
         features = self.encoder(self.normalization(batch.images))
         losses = self.spec.loss(self.head(features), batch.targets, self.config)
-        if self.region_loss is None:
-            return losses
         added = region_losses(self.region_loss, features.side, self.spec, batch.targets, self.config.name)
         return {**losses, **added}
 
