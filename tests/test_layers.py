@@ -40,6 +40,7 @@ LAYERS: dict[str, int] = {
     "command_line": 5,
     "training_command": 5,
     "rehearsal": 5,
+    "reproduction": 5,
 }
 EXTENDS = {("detectors.dbnetpp", "detectors.dbnet")}
 """Methods that are another one with something added (DBNet++ is DBNet with another neck) may import it."""

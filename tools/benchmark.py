@@ -4,6 +4,8 @@ Uses the run's own data and settings. With several configs the columns are measu
 the last columns give each as a ratio to the first: ratios hold where the machine is shared, single figures do not.
 
 --ablate measures the training step with each of its optimisations taken away, one step of each in turn.
+
+--count H W counts a detector's parameters and its operations on an image of that size; it needs no data.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from pathlib import Path
 from scenetext.benchmark.ablation import AblationRow, PartRow, ablate, ablate_parts
 from scenetext.benchmark.figures import Figure
 from scenetext.benchmark.run import first_batch, measure
+from scenetext.benchmark.size import count_detector
 from scenetext.build import build_trainer
 from scenetext.command_line import command_parser, run_command
 from scenetext.errors import ConfigError
@@ -27,6 +30,7 @@ EXAMPLES = """\
   python tools/benchmark.py configs/oclip/tiny.yaml loader.batch_size=64
   python tools/benchmark.py configs/detectors/dbnet_tiny.yaml --compare configs/detectors/dbnet_tiny_icdar2015.yaml
   python tools/benchmark.py configs/oclip/tiny.yaml --ablate
+  python tools/benchmark.py configs/detectors/dbnet/icdar2015_scratch.yaml --count 640 640
 """
 
 
@@ -36,14 +40,17 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change in every config")
     parser.add_argument("--compare", type=Path, nargs="+", default=[], metavar="CONFIG", help="more run files")
     parser.add_argument("--ablate", action="store_true", help="what each optimisation of the step brings, instead")
+    parser.add_argument("--count", type=int, nargs=2, metavar=("H", "W"), help="parameters and operations, instead")
     parser.add_argument("--repetitions", type=int, default=10, help="samples of every figure")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     return parser.parse_intermixed_args()
 
 
-def measure_config(path: Path, overrides: list[str], repetitions: int) -> list[Figure]:
-    """Builds a run and measures it; nothing of it is kept."""
+def measure_config(path: Path, overrides: list[str], repetitions: int, count: list[int] | None) -> list[Figure]:
+    """Builds a run and measures it, or counts what it consists of; nothing of it is kept."""
     run = load_run(path, overrides)
+    if count is not None:
+        return count_detector(run, *count)
     with tempfile.TemporaryDirectory() as folder:
         trainer, _ = build_trainer(run, Path(folder))
         return measure(trainer, repetitions)
@@ -115,6 +122,8 @@ def main() -> None:
         raise ConfigError(f"--repetitions must be 1 or more, not {arguments.repetitions}")
     if arguments.ablate and arguments.compare:
         raise ConfigError("--ablate is about one config; leave --compare out")
+    if arguments.ablate and arguments.count:
+        raise ConfigError("--ablate and --count are two things to do; choose one")
     content: dict[str, list[dict[str, object]]]
     if arguments.ablate:
         parts, steps = ablate_config(arguments.config, arguments.overrides, arguments.repetitions)
@@ -122,12 +131,13 @@ def main() -> None:
         content = {"parts": [asdict(row) for row in parts], "steps": [asdict(row) for row in steps]}
     else:
         columns = {
-            path.stem: measure_config(path, arguments.overrides, arguments.repetitions)
+            path.stem: measure_config(path, arguments.overrides, arguments.repetitions, arguments.count)
             for path in [arguments.config, *arguments.compare]
         }
         print(table(columns))
         content = {name: [asdict(figure) for figure in figures] for name, figures in columns.items()}
     if arguments.json is not None:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         print(f"JSON: {arguments.json}")
 

@@ -78,6 +78,19 @@ def load_encoder_weights(task: PretrainingTask | DetectionTask, run: Run) -> lis
     return load_image_encoder(encoder, file)
 
 
+def load_initial_weights(task: PretrainingTask | DetectionTask, run: Run) -> list[str]:
+    """Loads what the run is to start from: a whole network of ours, or the encoder's weights; tells what fitted.
+
+    Raises:
+        CheckpointError: the file is of another network, or `load_encoder_weights` cannot use it.
+    """
+    if isinstance(run, PretrainingRun) or run.initial_weights is None:
+        return load_encoder_weights(task, run)
+    content = load_checkpoint(run.initial_weights)
+    report = load_weights(task, content["model"], run.initial_weights)
+    return [f"initial weights: {run.initial_weights} (step {content['step']}): {report}"]
+
+
 def read_all_records(paths: Sequence[Path], purpose: str) -> RecordFiles:
     """The records of several files, one after the other; they stay on disk until they are asked for.
 
@@ -117,7 +130,7 @@ def build_trainer(
 
     Args:
         overfit: train on the first so many images, unaltered, and evaluate on the same ones.
-        resume: leave `encoder.weights` unread, since a checkpoint is to take their place.
+        resume: leave `initial_weights` and `encoder.weights` unread, since a checkpoint is to take their place.
         processes: of the run, where torchrun started it.
 
     Raises:
@@ -130,7 +143,7 @@ def build_trainer(
         training_records = validation_records = training_records[:overfit]
     task = build_task(run, augment=overfit is None)
     if not resume:
-        remarks += load_encoder_weights(task, run)
+        remarks += load_initial_weights(task, run)
     if processes is not None:
         seed_everything(run.training.seed, processes.rank)
     seed = run.training.seed

@@ -1,0 +1,166 @@
+"""Running steps one after the other: what is done stays done, and what was interrupted goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from scenetext.reproduction.plan import Options, RowRun, Step
+from scenetext.training.checkpoint import checkpoints_of
+from scenetext.training.interruption import EXIT_CODE_INTERRUPTED, InterruptionGuard
+
+OUTPUT_NAME = "output.txt"
+"""What a step printed, in its folder."""
+ACCOUNT_NAME = "step.json"
+"""Written to a step's folder when it has ended well: its command line and how long it took."""
+
+State = Literal["done", "failed", "interrupted"]
+Launcher = Callable[[Step, list[str]], int]
+"""Runs a command, with its output in the step's folder, and returns its exit code."""
+
+
+@dataclass(frozen=True)
+class RowOutcome:
+    """How the steps of a row ended.
+
+    Attributes:
+        name: of the row's run.
+        state: done; failed; or interrupted by a signal, to be gone on with by the same command.
+        message: of a step that did not end well, with the end of its output; else empty.
+    """
+
+    name: str
+    state: State
+    message: str = ""
+
+
+def is_done(step: Step) -> bool:
+    """Whether a step has ended well before, with the same command line."""
+    return step.result.is_file() and _account(step).get("arguments") == list(step.arguments)
+
+
+def seconds_taken(step: Step) -> float | None:
+    """How long a step took that is done; None where it is not."""
+    return float(_account(step)["seconds"]) if is_done(step) else None
+
+
+def step_command(step: Step, options: Options, processes: int = 1) -> list[str]:
+    """The command line of a step; trainings are started by torchrun where there are to be several processes."""
+    tool = str(options.repository / "tools" / step.tool)
+    if step.kind != "training" or processes == 1:
+        return [sys.executable, tool, *step.arguments]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    return [*launcher, tool, *step.arguments]
+
+
+def printable(step: Step, options: Options) -> str:
+    """The command of a step as one types it in the working directory."""
+    here = f"{Path.cwd()}{os.sep}"
+    words = ["python", str(options.repository / "tools" / step.tool), *step.arguments]
+    return shlex.join(word.replace(here, "") for word in words)
+
+
+def run_rows(
+    rows: Iterable[RowRun],
+    options: Options,
+    processes: int = 1,
+    tell: Callable[[str], None] = lambda _: None,
+    launch: Launcher | None = None,
+) -> list[RowOutcome]:
+    """Runs what is not done yet, row by row; a row that fails does not stop the others, an interruption does.
+
+    Args:
+        processes: of every training, one a GPU.
+        tell: receives a line when a step begins or ends.
+        launch: how a command is run; None = as a subprocess.
+
+    Returns:
+        The rows that were come to.
+    """
+    outcomes: list[RowOutcome] = []
+    failures: dict[Path, str] = {}
+    for row in rows:
+        outcome = _run_row(row, options, processes, tell, launch or run_command_in_folder, failures)
+        outcomes.append(outcome)
+        if outcome.state == "interrupted":
+            break
+    return outcomes
+
+
+def _run_row(
+    row: RowRun,
+    options: Options,
+    processes: int,
+    tell: Callable[[str], None],
+    launch: Launcher,
+    failures: dict[Path, str],
+) -> RowOutcome:
+    for step in row.steps:
+        if is_done(step):
+            continue
+        if step.folder in failures:
+            return RowOutcome(row.name, "failed", failures[step.folder])
+        tell(f"{row.name}: {step.title}: {step.folder}")
+        began = time.monotonic()
+        command = step_command(step, options, processes)
+        if step.kind == "training" and checkpoints_of(step.folder):
+            command.append("--resume")
+        code = launch(step, command)
+        if code == EXIT_CODE_INTERRUPTED:
+            return RowOutcome(row.name, "interrupted", f"{step.title} was interrupted; the same command goes on")
+        if code or not step.result.is_file():
+            failures[step.folder] = _failure(step, code)
+            return RowOutcome(row.name, "failed", failures[step.folder])
+        _write_account(step, command, time.monotonic() - began)
+    return RowOutcome(row.name, "done")
+
+
+def run_command_in_folder(step: Step, command: list[str]) -> int:
+    """Runs a command as a subprocess, its output appended to a file in the step's folder.
+
+    A signal is passed on, once: a training saves its state and leaves. After a second Ctrl-C it is killed.
+
+    Returns:
+        The command's exit code; that of an interruption where a signal was passed on.
+    """
+    step.folder.mkdir(parents=True, exist_ok=True)
+    with (step.folder / OUTPUT_NAME).open("a", encoding="utf-8") as stream:
+        stream.write(f"$ {shlex.join(command)}\n")
+        stream.flush()
+        # In a session of its own, since Ctrl-C would otherwise reach it twice: from the terminal and from here.
+        process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True)  # noqa: S603
+        try:
+            with InterruptionGuard(lambda name: process.send_signal(signal.Signals[name])) as guard:
+                code = process.wait()
+        except KeyboardInterrupt:
+            process.kill()
+            raise
+    return code if guard.requested is None else EXIT_CODE_INTERRUPTED
+
+
+def _account(step: Step) -> dict[str, Any]:
+    """What was written when the step had ended well; empty where it has not."""
+    path = step.folder / ACCOUNT_NAME
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def _write_account(step: Step, command: list[str], seconds: float) -> None:
+    content = {"arguments": step.arguments, "command": command, "seconds": round(seconds, 1)}
+    (step.folder / ACCOUNT_NAME).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _failure(step: Step, code: int) -> str:
+    """What went wrong, with the last lines that the step printed."""
+    output = step.folder / OUTPUT_NAME
+    lines = output.read_text(encoding="utf-8", errors="replace").splitlines() if output.is_file() else []
+    why = f"exit code {code}" if code else f"left no {step.result}"
+    return "\n".join([f"{step.title} failed ({why}; all of its output: {output})", *lines[-3:]])
