@@ -101,7 +101,7 @@ def test_recipe_is_what_its_name_says(path: Path) -> None:
     run = load(path)
     assert not isinstance(run, PretrainingRun)
     assert run.detector.name == path.parent.name
-    assert f"data/{dataset}/train.jsonl" in map(str, run.data.train)
+    assert f"data/{dataset}/train.jsonl" in [str(one.records) for one in run.data.train]
     assert list(map(str, run.data.validation)) == [f"data/{dataset}/test.jsonl"]
     assert run.detector.decoding.polygon_shape == ("quad" if dataset in ("icdar2015", "td500") else "polygon")
     assert {None: "scratch", "imagenet": "imagenet"}.get(run.encoder.weights, "oclip") == weights

@@ -33,6 +33,7 @@ LAYERS: dict[str, int] = {
     "published": 5,
     "detector_conversion": 5,
     "runs": 5,
+    "run_data": 5,
     "inference": 5,
     "attention": 5,
     "doctor": 5,

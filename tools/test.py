@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from scenetext.build import check_instances, load_trained_task, read_all_records, records_with_words
+from scenetext.build import load_trained_task
 from scenetext.command_line import add_view_arguments, command_parser, run_command, view_overrides
 from scenetext.data.dataset import RecordDataset
 from scenetext.data.images import write_image
@@ -27,6 +27,7 @@ from scenetext.drawing.detections import draw_comparison
 from scenetext.drawing.sheets import sheet
 from scenetext.errors import ImageError
 from scenetext.evaluation.report import format_sweep, sweep_report
+from scenetext.run_data import check_instances, read_all_records, records_with_words
 from scenetext.structures import ImageRecord
 from scenetext.tasks.detection import DetectionMetric
 from scenetext.tasks.pretraining import PretrainingTask
@@ -120,7 +121,7 @@ def main() -> int:
         records, remark = records_with_words(files, task.characters, task.settings.unknown_characters, "evaluation")
         print(remark)
     else:
-        check_instances(files, "evaluation")
+        check_instances(files, f"evaluation in {', '.join(map(str, files.paths))}")
     device = resolve_device(arguments.device)
     task.to(device).to(memory_format=torch.channels_last)
     metric = task.metric(records)

@@ -14,16 +14,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from scenetext.build import build_detection_task, load_trained_task, read_all_records
+from scenetext.build import build_detection_task, load_trained_task
 from scenetext.command_line import command_parser, run_command
 from scenetext.data.dataset import LoadedSample, RecordDataset, collate_loaded, load_sample
 from scenetext.data.images import write_image
+from scenetext.data.record_files import JoinedRecords
 from scenetext.data.shards import read_record_image
 from scenetext.drawing.detections import FALSE, HIT, IGNORED, MISSED, draw_comparison, draw_instances
 from scenetext.drawing.legend import add_legend
 from scenetext.drawing.maps import map_panels
 from scenetext.drawing.sheets import sheet
 from scenetext.errors import DataError
+from scenetext.run_data import read_all_records, training_sets
 from scenetext.runs import load_run
 from scenetext.structures import ImageRecord
 from scenetext.tasks.detection import DetectionMetric, DetectionTask
@@ -82,7 +84,7 @@ def show_targets(arguments: argparse.Namespace) -> list[Path]:
     run = load_run(arguments.config, arguments.overrides, "detection")
     with torch.device("meta"):  # only the preparation of samples is needed, no weights
         task = build_detection_task(run)  # type: ignore[arg-type]
-    records = read_all_records(run.data.train, "drawing")
+    records = JoinedRecords(training_sets(run.data))
     dataset = RecordDataset(records, task.prepare_training, run.training.seed)
     written = []
     for index, record in choose_records(records, arguments):

@@ -6,24 +6,21 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from torch import nn
-from tqdm import tqdm
 
 from scenetext.config import Settings, dump_yaml, override_values
+from scenetext.data.combination import Part
 from scenetext.data.dataset import RecordDataset
-from scenetext.data.record_files import RecordFiles
-from scenetext.data.records import dataset_summary
 from scenetext.detectors import find_detector
 from scenetext.distributed import Processes
 from scenetext.encoders import build_encoder
-from scenetext.errors import CheckpointError, ConfigError, DataError
-from scenetext.oclip.targets import usable_texts
-from scenetext.oclip.weak_supervision import keep_share_of_words
+from scenetext.errors import CheckpointError, ConfigError
+from scenetext.run_data import RunRecords, read_run_records
 from scenetext.runs import DetectionRun, PretrainingRun, Run, check_run
-from scenetext.structures import ImageRecord
 from scenetext.tasks.detection import DetectionTask
 from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.text.charset import CharacterSet
@@ -91,30 +88,6 @@ def load_initial_weights(task: PretrainingTask | DetectionTask, run: Run) -> lis
     return [f"initial weights: {run.initial_weights} (step {content['step']}): {report}"]
 
 
-def read_all_records(paths: Sequence[Path], purpose: str) -> RecordFiles:
-    """The records of several files, one after the other; they stay on disk until they are asked for.
-
-    Raises:
-        DataError: a file cannot be read, or there are no images at all.
-    """
-    records = RecordFiles(paths)
-    if not records:
-        raise DataError(f"no images for {purpose} in: {', '.join(map(str, paths))}")
-    return records
-
-
-def check_instances(records: RecordFiles, purpose: str) -> None:
-    """Looks through all records before a detector is trained or measured on them.
-
-    Raises:
-        DataError: a line is broken, or every instance is marked as ignored.
-    """
-    summary = dataset_summary(tqdm(records, purpose, unit="image", delay=1, disable=None))
-    if summary.words and summary.ignored == summary.words:
-        names = ", ".join(map(str, records.paths))
-        raise DataError(f"every one of the {summary.words} instances for {purpose} is marked as ignored: {names}")
-
-
 def build_task(run: Run, augment: bool = True) -> PretrainingTask | DetectionTask:
     """The task of a run, with random weights that its seed fixes; `encoder.weights` is not read."""
     seed_everything(run.training.seed)
@@ -136,11 +109,10 @@ def build_trainer(
     Raises:
         ScenetextError: data, dictionary, weights or device cannot be used.
     """
-    training_records, validation_records, remarks = _training_and_validation_records(run)
+    data = read_run_records(run, build_characters(run) if isinstance(run, PretrainingRun) else None)
     if overfit is not None:
-        if not 1 <= overfit <= len(training_records):
-            raise ConfigError(f"--overfit {overfit}: choose between 1 and the {len(training_records)} training images")
-        training_records = validation_records = training_records[:overfit]
+        data = _few_images(data, overfit)
+    remarks = list(data.remarks)
     task = build_task(run, augment=overfit is None)
     if not resume:
         remarks += load_initial_weights(task, run)
@@ -149,14 +121,22 @@ def build_trainer(
     seed = run.training.seed
     trainer = Trainer(
         task,
-        RecordDataset(training_records, task.prepare_training, seed),
-        RecordDataset(validation_records, task.prepare_evaluation, seed),
+        RecordDataset(data.training, task.prepare_training, seed, data.parts),
+        RecordDataset(data.validation, task.prepare_evaluation, seed),
         run,
         folder,
         describe_run(run),
         processes,
     )
     return trainer, remarks
+
+
+def _few_images(data: RunRecords, count: int) -> RunRecords:
+    """The first images alone, to learn from and to be measured on."""
+    if not 1 <= count <= len(data.training):
+        raise ConfigError(f"--overfit {count}: choose between 1 and the {len(data.training)} training images")
+    few = data.training[:count]
+    return replace(data, training=few, validation=few, parts=(Part(count, count),))
 
 
 def describe_run(run: Run) -> dict[str, Any]:
@@ -168,43 +148,6 @@ def describe_run(run: Run) -> dict[str, Any]:
     if isinstance(run, PretrainingRun):
         described["characters"] = "".join(build_characters(run).characters)
     return described
-
-
-def _training_and_validation_records(run: Run) -> tuple[Sequence[ImageRecord], Sequence[ImageRecord], list[str]]:
-    """What a run learns from and is measured on, looked through, with remarks."""
-    training_files = read_all_records(run.data.train, "training")
-    validation_files = read_all_records(run.data.validation, "validation")
-    if not isinstance(run, PretrainingRun):
-        check_instances(training_files, "training")
-        check_instances(validation_files, "validation")
-        return training_files, validation_files, []
-    characters, policy = build_characters(run), run.method.unknown_characters
-    training, remark = records_with_words(training_files, characters, policy, "training")
-    validation, other = records_with_words(validation_files, characters, policy, "validation")
-    remarks = [remark, other]
-    share, seed = run.data.word_share, run.data.word_share_seed
-    if share < 1:
-        remarks.append(f"training: {100 * share:g} % of each image's words, at least one (data.word_share_seed {seed})")
-    return keep_share_of_words(training, share, seed), validation, remarks
-
-
-def records_with_words(
-    records: Sequence[ImageRecord], characters: CharacterSet, policy: Literal["skip", "stop"], purpose: str
-) -> tuple[Sequence[ImageRecord], str]:
-    """The records that pre-training can use, and a remark on what was left out.
-
-    Args:
-        policy: what a word with an unknown character leads to, see `usable_texts`.
-        purpose: training or validation, for messages.
-
-    Raises:
-        CharacterError: a character outside the dictionary, where the run's policy is to stop.
-        DataError: nothing remains.
-    """
-    usable, report = usable_texts(records, characters, policy)
-    if not usable:
-        raise DataError(f"no image for {purpose} has a word that pre-training could use: {report}")
-    return usable, f"{purpose}: {report}"
 
 
 def prepare_run_folder(folder: Path, run: Settings, resume: bool) -> None:

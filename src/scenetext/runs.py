@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from scenetext.config import Settings, read_config, validate
+from scenetext.data.combination import TrainingSet
 from scenetext.data.loader import LoaderSettings
 from scenetext.data.training_transform import TrainingTransformSettings
 from scenetext.data.transforms import EvaluationTransformSettings, WholeImageTransformSettings
@@ -28,10 +29,24 @@ DetectorType = TypeVar("DetectorType", bound=Settings)
 class DataSettings(Settings):
     """Which records are learnt from and which are measured on."""
 
-    train: tuple[Path, ...]
-    """Record files (JSON lines), relative to the working directory."""
+    train: tuple[TrainingSet, ...]
+    """The datasets, each as the path of a records file, relative to the working directory, or with more said of it, as
+    in {records: data/a.jsonl, share: 0.1, repeat: 3}."""
+    epoch_images: PositiveInt | None = None
+    """Images that count as an epoch where the datasets have weights; default: as many as they have. Without weights, an
+    epoch shows every image as often as its dataset's `repeat` says."""
     validation: tuple[Path, ...]
     """Record files for evaluation during training and for choosing the best checkpoint."""
+
+    @model_validator(mode="after")
+    def _all_weights_or_none(self) -> DataSettings:
+        without = [one for one in self.train if one.weight is None]
+        if without and len(without) < len(self.train):
+            names = ", ".join(str(one.records) for one in without)
+            raise ValueError(f"train: either all datasets have a weight or none; without one: {names}")
+        if without and self.epoch_images is not None:
+            raise ValueError("epoch_images is for datasets with a weight; repeat says how often others are shown")
+        return self
 
 
 class PretrainingDataSettings(DataSettings):

@@ -64,14 +64,14 @@ def _train(arguments: argparse.Namespace, run: Run, processes: Processes) -> int
 
 def _opening(trainer: Trainer, run: Run) -> list[str]:
     parameters = sum(parameter.numel() for parameter in trainer.module.parameters())
-    images = len(trainer.training_data)
+    images, epoch_images = len(trainer.training_data), trainer.training_data.epoch_images
     learning = describe_groups(trainer.module, run.optimizer, run.loader.batch_size)
     several = f" in each of {trainer.processes.count} processes" if trainer.processes.count > 1 else ""
     return [
         f"{parameters / 1e6:.2f} M parameters on {trainer.device}{several}, {trainer.learner.precision}; "
         f"{images} images to train on, {len(trainer.validation_data)} to evaluate on",
         f"{trainer.total_steps} steps of {run.loader.batch_size} images "
-        f"({trainer.total_steps * run.loader.batch_size / images:.1f} epochs)",
+        f"({trainer.total_steps * run.loader.batch_size / epoch_images:.1f} epochs)",
         *learning,
     ]
 

@@ -14,6 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scenetext.data.combination import Epochs, Part
 from scenetext.data.dataset import RecordDataset
 from scenetext.data.images import write_image
 from scenetext.data.loader import LoaderSettings, StepSampler, default_workers, evaluation_loader, training_loader
@@ -23,16 +24,22 @@ from scenetext.structures import Batch, ImageRecord, PreparedSample, Sample
 sizes = st.integers(1, 12)
 
 
+def sampler(
+    length: int, batch: int, seed: int, first: int, last: int, rank: int = 0, world_size: int = 1
+) -> StepSampler:
+    return StepSampler(Epochs([Part(length, length)], seed), batch, first, last, rank, world_size)
+
+
 @given(sizes, sizes, st.integers(0, 5), st.integers(0, 15))
 def test_the_stream_from_any_step_is_the_tail_of_the_stream(length: int, batch: int, seed: int, first: int) -> None:
-    whole = list(StepSampler(length, batch, seed, 0, 20))
-    assert list(StepSampler(length, batch, seed, first, 20)) == whole[first:]
-    assert len(StepSampler(length, batch, seed, first, 20)) == 20 - first
+    whole = list(sampler(length, batch, seed, 0, 20))
+    assert list(sampler(length, batch, seed, first, 20)) == whole[first:]
+    assert len(sampler(length, batch, seed, first, 20)) == 20 - first
 
 
 @given(sizes, sizes, st.integers(0, 5))
 def test_every_epoch_shows_every_image_once(length: int, batch: int, seed: int) -> None:
-    keys = [key for step in StepSampler(length, batch, seed, 0, 3 * length) for key in step]
+    keys = [key for step in sampler(length, batch, seed, 0, 3 * length) for key in step]
     assert len(keys) == 3 * length * batch
     for epoch in range(3):
         assert [e for e, _ in keys[epoch * length : (epoch + 1) * length]] == [epoch] * length
@@ -41,7 +48,7 @@ def test_every_epoch_shows_every_image_once(length: int, batch: int, seed: int) 
 
 def test_the_order_changes_with_epoch_and_seed() -> None:
     def order(seed: int, epoch: int) -> list[int]:
-        return [index for _, index in list(StepSampler(50, 50, seed, 0, 3))[epoch]]
+        return [index for _, index in list(sampler(50, 50, seed, 0, 3))[epoch]]
 
     assert order(0, 0) != order(0, 1)
     assert order(0, 0) != order(1, 0)
@@ -50,14 +57,14 @@ def test_the_order_changes_with_epoch_and_seed() -> None:
 
 @given(sizes, st.integers(1, 4), st.integers(1, 4))
 def test_ranks_share_every_step_of_one_process(length: int, share: int, ranks: int) -> None:
-    alone = list(StepSampler(length, share * ranks, 3, 2, 8))
-    slices = [list(StepSampler(length, share * ranks, 3, 2, 8, rank, ranks)) for rank in range(ranks)]
+    alone = list(sampler(length, share * ranks, 3, 2, 8))
+    slices = [list(sampler(length, share * ranks, 3, 2, 8, rank, ranks)) for rank in range(ranks)]
     assert [[key for part in step for key in part] for step in zip(*slices, strict=True)] == alone
 
 
 def test_a_batch_that_cannot_be_divided_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"loader\.batch_size: 10 .* 4 processes"):
-        StepSampler(100, 10, 0, 0, 5, rank=1, world_size=4)
+        sampler(100, 10, 0, 0, 5, 1, 4)
 
 
 def test_default_number_of_workers_leaves_a_core_free(monkeypatch: pytest.MonkeyPatch) -> None:

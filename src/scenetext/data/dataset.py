@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
+from scenetext.data.combination import Part
 from scenetext.data.shards import read_record_image
 from scenetext.errors import DataError, ImageError
 from scenetext.structures import Batch, ImageMeta, ImageRecord, PreparedSample, Sample, SkippedImage, TextInstance
@@ -33,27 +34,39 @@ class LoadedSample:
 class RecordDataset(Dataset[LoadedSample]):
     """Reads and prepares the images of records.
 
-    Keys are (epoch, index): what comes out depends on the key and the seed alone, not on the process that makes it nor
-    on what was made before.
+    Keys are (round, index): what comes out depends on the key and the seed alone, not on the process that makes it nor
+    on what was made before. Where an epoch shows every image once, its rounds are the epochs (`Epochs.keys`).
 
     Args:
         records: at least one.
         prepare: must be picklable where processes are spawned (a method of a module is).
         seed: of all random choices of `prepare`.
+        parts: the datasets that the records are of, one after the other, and what an epoch shows of each; None = every
+            image once.
 
     Raises:
-        DataError: there are no records.
+        DataError: there are no records, or they are not those of the parts.
     """
 
-    def __init__(self, records: Sequence[ImageRecord], prepare: Prepare, seed: int) -> None:
+    def __init__(
+        self, records: Sequence[ImageRecord], prepare: Prepare, seed: int, parts: Sequence[Part] | None = None
+    ) -> None:
         if not records:
             raise DataError("a dataset needs at least one image")
         self.records = records
         self.prepare = prepare
         self.seed = seed
+        self.parts = (Part(len(records), len(records)),) if parts is None else tuple(parts)
+        if sum(part.images for part in self.parts) != len(records):
+            raise DataError(f"{len(records)} records are not those of the parts {self.parts}")
 
     def __len__(self) -> int:
         return len(self.records)
+
+    @property
+    def epoch_images(self) -> int:
+        """Images that an epoch of training shows, repeated ones counted as often."""
+        return sum(part.shown for part in self.parts)
 
     def __getitem__(self, key: tuple[int, int]) -> LoadedSample:
         """A sample to train on; an image that cannot be read is replaced by the next one of the records.
@@ -61,7 +74,7 @@ class RecordDataset(Dataset[LoadedSample]):
         Raises:
             ImageError: no image could be read in ten attempts.
         """
-        epoch, index = key
+        turn, index = key
         skipped: list[SkippedImage] = []
         for step in range(min(_READING_ATTEMPTS, len(self.records))):
             record = self.records[(index + step) % len(self.records)]
@@ -70,7 +83,7 @@ class RecordDataset(Dataset[LoadedSample]):
             except ImageError as error:
                 skipped.append(SkippedImage(record.path, str(error)))
                 continue
-            return LoadedSample(self.prepare(sample, self._generator(epoch, index)), tuple(skipped))
+            return LoadedSample(self.prepare(sample, self._generator(turn, index)), tuple(skipped))
         reasons = "\n".join(f"  {image.reason}" for image in skipped)
         raise ImageError(f"none of {len(skipped)} images in a row could be read:\n{reasons}")
 
@@ -88,8 +101,8 @@ class RecordDataset(Dataset[LoadedSample]):
             sample = whole_sample(np.zeros((*_BLANK_SIZE, 3), dtype=np.uint8), record.path, ())
         return LoadedSample(self.prepare(sample, self._generator(0, index)), skipped)
 
-    def _generator(self, epoch: int, index: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, epoch, index])
+    def _generator(self, turn: int, index: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, turn, index])
 
 
 def load_sample(record: ImageRecord) -> Sample:

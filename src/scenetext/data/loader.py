@@ -14,6 +14,7 @@ from pydantic import Field
 from torch.utils.data import DataLoader, Dataset
 
 from scenetext.config import Settings
+from scenetext.data.combination import Epochs
 from scenetext.data.dataset import LoadedSample, RecordDataset, collate_loaded
 from scenetext.errors import ConfigError, ScenetextError
 from scenetext.structures import Batch
@@ -36,19 +37,17 @@ class LoaderSettings(Settings):
 class StepSampler:
     """The images of every training step: a stream without end that depends on the seed alone.
 
-    The stream is one random order of the whole dataset after the other, one per epoch; step k takes the positions
-    k * batch_size to (k + 1) * batch_size of it, across the end of an epoch where need be. So training can go on from
-    any step with nothing but its number.
+    The stream is one epoch after the other; step k takes the positions k * batch_size to (k + 1) * batch_size of it,
+    across the end of an epoch where need be. So training can go on from any step with nothing but its number.
 
     Args:
-        length: images in the dataset.
+        epochs: the images of every epoch.
         batch_size: images per step over all ranks.
-        seed: of the orders.
         first_step, last_step: the steps to give, `last_step` not included.
         rank, world_size: which equal slice of every step's images to give.
 
     Yields:
-        For every step its keys (epoch, index), batch_size / world_size of them.
+        For every step its keys (round, index), batch_size / world_size of them: see `Epochs.keys`.
 
     Raises:
         ConfigError: the batch cannot be divided evenly among the ranks.
@@ -56,9 +55,8 @@ class StepSampler:
 
     def __init__(
         self,
-        length: int,
+        epochs: Epochs,
         batch_size: int,
-        seed: int,
         first_step: int,
         last_step: int,
         rank: int = 0,
@@ -68,9 +66,8 @@ class StepSampler:
             raise ConfigError(
                 f"loader.batch_size: {batch_size} images per step cannot be divided evenly among {world_size} processes"
             )
-        self.length = length
+        self.epochs = epochs
         self.batch_size = batch_size
-        self.seed = seed
         self.first_step = first_step
         self.last_step = last_step
         self.rank = rank
@@ -81,15 +78,15 @@ class StepSampler:
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         share = self.batch_size // self.world_size
-        epoch, order = -1, np.empty(0, dtype=np.int64)
+        epoch, order = -1, np.empty((0, 2), dtype=np.int64)
         for step in range(self.first_step, self.last_step):
             start = step * self.batch_size + self.rank * share
             keys = []
             for position in range(start, start + share):
-                needed, place = divmod(position, self.length)
+                needed, place = divmod(position, len(self.epochs))
                 if needed != epoch:
-                    epoch, order = needed, np.random.default_rng([self.seed, needed]).permutation(self.length)
-                keys.append((epoch, int(order[place])))
+                    epoch, order = needed, self.epochs.keys(needed)
+                keys.append((int(order[place, 0]), int(order[place, 1])))
             yield keys
 
 
@@ -122,7 +119,8 @@ def training_loader(
     world_size: int = 1,
 ) -> BatchLoader:
     """The batches of the steps from `first_step` up to, not including, `last_step`: see `StepSampler`."""
-    sampler = StepSampler(len(dataset), settings.batch_size, seed, first_step, last_step, rank, world_size)
+    epochs = Epochs(dataset.parts, seed)
+    sampler = StepSampler(epochs, settings.batch_size, first_step, last_step, rank, world_size)
     return _loader(_ItemsOrErrors(dataset.__getitem__), sampler, settings.workers)
 
 

@@ -131,6 +131,31 @@ class RecordView(Sequence[ImageRecord]):
         return record if self._change is None else self._change(record)
 
 
+class JoinedRecords(Sequence[ImageRecord]):
+    """The records of several sequences, one after the other."""
+
+    def __init__(self, sequences: Sequence[Sequence[ImageRecord]]) -> None:
+        self._sequences = tuple(sequences)
+        self._firsts = np.cumsum([0, *map(len, self._sequences)])
+
+    def __len__(self) -> int:
+        return int(self._firsts[-1])
+
+    @overload
+    def __getitem__(self, index: int) -> ImageRecord: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> RecordView: ...
+
+    def __getitem__(self, index: int | slice) -> ImageRecord | RecordView:
+        """A record, or a view of several."""
+        if isinstance(index, slice):
+            return RecordView(self, np.arange(len(self))[index])
+        place = range(len(self))[index]
+        number = int(np.searchsorted(self._firsts, place, side="right")) - 1
+        return self._sequences[number][place - int(self._firsts[number])]
+
+
 def _line_ends(content: mmap.mmap) -> np.ndarray:
     """Places of the line feeds, found a piece at a time."""
     found = [

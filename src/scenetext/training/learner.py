@@ -42,7 +42,7 @@ class Learner:
         settings: a run's settings.
         device: of this process.
         processes: of the run; their gradients are averaged.
-        images: to train on; the schedule and the run's length may be stated in passes over them.
+        images: of an epoch; the schedule and the run's length may be stated in epochs.
 
     Attributes:
         learning_rate: of the step at hand, of parameters whose group has the factor 1.

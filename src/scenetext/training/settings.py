@@ -21,7 +21,8 @@ class TrainingSettings(Settings):
     steps: PositiveInt | None = None
     """Optimiser steps of the whole run; give either this or `epochs`."""
     epochs: PositiveFloat | None = None
-    """Length of the run in passes over the training images, rounded to whole steps."""
+    """Length of the run in passes over the training images, as often as `data.train` repeats them; rounded to whole
+    steps."""
     evaluate_every: PositiveInt
     """Steps between evaluations on the validation records; the last step is always evaluated."""
     checkpoint_every: PositiveInt = 500
@@ -63,7 +64,7 @@ class TrainingSettings(Settings):
         return self
 
     def total_steps(self, images: int, batch_size: int) -> int:
-        """Steps of the whole run over a data set of so many images."""
+        """Steps of the whole run where an epoch has so many images."""
         if self.steps is not None:
             return self.steps
         return max(1, math.ceil((self.epochs or 0) * images / batch_size))

@@ -104,7 +104,7 @@ class Trainer:
         self.device = process_device(self.settings.device)
         self.task = task
         self.loader = settings.loader
-        self.learner = Learner(task, settings, self.device, self.processes, len(training_data))
+        self.learner = Learner(task, settings, self.device, self.processes, training_data.epoch_images)
         self.total_steps = self.learner.total_steps
         self.module = self.learner.module
         self.training_data = training_data

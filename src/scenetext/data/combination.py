@@ -1,0 +1,178 @@
+"""Several datasets to learn from at once: which of their images an epoch shows, and how often.
+
+Every dataset has its own stream of images: one round of all its images after the other. An epoch takes the next images
+of every stream, as many of each as its share says, in one random order. So within a round no image is shown twice, and
+in the long run all images of a dataset are shown equally often, whatever the shares are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_serializer, model_validator
+
+from scenetext.config import Settings
+from scenetext.errors import ConfigError
+
+_ROUND = 1
+"""Ends the seeds of the rounds' orders, apart from those of epochs and samples: numpy fills short seeds with zeros."""
+_GOLDEN = 0x9E3779B97F4A7C15
+_MIXERS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
+_LAST_SHIFT = 31
+
+
+class TrainingSet(Settings):
+    """A dataset to learn from; the path of its records alone means this with everything else as it is by default."""
+
+    records: Path
+    """Records file (JSON lines), relative to the working directory."""
+    share: float = Field(default=1.0, gt=0, le=1)
+    """Share of the images that is learnt from, at least one: the same ones in every run, in their order in the file.
+    The images of a smaller share are among those of a larger one with the same seed."""
+    share_seed: NonNegativeInt = 0
+    """Which images those are, apart from `training.seed`: a repeated run sees the same ones."""
+    repeat: PositiveInt = 1
+    """How often an epoch shows each image."""
+    weight: PositiveFloat | None = Field(default=None, allow_inf_nan=False)
+    """Share of an epoch's images that comes from here, relative to the weights of the other datasets. Either all have a
+    weight, or none has; `data.epoch_images` then says how many images an epoch has."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_path(cls, values: Any) -> Any:
+        return {"records": values} if isinstance(values, str | Path) else values
+
+    @model_validator(mode="after")
+    def _repeat_or_weight(self) -> TrainingSet:
+        if self.weight is not None and self.repeat != 1:
+            raise ValueError("give either repeat or weight: a weight decides how often an image is shown")
+        return self
+
+    @model_serializer(mode="plain")
+    def _as_written(self) -> str | dict[str, Any]:
+        """A path alone where nothing else was set, so that configs stay as short as they were."""
+        others = {"share": self.share, "share_seed": self.share_seed, "repeat": self.repeat, "weight": self.weight}
+        changed = {key: value for key, value in others.items() if value != type(self).model_fields[key].default}
+        return {"records": str(self.records), **changed} if changed else str(self.records)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What an epoch shows of one dataset.
+
+    Attributes:
+        images: that the dataset has.
+        shown: that an epoch shows; more than `images` where they are repeated.
+    """
+
+    images: int
+    shown: int
+
+
+class Epochs:
+    """The images of every epoch, fixed by the seed: no state, so that training can go on from anywhere.
+
+    Args:
+        parts: of the records, in their order.
+        seed: of the orders.
+    """
+
+    def __init__(self, parts: Sequence[Part], seed: int) -> None:
+        self.parts = tuple(parts)
+        self.seed = seed
+
+    def __len__(self) -> int:
+        """Images an epoch shows."""
+        return sum(part.shown for part in self.parts)
+
+    def keys(self, epoch: int) -> np.ndarray:
+        """What an epoch shows, in order: (images, 2) int64 of (round, index).
+
+        The index is that of the record among those of all parts; the round says how often all images of its part have
+        been shown before. No key is ever given twice, so that a repeated image is transformed anew each time. Where an
+        epoch shows every image once, rounds are epochs.
+        """
+        first = 0
+        found = []
+        for number, part in enumerate(self.parts):
+            shown = self._shown(number, part, epoch)
+            shown[:, 1] += first
+            found.append(shown)
+            first += part.images
+        keys = np.concatenate(found)
+        return keys[np.random.default_rng([self.seed, epoch]).permutation(len(keys))]
+
+    def _shown(self, number: int, part: Part, epoch: int) -> np.ndarray:
+        """(shown, 2) int64 of (round, index within the part), in an order of no meaning."""
+        start, end = epoch * part.shown, (epoch + 1) * part.shown
+        pieces = []
+        for turn in range(start // part.images, -(-end // part.images)):
+            first, last = max(start - turn * part.images, 0), min(end - turn * part.images, part.images)
+            order = np.arange(part.images)
+            if last - first < part.images:
+                order = np.random.default_rng([self.seed, number, turn, _ROUND]).permutation(part.images)[first:last]
+            pieces.append(np.stack([np.full(len(order), turn), order], axis=1))
+        return np.concatenate(pieces)
+
+
+def parts_of(sets: Sequence[TrainingSet], images: Sequence[int], epoch_images: int | None) -> tuple[Part, ...]:
+    """What an epoch shows of every dataset.
+
+    Args:
+        sets: as configured; all with a weight, or none.
+        images: that each has, at least one.
+        epoch_images: length of an epoch where there are weights; None = as many as there are images.
+
+    Raises:
+        ConfigError: a weight so small that an epoch would show none of its images.
+    """
+    if any(one.weight is None for one in sets):
+        return tuple(Part(count, count * one.repeat) for one, count in zip(sets, images, strict=True))
+    total = epoch_images or sum(images)
+    shown = _apportion(total, [one.weight or 0.0 for one in sets])
+    for one, count in zip(sets, shown, strict=True):
+        if not count:
+            raise ConfigError(
+                f"data.train: the weight {one.weight:g} of {one.records} gives it none of an epoch's {total} images; "
+                "raise it, or data.epoch_images"
+            )
+    return tuple(map(Part, images, shown))
+
+
+def chosen_images(count: int, share: float, seed: int) -> np.ndarray:
+    """Which of `count` images a share of them is, at least one: (n,) int64, ascending.
+
+    Drawn by hashes of the images' places, not by a random generator: those may differ from one version of numpy to
+    another. Those of a smaller share are among those of a larger one.
+    """
+    kept = max(1, math.floor(count * share + 0.5))
+    order = np.argsort(_hashes(count, seed), kind="stable")
+    return np.sort(order[:kept])
+
+
+def _apportion(total: int, weights: Sequence[float]) -> list[int]:
+    """Whole numbers that sum to `total`, in proportion to the weights; the largest remainders are rounded up."""
+    exact = [total * weight / math.fsum(weights) for weight in weights]
+    shown = [math.floor(value) for value in exact]
+    by_remainder = sorted(range(len(exact)), key=lambda place: shown[place] - exact[place])
+    for place in by_remainder[: total - sum(shown)]:
+        shown[place] += 1
+    return shown
+
+
+def _hashes(count: int, seed: int) -> np.ndarray:
+    """(count,) uint64: SplitMix64 of the seed's hash plus 0, 1, ... (Steele et al., Fast splittable pseudorandom number
+    generators, OOPSLA 2014)."""
+    start = _mixed(np.array([seed % (1 << 64)], dtype=np.uint64))
+    return _mixed(start + np.arange(count, dtype=np.uint64) * np.uint64(_GOLDEN))
+
+
+def _mixed(values: np.ndarray) -> np.ndarray:
+    for shift, factor in _MIXERS:
+        values = (values ^ (values >> np.uint64(shift))) * np.uint64(factor)
+    return values ^ (values >> np.uint64(_LAST_SHIFT))
