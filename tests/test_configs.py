@@ -19,10 +19,13 @@ from scenetext.text.charset import CharacterSet
 from scenetext.training.schedules import learning_rate_factor
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
-PARTS = CONFIGS / "detectors" / "parts"
+PARTS = tuple(CONFIGS / kind / "parts" for kind in ("detectors", "tcm"))
 """What run files of detectors are put together from, by `base`."""
 RUNS = sorted(
-    path for kind in ("oclip", "detectors") for path in (CONFIGS / kind).rglob("*.yaml") if PARTS not in path.parents
+    path
+    for kind in ("oclip", "detectors", "tcm")
+    for path in (CONFIGS / kind).rglob("*.yaml")
+    if not path.is_relative_to(PARTS[0]) and not path.is_relative_to(PARTS[1])
 )
 RECIPES = sorted(path for path in RUNS if path.parents[1].name == "detectors")
 """configs/detectors/<detector>/<dataset>_<where the encoder's weights come from>.yaml"""
@@ -135,7 +138,7 @@ def test_recipe_for_icdar2015_has_the_published_figures(detector: str) -> None:
 
 def test_every_part_is_used() -> None:
     named = set()
-    for path in (CONFIGS / "detectors").rglob("*.yaml"):
+    for path in (*(CONFIGS / "detectors").rglob("*.yaml"), *(CONFIGS / "tcm").rglob("*.yaml")):
         bases = yaml.safe_load(path.read_text()).get("base", [])
         named |= {(path.parent / base).resolve() for base in ([bases] if isinstance(bases, str) else bases)}
-    assert not {path for path in PARTS.rglob("*.yaml") if path.resolve() not in named}
+    assert not {path for parts in PARTS for path in parts.rglob("*.yaml") if path.resolve() not in named}

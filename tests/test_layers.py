@@ -29,6 +29,7 @@ LAYERS: dict[str, int] = {
     "tasks": 4,
     "training": 4,
     "build": 5,
+    "encoder_choice": 5,
     "conversion": 5,
     "published": 5,
     "detector_conversion": 5,

@@ -13,7 +13,7 @@ from scenetext.build import build_detection_task, load_trained_task
 from scenetext.config import validate
 from scenetext.conversion import Conversion, read_source
 from scenetext.detectors import find_detector
-from scenetext.encoders import encoder_settings
+from scenetext.encoder_choice import encoder_settings
 from scenetext.errors import CheckpointError, ConfigError
 from scenetext.runs import DetectionRun
 from scenetext.tasks.detection import DetectionTask

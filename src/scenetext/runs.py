@@ -14,7 +14,7 @@ from scenetext.data.loader import LoaderSettings
 from scenetext.data.training_transform import TrainingTransformSettings
 from scenetext.data.transforms import EvaluationTransformSettings, WholeImageTransformSettings
 from scenetext.detectors import find_detector
-from scenetext.encoders import encoder_settings
+from scenetext.encoder_choice import encoder_settings
 from scenetext.errors import ConfigError
 from scenetext.oclip.config import OclipSettings
 from scenetext.tasks.detection import EvaluationSettings

@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from scenetext.config import Settings
-from scenetext.contracts import DetectorSpec, Encoder, Maps, Metric
+from scenetext.contracts import DetectorSpec, Encoder, Maps, Metric, RegionLoss
 from scenetext.data.training_transform import TrainingTransformSettings, training_transform
 from scenetext.data.transforms import EvaluationTransformSettings, evaluation_transform
 from scenetext.drawing.detections import draw_detections
@@ -25,6 +25,7 @@ from scenetext.layers.normalization import PixelNormalization
 from scenetext.structures import Batch, Detection, ImageRecord, PreparedSample, Sample
 from scenetext.tasks.decoding import Decoder, DecodingPool
 from scenetext.tasks.photographs import named_photographs
+from scenetext.tasks.region_loss import merged_loss_weights, region_losses
 from scenetext.tasks.views import ViewMaps, make_views
 
 Scale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -66,6 +67,7 @@ class DetectionTask(nn.Module):
         transform, evaluation_transform: how images are brought to the network in training and otherwise.
         evaluation: the scoring rule.
         augment: False prepares training images as evaluation images (for `--overfit`).
+        region_loss: what the encoder adds to the detector's losses; None = nothing.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class DetectionTask(nn.Module):
         evaluation_transform: EvaluationTransformSettings,
         evaluation: EvaluationSettings,
         augment: bool = True,
+        region_loss: RegionLoss | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -90,15 +93,21 @@ class DetectionTask(nn.Module):
         self.augment = augment
         self.decoder = Decoder(spec.decode, config, evaluation.merge_iou)
         self._largest_view = _enlarged(evaluation_transform, max(evaluation.scales))
-        self.loss_weights: Mapping[str, float] = config.loss_weights.model_dump()
+        self.region_loss = region_loss
+        self.loss_weights: Mapping[str, float] = merged_loss_weights(config.loss_weights.model_dump(), region_loss)
 
     def maps(self, images: Tensor) -> Maps:
         """The head's maps of (B, 3, H, W) uint8 images."""
         return self.head(self.encoder(self.normalization(images)))
 
     def forward(self, batch: Batch, others: Sequence[None] = ()) -> dict[str, Tensor]:
-        """The detector's unweighted loss terms."""
-        return self.spec.loss(self.maps(batch.images), batch.targets, self.config)
+        """The unweighted loss terms of the detector and, where it has any, of its encoder."""
+        features = self.encoder(self.normalization(batch.images))
+        losses = self.spec.loss(self.head(features), batch.targets, self.config)
+        if self.region_loss is None:
+            return losses
+        added = region_losses(self.region_loss, features.side, self.spec, batch.targets, self.config.name)
+        return {**losses, **added}
 
     def summary(self, batch: Batch) -> None:
         """Nothing: no image is compared with another."""
