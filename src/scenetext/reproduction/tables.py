@@ -132,6 +132,8 @@ class Row(Settings):
     """The paper's figures, one for each of its columns, null where it has none; empty: the row is not in the paper."""
     stages: tuple[StageUse, ...] = ()
     """What is trained for it, one after the other; empty: quoted from the paper, not offered here."""
+    overrides: tuple[str, ...] = ()
+    """Settings that it changes in all of its stages."""
 
 
 class Table(Settings):
