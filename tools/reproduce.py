@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,7 +28,8 @@ from scenetext.reproduction.running import is_done, printable, run_rows
 from scenetext.reproduction.tables import FigureName, Paper, Table, load_table
 from scenetext.training.interruption import EXIT_CODE_INTERRUPTED
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(os.path.relpath(Path(__file__).resolve().parents[1]))
+"""As seen from the working directory, so that commands, and with them what is done, stay the same when both move."""
 EXIT_CODE_ROW_FAILED = 1
 EXAMPLES = """\
   python tools/reproduce.py --paper tcm --table 6

@@ -141,7 +141,9 @@ def _plan_stages(table: Table, row: Row, training: str, options: Options) -> lis
     uses = [(use, stage) for use, stage in found if stage is not None]
     stages: list[_PlannedStage] = []
     for position, (use, stage) in enumerate(uses, start=1):
-        overrides = tuple(each.replace("{records}", records) for each in (*stage.overrides, *row.overrides, *use.overrides))
+        overrides = tuple(
+            each.replace("{records}", records) for each in (*stage.overrides, *row.overrides, *use.overrides)
+        )
         overrides += learnt.overrides if position == len(uses) else ()
         overrides += _start_from(stages[-1]) if stages else ()
         config = stage.config.replace("{dataset}", dataset)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import signal
 import subprocess
@@ -64,9 +63,7 @@ def step_command(step: Step, options: Options, processes: int = 1) -> list[str]:
 
 def printable(step: Step, options: Options) -> str:
     """The command of a step as one types it in the working directory."""
-    here = f"{Path.cwd()}{os.sep}"
-    words = ["python", str(options.repository / "tools" / step.tool), *step.arguments]
-    return shlex.join(word.replace(here, "") for word in words)
+    return shlex.join(["python", str(options.repository / "tools" / step.tool), *step.arguments])
 
 
 def run_rows(

@@ -62,7 +62,8 @@ class TcmEncoder(nn.Module):
         self.pixel_mean, self.pixel_std = self.image.pixel_mean, self.image.pixel_std
         classes = len(self.prompts.ends)
         self.channels = tuple(
-            channels + classes * (stage in settings.score_levels) for stage, channels in enumerate(self.image.channels, 1)
+            channels + classes * (stage in settings.score_levels)
+            for stage, channels in enumerate(self.image.channels, 1)
         )
 
     def forward(self, images: Tensor) -> Features:

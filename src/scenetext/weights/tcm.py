@@ -40,7 +40,9 @@ _MOST_LAYERS = 12
 def _decoder_names(ours: str, theirs: str) -> dict[str, str]:
     names = {f"{ours}.{part}": f"{theirs}.{their_part}" for part, their_part in _DECODER.items()}
     for layer in range(_MOST_LAYERS):
-        names |= {f"{ours}.layers.{layer}.{part}": f"{theirs}.decoder.{layer}.{other}" for part, other in _LAYER.items()}
+        names |= {
+            f"{ours}.layers.{layer}.{part}": f"{theirs}.decoder.{layer}.{other}" for part, other in _LAYER.items()
+        }
     return names
 
 
