@@ -57,7 +57,7 @@ class TcmEncoder(nn.Module):
         self.logit_scale = nn.Parameter(torch.tensor(scale)) if settings.learned_scale else None
         self._freeze_unlearnt()
         self._text: Tensor | None = None
-        self.register_load_state_dict_post_hook(lambda module, _: module.forget_text())
+        self.register_load_state_dict_post_hook(lambda module, _: module.forget_text())  # type: ignore[no-untyped-call]
         self.strides = self.image.strides
         self.pixel_mean, self.pixel_std = self.image.pixel_mean, self.image.pixel_std
         classes = len(self.prompts.ends)
@@ -82,8 +82,8 @@ class TcmEncoder(nn.Module):
         if self.visual_prompt is not None:
             difference = self.visual_gate * self.visual_prompt(embeddings, text)
             embeddings = embeddings + difference
-            side["visual_prompt"] = difference.transpose(1, 2).unflatten(2, (height, width))
-        score = cosine_map(embeddings, self._refined(text, tokens)).unflatten(2, (height, width))
+            side["visual_prompt"] = difference.transpose(1, 2).reshape(len(images), -1, height, width)
+        score = cosine_map(embeddings, self._refined(text, tokens)).reshape(len(images), -1, height, width)
         if self.logit_scale is not None:
             score = score * self.logit_scale.exp()
         side["score_map"] = score
@@ -116,7 +116,7 @@ class TcmEncoder(nn.Module):
             return self.prompts(self.text_encoder, image)
         return self._kept_text(image)
 
-    @torch.compiler.disable
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _kept_text(self, image: Tensor) -> Tensor:
         if self._text is None:
             self._text = self.prompts(self.text_encoder, image)
@@ -133,7 +133,7 @@ class TcmEncoder(nn.Module):
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
         self.forget_text()
-        return super()._apply(fn, recurse)
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
     def __getstate__(self) -> Mapping[str, Any]:
         """A copy computes its own text feature."""

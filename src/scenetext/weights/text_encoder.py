@@ -50,6 +50,11 @@ def load_text_encoder(encoder: nn.Module, file: WeightFile) -> str:
         )
     weights = {ours_name: file.tensors[theirs].float() for ours_name, theirs in names.items()}
     rows, wanted = len(weights.get(_POSITIONS, ())), len(encoder.state_dict()[_POSITIONS])
+    if 0 < rows < wanted:
+        raise CheckpointError(
+            f"{file.path}: its text encoder has {rows} positions, the prompts of this run need {wanted}; choose "
+            "shorter ones, or fill the text side from CLIP's own file (encoder.text_weights), which has 77"
+        )
     if rows > wanted:
         weights[_POSITIONS] = weights[_POSITIONS][:wanted]
     report = load_weights(encoder, weights, f"{file.path} (CLIP's text encoder)")
