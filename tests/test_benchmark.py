@@ -12,6 +12,7 @@ import torch
 from scenetext.benchmark.ablation import ablate, ablate_parts, kept_for_backward, step
 from scenetext.benchmark.changes import EXPLICIT_ATTENTION, changes_for
 from scenetext.benchmark.figures import Figure, peak_memory, reset_peak_memory
+from scenetext.benchmark.overhead import bare_step, measure_overhead, time_waiting
 from scenetext.benchmark.parts import time_parts
 from scenetext.benchmark.run import first_batch, measure
 from scenetext.build import build_trainer
@@ -19,6 +20,7 @@ from scenetext.data.images import write_image
 from scenetext.data.records import write_records
 from scenetext.runs import check_run
 from scenetext.structures import ImageRecord, TextInstance
+from scenetext.training.optimizers import set_learning_rate
 from scenetext.training.trainer import Trainer
 
 ENCODER = {"layers": [1, 1, 1, 1], "width": 8}
@@ -171,3 +173,31 @@ def test_an_ablation_measures_every_change_beside_the_run(tmp_path: Path) -> Non
     sizes = {row.name: row.batch_bytes for row in rows}
     assert sizes["as the run has it"] == 4 * 64 * 64 * 3
     assert sizes["float32 images from the loader instead of uint8"] == 4 * sizes["as the run has it"]
+
+
+def test_a_bare_step_learns_what_the_trainer_learns(tmp_path: Path) -> None:
+    """So that the difference of their times is that of the loop alone."""
+    one, other = (make_trainer(tmp_path / name, "detection") for name in ("one", "other"))
+    other.module.load_state_dict(one.module.state_dict())
+    batch = first_batch(one.training_data, 4)
+    rate = one.learner.learning_rate = other.learner.learning_rate = 1e-4
+    for trainer in (one, other):
+        set_learning_rate(trainer.learner.optimizer, rate)
+        trainer.learner.optimizer.zero_grad()
+    figures = one.learner.accumulate(batch, step=one.total_steps // 2)
+    set_learning_rate(one.learner.optimizer, rate)
+    one.learner.update()
+    assert bare_step(other, batch) == pytest.approx(figures["loss"])
+    for name, value in one.module.state_dict().items():
+        torch.testing.assert_close(other.module.state_dict()[name], value, msg=name)
+
+
+def test_overhead_and_waiting_are_shares_of_real_steps(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path, "detection")
+    figures = {figure.name: figure for figure in measure_overhead(trainer, 3)}
+    step, line = figures["step of the trainer"], figures["line of the log"]
+    fastest = step.low + line.low / trainer.settings.log_every
+    share = 100 * (fastest / figures["bare step"].low - 1)
+    assert figures["overhead of the trainer, fastest steps"].value == pytest.approx(share)
+    waiting = time_waiting(trainer, 3)
+    assert 0 < waiting.low <= waiting.high < 100

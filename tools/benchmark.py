@@ -3,9 +3,9 @@
 Uses the run's own data and settings. With several configs the columns are measured one after the other in one run, and
 the last columns give each as a ratio to the first: ratios hold where the machine is shared, single figures do not.
 
---ablate measures the training step with each of its optimisations taken away, one step of each in turn.
-
---count H W counts a detector's parameters and its operations on an image of that size; it needs no data.
+--ablate measures the training step with each of its optimisations taken away, one step of each in turn. --overhead
+measures what the training loop costs beside a bare one, and how long it waits for data. --count H W counts a detector's
+parameters and its operations on an image of that size; it needs no data.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from scenetext.benchmark.ablation import AblationRow, PartRow, ablate, ablate_parts
 from scenetext.benchmark.figures import Figure
+from scenetext.benchmark.overhead import measure_overhead, time_waiting
 from scenetext.benchmark.run import first_batch, measure
 from scenetext.benchmark.size import count_detector
 from scenetext.build import build_trainer
@@ -30,6 +31,7 @@ EXAMPLES = """\
   python tools/benchmark.py configs/oclip/tiny.yaml loader.batch_size=64
   python tools/benchmark.py configs/detectors/dbnet_tiny.yaml --compare configs/detectors/dbnet_tiny_icdar2015.yaml
   python tools/benchmark.py configs/oclip/tiny.yaml --ablate
+  python tools/benchmark.py configs/oclip/tiny.yaml --overhead --repetitions 50
   python tools/benchmark.py configs/detectors/dbnet/icdar2015_scratch.yaml --count 640 640
 """
 
@@ -40,19 +42,23 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change in every config")
     parser.add_argument("--compare", type=Path, nargs="+", default=[], metavar="CONFIG", help="more run files")
     parser.add_argument("--ablate", action="store_true", help="what each optimisation of the step brings, instead")
+    parser.add_argument("--overhead", action="store_true", help="what the training loop itself costs, instead")
     parser.add_argument("--count", type=int, nargs=2, metavar=("H", "W"), help="parameters and operations, instead")
     parser.add_argument("--repetitions", type=int, default=10, help="samples of every figure")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     return parser.parse_intermixed_args()
 
 
-def measure_config(path: Path, overrides: list[str], repetitions: int, count: list[int] | None) -> list[Figure]:
+def measure_config(path: Path, arguments: argparse.Namespace) -> list[Figure]:
     """Builds a run and measures it, or counts what it consists of; nothing of it is kept."""
-    run = load_run(path, overrides)
-    if count is not None:
-        return count_detector(run, *count)
+    run = load_run(path, arguments.overrides)
+    repetitions: int = arguments.repetitions
+    if arguments.count is not None:
+        return count_detector(run, *arguments.count)
     with tempfile.TemporaryDirectory() as folder:
         trainer, _ = build_trainer(run, Path(folder))
+        if arguments.overhead:
+            return [*measure_overhead(trainer, repetitions), time_waiting(trainer, repetitions)]
         return measure(trainer, repetitions)
 
 
@@ -120,20 +126,17 @@ def main() -> None:
     arguments = parse_arguments()
     if arguments.repetitions < 1:
         raise ConfigError(f"--repetitions must be 1 or more, not {arguments.repetitions}")
-    if arguments.ablate and arguments.compare:
-        raise ConfigError("--ablate is about one config; leave --compare out")
-    if arguments.ablate and arguments.count:
-        raise ConfigError("--ablate and --count are two things to do; choose one")
+    if arguments.ablate and (arguments.compare or arguments.overhead or arguments.count):
+        raise ConfigError("--ablate is about one config and nothing else; leave --compare, --overhead and --count out")
+    if arguments.overhead and arguments.count:
+        raise ConfigError("--overhead and --count are two things to do; choose one")
     content: dict[str, list[dict[str, object]]]
     if arguments.ablate:
         parts, steps = ablate_config(arguments.config, arguments.overrides, arguments.repetitions)
         print(part_table(parts), ablation_table(steps), sep="\n\n")
         content = {"parts": [asdict(row) for row in parts], "steps": [asdict(row) for row in steps]}
     else:
-        columns = {
-            path.stem: measure_config(path, arguments.overrides, arguments.repetitions, arguments.count)
-            for path in [arguments.config, *arguments.compare]
-        }
+        columns = {path.stem: measure_config(path, arguments) for path in [arguments.config, *arguments.compare]}
         print(table(columns))
         content = {name: [asdict(figure) for figure in figures] for name, figures in columns.items()}
     if arguments.json is not None:

@@ -36,6 +36,10 @@ class ImageError(DataError):
     """An image file that is missing, truncated or not an image. Loaders skip and count it; too many stop the run."""
 
 
+class LoaderError(ScenetextError):
+    """Processes that prepare images are lost again and again; the message says what to try."""
+
+
 class CharacterError(DataError):
     """A word with a character outside the dictionary; the message names the character, the word and the image."""
 

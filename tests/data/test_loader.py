@@ -18,7 +18,7 @@ from scenetext.data.combination import Epochs, Part
 from scenetext.data.dataset import RecordDataset
 from scenetext.data.images import write_image
 from scenetext.data.loader import LoaderSettings, StepSampler, default_workers, evaluation_loader, training_loader
-from scenetext.errors import CharacterError, ConfigError
+from scenetext.errors import CharacterError, ConfigError, LoaderError
 from scenetext.structures import Batch, ImageRecord, PreparedSample, Sample
 
 sizes = st.integers(1, 12)
@@ -168,6 +168,37 @@ def test_workers_use_one_thread_and_outlive_signals_to_the_group(tmp_path: Path)
     batches = list(training_loader(dataset, LoaderSettings(batch_size=2, workers=2), 0, 0, 4))
     assert len(batches) == 4
     assert all(threads == [1, 1] for batch in batches for threads in batch.targets["threads"].tolist())
+
+
+def prepare_or_die(sample: Sample, generator: np.random.Generator) -> PreparedSample:
+    """Dies as under the system's out-of-memory killer, once where a file "deadly" allows no more, else always."""
+    deadly = sample.meta.path.parent / "deadly"
+    if sample.meta.path.name == "3.png" and deadly.exists():
+        if deadly.read_text() == "once":
+            deadly.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return prepare(sample, generator)
+
+
+def test_a_lost_worker_is_told_replaced_and_changes_nothing(tmp_path: Path) -> None:
+    dataset = RecordDataset(make_records(tmp_path, 6), prepare_or_die, seed=5)
+    settings = LoaderSettings(batch_size=2, workers=2)
+    expected = content(list(training_loader(dataset, settings, 5, 0, 6)))
+    (tmp_path / "deadly").write_text("once")
+    told: list[str] = []
+    assert content(list(training_loader(dataset, settings, 5, 0, 6, tell=told.append))) == expected
+    assert len(told) == 1
+    assert "a loader process was lost" in told[0]
+    assert signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL, "nothing may raise in the middle of a step"
+
+
+@pytest.mark.slow
+def test_workers_lost_again_and_again_stop_the_run(tmp_path: Path) -> None:
+    dataset = RecordDataset(make_records(tmp_path, 6), prepare_or_die, seed=5)
+    (tmp_path / "deadly").write_text("always")
+    loader = training_loader(dataset, LoaderSettings(batch_size=6, workers=1), 5, 0, 6, tell=lambda _: None)
+    with pytest.raises(LoaderError, match=r"3 times in a row .* lower loader\.workers"):
+        next(iter(loader))
 
 
 @pytest.mark.slow

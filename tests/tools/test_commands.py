@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -394,6 +395,24 @@ def test_doctor_gives_one_verdict() -> None:
     done = run("tools/doctor.py")
     assert done.stdout.strip().splitlines()[-1].startswith("READY" if done.returncode == 0 else "NOT READY")
     assert "torch" in done.stdout
+
+
+def test_a_dry_run_tells_what_to_expect_and_writes_nothing(scenes: Path, tmp_path: Path) -> None:
+    config = pretraining_config(tmp_path, scenes / "records.jsonl")
+    before = sorted(tmp_path.rglob("*"))
+    done = run("tools/pretrain.py", config, "--output", tmp_path / "run", "--dry-run", "training.steps=1000")
+    assert done.returncode == 0, done.stderr
+    told = re.search(
+        r"dry run: ([\d.]+) s a step, \w+ an evaluation; 1000 steps and 334 evaluations take about \w+\n"
+        r"dry run: memory, this process, at most ([\d.]+) GiB; 3 checkpoints of (\d+) MiB\n",
+        done.stdout,
+    )
+    assert told, done.stdout
+    assert all(float(figure) > 0 for figure in told.groups())
+    assert sorted(tmp_path.rglob("*")) == before
+    broken = run("tools/pretrain.py", config, "--dry-run", "optimizer.learning_rate=0")
+    assert broken.returncode == 2
+    assert "optimizer.learning_rate" in broken.stderr
 
 
 def test_printed_config_reads_back(scenes: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -45,6 +46,39 @@ def test_newest_readable_checkpoint_is_taken_and_damage_is_told(tmp_path: Path) 
     assert content["step"] == 20
     assert len(problems) == 1
     assert "step_00000030.pt" in problems[0]
+
+
+def test_a_flipped_bit_is_found_or_changes_nothing(tmp_path: Path) -> None:
+    """Anywhere in the file: in weights, which torch.load takes as they are, and in what holds them together."""
+    content = {"step": 3, "model": {"w": torch.arange(500.0), "b": torch.ones(3)}, "figures": {"hmean": 0.5}}
+    save_checkpoint(tmp_path / "a.pt", content)
+    whole = (tmp_path / "a.pt").read_bytes()
+    generator = np.random.default_rng(0)
+    found = 0
+    for place in generator.integers(0, 8 * len(whole), 400):
+        damaged = bytearray(whole)
+        damaged[place // 8] ^= 1 << place % 8
+        (tmp_path / "a.pt").write_bytes(damaged)
+        try:
+            read = load_checkpoint(tmp_path / "a.pt")
+        except CheckpointError:
+            found += 1
+            continue
+        assert read["step"] == 3
+        assert read["figures"] == {"hmean": 0.5}
+        assert all(torch.equal(read["model"][name], value) for name, value in content["model"].items())
+    assert found > 200
+
+
+def test_a_flipped_bit_in_the_newest_checkpoint_brings_the_one_before(tmp_path: Path) -> None:
+    save(tmp_path, 10, 20)
+    newest = checkpoint_path(tmp_path, 20)
+    damaged = bytearray(newest.read_bytes())
+    damaged[damaged.index(torch.full((3,), 20.0).numpy().tobytes())] ^= 1
+    newest.write_bytes(damaged)
+    path, _, problems = load_latest_checkpoint(tmp_path)
+    assert path == checkpoint_path(tmp_path, 10)
+    assert "step_00000020.pt: is damaged" in problems[0]
 
 
 def test_nothing_to_resume_from_is_told(tmp_path: Path) -> None:

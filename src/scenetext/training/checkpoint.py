@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import platform
+import struct
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,8 +34,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """Reads a checkpoint of ours; tensors land on the CPU.
 
     Raises:
-        CheckpointError: the file is missing, damaged, of another program, or of a newer format.
+        CheckpointError: the file is missing, damaged (were it a single bit), of another program, or of a newer format.
     """
+    check_sums(path)
     content = read_torch_file(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(
@@ -41,6 +45,27 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if content["format_version"] > FORMAT_VERSION:
         raise CheckpointError(f"{path}: has format {content['format_version']}, this version reads {FORMAT_VERSION}")
     return content
+
+
+def check_sums(path: Path) -> None:
+    """Compares every part of a file that `torch.save` wrote with its CRC-32, which `torch.load` leaves unread.
+
+    A file that is no archive is left to `torch.load`, which has more to say about it.
+
+    Raises:
+        CheckpointError: a part is not what was written.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except zipfile.BadZipFile:
+        return
+    except (EOFError, NotImplementedError, RuntimeError, ValueError, struct.error, zlib.error) as error:
+        raise CheckpointError(f"{path}: is damaged ({error})") from None
+    if damaged is not None:
+        raise CheckpointError(f"{path}: is damaged: {damaged} in it is not what was written")
 
 
 def checkpoint_path(run_folder: Path, step: int) -> Path:
@@ -70,8 +95,8 @@ def load_latest_checkpoint(run_folder: Path) -> tuple[Path, dict[str, Any], list
 
 
 def remove_old_checkpoints(run_folder: Path, keep: int) -> None:
-    """Removes all but the newest `keep` step checkpoints of a run."""
-    for path in checkpoints_of(run_folder)[:-keep]:
+    """Removes all but the newest `keep` step checkpoints of a run, and what a killed process left half written."""
+    for path in [*checkpoints_of(run_folder)[:-keep], *(run_folder / "checkpoints").glob("*.partial")]:
         path.unlink(missing_ok=True)
 
 

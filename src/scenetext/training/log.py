@@ -27,9 +27,18 @@ class RunLog:
 
     Args:
         rank: of this process; all but the first keep silent.
+        quiet: write files, and nothing to the terminal.
     """
 
-    def __init__(self, folder: Path, first_step: int, total_steps: int, description: str, rank: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        first_step: int,
+        total_steps: int,
+        description: str,
+        rank: int = 0,
+        quiet: bool = False,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._silent = rank > 0
         self._file = None if self._silent else (folder / "log.jsonl").open("a", encoding="utf-8")
@@ -37,7 +46,8 @@ class RunLog:
         self._picture_folder = folder / "pictures"
         self._tensorboard: SummaryWriter | None = None
         self._first_step = first_step
-        self._interactive = sys.stderr.isatty() and not self._silent
+        self._quiet = quiet or self._silent
+        self._interactive = sys.stderr.isatty() and not self._quiet
         self._bar = tqdm(
             total=total_steps,
             initial=first_step,
@@ -81,7 +91,7 @@ class RunLog:
 
     def message(self, text: str) -> None:
         """A line on the terminal that does not disturb the progress bar."""
-        if self._silent:
+        if self._quiet:
             return
         if self._interactive:
             tqdm.write(text, file=sys.stderr)
