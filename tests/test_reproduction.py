@@ -23,9 +23,9 @@ from scenetext.reproduction.report import NOT_OFFERED, NOT_RUN, format_table, me
 from scenetext.reproduction.running import (
     ACCOUNT_NAME,
     OUTPUT_NAME,
+    RowRunner,
     is_done,
     printable,
-    run_rows,
     seconds_taken,
     step_command,
 )
@@ -214,40 +214,40 @@ def test_other_settings_are_another_folder(table: Table, options: Options) -> No
 def test_what_is_done_is_not_done_again(table: Table, options: Options) -> None:
     launch = Launcher()
     runs = plan_table(table, options)
-    outcomes = run_rows(runs, options, launch=launch)
+    outcomes = RowRunner(options, launch=launch).run(runs)
     assert [outcome.state for outcome in outcomes] == ["done"] * 3
     assert len(launch.commands) == 4 + 5 + 4, "of the last row the first training was done already"
     assert all(is_done(step) and seconds_taken(step) is not None for run in runs for step in run.steps)
-    run_rows(runs, options, launch=launch)
+    RowRunner(options, launch=launch).run(runs)
     assert len(launch.commands) == 13
     (runs[0].steps[1].folder / ACCOUNT_NAME).unlink()
-    run_rows(runs, options, launch=launch)
+    RowRunner(options, launch=launch).run(runs)
     assert launch.commands[13:] == [launch.commands[1]]
 
 
 def test_a_failing_row_is_told_and_stops_no_other(table: Table, options: Options) -> None:
     launch = Launcher({"training.seed=5": 2})
-    outcomes = run_rows(plan_table(table, options), options, launch=launch)
+    outcomes = RowRunner(options, launch=launch).run(plan_table(table, options))
     assert [outcome.state for outcome in outcomes] == ["done", "failed", "failed"]
     assert "exit code 2" in outcomes[1].message
     assert "error: what went wrong" in outcomes[1].message
     assert outcomes[1].message == outcomes[2].message
     assert sum("training.seed=5" in command for command in launch.commands) == 1, "not tried again for the next row"
     launch.codes = {}
-    assert {outcome.state for outcome in run_rows(plan_table(table, options), options, launch=launch)} == {"done"}
+    assert {outcome.state for outcome in RowRunner(options, launch=launch).run(plan_table(table, options))} == {"done"}
 
 
 def test_an_interrupted_training_ends_everything_and_is_resumed(table: Table, options: Options) -> None:
     launch = Launcher({"train.py": EXIT_CODE_INTERRUPTED})
     runs = plan_table(table, options)
-    outcomes = run_rows(runs, options, launch=launch)
+    outcomes = RowRunner(options, launch=launch).run(runs)
     assert [(outcome.name, outcome.state) for outcome in outcomes] == [("plain/words", "interrupted")]
     assert "--resume" not in launch.commands[0]
     checkpoint = checkpoint_path(runs[0].steps[0].folder, 1)
     checkpoint.parent.mkdir()
     checkpoint.touch()
     launch.codes = {}
-    run_rows(runs[:1], options, launch=launch)
+    RowRunner(options, launch=launch).run(runs[:1])
     assert launch.commands[1] == [*launch.commands[0], "--resume"]
 
 
@@ -278,7 +278,7 @@ def rows_of(text: str) -> dict[str, list[str]]:
 
 def test_report_has_the_papers_figures_beside_ours_and_marks_what_is_missing(table: Table, options: Options) -> None:
     runs = plan_table(table, options)
-    run_rows(runs[:1], options, launch=Launcher())
+    RowRunner(options, launch=Launcher()).run(runs[:1])
     text = format_table(table, measured_figures(table, runs, options), options)
     assert rows_of(text) == {
         "Method": ["F, paper", "F, ours", "FPS, paper", "hard F, ours", "M, ours"],
@@ -293,7 +293,7 @@ def test_report_has_the_papers_figures_beside_ours_and_marks_what_is_missing(tab
 
 def test_report_as_values_says_where_figures_come_from(table: Table, options: Options) -> None:
     runs = plan_table(table, options)
-    run_rows(runs[:1], options, launch=Launcher())
+    RowRunner(options, launch=Launcher()).run(runs[:1])
     content = report_content(table, measured_figures(table, runs, options), runs, options)
     rows = {row["name"]: row for row in json.loads(json.dumps(content))["rows"]}
     assert rows["plain"]["measured"]["hard F"]["value"] == 50
@@ -306,7 +306,7 @@ def test_report_as_values_says_where_figures_come_from(table: Table, options: Op
 
 def test_a_result_that_cannot_be_read_is_told(table: Table, options: Options) -> None:
     runs = plan_table(table, options)
-    run_rows(runs[:1], options, launch=Launcher())
+    RowRunner(options, launch=Launcher()).run(runs[:1])
     runs[0].cells["F"].result.write_text("{}")
     with pytest.raises(DataError, match="holds no hmean"):
         measured_figures(table, runs, options)
@@ -369,7 +369,7 @@ def test_a_tiny_row_runs_from_scenes_to_the_report(tmp_path: Path, monkeypatch: 
     options = Options("small", REPOSITORY, tmp_path / "runs", overrides=steps, device="cpu")
     row: RowRun = plan_table(table, options)[-1]
     assert row.row == "tcm_dbnet"
-    outcomes = run_rows([row], options)
+    outcomes = RowRunner(options).run([row])
     assert [(outcome.state, outcome.message) for outcome in outcomes] == [("done", "")]
     cell = measured_figures(table, [row], options)["tcm_dbnet"]["F"]
     assert cell.value is not None

@@ -24,7 +24,7 @@ from scenetext.command_line import command_parser, run_command
 from scenetext.errors import ConfigError, did_you_mean
 from scenetext.reproduction.plan import Options, RowRun, plan_table
 from scenetext.reproduction.report import format_table, measured_figures, report_content
-from scenetext.reproduction.running import is_done, printable, run_rows
+from scenetext.reproduction.running import RowRunner, is_done, printable
 from scenetext.reproduction.tables import FigureName, Paper, Table, load_table
 from scenetext.training.interruption import EXIT_CODE_INTERRUPTED
 
@@ -135,7 +135,7 @@ def main() -> int:
     if arguments.run is None:
         print_rows(table, runs)
     else:
-        outcomes = run_rows(rows, options, arguments.processes, lambda line: print(line, flush=True))
+        outcomes = RowRunner(options, arguments.processes, lambda line: print(line, flush=True)).run(rows)
     write_report(table, runs, options, folder)
     for outcome in outcomes:
         if outcome.message:

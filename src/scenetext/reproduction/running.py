@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -66,59 +66,58 @@ def printable(step: Step, options: Options) -> str:
     return shlex.join(["python", str(options.repository / "tools" / step.tool), *step.arguments])
 
 
-def run_rows(
-    rows: Iterable[RowRun],
-    options: Options,
-    processes: int = 1,
-    tell: Callable[[str], None] = lambda _: None,
-    launch: Launcher | None = None,
-) -> list[RowOutcome]:
+@dataclass
+class RowRunner:
     """Runs what is not done yet, row by row; a row that fails does not stop the others, an interruption does.
 
-    Args:
+    Attributes:
+        options: as the rows were planned with.
         processes: of every training, one a GPU.
-        tell: receives a line when a step begins or ends.
-        launch: how a command is run; None = as a subprocess.
-
-    Returns:
-        The rows that were come to.
+        tell: receives a line when a step begins.
+        launch: how a command is run.
+        failures: what became of steps that failed, by folder; another row does not try them again.
     """
-    outcomes: list[RowOutcome] = []
-    failures: dict[Path, str] = {}
-    for row in rows:
-        outcome = _run_row(row, options, processes, tell, launch or run_command_in_folder, failures)
-        outcomes.append(outcome)
-        if outcome.state == "interrupted":
-            break
-    return outcomes
 
+    options: Options
+    processes: int = 1
+    tell: Callable[[str], object] = lambda _: None
+    launch: Launcher = field(default_factory=lambda: run_command_in_folder)
+    failures: dict[Path, str] = field(default_factory=dict)
 
-def _run_row(
-    row: RowRun,
-    options: Options,
-    processes: int,
-    tell: Callable[[str], None],
-    launch: Launcher,
-    failures: dict[Path, str],
-) -> RowOutcome:
-    for step in row.steps:
-        if is_done(step):
-            continue
-        if step.folder in failures:
-            return RowOutcome(row.name, "failed", failures[step.folder])
-        tell(f"{row.name}: {step.title}: {step.folder}")
-        began = time.monotonic()
-        command = step_command(step, options, processes)
+    def run(self, rows: Iterable[RowRun]) -> list[RowOutcome]:
+        """The outcomes of the rows that were come to."""
+        outcomes: list[RowOutcome] = []
+        for row in rows:
+            outcomes.append(self._run_row(row))
+            if outcomes[-1].state == "interrupted":
+                break
+        return outcomes
+
+    def _run_row(self, row: RowRun) -> RowOutcome:
+        for step in row.steps:
+            if is_done(step):
+                continue
+            if step.folder in self.failures:
+                return RowOutcome(row.name, "failed", self.failures[step.folder])
+            self.tell(f"{row.name}: {step.title}: {step.folder}")
+            code = self._run_step(step)
+            if code == EXIT_CODE_INTERRUPTED:
+                return RowOutcome(row.name, "interrupted", f"{step.title} was interrupted; the same command goes on")
+            if not is_done(step):
+                self.failures[step.folder] = _failure(step, code)
+                return RowOutcome(row.name, "failed", self.failures[step.folder])
+        return RowOutcome(row.name, "done")
+
+    def _run_step(self, step: Step) -> int:
+        """The exit code of a step; one that has ended well gives an account of it."""
+        command = step_command(step, self.options, self.processes)
         if step.kind == "training" and checkpoints_of(step.folder):
             command.append("--resume")
-        code = launch(step, command)
-        if code == EXIT_CODE_INTERRUPTED:
-            return RowOutcome(row.name, "interrupted", f"{step.title} was interrupted; the same command goes on")
-        if code or not step.result.is_file():
-            failures[step.folder] = _failure(step, code)
-            return RowOutcome(row.name, "failed", failures[step.folder])
-        _write_account(step, command, time.monotonic() - began)
-    return RowOutcome(row.name, "done")
+        began = time.monotonic()
+        code = self.launch(step, command)
+        if code == 0 and step.result.is_file():
+            _write_account(step, command, time.monotonic() - began)
+        return code
 
 
 def run_command_in_folder(step: Step, command: list[str]) -> int:
