@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -190,16 +191,16 @@ def test_a_pretraining_hands_its_encoder_on(options: Options) -> None:
 
 
 def test_given_weights_take_the_place_of_a_stage(table: Table, options: Options) -> None:
-    given = Options("small", options.repository, options.output, given={"first": Path("published.pt")})
+    given = replace(options, given={"first": Path("published.pt")})
     slow = plan_table(table, given)[1]
     assert [step.kind for step in slow.steps] == ["training", "test", "test", "count"]
     assert "initial_weights=published.pt" in slow.steps[0].arguments
     with pytest.raises(ConfigError, match="has no stage 'frist'; it has first, detector"):
-        plan_table(table, Options("small", options.repository, options.output, given={"frist": Path("a.pt")}))
+        plan_table(table, replace(options, given={"frist": Path("a.pt")}))
 
 
 def test_figures_that_are_not_asked_for_need_no_steps(table: Table, options: Options) -> None:
-    counted = Options("small", options.repository, options.output, figures=frozenset({"parameters"}))
+    counted = replace(options, figures=frozenset({"parameters"}))
     assert [step.kind for run in plan_table(table, counted) for step in run.steps] == ["count"] * 3
 
 
@@ -207,7 +208,7 @@ def test_other_settings_are_another_folder(table: Table, options: Options) -> No
     before = plan_table(table, options)[0].steps[0]
     (options.repository / "words.yaml").write_text(yaml.safe_dump({**CONFIG, "optimizer": {"learning_rate": 1}}))
     changed = plan_table(table, options)[0].steps[0]
-    seeded = Options("small", options.repository, options.output, overrides=("training.seed=1",))
+    seeded = replace(options, overrides=("training.seed=1",))
     assert len({before.folder, changed.folder, plan_table(table, seeded)[0].steps[0].folder}) == 3
 
 
@@ -264,11 +265,27 @@ def test_trainings_alone_are_started_by_torchrun(table: Table, options: Options)
 
 
 def test_commands_are_printed_as_one_types_them(table: Table, options: Options) -> None:
-    training = plan_table(table, Options("small", options.repository, Path("my runs")))[0].steps[0]
+    training = plan_table(table, replace(options, output=Path("my runs")))[0].steps[0]
     assert shlex.split(printable(training, options)) == [
         *("python", str(options.repository / "tools/train.py"), str(options.repository / "words.yaml")),
         *("--output", str(training.folder)),
     ]
+
+
+def test_the_device_is_told_to_what_computes_and_changes_no_folder(table: Table, options: Options) -> None:
+    on_gpu = replace(options, device="cuda")
+    for step, same in zip(plan_table(table, options)[0].steps, plan_table(table, on_gpu)[0].steps, strict=True):
+        assert step == same
+        added = step_command(same, on_gpu)[len(step_command(step, options)) :]
+        assert added == ([] if step.kind == "count" else ["--device", "cuda"])
+
+
+def test_speed_is_that_of_the_trained_model(options: Options) -> None:
+    content = small_table()
+    content["small"]["columns"] = [{"title": "FPS", "training": "words", "figure": "images_per_second"}]
+    training, speed = plan_table(validate(Table, content, "table"), options)[0].steps
+    assert (training.kind, speed.kind) == ("training", "speed")
+    assert {f"initial_weights={training.result}", "loader.evaluation_batch_size=1"} < set(speed.arguments)
 
 
 def rows_of(text: str) -> dict[str, list[str]]:
@@ -350,7 +367,8 @@ def reproduce(*arguments: str | Path, folder: Path) -> subprocess.CompletedProce
 def test_command_tells_rows_and_mistakes(tmp_path: Path) -> None:
     listed = reproduce("--paper", "tcm", "--table", "3", folder=tmp_path)
     assert listed.returncode == 0, listed.stderr
-    assert "tcm_dbnet/icdar2013              0 of 3 steps done   TCM-DBNet" in listed.stdout
+    row = next(line for line in listed.stdout.splitlines() if line.startswith("tcm_dbnet/icdar2013 "))
+    assert "0 of 3 steps done   TCM-DBNet: tcm_dbnet (configs/tcm/tcm_dbnet_icdar2015.yaml)" in row
     assert "| TCM-DBNet | 71.9 | not run | 65.1 | not run |" in listed.stdout
     assert (tmp_path / "outputs/reproduction/full/tcm_table_3.md").read_text() in listed.stdout
     mistaken = reproduce("--paper", "tcm", "--table", "3", "--run", "tcm_dbnt", folder=tmp_path)

@@ -92,11 +92,12 @@ def chosen_rows(runs: Sequence[RowRun], asked: Sequence[str] | None) -> list[Row
 
 
 def print_rows(table: Table, runs: Sequence[RowRun]) -> None:
-    """One line a row and training: what is done of it."""
+    """Of every row and training: what is done, its labels, and its trainings with their configs, in order."""
     labels = {row.name: " ".join(row.labels) for row in table.rows}
     for run in runs:
         done = sum(map(is_done, run.steps))
-        print(f"{run.name:32} {done} of {len(run.steps)} steps done   {labels[run.row]}")
+        trainings = ", then ".join(step.title for step in run.steps if step.kind == "training")
+        print(f"{run.name:32} {done} of {len(run.steps)} steps done   {labels[run.row]}: {trainings}")
 
 
 def write_report(table: Table, runs: Sequence[RowRun], options: Options, folder: Path) -> None:

@@ -82,11 +82,14 @@ def guidance_panels(image: np.ndarray, guidance: TextGuidance) -> dict[str, np.n
         image: (H, W, 3) uint8 RGB, the photograph in any size.
     """
     grey = np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
-    maps = {f"score map, {prompt}": score for prompt, score in guidance.scores.items()}
-    maps["image embedding I"] = guidance.embedding
+    maps = [("score map", score, f": {prompt}") for prompt, score in guidance.scores.items()]
+    maps.append(("image embedding I", guidance.embedding, ""))
     if guidance.visual_prompt is not None:
-        maps["visual prompt"] = guidance.visual_prompt
-    return {f"{title}: {heat.min():.3g} to {heat.max():.3g}": blend_heatmap(grey, heat) for title, heat in maps.items()}
+        maps.append(("visual prompt", guidance.visual_prompt, ""))
+    return {
+        f"{title}, {heat.min():.3g} to {heat.max():.3g}{prompt}": blend_heatmap(grey, heat)
+        for title, heat, prompt in maps
+    }
 
 
 def guidance_sheet(image: np.ndarray, guidance: TextGuidance, title: str = "image") -> np.ndarray:

@@ -88,6 +88,8 @@ def test_pretraining_of_ours_fills_the_image_side_and_clip_the_text_side(tmp_pat
     assert text_is_that_of(ours, clip)
     assert "a pre-training of ours" in remarks
     assert "attention pool: left out, its output projection is (32, 256), the model's (24, 256)" in remarks
+    assert "clip.pt: attention pool: loaded, positions resized from 2 x 2 to 3 x 3" in remarks
+    assert torch.equal(ours.image.attnpool.c_proj.weight, clip["visual.attnpool.c_proj.weight"])
 
 
 def test_file_without_text_asks_for_one(tmp_path: Path) -> None:

@@ -16,8 +16,6 @@ from scenetext.runs import check_run
 
 COUNTED_SIDE = 640
 """Side of the square image whose operations are counted, in pixels: that of DBNet's training."""
-_WITHOUT_WEIGHTS = ("encoder.weights=null", "initial_weights=null")
-"""Speed and size do not depend on them."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class Step:
         kind: what it does.
         title: the same for people.
         tool: a file of `tools/`.
-        arguments: its command line.
+        arguments: its command line, but for the device.
         folder: that it alone writes to; the same step of another row or table has the same.
         result: the file that it leaves there.
     """
@@ -127,7 +125,6 @@ def _plan_row(table: Table, row: Row, training: str, options: Options) -> RowRun
     steps: list[Step] = []
     if any(column.figure not in COUNTS for column in columns):
         steps += [_scene_step(scenes, options) for scenes in table.experiment(options.size).scenes]
-    if any(column.figure in RATES for column in columns):
         steps += [stage.step for stage in stages if stage.step is not None]
     return RowRun(row.name, training, tuple(dict.fromkeys([*steps, *cells.values()])), cells)
 
@@ -161,7 +158,7 @@ def _plan_stage(name: str, file: str, overrides: tuple[str, ...], options: Optio
         return _PlannedStage(config, overrides, kind, options.given[name], None)
     folder = options.output / f"{name}-{config.stem}-{_digest(values)}"
     tool = "pretrain.py" if kind == "pretraining" else "train.py"
-    arguments = (str(config), *overrides, "--output", str(folder), *_device(options))
+    arguments = (str(config), *overrides, "--output", str(folder))
     step = Step("training", f"{name} ({file})", tool, arguments, folder, folder / "best.pt")
     return _PlannedStage(config, overrides, kind, step.result, step)
 
@@ -175,23 +172,20 @@ def _start_from(stage: _PlannedStage) -> tuple[str, ...]:
 def _measurement(table: Table, column: Column, stage: _PlannedStage, options: Options) -> Step:
     if column.figure in RATES:
         return _test_step(table, column, stage, options)
-    kind: Literal["count", "speed"] = "count" if column.figure in COUNTS else "speed"
-    settings = (str(stage.config), *stage.overrides, *_WITHOUT_WEIGHTS)
-    if kind == "count":
-        settings = (*settings, "--count", str(COUNTED_SIDE), str(COUNTED_SIDE))
-    else:
-        device = () if options.device is None else (f"training.device={options.device}",)
-        settings = (*settings, "loader.evaluation_batch_size=1", *device)
-    folder = options.output / f"{kind}-{stage.config.stem}-{_digest(settings)}"
-    title = "parameters and operations" if kind == "count" else "speed"
-    return Step(
-        kind,
-        title,
-        "benchmark.py",
-        (*settings, "--json", str(folder / "figures.json")),
-        folder,
-        folder / "figures.json",
-    )
+    settings = (str(stage.config), *stage.overrides)
+    if column.figure in COUNTS:
+        counted = (*settings, "--count", str(COUNTED_SIDE), str(COUNTED_SIDE))
+        return _benchmark_step("count", "parameters and operations", counted, stage, options)
+    settings = (*settings, f"initial_weights={stage.weights}", "loader.evaluation_batch_size=1")
+    return _benchmark_step("speed", "speed", settings, stage, options)
+
+
+def _benchmark_step(
+    kind: Literal["count", "speed"], title: str, arguments: tuple[str, ...], stage: _PlannedStage, options: Options
+) -> Step:
+    folder = options.output / f"{kind}-{stage.config.stem}-{_digest(arguments)}"
+    result = folder / "figures.json"
+    return Step(kind, title, "benchmark.py", (*arguments, "--json", str(result)), folder, result)
 
 
 def _test_step(table: Table, column: Column, stage: _PlannedStage, options: Options) -> Step:
@@ -201,7 +195,7 @@ def _test_step(table: Table, column: Column, stage: _PlannedStage, options: Opti
         arguments += ("--records", *map(str, test.records))
         arguments += ("--set", *test.overrides) if test.overrides else ()
     folder = options.output / f"test-{column.test or column.training}-{_digest(arguments)}"
-    arguments += ("--output", str(folder), *_device(options))
+    arguments += ("--output", str(folder))
     title = f"test on {column.test or 'the validation records'}"
     return Step("test", title, "test.py", arguments, folder, folder / "evaluation.json")
 
@@ -211,10 +205,6 @@ def _scene_step(scenes: SceneSet, options: Options) -> Step:
     arguments += ("--count", str(scenes.count), "--seed", str(scenes.seed), "--overwrite")
     title = f"scenes {scenes.folder}"
     return Step("scenes", title, "generate_scenes.py", arguments, scenes.folder, scenes.folder / "records.jsonl")
-
-
-def _device(options: Options) -> tuple[str, ...]:
-    return () if options.device is None else ("--device", options.device)
 
 
 def _digest(content: object) -> str:

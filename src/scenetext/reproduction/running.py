@@ -54,16 +54,24 @@ def seconds_taken(step: Step) -> float | None:
 
 def step_command(step: Step, options: Options, processes: int = 1) -> list[str]:
     """The command line of a step; trainings are started by torchrun where there are to be several processes."""
-    tool = str(options.repository / "tools" / step.tool)
-    if step.kind != "training" or processes == 1:
-        return [sys.executable, tool, *step.arguments]
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    return [*launcher, tool, *step.arguments]
+    python = [sys.executable]
+    if step.kind == "training" and processes > 1:
+        python += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    return [*python, *_tool_and_arguments(step, options)]
 
 
 def printable(step: Step, options: Options) -> str:
     """The command of a step as one types it in the working directory."""
-    return shlex.join(["python", str(options.repository / "tools" / step.tool), *step.arguments])
+    return shlex.join(["python", *_tool_and_arguments(step, options)])
+
+
+def _tool_and_arguments(step: Step, options: Options) -> list[str]:
+    words = [str(options.repository / "tools" / step.tool), *step.arguments]
+    if options.device is None or step.kind in ("scenes", "count"):
+        return words
+    return (
+        [*words, f"training.device={options.device}"] if step.kind == "speed" else [*words, "--device", options.device]
+    )
 
 
 @dataclass

@@ -101,7 +101,7 @@ def load_image_encoder(encoder: nn.Module, file: WeightFile, used_elsewhere: Col
             f"{file.path} ({found}) is of another architecture than the run's encoder; "
             f"set encoder.name={found.settings['name']}, or choose other weights"
         )
-    pool, remark = _fit_pool(own, found.pool)
+    pool, remark = fit_pool(own, found.pool)
     optional: tuple[str, ...] = () if pool else (POOL,)
     remarks = [] if remark is None else [remark]
     if not any(OFFSETS in name for name in found.weights):
@@ -125,7 +125,7 @@ def _differing_statistics(encoder: nn.Module, settings: Mapping[str, Any]) -> li
     ]
 
 
-def _fit_pool(own: Mapping[str, Tensor], pool: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str | None]:
+def fit_pool(own: Mapping[str, Tensor], pool: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str | None]:
     """The attention pool as an encoder of these weights can take it (empty: it cannot), and a remark on it."""
     if _POOL_OUTPUT not in own:
         return {}, "attention pool: left out, this encoder has none" if pool else None
