@@ -49,6 +49,7 @@ LAYERS: dict[str, int] = {
     "evaluation_sets": 5,
     "rehearsal": 5,
     "sample_sheet": 5,
+    "reproduction": 5,
 }
 EXTENDS = {("detectors.dbnetpp", "detectors.dbnet")}
 """Methods that are another one with something added (DBNet++ is DBNet with another neck) may import it."""

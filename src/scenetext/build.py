@@ -81,6 +81,19 @@ def load_encoder_weights(task: PretrainingTask | DetectionTask, run: Run) -> lis
     return load_image_encoder(encoder, file)
 
 
+def load_initial_weights(task: PretrainingTask | DetectionTask, run: Run) -> list[str]:
+    """Loads what the run is to start from: a whole network of ours, or the encoder's weights; tells what fitted.
+
+    Raises:
+        CheckpointError: the file is of another network, or `load_encoder_weights` cannot use it.
+    """
+    if isinstance(run, PretrainingRun) or run.initial_weights is None:
+        return load_encoder_weights(task, run)
+    content = load_checkpoint(run.initial_weights)
+    report = load_weights(task, content["model"], run.initial_weights)
+    return [f"initial weights: {run.initial_weights} (step {content['step']}): {report}"]
+
+
 def build_task(run: Run, augment: bool = True) -> PretrainingTask | DetectionTask:
     """The task of a run, with random weights that its seed fixes; `encoder.weights` is not read."""
     seed_everything(run.training.seed)
@@ -96,7 +109,7 @@ def build_trainer(
 
     Args:
         overfit: train on the first so many images, unaltered, and evaluate on the same ones.
-        resume: leave `encoder.weights` unread, since a checkpoint is to take their place.
+        resume: leave `initial_weights` and `encoder.weights` unread, since a checkpoint is to take their place.
         processes: of the run, where torchrun started it.
 
     Raises:
@@ -109,7 +122,7 @@ def build_trainer(
     remarks = list(data.remarks)
     task = build_task(run, augment=overfit is None)
     if not resume:
-        remarks += load_encoder_weights(task, run)
+        remarks += load_initial_weights(task, run)
     if processes is not None:
         seed_everything(run.training.seed, processes.rank)
     seed = run.training.seed

@@ -86,6 +86,9 @@ class DetectionRun(Settings, Generic[EncoderType, DetectorType]):
     kind: Literal["detection"]
     encoder: EncoderType
     detector: DetectorType
+    initial_weights: Path | None = None
+    """Checkpoint of ours whose whole network this run starts from, as after a first training on SynthText; encoder and
+    detector have to be the same there, and `encoder.weights` is not read. null = random, but for `encoder.weights`."""
     data: DataSettings
     transform: TrainingTransformSettings = TrainingTransformSettings()
     evaluation_transform: EvaluationTransformSettings = EvaluationTransformSettings()
