@@ -168,15 +168,22 @@ class Tally:
     refused: int = 0
 
 
-def fuzz(path: Path, damaged: Iterable[tuple[int, bytes]], attempt: Callable[[bytes], None], names: str = "") -> Tally:
+def fuzz(
+    path: Path,
+    damaged: Iterable[tuple[int, bytes]],
+    attempt: Callable[[bytes], None],
+    names: str = "",
+    place: Path | None = None,
+) -> Tally:
     """Writes damaged contents to a file one by one; an attempt may end with an error of ours alone, which names it.
 
     Args:
         attempt: reads the file, and asserts what must hold of the result; gets the content.
         names: regular expression that the message of every error must match after the path, such as a line.
+        place: what messages begin with; None = the path.
     """
     whole = path.read_bytes()
-    expected = re.compile(re.escape(str(path)) + names, re.DOTALL)
+    expected = re.compile(re.escape(str(place or path)) + names, re.DOTALL)
     tally = Tally()
     try:
         for number, content in damaged:
