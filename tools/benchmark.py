@@ -4,7 +4,8 @@ Uses the run's own data and settings. With several configs the columns are measu
 the last columns give each as a ratio to the first: ratios hold where the machine is shared, single figures do not.
 
 --ablate measures the training step with each of its optimisations taken away, one step of each in turn. --overhead
-measures what the training loop costs beside a bare one, and how long it waits for data.
+measures what the training loop costs beside a bare one, and how long it waits for data. --count H W counts a detector's
+parameters and its operations on an image of that size; it needs no data.
 
 --detection measures what a detector costs outside of its training step: targets, the sample from its file to tensors,
 forward, decoding, hmean; of several configs by turns, round by round. Weights are random, and what is decoded are the
@@ -24,6 +25,7 @@ from scenetext.benchmark.detection import measure_in_turn
 from scenetext.benchmark.figures import Figure
 from scenetext.benchmark.overhead import measure_overhead, time_waiting
 from scenetext.benchmark.run import first_batch, measure
+from scenetext.benchmark.size import count_detector
 from scenetext.build import build_trainer
 from scenetext.command_line import command_parser, run_command
 from scenetext.errors import ConfigError
@@ -37,6 +39,7 @@ EXAMPLES = """\
   python tools/benchmark.py configs/oclip/tiny.yaml --overhead --repetitions 50
   python tools/benchmark.py configs/detectors/dbnet/icdar2015_imagenet_resnet18.yaml --detection --images 30 \
       --compare configs/detectors/pan/icdar2015_imagenet.yaml
+  python tools/benchmark.py configs/detectors/dbnet/icdar2015_scratch.yaml --count 640 640
 """
 
 
@@ -49,17 +52,21 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--detection", action="store_true", help="what a detector costs outside of training, instead")
     parser.add_argument("--overhead", action="store_true", help="what the training loop itself costs, instead")
     parser.add_argument("--images", type=int, default=30, help="images of either kind that --detection takes")
+    parser.add_argument("--count", type=int, nargs=2, metavar=("H", "W"), help="parameters and operations, instead")
     parser.add_argument("--repetitions", type=int, default=10, help="samples of every figure")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     return parser.parse_intermixed_args()
 
 
-def measure_config(path: Path, overrides: list[str], repetitions: int, overhead: bool) -> list[Figure]:
-    """Builds a run and measures it; nothing of it is kept."""
-    run = load_run(path, overrides)
+def measure_config(path: Path, arguments: argparse.Namespace) -> list[Figure]:
+    """Builds a run and measures it, or counts what it consists of; nothing of it is kept."""
+    run = load_run(path, arguments.overrides)
+    repetitions: int = arguments.repetitions
+    if arguments.count is not None:
+        return count_detector(run, *arguments.count)
     with tempfile.TemporaryDirectory() as folder:
         trainer, _ = build_trainer(run, Path(folder))
-        if overhead:
+        if arguments.overhead:
             return [*measure_overhead(trainer, repetitions), time_waiting(trainer, repetitions)]
         return measure(trainer, repetitions)
 
@@ -139,10 +146,10 @@ def part_table(rows: list[PartRow]) -> str:
 
 def measure_columns(arguments: argparse.Namespace) -> dict[str, list[Figure]]:
     """The figures of every config that is named, in that order."""
-    paths, overrides = [arguments.config, *arguments.compare], arguments.overrides
+    paths = [arguments.config, *arguments.compare]
     if arguments.detection:
-        return measure_detectors(paths, overrides, arguments.images, arguments.repetitions)
-    return {path.stem: measure_config(path, overrides, arguments.repetitions, arguments.overhead) for path in paths}
+        return measure_detectors(paths, arguments.overrides, arguments.images, arguments.repetitions)
+    return {path.stem: measure_config(path, arguments) for path in paths}
 
 
 def check_arguments(arguments: argparse.Namespace) -> None:
@@ -150,8 +157,8 @@ def check_arguments(arguments: argparse.Namespace) -> None:
     for name in ("repetitions", "images"):
         if (value := getattr(arguments, name)) < 1:
             raise ConfigError(f"--{name} must be 1 or more, not {value}")
-    if arguments.ablate + arguments.overhead + arguments.detection > 1:
-        raise ConfigError("--ablate, --overhead and --detection measure different things; give one of them")
+    if arguments.ablate + arguments.overhead + arguments.detection + (arguments.count is not None) > 1:
+        raise ConfigError("--ablate, --overhead, --detection and --count measure different things; give one of them")
     if arguments.ablate and arguments.compare:
         raise ConfigError("--ablate is about one config; leave --compare out")
 
@@ -169,6 +176,7 @@ def main() -> None:
         print(table(columns))
         content = {name: [asdict(figure) for figure in figures] for name, figures in columns.items()}
     if arguments.json is not None:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         print(f"JSON: {arguments.json}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,7 +78,7 @@ def extract_image_encoder(file: WeightFile) -> ImageEncoderWeights:
     return ImageEncoderWeights(source, weights, pool, tuple(pool_names), settings, tuple(left_out))
 
 
-def load_image_encoder(encoder: nn.Module, file: WeightFile) -> list[str]:
+def load_image_encoder(encoder: nn.Module, file: WeightFile, used_elsewhere: Collection[str] = ()) -> list[str]:
     """Loads the image encoder of a weight file of any known source into ours.
 
     The attention pool is loaded where both have one of the same output width; its positions are resized to the
@@ -87,6 +87,7 @@ def load_image_encoder(encoder: nn.Module, file: WeightFile) -> list[str]:
 
     Args:
         encoder: one of those in `encoders`, or `encoders.clip_image.PooledClipResNet`.
+        used_elsewhere: names of the file that another part of the model takes, so that they are not left out.
 
     Returns:
         What was recognised, loaded and left out, a line each.
@@ -101,7 +102,7 @@ def load_image_encoder(encoder: nn.Module, file: WeightFile) -> list[str]:
             f"{file.path} ({found}) is of another architecture than the run's encoder; "
             f"set encoder.name={found.settings['name']}, or choose other weights"
         )
-    pool, remark = _fit_pool(own, found.pool)
+    pool, remark = fit_pool(own, found.pool)
     optional: tuple[str, ...] = () if pool else (POOL,)
     remarks = [] if remark is None else [remark]
     if not any(OFFSETS in name for name in found.weights):
@@ -116,6 +117,7 @@ def load_image_encoder(encoder: nn.Module, file: WeightFile) -> list[str]:
     remarks += _differing_statistics(encoder, found.settings)
     report = load_weights(encoder, {**weights, **pool}, f"{file.path} ({found})", optional)
     left_out = found.left_out if pool else (*found.left_out, *found.pool_names)
+    left_out = tuple(name for name in left_out if name not in used_elsewhere)
     return [f"encoder weights: {file.path}: {found}; {report}", *remarks, f"left out: {count_groups(left_out)}"]
 
 
@@ -129,7 +131,7 @@ def _differing_statistics(encoder: nn.Module, settings: Mapping[str, Any]) -> li
     ]
 
 
-def _fit_pool(own: Mapping[str, Tensor], pool: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str | None]:
+def fit_pool(own: Mapping[str, Tensor], pool: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str | None]:
     """The attention pool as an encoder of these weights can take it (empty: it cannot), and a remark on it."""
     if _POOL_OUTPUT not in own:
         return {}, "attention pool: left out, this encoder has none" if pool else None

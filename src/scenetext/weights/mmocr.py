@@ -58,6 +58,11 @@ def current_detector_name(name: str) -> str:
     return _HEAD + name.removeprefix(_OLD_HEAD) if name.startswith(_OLD_HEAD) else name
 
 
+def old_detector_name(name: str) -> str:
+    """The name of MMOCR 0.x for one of 1.x; undoes `current_detector_name`."""
+    return _OLD_HEAD + name.removeprefix(_HEAD) if name.startswith(_HEAD) else name
+
+
 def mmocr_head_name(name: str, beginnings: Mapping[str, str]) -> str | None:
     """MMOCR's name of a tensor of a detector's neck or head; None: no beginning fits.
 

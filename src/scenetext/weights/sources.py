@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from scenetext.errors import CheckpointError
-from scenetext.weights import clip, mmocr, oclip, ours, torchvision
+from scenetext.weights import clip, mmocr, oclip, ours, tcm, torchvision
 
 _FIRST_KEYS = 5
 
@@ -50,6 +50,12 @@ OUR_DETECTOR = Source(
     recognises=lambda weights: f"{ours.DETECTOR_ENCODER}conv3.weight" in weights,
     encoder_name=_behind(ours.DETECTOR_ENCODER),
 )
+OUR_TCM_DETECTOR = Source(
+    name="a detector of ours with TCM",
+    sign="encoder.image.conv3.weight",
+    recognises=lambda weights: f"{ours.TCM_IMAGE_ENCODER}conv3.weight" in weights,
+    encoder_name=_behind(ours.TCM_IMAGE_ENCODER),
+)
 OUR_ENCODER = Source(
     name="an image encoder of ours",
     sign="conv3.weight and layer1.0.conv1.weight",
@@ -79,6 +85,12 @@ MMOCR = Source(
     ),
     encoder_name=mmocr.from_mmocr_name,
 )
+PUBLISHED_TCM = Source(
+    name="a published TCM detector",
+    sign="backbone.conv3.weight and text_encoder.token_embedding.weight",
+    recognises=tcm.is_published_tcm,
+    encoder_name=_behind(tcm.IMAGE_ENCODER),
+)
 OUR_RESNET_DETECTOR = Source(
     name="a detector of ours on torchvision's ResNet",
     sign="encoder.conv1.weight and no encoder.conv3.weight, or encoder.stem.0.weight",
@@ -104,12 +116,14 @@ MMOCR_RESNET = Source(
 SOURCES: tuple[Source, ...] = (
     OUR_PRETRAINING,
     OUR_DETECTOR,
+    OUR_TCM_DETECTOR,
     OUR_RESNET_DETECTOR,
     OUR_ENCODER,
     OCLIP,
     CLIP,
     MMOCR,
     MMOCR_RESNET,
+    PUBLISHED_TCM,
     TORCHVISION,
 )
 
