@@ -21,7 +21,7 @@ from published_folders import BUILDERS
 
 from scenetext.data.readers import labelme
 from scenetext.data.readers.files import UNREADABLE
-from scenetext.data.readers.image_folder import OTHER
+from scenetext.data.readers.image_folder import OTHER, SHEETS
 from scenetext.data.readers.instances import UNTOLD
 from scenetext.errors import DataError
 
@@ -83,6 +83,15 @@ def test_images_without_labels_are_taken_from_all_subfolders_in_natural_order(tm
     assert [record.path.name for record in records] == ["2.PNG", "10.jpg", "3.gif"]
     assert all(record.instances == () for record in records)
     assert counts(report.left_out) == {OTHER: 1, UNREADABLE: 1}
+
+
+def test_a_second_run_does_not_take_the_first_ones_sheet_for_a_photograph(tmp_path: Path) -> None:
+    for name in ("a.jpg", "all_samples.jpg", "shop_samples.jpg"):
+        write_photo(tmp_path / name)
+    write_text(tmp_path / "all.jsonl", "")
+    records, report = read_folder("images", tmp_path)["all"]
+    assert [record.path.name for record in records] == ["a.jpg", "shop_samples.jpg"]
+    assert counts(report.left_out) == {OTHER: 1, SHEETS: 1}
 
 
 PPOCR_FAULTS = {
