@@ -49,9 +49,9 @@ def test_coco_boxes_parts_masks_crowds_and_texts(tmp_path: Path) -> None:
         {**WORD, "segmentation": [small, FLAT], "text": "B"},
         {**WORD, "segmentation": [], "utf8_string": "C"},
         {**WORD, "segmentation": {"counts": "abc", "size": [40, 60]}, "attributes": {"text": "D", "occluded": False}},
-        {**WORD, "attributes": {}},
+        {**WORD, "attributes": {"rotation": 0.0}},
         {**WORD, "iscrowd": 1, "text": "E"},
-        {**WORD, "ignore": True},
+        {**WORD, "ignore": True, "attributes": {"rotation": 30.0}},
         {**WORD, "text": "###"},
         {**WORD, "text": ""},
     ]
@@ -61,7 +61,7 @@ def test_coco_boxes_parts_masks_crowds_and_texts(tmp_path: Path) -> None:
     known = [(text, False) for text in "ABCD"]
     assert told(record) == [*known, unknown, ignored, ignored, ignored, unknown]
     assert polygons(record) == [POINTS] * 9
-    assert counts(report.noted) == {coco.PARTS: 1, coco.BOXES: 7, UNTOLD: 1}
+    assert counts(report.noted) == {coco.PARTS: 1, coco.BOXES: 7, coco.TURNED: 1, UNTOLD: 1}
 
 
 def test_coco_categories_are_chosen_by_name(tmp_path: Path) -> None:
