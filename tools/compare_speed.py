@@ -89,8 +89,10 @@ def main() -> None:
     kind = PRECISIONS[arguments.precision]
     precision, clock = partial(autocast, device, kind), CLOCKS[arguments.clock]
     tasks = {path.stem: build(path, device, arguments.compile) for path in arguments.configs}
-    threads = torch.get_num_threads()
-    print(f"{device}, {arguments.precision}, {threads} threads, {arguments.clock} clock, {arguments.size} pixels")
+    print(
+        f"{device}, {arguments.precision}, {torch.get_num_threads()} threads, {arguments.clock} clock, "
+        f"{arguments.size} pixels"
+    )
     print(table(evaluation_pace(tasks, arguments.size, arguments.rounds, device, precision, clock), 1, training=False))
     if arguments.training_rounds:
         paces = training_pace(
