@@ -17,6 +17,9 @@ from scenetext.runs import check_run
 COUNTED_SIDE = 640
 """Side of the square image whose operations are counted, in pixels: that of DBNet's training."""
 
+_ONE_IMAGE = ("loader.evaluation_batch_size=1", "loader.batch_size=1")
+"""For speed: one image at a time, in the training steps as well that a benchmark takes besides."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -176,7 +179,7 @@ def _measurement(table: Table, column: Column, stage: _PlannedStage, options: Op
     if column.figure in COUNTS:
         counted = (*settings, "--count", str(COUNTED_SIDE), str(COUNTED_SIDE))
         return _benchmark_step("count", "parameters and operations", counted, stage, options)
-    settings = (*settings, f"initial_weights={stage.weights}", "loader.evaluation_batch_size=1")
+    settings = (*settings, f"initial_weights={stage.weights}", *_ONE_IMAGE)
     return _benchmark_step("speed", "speed", settings, stage, options)
 
 

@@ -16,7 +16,7 @@ NOT_RUN = "not run"
 """A figure of ours that could be measured and was not."""
 NOT_OFFERED = "–"
 """A figure that is not measured: of a method that is not in this library, or not at this size."""
-_BENCHMARK_NAMES: Mapping[FigureName, str] = {
+BENCHMARK_NAMES: Mapping[FigureName, str] = {
     "parameters": "parameters",
     "trainable_parameters": "trainable parameters",
     "operations": "inference operations per image",
@@ -63,7 +63,7 @@ def _measure(column: Column, step: Step | None) -> Measured:
     try:
         content = json.loads(step.result.read_text(encoding="utf-8"))
         if column.figure not in RATES:
-            name = _BENCHMARK_NAMES[column.figure]
+            name = BENCHMARK_NAMES[column.figure]
             figures = {figure["name"]: figure["value"] for each in content.values() for figure in each}
             return Measured(float(figures[name]), step)
         rate = (content["best_on_this_set"] or {}).get(column.figure)
