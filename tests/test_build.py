@@ -17,6 +17,13 @@ from scenetext.structures import ImageRecord, TextInstance
 from scenetext.training.checkpoint import save_checkpoint
 
 
+RESNET = {"name": "clip_resnet", "layers": [1, 1, 1, 1], "width": 8}
+TCM = {
+    **{"name": "tcm", "layers": [1, 1, 1, 1], "width": 8, "input_size": 64, "embed_dim": 32, "text_weights": "none"},
+    **{"text": {"width": 32, "heads": 2, "layers": 1}, "decoder": {"width": 16, "heads": 2, "layers": 1}},
+}
+
+
 def detector_run(folder: Path, **changes: Any) -> Run:
     image, records = folder / "word.png", folder / "records.jsonl"
     if not records.exists():
@@ -31,13 +38,6 @@ def detector_run(folder: Path, **changes: Any) -> Run:
         "training": {"steps": 1, "evaluate_every": 1, "device": "cpu"},
     }
     return check_run({**values, **changes}, "test")
-
-
-RESNET = {"name": "clip_resnet", "layers": [1, 1, 1, 1], "width": 8}
-TCM = {
-    **{"name": "tcm", "layers": [1, 1, 1, 1], "width": 8, "input_size": 64, "embed_dim": 32, "text_weights": "none"},
-    **{"text": {"width": 32, "heads": 2, "layers": 1}, "decoder": {"width": 16, "heads": 2, "layers": 1}},
-}
 
 
 def save_network(path: Path, run: Run) -> Path:

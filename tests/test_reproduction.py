@@ -6,8 +6,11 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +30,7 @@ from scenetext.reproduction.running import (
     RowRunner,
     is_done,
     printable,
+    run_command_in_folder,
     seconds_taken,
     step_command,
 )
@@ -286,6 +290,28 @@ def test_speed_is_that_of_the_trained_model(options: Options) -> None:
     training, speed = plan_table(validate(Table, content, "table"), options)[0].steps
     assert (training.kind, speed.kind) == ("training", "speed")
     assert {f"initial_weights={training.result}", "loader.evaluation_batch_size=1"} < set(speed.arguments)
+
+
+STOPPABLE = """
+import pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("saved"))
+pathlib.Path(sys.argv[1]).touch()
+time.sleep(60)
+"""
+
+
+def test_a_signal_is_passed_on_to_the_command(table: Table, options: Options, tmp_path: Path) -> None:
+    step, ready = plan_table(table, options)[0].steps[0], tmp_path / "ready"
+
+    def interrupt() -> None:
+        while not ready.exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    command = [sys.executable, "-c", STOPPABLE, str(ready)]
+    assert run_command_in_folder(step, command) == EXIT_CODE_INTERRUPTED
+    assert "saved" in (step.folder / OUTPUT_NAME).read_text()
 
 
 def rows_of(text: str) -> dict[str, list[str]]:
