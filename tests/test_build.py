@@ -16,7 +16,6 @@ from scenetext.runs import Run, check_run
 from scenetext.structures import ImageRecord, TextInstance
 from scenetext.training.checkpoint import save_checkpoint
 
-
 RESNET = {"name": "clip_resnet", "layers": [1, 1, 1, 1], "width": 8}
 TCM = {
     **{"name": "tcm", "layers": [1, 1, 1, 1], "width": 8, "input_size": 64, "embed_dim": 32, "text_weights": "none"},
