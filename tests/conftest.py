@@ -38,6 +38,16 @@ def real_data_folder(name: str) -> Path:
     return folder
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fuzz", type=int, default=200, metavar="N", help="damaged files for every parser (default: 200)")
+
+
+@pytest.fixture
+def fuzz_times(request: pytest.FixtureRequest) -> int:
+    """How many damaged files every parser gets."""
+    return int(request.config.getoption("--fuzz"))
+
+
 @pytest.fixture
 def repository() -> Path:
     return REPOSITORY

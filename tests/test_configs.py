@@ -28,7 +28,7 @@ RUNS = sorted(
     if not any(path.is_relative_to(part) for part in PARTS)
 )
 RECIPES = sorted(path for path in RUNS if path.parents[1].name == "detectors")
-"""configs/detectors/<detector>/<dataset>_<where the encoder's weights come from>.yaml"""
+"""configs/detectors/<detector>/<dataset>_<where the encoder's weights come from>[_<encoder>].yaml"""
 
 
 def load(path: Path) -> Run:
@@ -99,8 +99,9 @@ def test_pretrained_encoder_of_the_tiny_configs_fits_the_tiny_detector() -> None
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_recipe_is_what_its_name_says(path: Path) -> None:
     """Its folder is the detector; its dataset's files are read; and where two runs share a detector and a dataset, they
-    differ in encoder and optimisation alone, so that they can be compared."""
-    dataset, weights = path.stem.split("_")
+    differ in encoder and optimisation alone, so that they can be compared. Other published encoders (the last part of
+    a name) may have a test size of their own."""
+    dataset, weights, *encoder = path.stem.split("_")
     run = load(path)
     assert not isinstance(run, PretrainingRun)
     assert run.detector.name == path.parent.name
@@ -109,6 +110,10 @@ def test_recipe_is_what_its_name_says(path: Path) -> None:
     assert run.detector.decoding.polygon_shape == ("quad" if dataset in ("icdar2015", "td500") else "polygon")
     assert {None: "scratch", "imagenet": "imagenet"}.get(run.encoder.weights, "oclip") == weights
     other = load(path.with_name(f"{dataset}_scratch.yaml"))
+    if encoder:
+        other = other.model_copy(update={"evaluation_transform": run.evaluation_transform})
+        names = {"resnet18": (18, ()), "resnet50": (50, ()), "dcnv2": (50, (2, 3, 4))}
+        assert (run.encoder.depth, run.encoder.deformable_stages) == names[encoder[0]]
     for group in ("detector", "data", "transform", "evaluation_transform", "evaluation"):
         assert getattr(run, group) == getattr(other, group), group
 
@@ -134,6 +139,24 @@ def test_recipe_for_icdar2015_has_the_published_figures(detector: str) -> None:
     lower = {"dbnet": 2e-3, "dbnetpp": 2e-3, "fcenet": 5e-4}
     assert oclip.optimizer.learning_rate == lower.get(detector, published["learning_rate"])
     assert oclip.loader.batch_size == 16
+
+
+RATES_AND_WARM_UP = {
+    "dbnet/icdar2015_imagenet_resnet18": (7e-3, 0),
+    "dbnet/icdar2015_imagenet": (2e-3, 100),
+    "dbnet/icdar2015_imagenet_dcnv2": (7e-3, 0),
+    "dbnet/icdar2015_oclip": (2e-3, 100),
+    "dbnetpp/icdar2015_imagenet": (3e-3, 200),
+    "dbnetpp/icdar2015_imagenet_dcnv2": (7e-3, 0),
+    "dbnetpp/icdar2015_oclip": (2e-3, 200),
+}
+"""Peak learning rates and epochs of warm-up of MMOCR's configurations of these encoders."""
+
+
+@pytest.mark.parametrize("name", RATES_AND_WARM_UP)
+def test_encoders_have_their_published_rates(name: str) -> None:
+    run = load(CONFIGS / "detectors" / f"{name}.yaml")
+    assert (run.optimizer.learning_rate, run.schedule.warmup_epochs) == RATES_AND_WARM_UP[name]
 
 
 TCM_RECIPES = sorted(path for path in (CONFIGS / "tcm").glob("*.yaml") if not path.stem.endswith("_tiny"))

@@ -23,6 +23,7 @@ LAYERS: dict[str, int] = {
     "weights": 2,
     "evaluation": 2,
     "drawing": 2,
+    "predictions": 2,
     "detectors": 3,
     "tcm": 3,
     "oclip": 3,
@@ -36,6 +37,7 @@ LAYERS: dict[str, int] = {
     "tcm_conversion": 5,
     "runs": 5,
     "run_data": 5,
+    "run_checks": 5,
     "inference": 5,
     "attention": 5,
     "score_map": 5,
@@ -43,7 +45,10 @@ LAYERS: dict[str, int] = {
     "benchmark": 5,
     "command_line": 5,
     "training_command": 5,
+    "evaluation_command": 5,
+    "evaluation_sets": 5,
     "rehearsal": 5,
+    "sample_sheet": 5,
     "reproduction": 5,
 }
 EXTENDS = {("detectors.dbnetpp", "detectors.dbnet")}

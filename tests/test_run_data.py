@@ -6,52 +6,18 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
 
 from scenetext.build import build_trainer
 from scenetext.config import dump_yaml
 from scenetext.data.combination import Part
-from scenetext.data.images import write_image
 from scenetext.data.loader import LoaderSettings, training_loader
-from scenetext.data.records import write_records
 from scenetext.errors import ConfigError, DataError
 from scenetext.run_data import read_run_records
-from scenetext.runs import Run, check_run, load_run
-from scenetext.structures import ImageRecord, TextInstance
+from scenetext.runs import load_run
 from scenetext.text.charset import CharacterSet
-
-ENCODER = {"layers": [1, 1, 1, 1], "width": 8}
-WORD = np.array([[10, 10], [50, 10], [50, 40], [10, 40]], dtype=np.float32)
-
-
-def make_set(folder: Path, name: str, images: int, text: str = "word", ignore: bool = False) -> Path:
-    records = []
-    for number in range(images):
-        path = folder / f"{name}_{number}.png"
-        write_image(path, np.full((64, 64, 3), number, dtype=np.uint8))
-        records.append(ImageRecord(path, 64, 64, (TextInstance(WORD, text, ignore),)))
-    write_records(folder / f"{name}.jsonl", records)
-    return folder / f"{name}.jsonl"
-
-
-def make_run(kind: str, folder: Path, train: list[Any], **data: Any) -> Run:
-    values: dict[str, Any] = {
-        "kind": kind,
-        "data": {"train": train, "validation": [str(make_set(folder, "validation", 2))], **data},
-        "loader": {"batch_size": 4, "workers": 0},
-        "training": {"epochs": 3, "evaluate_every": 5, "device": "cpu"},
-    }
-    if kind == "pretraining":
-        method = {"encoder": ENCODER, "input_size": 64, "embed_dim": 32, "text_width": 16, "text_heads": 2}
-        layers = {"text_layers": 1, "decoder_layers": 1, "decoder_heads": 2, "maximum_words": 2}
-        values |= {"method": {**method, **layers}, "transform": {"size": 64}}
-    else:
-        detector = {"name": "dbnet", "inner_channels": 16, "level_channels": 8}
-        values |= {"encoder": {"name": "clip_resnet", **ENCODER}, "detector": detector, "transform": {"size": [64, 64]}}
-        values["evaluation_transform"] = {"long_side": 64, "short_side": 64}
-    return check_run(values, "run.yaml")
+from small_runs import make_run, make_set
 
 
 @pytest.mark.parametrize("kind", ["pretraining", "detection"])

@@ -6,6 +6,10 @@ the last columns give each as a ratio to the first: ratios hold where the machin
 --ablate measures the training step with each of its optimisations taken away, one step of each in turn. --overhead
 measures what the training loop costs beside a bare one, and how long it waits for data. --count H W counts a detector's
 parameters and its operations on an image of that size; it needs no data.
+
+--detection measures what a detector costs outside of its training step: targets, the sample from its file to tensors,
+forward, decoding, hmean; of several configs by turns, round by round. Weights are random, and what is decoded are the
+maps of a head that has learnt its targets. Times are CPU time of one thread.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from scenetext.benchmark.ablation import AblationRow, PartRow, ablate, ablate_parts
+from scenetext.benchmark.detection import measure_in_turn
 from scenetext.benchmark.figures import Figure
 from scenetext.benchmark.overhead import measure_overhead, time_waiting
 from scenetext.benchmark.run import first_batch, measure
@@ -24,7 +29,7 @@ from scenetext.benchmark.size import count_detector
 from scenetext.build import build_trainer
 from scenetext.command_line import command_parser, run_command
 from scenetext.errors import ConfigError
-from scenetext.runs import load_run
+from scenetext.runs import DetectionRun, load_run
 
 EXAMPLES = """\
   python tools/benchmark.py configs/detectors/dbnet_tiny.yaml
@@ -32,6 +37,8 @@ EXAMPLES = """\
   python tools/benchmark.py configs/detectors/dbnet_tiny.yaml --compare configs/detectors/dbnet_tiny_icdar2015.yaml
   python tools/benchmark.py configs/oclip/tiny.yaml --ablate
   python tools/benchmark.py configs/oclip/tiny.yaml --overhead --repetitions 50
+  python tools/benchmark.py configs/detectors/dbnet/icdar2015_imagenet_resnet18.yaml --detection --images 30 \
+      --compare configs/detectors/pan/icdar2015_imagenet.yaml
   python tools/benchmark.py configs/detectors/dbnet/icdar2015_scratch.yaml --count 640 640
 """
 
@@ -42,7 +49,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change in every config")
     parser.add_argument("--compare", type=Path, nargs="+", default=[], metavar="CONFIG", help="more run files")
     parser.add_argument("--ablate", action="store_true", help="what each optimisation of the step brings, instead")
+    parser.add_argument("--detection", action="store_true", help="what a detector costs outside of training, instead")
     parser.add_argument("--overhead", action="store_true", help="what the training loop itself costs, instead")
+    parser.add_argument("--images", type=int, default=30, help="images of either kind that --detection takes")
     parser.add_argument("--count", type=int, nargs=2, metavar=("H", "W"), help="parameters and operations, instead")
     parser.add_argument("--repetitions", type=int, default=10, help="samples of every figure")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
@@ -60,6 +69,19 @@ def measure_config(path: Path, arguments: argparse.Namespace) -> list[Figure]:
         if arguments.overhead:
             return [*measure_overhead(trainer, repetitions), time_waiting(trainer, repetitions)]
         return measure(trainer, repetitions)
+
+
+def measure_detectors(
+    paths: list[Path], overrides: list[str], images: int, repetitions: int
+) -> dict[str, list[Figure]]:
+    """Measures detectors by turns; called by their configs' folders and names."""
+    runs = {}
+    for path in paths:
+        run = load_run(path, overrides, "detection")
+        if not isinstance(run, DetectionRun):
+            raise TypeError("a run of kind detection is a DetectionRun")
+        runs[f"{path.parent.name}/{path.stem}"] = run
+    return measure_in_turn(runs, images, repetitions)
 
 
 def ablate_config(path: Path, overrides: list[str], repetitions: int) -> tuple[list[PartRow], list[AblationRow]]:
@@ -122,21 +144,35 @@ def part_table(rows: list[PartRow]) -> str:
     return "\n".join(lines)
 
 
+def measure_columns(arguments: argparse.Namespace) -> dict[str, list[Figure]]:
+    """The figures of every config that is named, in that order."""
+    paths = [arguments.config, *arguments.compare]
+    if arguments.detection:
+        return measure_detectors(paths, arguments.overrides, arguments.images, arguments.repetitions)
+    return {path.stem: measure_config(path, arguments) for path in paths}
+
+
+def check_arguments(arguments: argparse.Namespace) -> None:
+    """Refuses flags that do not go together, by a ConfigError."""
+    for name in ("repetitions", "images"):
+        if (value := getattr(arguments, name)) < 1:
+            raise ConfigError(f"--{name} must be 1 or more, not {value}")
+    if arguments.ablate + arguments.overhead + arguments.detection + (arguments.count is not None) > 1:
+        raise ConfigError("--ablate, --overhead, --detection and --count measure different things; give one of them")
+    if arguments.ablate and arguments.compare:
+        raise ConfigError("--ablate is about one config; leave --compare out")
+
+
 def main() -> None:
     arguments = parse_arguments()
-    if arguments.repetitions < 1:
-        raise ConfigError(f"--repetitions must be 1 or more, not {arguments.repetitions}")
-    if arguments.ablate and (arguments.compare or arguments.overhead or arguments.count):
-        raise ConfigError("--ablate is about one config and nothing else; leave --compare, --overhead and --count out")
-    if arguments.overhead and arguments.count:
-        raise ConfigError("--overhead and --count are two things to do; choose one")
+    check_arguments(arguments)
     content: dict[str, list[dict[str, object]]]
     if arguments.ablate:
         parts, steps = ablate_config(arguments.config, arguments.overrides, arguments.repetitions)
         print(part_table(parts), ablation_table(steps), sep="\n\n")
         content = {"parts": [asdict(row) for row in parts], "steps": [asdict(row) for row in steps]}
     else:
-        columns = {path.stem: measure_config(path, arguments) for path in [arguments.config, *arguments.compare]}
+        columns = measure_columns(arguments)
         print(table(columns))
         content = {name: [asdict(figure) for figure in figures] for name, figures in columns.items()}
     if arguments.json is not None:

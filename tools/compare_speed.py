@@ -14,7 +14,8 @@ from pathlib import Path
 
 import torch
 
-from scenetext.benchmark.turns import Pace, evaluation_pace, training_pace
+from scenetext.benchmark.figures import timed
+from scenetext.benchmark.turns import Pace, evaluation_pace, processor_seconds, training_pace
 from scenetext.build import build_task
 from scenetext.command_line import command_parser, run_command
 from scenetext.runs import load_run
@@ -25,6 +26,7 @@ EXAMPLES = """\
   python tools/compare_speed.py configs/detectors/dbnet/icdar2015_scratch.yaml \\
       configs/tcm/tcm_dbnet_icdar2015.yaml configs/tcm/fasttcm_dbnet_icdar2015.yaml --threads 2
 """
+CLOCKS = {"wall": timed, "processor": processor_seconds}
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -42,6 +44,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, help="of the CPU; default: torch's")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="autocast of both")
+    parser.add_argument(
+        "--clock",
+        choices=CLOCKS,
+        default="wall",
+        help="processor: time that threads are busy, for a machine that others keep busy (with --threads 1)",
+    )
     parser.add_argument("--compile", action="store_true", help="compile encoders and heads first")
     return parser.parse_args()
 
@@ -79,12 +87,17 @@ def main() -> None:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     kind = PRECISIONS[arguments.precision]
-    precision = partial(autocast, device, kind)
+    precision, clock = partial(autocast, device, kind), CLOCKS[arguments.clock]
     tasks = {path.stem: build(path, device, arguments.compile) for path in arguments.configs}
-    print(f"{device}, {arguments.precision}, {torch.get_num_threads()} threads, images of {arguments.size} pixels")
-    print(table(evaluation_pace(tasks, arguments.size, arguments.rounds, device, precision), 1, training=False))
+    print(
+        f"{device}, {arguments.precision}, {torch.get_num_threads()} threads, {arguments.clock} clock, "
+        f"{arguments.size} pixels"
+    )
+    print(table(evaluation_pace(tasks, arguments.size, arguments.rounds, device, precision, clock), 1, training=False))
     if arguments.training_rounds:
-        paces = training_pace(tasks, arguments.size, arguments.batch, arguments.training_rounds, device, precision)
+        paces = training_pace(
+            tasks, arguments.size, arguments.batch, arguments.training_rounds, device, precision, clock
+        )
         print(table(paces, arguments.batch, training=True))
 
 

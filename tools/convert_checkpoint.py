@@ -48,7 +48,7 @@ EXAMPLES = """\
   python tools/convert_checkpoint.py from-clip RN50.pt outputs/clip_rn50.safetensors
   python tools/convert_checkpoint.py to-mmocr outputs/rn50/best.pt outputs/resnet50_oclip.pth
   python tools/convert_checkpoint.py from-mmocr-detector dbnet_r18.pth outputs/dbnet.pt \
-      configs/detectors/dbnet_resnet18_icdar2015.yaml
+      configs/detectors/dbnet/icdar2015_imagenet_resnet18.yaml
   python tools/detect.py outputs/dbnet.pt sign.jpg
   python tools/convert_checkpoint.py to-mmocr-detector outputs/dbnet/best.pt outputs/dbnet_mmocr.pth
   python tools/convert_checkpoint.py from-tcm tcm_dbnet.pth outputs/tcm_dbnet.pt configs/tcm/tcm_dbnet_icdar2015.yaml
@@ -90,7 +90,7 @@ WITH_CONFIG = {
     "from-mmocr-detector": (
         from_mmocr_detector,
         "a detector of MMOCR 1.x or 0.x -> a detector's checkpoint of ours (.pt)",
-        "configs/detectors/dbnet_resnet18_icdar2015.yaml",
+        "configs/detectors/dbnet/icdar2015_imagenet_resnet18.yaml",
     ),
     "from-tcm": (
         from_tcm,

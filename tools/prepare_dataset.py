@@ -13,16 +13,20 @@ from pathlib import Path
 from tqdm import tqdm
 
 from scenetext.command_line import command_parser, run_command
+from scenetext.data.check_cache import checked_records
+from scenetext.data.check_report import check_report
 from scenetext.data.dictionary import CharacterCounts, read_pickled_dictionary
-from scenetext.data.preparation import prepare_dataset
-from scenetext.data.readers import READERS, Finding, Reader, ReadReport
+from scenetext.data.preparation import Preparation, prepare_dataset
+from scenetext.data.readers import READERS, Finding, Found, Reader, ReadReport
 from scenetext.data.record_files import RecordFiles
 from scenetext.data.records import write_records
 from scenetext.data.shard_writing import RECORDS_NAME, write_shards
 from scenetext.errors import DataError
+from scenetext.sample_sheet import write_sample_sheet
 from scenetext.text.charset import CharacterSet, describe
 
 EXAMPLES = """\
+  python tools/prepare_dataset.py totaltext --source downloads/totaltext --output data/totaltext
   python tools/prepare_dataset.py icdar2015 --images ch4_training_images \\
       --ground-truths ch4_training_localization_transcription_gt --output data/icdar2015/train.jsonl
   python tools/prepare_dataset.py synthtext --images SynthText --ground-truths SynthText/gt.mat \\
@@ -32,6 +36,7 @@ EXAMPLES = """\
   python tools/prepare_dataset.py lsvt-weak --images train_weak_images --ground-truths train_weak_labels.json \\
       --output data/lsvt/all.jsonl --characters-output data/lsvt/characters.txt
   python tools/prepare_dataset.py oclip-table --table train_char.csv --output data/mine/train.jsonl
+  python tools/prepare_dataset.py check data/icdar2015/train.jsonl data/icdar2015/test.jsonl
   python tools/prepare_dataset.py shards data/synthtext/train.jsonl --output data/synthtext/shards
   python tools/prepare_dataset.py dictionary char_dict data/characters/published.txt
   python tools/prepare_dataset.py characters data/lsvt/all.jsonl --characters data/characters/published.txt
@@ -40,16 +45,35 @@ CHARACTERS_SHOWN = 50
 
 
 def prepare(arguments: argparse.Namespace) -> None:
-    """Reads a dataset, writes its records and tells what is in it."""
+    """Reads a dataset, writes the records of every split and tells what is in them."""
     reader: Reader = arguments.reader
-    values = {argument.name: getattr(arguments, argument.name) for argument in reader.arguments}
-    done = prepare_dataset(reader, values, arguments.output, known_characters(arguments))
+    given = {one.name: getattr(arguments, one.name) for one in reader.arguments}
+    options = {name: value for name, value in given.items() if value is not None}
+    characters = CharacterCounts(known_characters(arguments))
+    found = Found({}, {})
+    if getattr(arguments, "source", None) is None:
+        values = {one.name: one.default_value for one in reader.arguments}
+        tell_preparation(prepare_dataset(reader, {**values, **options}, arguments.output, characters))
+    else:
+        found = reader.find(arguments.source)
+        for name, values in found.splits.items():
+            output = arguments.output / f"{name}.jsonl"
+            tell_preparation(prepare_dataset(reader, {**values, **options}, output, characters))
+    tell_characters(characters, arguments)
+    for name, places in found.missing.items():
+        print("\n  ".join([f"{name}: not written, since it is not in {arguments.source}", *places]))
+
+
+def tell_preparation(done: Preparation) -> None:
+    """Prints what is in a records file and what is not, and draws some of its images."""
     summary = done.summary
-    print(f"{arguments.output}: {summary.images} images, {summary.words} words")
+    print(f"{done.output}: {summary.images} images, {summary.words} words")
     print(f"  to learn from: {summary.with_polygon} with a polygon, {summary.with_text} with a text")
     print(f"  ignored: {summary.ignored}")
     tell_report(done.report)
-    tell_characters(done.characters, arguments)
+    picture = done.output.with_name(f"{done.output.stem}_samples.jpg")
+    for error in write_sample_sheet(picture, RecordFiles([done.output])):
+        print(f"  not on {picture.name}: {error}")
 
 
 def split(arguments: argparse.Namespace) -> None:
@@ -78,6 +102,15 @@ def count_characters(arguments: argparse.Namespace) -> None:
     for _ in counts.watch(tqdm(RecordFiles(arguments.records), unit="image", delay=1, disable=None)):
         pass
     tell_characters(counts, arguments)
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Looks through records files and at the headers of their images; 1 where one of them is not usable as it is."""
+    known = known_characters(arguments)
+    checks = {path: checked_records(path, None, print, anew=True) for path in arguments.records}
+    for path, found in checks.items():
+        print("\n".join(check_report(path, found, known)))
+    return 0 if all(found.is_usable for found in checks.values()) else 1
 
 
 def convert_dictionary(arguments: argparse.Namespace) -> None:
@@ -118,18 +151,38 @@ def write_characters(characters: CharacterSet, path: Path) -> None:
 
 
 def add_dataset(command: argparse.ArgumentParser, reader: Reader) -> None:
-    """The flags of a dataset: those of its reader, and those that all have."""
+    """The flags of a dataset: its folder, or those of its reader, and those that all have."""
+    if reader.splits:
+        text = f"folder with what the dataset consists of; writes a file for each split: {', '.join(reader.splits)}"
+        command.add_argument("--source", type=Path, metavar="FOLDER", help=text)
     for argument in reader.arguments:
         command.add_argument(
             argument.flag,
             type=str if argument.kind == "text" else Path,
-            required=argument.default is None,
-            default=argument.default,
+            nargs="+" if argument.kind == "folders" else None,
+            metavar="TEXT" if argument.kind == "text" else argument.kind.removesuffix("s").upper(),
             help=argument.meaning + (f" (default: {argument.default})" if argument.default else ""),
         )
-    command.add_argument("--output", type=Path, required=True, help="records file to write (.jsonl)")
+    text = "records file to write (.jsonl)" + ("; with --source, folder to write to" if reader.splits else "")
+    command.add_argument("--output", type=Path, required=True, help=text)
     add_character_arguments(command)
-    command.set_defaults(run=prepare, reader=reader)
+    command.set_defaults(run=prepare, reader=reader, refuse=command.error)
+
+
+def check_places(arguments: argparse.Namespace) -> None:
+    """Refuses a dataset that is told in two ways, or in none."""
+    reader: Reader = arguments.reader
+    given = [argument for argument in reader.arguments if getattr(arguments, argument.name) is not None]
+    required = [argument for argument in reader.arguments if argument.is_required]
+    if getattr(arguments, "source", None) is not None:
+        found = {name for split in reader.splits.values() for name in (*split.places, *split.values)}
+        if flags := ", ".join(argument.flag for argument in given if argument.name in found):
+            arguments.refuse(f"--source finds what {flags} would name; leave one of them out")
+        if arguments.output.suffix == ".jsonl" or arguments.output.is_file():
+            arguments.refuse("--output must be a folder, for --source writes a records file for every split")
+    elif not set(required) <= set(given):
+        flags = ", ".join(argument.flag for argument in required)
+        arguments.refuse(f"give {'--source, or all of ' if reader.splits else ''}{flags}")
 
 
 def add_character_arguments(command: argparse.ArgumentParser) -> None:
@@ -167,6 +220,12 @@ def parse_arguments() -> argparse.Namespace:
     add_character_arguments(command)
     command.set_defaults(run=count_characters)
 
+    text = "look through records files and at the headers of their images; exit code 1 where one is not usable as it is"
+    command = commands.add_parser("check", help=text, description=f"Will {text}. Trainings use the result.")
+    command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
+    command.add_argument("--characters", type=Path, metavar="FILE", help="hold the words against this dictionary")
+    command.set_defaults(run=check)
+
     command = commands.add_parser("dictionary", help="a published, pickled dictionary (char_dict) to a plain one")
     command.add_argument("source", type=Path, help="the pickled dictionary; nothing in it is executed")
     command.add_argument("target", type=Path, help="dictionary to write, one character a line")
@@ -174,9 +233,11 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
+def main() -> int | None:
     arguments = parse_arguments()
-    arguments.run(arguments)
+    if arguments.run is prepare:
+        check_places(arguments)
+    return arguments.run(arguments)
 
 
 if __name__ == "__main__":

@@ -115,7 +115,8 @@ def build_trainer(
     Raises:
         ScenetextError: data, dictionary, weights or device cannot be used.
     """
-    data = read_run_records(run, build_characters(run) if isinstance(run, PretrainingRun) else None)
+    characters = build_characters(run) if isinstance(run, PretrainingRun) else None
+    data = read_run_records(run, characters, processes)
     if overfit is not None:
         data = _few_images(data, overfit)
     remarks = list(data.remarks)

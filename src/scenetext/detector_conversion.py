@@ -114,8 +114,8 @@ def _require_encoder(file: WeightFile, run: DetectionRun[Any, Any]) -> None:
     found = validate(encoder_settings(encoder.settings["name"]), encoder.settings, str(file.path)).model_dump()
     wanted = run.encoder.model_dump()
     differing = ["name"] if found["name"] != wanted["name"] else []
-    # Weights of an ordinary ResNet name no deformable stages: it has none.
-    told = [key for key in found if key in encoder.settings or key == "deformable_stages"]
+    # Weights of an ordinary ResNet name neither deformable stages nor a deep stem: it has none.
+    told = [key for key in found if key in encoder.settings or key in ("deformable_stages", "stem")]
     differing = differing or [key for key in told if found[key] != wanted[key]]
     if differing:
         lines = [f"\n  encoder.{key}: {found[key]} in the file, {wanted[key]} in the settings" for key in differing]

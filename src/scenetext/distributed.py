@@ -8,7 +8,7 @@ CPU); what the trainer has to say about the run goes through `Processes`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,7 +18,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from scenetext.errors import TrainingError
+from scenetext.errors import ScenetextError, TrainingError
 
 Content = TypeVar("Content")
 
@@ -98,6 +98,26 @@ class Processes:
         with self.watched("each other's results"):
             dist.all_gather_object(collected, content, group=self.control)
         return collected
+
+    def once(self, action: Callable[[], Content]) -> Content:
+        """What `action` gives, which the first process alone does while the others wait; anything that can be pickled.
+
+        Raises:
+            ScenetextError: the one that `action` raised, in all processes.
+            TrainingError: as `sums`.
+        """
+        if self.count == 1:
+            return action()
+        outcome: Content | ScenetextError | None = None
+        if self.is_main:
+            try:
+                outcome = action()
+            except ScenetextError as error:
+                outcome = error
+        result: Any = self.gather(outcome)[0]
+        if isinstance(result, ScenetextError):
+            raise result
+        return result
 
     def wait(self, purpose: str) -> None:
         """Returns when every process has come here.

@@ -20,7 +20,7 @@ _EVALUATED_IMAGES = 32
 
 
 def rehearse(trainer: Trainer) -> list[str]:
-    """Takes two training steps and evaluates on a few images; writes nothing.
+    """Takes two training steps and evaluates on a few images; writes no run folder.
 
     The first step warms up (and compiles, where asked for); the second is taken for all others.
 
@@ -41,7 +41,7 @@ def rehearse(trainer: Trainer) -> list[str]:
         f"{trainer.total_steps} steps and {evaluations} evaluations take about {format_duration(whole)}",
         f"dry run: {where} at most {peak_memory(trainer.device):.2f} GiB; "
         f"{kept} checkpoints of {_checkpoint_size(trainer) / 2**20:.0f} MiB",
-        "dry run: nothing was written",
+        "dry run: no run folder was written",
     ]
 
 

@@ -12,9 +12,11 @@ from tqdm import tqdm
 from scenetext.data.combination import Part, TrainingSet, chosen_images, parts_of
 from scenetext.data.record_files import JoinedRecords, RecordFiles, RecordView
 from scenetext.data.records import dataset_summary
+from scenetext.distributed import Processes
 from scenetext.errors import DataError
 from scenetext.oclip.targets import usable_texts
 from scenetext.oclip.weak_supervision import keep_share_of_words
+from scenetext.run_checks import DataCheck, check_run_files
 from scenetext.runs import DataSettings, PretrainingRun, Run
 from scenetext.structures import ImageRecord
 from scenetext.text.charset import CharacterSet
@@ -36,29 +38,29 @@ class RunRecords:
     remarks: tuple[str, ...]
 
 
-def read_run_records(run: Run, characters: CharacterSet | None) -> RunRecords:
+def read_run_records(run: Run, characters: CharacterSet | None, processes: Processes | None = None) -> RunRecords:
     """What a run learns from and is measured on, looked through.
 
     Args:
         characters: the dictionary of a pre-training; None for a detector.
+        processes: of the run; the first one alone checks files and images, while the others wait.
 
     Raises:
         DataError: a file cannot be read or has nothing to learn from.
         CharacterError: a character outside the dictionary, where the run's policy is to stop.
         ConfigError: a weight that gives a dataset no image of an epoch.
     """
+    check = (processes or Processes()).once(lambda: check_run_files(run.data))
     sets = training_sets(run.data)
     validation: Sequence[ImageRecord] = read_all_records(run.data.validation, "validation")
     words: list[str] = []
     if isinstance(run, PretrainingRun) and characters is not None:
         sets, validation, words = _with_words(run, characters, sets, validation)
     else:
-        for one, records in zip(run.data.train, sets, strict=True):
-            check_instances(records, f"training in {one.records}")
-        check_instances(validation, f"validation in {', '.join(map(str, run.data.validation))}")
+        _check_all_instances(run.data, sets, validation, check)
     parts = parts_of(run.data.train, [len(records) for records in sets], run.data.epoch_images)
     joined = sets[0] if len(sets) == 1 else JoinedRecords(sets)
-    return RunRecords(joined, validation, parts, (*_remarks(run.data, parts), *words))
+    return RunRecords(joined, validation, parts, (*check.remarks, *_remarks(run.data, parts), *words))
 
 
 def training_sets(data: DataSettings) -> list[Sequence[ImageRecord]]:
@@ -115,6 +117,17 @@ def records_with_words(
     if not usable:
         raise DataError(f"no image for {purpose} has a word that pre-training could use: {report}")
     return usable, f"{purpose}: {report}"
+
+
+def _check_all_instances(
+    data: DataSettings, sets: Sequence[Sequence[ImageRecord]], validation: Sequence[ImageRecord], check: DataCheck
+) -> None:
+    """Refuses data of which every instance is ignored; looks through no file of which the check tells as much."""
+    for one, records in zip(data.train, sets, strict=True):
+        if one.share < 1 or one.records not in check.files or check.files[one.records].is_all_ignored:
+            check_instances(records, f"training in {one.records}")
+    if all(path not in check.files or check.files[path].is_all_ignored for path in data.validation):
+        check_instances(validation, f"validation in {', '.join(map(str, data.validation))}")
 
 
 def _shared(one: TrainingSet, records: Sequence[ImageRecord]) -> Sequence[ImageRecord]:

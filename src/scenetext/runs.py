@@ -17,7 +17,7 @@ from scenetext.detectors import find_detector
 from scenetext.encoder_choice import encoder_settings
 from scenetext.errors import ConfigError
 from scenetext.oclip.config import OclipSettings
-from scenetext.tasks.detection import EvaluationSettings
+from scenetext.tasks.evaluation_settings import EvaluationSettings
 from scenetext.training.optimizers import OptimizerSettings
 from scenetext.training.schedules import ScheduleSettings
 from scenetext.training.settings import TrainingSettings
@@ -37,6 +37,14 @@ class DataSettings(Settings):
     epoch shows every image as often as its dataset's `repeat` says."""
     validation: tuple[Path, ...]
     """Record files for evaluation during training and for choosing the best checkpoint."""
+    check: bool = True
+    """Look through the records and at the headers of all their images before training starts. The result is kept, and
+    used until the records file changes."""
+    check_folder: Path | None = None
+    """Where results of checks are kept; default: beside each records file."""
+    maximum_faulty_share: float = Field(default=0.05, ge=0, le=1)
+    """Training does not start when more than this share of a file's images is missing, cannot be read, or has another
+    size than its record says."""
 
     @model_validator(mode="after")
     def _all_weights_or_none(self) -> DataSettings:
@@ -118,8 +126,11 @@ def check_run(values: Mapping[str, Any], source: str) -> Run:
         raise ConfigError(f"{source}: kind is {kind!r}, expected pretraining or detection")
     if kind == "pretraining":
         return validate(PretrainingRun, values, source)
-    encoder = encoder_settings(_name_in(values, "encoder", source))
-    detector = find_detector(_name_in(values, "detector", source)).config
+    names = {group: _name_in(values, group, source) for group in ("encoder", "detector")}
+    try:
+        encoder, detector = encoder_settings(names["encoder"]), find_detector(names["detector"]).config
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from None
     return validate(DetectionRun[encoder, detector], values, source)  # type: ignore[valid-type]
 
 

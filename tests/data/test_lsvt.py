@@ -87,14 +87,20 @@ def test_half_a_surrogate_pair_is_no_character(tmp_path: Path) -> None:
 
 FAULTS: dict[str, tuple[str | bytes, str]] = {
     "cut off": ('{"gt_0":\n [{"transcription": "北', ":2: is not valid JSON"),
-    "not UTF-8": (b'{"gt_0": [{"transcription": "caf\xe9"}]}', ": is not UTF-8 "),
-    "a list": ("[]", ": must hold an object"),
-    "no list of words": ('{"gt_0": "北京"}', ": 'gt_0': expected a list"),
-    "a bare word": ('{"gt_0": ["北京"]}', ": 'gt_0': item 0 has no text"),
-    "a number": ('{"gt_0": [{"transcription": "a"}, {"transcription": 1}]}', ": 'gt_0': item 1 has no text"),
-    "no transcription": ('{"gt_0": [{"points": []}]}', ": 'gt_0': item 0 has no text"),
-    "an image twice": ('{"gt_0": [], "gt_0": []}', ": is not a set of labels: the key 'gt_0' is there twice"),
-    "endless nesting": ("[" * 100_000, ": is not"),
+    "not UTF-8": (b'{"gt_0": [{"transcription": "caf\xe9"}]}', ":1: is not UTF-8"),
+    "a list": ("[]", ": expected an object, got []"),
+    "no list of words": ('{"gt_0": "北京"}', ": gt_0: expected a list, got"),
+    "a bare word": ('{"gt_0": ["北京"]}', ": gt_0[0]: expected an object, got '北京'"),
+    "a number": (
+        '{"gt_0": [{"transcription": "a"}, {"transcription": 1}]}',
+        ": gt_0[1].transcription: expected a string, got 1",
+    ),
+    "no transcription": (
+        '{"gt_0": [{"points": []}]}',
+        ": gt_0[0]: expected the key 'transcription', got an",
+    ),
+    "an image twice": ('{"gt_0": [], "gt_0": []}', ": is no JSON that can be used: the key 'gt_0' is there twice"),
+    "endless nesting": ("[" * 100_000, ": is no JSON that can be used"),
     "empty": ("", ":1: is not valid JSON"),
 }
 

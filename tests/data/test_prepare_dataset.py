@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import pickle
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
+from dataset_files import BUILDERS
 
-from scenetext.data.images import write_image
+from scenetext.data.images import read_image, write_image
 from scenetext.data.readers import READERS
 from scenetext.data.records import read_records
+from scenetext.errors import DataError
 from scenetext.text.charset import CharacterSet
 
 
@@ -48,23 +52,98 @@ def test_a_broken_line_is_one_message(repository: Path, dataset: list[object], t
     assert not (tmp_path / "train.jsonl").exists()
 
 
+def loaded_tool(repository: Path) -> ModuleType:
+    """The tool as a module: a process for every one of many cases would take a minute."""
+    specification = importlib.util.spec_from_file_location("prepare_dataset", repository / "tools/prepare_dataset.py")
+    assert specification is not None
+    assert specification.loader is not None
+    tool = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(tool)
+    return tool
+
+
 @pytest.mark.parametrize("name", READERS)
 def test_every_dataset_says_where_it_comes_from_and_what_is_missing(
-    repository: Path, tmp_path: Path, name: str
+    repository: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    done = run_tool(repository, name, "--help")
-    assert done.returncode == 0
-    assert "https://" in done.stdout
-    arguments = READERS[name].arguments
-    places = [argument for argument in arguments if argument.kind != "text"]
-    given = [part for argument in places for part in (argument.flag, tmp_path / "nowhere" / argument.name)]
-    done = run_tool(repository, name, *given, "--output", tmp_path / "out.jsonl")
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
+    reader = READERS[name]
+    tool = loaded_tool(repository)
+    monkeypatch.setattr(sys, "argv", ["prepare_dataset.py", name, "--help"])
+    with pytest.raises(SystemExit) as ended:
+        tool.main()
+    assert ended.value.code == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert name == "images" or "https://" in told
+    assert all(split in told for split in reader.splits)
+
+    places = [argument for argument in reader.arguments if argument.kind != "text" and not argument.optional]
+    given = [str(part) for argument in places for part in (argument.flag, tmp_path / "nowhere" / argument.name)]
+    monkeypatch.setattr(sys, "argv", ["prepare_dataset.py", name, *given, "--output", str(tmp_path / "out.jsonl")])
+    with pytest.raises(DataError) as caught:
+        tool.main()
     for argument in places:
-        assert f"{argument.flag} {tmp_path / 'nowhere' / argument.name}: no such {argument.kind}" in done.stderr
-    assert f"expected: {READERS[name].files}" in done.stderr
+        kind = argument.kind.removesuffix("s")
+        assert f"{argument.flag} {tmp_path / 'nowhere' / argument.name}: no such {kind}" in str(caught.value)
+    assert f"expected: {reader.files}" in str(caught.value)
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_every_split_of_a_folder_is_written_with_samples_and_missing_ones_are_told(
+    repository: Path, tmp_path: Path
+) -> None:
+    BUILDERS["icdar2015"][0](tmp_path / "source")
+    (tmp_path / "source" / "ch4_test_images").rename(tmp_path / "elsewhere")
+    output, dictionary = tmp_path / "new" / "icdar2015", tmp_path / "characters.txt"
+    arguments = ["icdar2015", "--source", tmp_path / "source", "--output", output]
+    done = run_tool(repository, *arguments, "--characters-output", dictionary)
+    assert done.returncode == 0, done.stderr
+    assert f"{output / 'train.jsonl'}: 1 images, 1 words" in done.stdout
+    assert f"test: not written, since it is not in {tmp_path / 'source'}\n  --images: no folder " in done.stdout
+    assert sorted(path.name for path in output.iterdir()) == ["train.jsonl", "train_samples.jpg"]
+    picture = read_image(output / "train_samples.jpg")
+    assert picture.shape[1] > 480
+    assert CharacterSet.from_file(dictionary).characters == tuple(sorted("WORD"))
+
+
+def test_an_image_that_cannot_be_decoded_is_told_but_not_drawn(
+    repository: Path,
+    dataset: list[object],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    broken = tmp_path / "images" / "img_2.jpg"
+    broken.write_bytes(broken.read_bytes()[:-2])
+    arguments = [*map(str, dataset), "--output", str(tmp_path / "train.jsonl")]
+    monkeypatch.setattr(sys, "argv", ["prepare_dataset.py", *arguments])
+    loaded_tool(repository).main()
+    assert f"  not on train_samples.jpg: {broken}: " in capsys.readouterr().out
+    assert (tmp_path / "train_samples.jpg").is_file()
+
+
+MISUSES = {
+    "no place": (["icdar2015"], "give --source, or all of --images, --ground-truths"),
+    "one place of two": (["icdar2015", "--images", "."], "give --source, or all of --images, --ground-truths"),
+    "two ways": (["icdar2015", "--source", ".", "--images", "."], "--source finds what --images would name"),
+    "a part of all splits": (["lsvt", "--source", ".", "--part", "val"], "--source finds what --part would name"),
+    "a file for a folder": (["icdar2015", "--source", "."], "--output must be a folder"),
+    "no shards": (["tar-shards"], "error: give --shards"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), MISUSES.values(), ids=MISUSES.keys())
+def test_a_dataset_is_told_in_one_way(
+    repository: Path,
+    arguments: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["prepare_dataset.py", *arguments, "--output", "all.jsonl"])
+    with pytest.raises(SystemExit) as ended:
+        loaded_tool(repository).main()
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -43,6 +43,24 @@ def test_encoder_keeps_the_contract(depth: int) -> None:
     assert encoder.pixel_mean == (0.485, 0.456, 0.406)
 
 
+@pytest.mark.parametrize("depth", [18, 50])
+def test_deep_stem_is_three_convolutions(depth: int) -> None:
+    torch.manual_seed(0)
+    plain, deep = (ResNet(ResNetSettings(depth=depth, stem=stem)).eval() for stem in ("plain", "deep"))
+    images = torch.randn(1, 3, 64, 96)
+    assert [level.shape for level in deep(images).levels] == [level.shape for level in plain(images).levels]
+    deep.load_state_dict(randomised(deep))
+    halved = images
+    for index, stride in ((0, 2), (3, 1), (6, 1)):
+        halved = nn.functional.conv2d(halved, deep.stem[index].weight, stride=stride, padding=1)
+        halved = deep.stem[index + 1](halved).relu()
+    assert halved.shape == (1, 128, 32, 48)
+    first = deep.layer1(nn.functional.max_pool2d(halved, 3, 2, 1))
+    torch.testing.assert_close(deep(images).levels[0], first)
+    others = {name for name in plain.state_dict() if not name.startswith(("conv1.", "bn1.", "layer1.0."))}
+    assert all(deep.state_dict()[name].shape == plain.state_dict()[name].shape for name in others)
+
+
 def test_stride_can_lie_on_the_first_convolution() -> None:
     torch.manual_seed(0)
     here, there = (ResNet(ResNetSettings(bottleneck_stride=place)).eval() for place in ("3x3", "1x1"))

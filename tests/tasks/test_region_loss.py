@@ -36,6 +36,7 @@ def test_region_and_valid_come_from_the_detector() -> None:
     loss: RegionLoss = CountText()
     found = region_losses(loss, SIDE, find_detector("dbnet"), TARGETS, "dbnet")
     assert found == {"amount": torch.tensor(1.0)}
+    assert region_losses(None, {}, spec(forgotten), TARGETS, "dbnet") == {}, "a plain backbone asks for nothing"
 
 
 def forgotten(targets: Targets) -> tuple[Tensor, Tensor]:

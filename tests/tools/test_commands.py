@@ -137,7 +137,7 @@ def test_the_road_from_pretraining_to_detections(scenes: Path, tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     assert "| threshold | precision | recall | hmean |" in done.stdout
     written = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())
-    assert written["ground_truths"] == len(WORDS)
+    assert written["datasets"]["validation"]["protocols"]["ic15"]["ground_truths"] == len(WORDS)
     assert (tmp_path / "evaluation" / "worst.jpg").is_file()
 
     done = run("tools/detect.py", detector / "best.pt", scenes, "--output", tmp_path / "found", "--score", "0")
@@ -156,7 +156,7 @@ def test_the_road_from_pretraining_to_detections(scenes: Path, tmp_path: Path) -
     done = run("tools/test.py", detector / "best.pt", "--output", tmp_path / "views", "--device", "cpu", *views)
     assert done.returncode == 0, done.stderr
     written = json.loads((tmp_path / "views" / "evaluation.json").read_text())
-    assert len(written["thresholds"]) == 1
+    assert len(written["datasets"]["validation"]["protocols"]["ic15"]["thresholds"]) == 1
     fails_with(
         run("tools/detect.py", detector / "best.pt", scenes, "--set", "evaluation.scale=2"), "did you mean scales"
     )

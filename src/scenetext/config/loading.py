@@ -15,6 +15,10 @@ from scenetext.errors import ConfigError, did_you_mean
 
 SettingsType = TypeVar("SettingsType", bound=Settings)
 
+_YAML_FAULTS = (yaml.YAMLError, ValueError, RecursionError)
+"""What PyYAML raises, its own errors and those for bytes that are not UTF-8, dates that no calendar has, numbers of
+thousands of digits, nesting without end."""
+
 
 def load_settings(settings_type: type[SettingsType], path: Path, overrides: Sequence[str] = ()) -> SettingsType:
     """Reads a run file, merges its bases and the overrides, and checks the result.
@@ -95,7 +99,7 @@ def _read_mapping(path: Path) -> dict[str, Any]:
         near = difflib.get_close_matches(path.name, [other.name for other in path.parent.glob("*.yaml")], n=3)
         hint = f"; in the same folder: {', '.join(near)}" if near else ""
         raise ConfigError(f"{path}: cannot be read ({error.strerror}){hint}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except _YAML_FAULTS as error:
         raise ConfigError(f"{path}: is not valid YAML: {error}") from None
     if content is None:
         return {}
@@ -125,7 +129,7 @@ def _nest(keys: Sequence[str], value: Any) -> dict[str, Any]:
 def _parse_value(override: str, text: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except _YAML_FAULTS as error:
         raise ConfigError(f"override {override!r}: the value is not valid YAML: {error}") from None
 
 

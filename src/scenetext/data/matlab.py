@@ -52,6 +52,9 @@ class CellArray:
         path: the file.
         name: of the variable.
 
+    Attributes:
+        shape: of the array of cells.
+
     Raises:
         DataError: the file is missing, damaged or of another format, or has no such cell array. While iterating: a cell
             is damaged, or is neither numbers nor text; it is named by number, from 1.
@@ -64,7 +67,8 @@ class CellArray:
             with path.open("rb") as file:
                 self._order = _byte_order(file)
                 self._start, self._length, self._is_compressed = self._find(file)
-                self._count = math.prod(self._shape(self._open(file)))
+                self.shape = self._shape(self._open(file))
+                self._count = math.prod(self.shape)
             most = self._length * (_BEST_COMPRESSION if self._is_compressed else 1) // _SHORTEST_CELL
             if self._count > most:
                 raise ValueError(f"it claims {self._count} cells in {self._length} bytes")

@@ -10,7 +10,6 @@ from typing import Any
 from scenetext.data.dictionary import CharacterCounts
 from scenetext.data.readers import Reader, ReadReport
 from scenetext.data.records import DatasetCounter, DatasetSummary, write_records
-from scenetext.text.charset import CharacterSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,30 +17,31 @@ class Preparation:
     """What came out.
 
     Attributes:
+        output: the records file.
         summary: what is in the records.
         report: what is not, or was altered.
-        characters: of the words, counted.
     """
 
+    output: Path
     summary: DatasetSummary
     report: ReadReport
-    characters: CharacterCounts
 
 
 def prepare_dataset(
-    reader: Reader, values: Mapping[str, Any], output: Path, known: CharacterSet | None = None
+    reader: Reader, values: Mapping[str, Any], output: Path, characters: CharacterCounts | None = None
 ) -> Preparation:
     """Reads a dataset and writes its records, one after the other: memory does not grow with their number.
 
     Args:
         reader: one of `READERS`.
-        values: by the names of its arguments.
+        values: by the names of its arguments; `reader.find` gives them for every split in a folder.
         output: records file to write, whole or not at all.
-        known: a dictionary to check the words against.
+        characters: counts those of the words as well.
 
     Raises:
         DataError: what the reader raises.
     """
-    report, counter, characters = ReadReport(), DatasetCounter(), CharacterCounts(known)
-    write_records(output, counter.watch(characters.watch(reader.read(values, report))))
-    return Preparation(counter.summary(), report, characters)
+    report, counter = ReadReport(), DatasetCounter()
+    records = counter.watch(reader.read(values, report))
+    write_records(output, records if characters is None else characters.watch(records))
+    return Preparation(output, counter.summary(), report)

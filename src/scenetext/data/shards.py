@@ -12,18 +12,21 @@ Nothing is ever unpacked, so the name of a member is no more than a name.
 
 from __future__ import annotations
 
+import os
 import tarfile
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from scenetext.data.images import decode_image, read_image
+from scenetext.data.images import decode_image, image_size, read_image, size_of_content
 from scenetext.errors import ImageError
 from scenetext.structures import ImageRecord
 
 _BLOCK = tarfile.BLOCKSIZE
 _NAME_LENGTH = 100
 """Bytes for the name in a header."""
+_IMAGE_HEADER = 1 << 12
+"""Bytes in which nearly every image says its size."""
 
 
 def read_record_image(record: ImageRecord) -> np.ndarray:
@@ -35,26 +38,50 @@ def read_record_image(record: ImageRecord) -> np.ndarray:
     return read_image(record.path) if record.span is None else decode_image(record_content(record), record.path)
 
 
+def record_image_size(record: ImageRecord) -> tuple[int, int]:
+    """(height, width) of a record's image in stored pixels, from its header alone; a truncated image may pass.
+
+    Raises:
+        ImageError: as `read_record_image`, or it is no image.
+    """
+    if record.span is None:
+        return image_size(record.path)
+    beginning = _member_content(record.path, record.span, _IMAGE_HEADER)
+    try:
+        return size_of_content(beginning, record.path)
+    except ImageError:  # thumbnails and colour profiles come before the size, and may be long
+        return size_of_content(record_content(record), record.path)
+
+
 def record_content(record: ImageRecord) -> bytes:
     """The bytes of a record's image file; in a shard, the member's header must be that of this image.
 
     Raises:
         ImageError: the file or the shard is missing, the shard is cut short, or another member lies there.
     """
-    path = record.path
+    if record.span is not None:
+        return _member_content(record.path, record.span, record.span[1])
     try:
-        if record.span is None:
-            return path.read_bytes()
-        start, length = record.span
+        return record.path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise ImageError(f"image cannot be read ({getattr(error, 'strerror', None) or error})", record.path) from None
+
+
+def _member_content(path: Path, span: tuple[int, int], most: int) -> bytes:
+    """The first bytes, at most so many, of an image in a shard that is all there."""
+    start, length = span
+    try:
         with path.parent.open("rb") as shard:
+            missing = start + length - os.fstat(shard.fileno()).st_size
             shard.seek(start - _BLOCK)
-            content = shard.read(_BLOCK + length)
+            content = shard.read(_BLOCK + min(length, most))
     except (OSError, ValueError) as error:  # ValueError: a place before the start of the shard
-        what = "image" if record.span is None else f"the shard {path.parent.name}"
-        raise ImageError(f"{what} cannot be read ({getattr(error, 'strerror', None) or error})", path) from None
-    if len(content) < _BLOCK + length:
-        missing = _BLOCK + length - len(content)
-        raise ImageError(f"the shard is cut short: {missing} of {length} bytes of the image are missing", path)
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(f"the shard {path.parent.name} cannot be read ({reason})", path) from None
+    if missing > 0:
+        raise ImageError(
+            f"the shard is cut short: {min(missing, length)} of {length} bytes of the image are missing", path
+        )
     if not _starts(content[:_BLOCK], path.name, length):
         raise ImageError(
             "is not where the records file says; make that anew from the shards: prepare_dataset.py tar-shards", path

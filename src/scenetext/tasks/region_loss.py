@@ -11,9 +11,9 @@ from scenetext.errors import ConfigError
 
 
 def region_losses(
-    loss: RegionLoss, side: Mapping[str, Tensor], spec: DetectorSpec, targets: Targets, name: str
+    loss: RegionLoss | None, side: Mapping[str, Tensor], spec: DetectorSpec, targets: Targets, name: str
 ) -> dict[str, Tensor]:
-    """The encoder's unweighted loss terms.
+    """The encoder's unweighted loss terms; nothing for an encoder without a loss.
 
     Args:
         side: what the encoder left in `Features.side`.
@@ -23,6 +23,8 @@ def region_losses(
     Raises:
         ConfigError: the detector does not say where text is.
     """
+    if loss is None:
+        return {}
     try:
         region, valid = spec.text_region(targets)
     except (KeyError, TypeError, ValueError) as error:

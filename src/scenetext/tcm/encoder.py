@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from typing_extensions import Self
 
 from scenetext.encoders.clip_image import PooledClipResNet
 from scenetext.encoders.clip_text import ClipTextEncoder
@@ -19,6 +18,9 @@ from scenetext.tcm.config import TcmSettings
 from scenetext.tcm.decoder import PromptDecoder
 from scenetext.tcm.matching import bimodal_similarity, cosine_map
 from scenetext.tcm.prompts import TextPrompts, prompt_tokens
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 INITIAL_GATE = 1e-3
 """Factor of both decoders' differences at first, so that training starts from what CLIP sees."""
@@ -57,7 +59,7 @@ class TcmEncoder(nn.Module):
         self.logit_scale = nn.Parameter(torch.tensor(scale)) if settings.learned_scale else None
         self._freeze_unlearnt()
         self._text: Tensor | None = None
-        self.register_load_state_dict_post_hook(lambda module, _: module.forget_text())  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_post_hook(_forget_text)  # type: ignore[no-untyped-call]
         self.strides = self.image.strides
         self.pixel_mean, self.pixel_std = self.image.pixel_mean, self.image.pixel_std
         classes = len(self.prompts.ends)
@@ -153,6 +155,11 @@ class TcmEncoder(nn.Module):
             self.text_encoder.requires_grad_(False)
         if not self.prompts.tokens.numel():
             self.text_encoder.token_embedding.requires_grad_(False)
+
+
+def _forget_text(encoder: TcmEncoder, incompatible: object) -> None:
+    """What happens after a state was loaded; a function of its own, so that encoders can be sent to other processes."""
+    encoder.forget_text()
 
 
 def _context_length(settings: TcmSettings, needed: int) -> int:

@@ -83,10 +83,9 @@ def _load_own_parts(encoder: TcmEncoder, file: WeightFile, names: dict[str, str]
 
 def _load_pool(encoder: TcmEncoder, file: WeightFile) -> list[str]:
     """Takes the attention pool from where the text side comes from: the two lead to one space."""
-    named = {name.removeprefix(CLIP_IMAGE): value.float() for name, value in file.tensors.items()}
-    pool, remark = fit_pool(
-        encoder.image.state_dict(), {name: value for name, value in named.items() if name.startswith(POOL)}
-    )
+    inside = [name for name in file.tensors if name.startswith(CLIP_IMAGE + POOL)]
+    found = {name.removeprefix(CLIP_IMAGE): file.tensors[name].float() for name in inside}
+    pool, remark = fit_pool(encoder.image.state_dict(), found)
     if pool:
         encoder.image.load_state_dict(pool, strict=False)
     return [f"from {file.path}: {remark}"]

@@ -42,8 +42,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path}: was not written by this program; foreign weights go through tools/convert_checkpoint.py"
         )
-    if content["format_version"] > FORMAT_VERSION:
-        raise CheckpointError(f"{path}: has format {content['format_version']}, this version reads {FORMAT_VERSION}")
+    version = content.get("format_version")
+    if type(version) is not int or version > FORMAT_VERSION:
+        raise CheckpointError(f"{path}: has format {version!r:.40}, this version reads {FORMAT_VERSION}")
     return content
 
 

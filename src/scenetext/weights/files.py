@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,7 +60,8 @@ def read_weights(path: Path) -> WeightFile:
             others = [str(name) for name in content if name != key]
             content = content[key]
             break
-    tensors = {name: value.detach() for name, value in content.items() if isinstance(value, Tensor)}
+    named = ((name, value) for name, value in content.items() if isinstance(name, str))
+    tensors = {name: value.detach() for name, value in named if isinstance(value, Tensor)}
     others += [str(name) for name in content if name not in tensors]
     if not tensors:
         raise CheckpointError(f"{path}: holds no named tensors")
@@ -149,6 +149,6 @@ def read_torch_file(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:  # bytes from anywhere can raise anything; each means that these are no weights
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(f"{path}: is damaged, or holds more than weights and plain data ({first_line})") from None

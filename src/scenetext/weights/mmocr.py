@@ -1,8 +1,8 @@
 """Names of MMOCR: its `resnet50-oclip` backbone (CLIPResNet) both ways, and those of whole detectors.
 
 The stem is one sequence, in which the ReLUs take up numbers, and so does the pool in front of a shortcut's convolution.
-Other ResNets with a deep stem (mmpretrain's ResNetV1d) have the same names and shapes but stride elsewhere; nothing in
-such a file tells them apart.
+mmpretrain's ResNetV1d has the same names and shapes but strides elsewhere; nothing in such a file tells them apart.
+MMDetection's ResNet with a deep stem has no pool in its shortcuts, and is told by that (`weights.torchvision`).
 """
 
 from __future__ import annotations

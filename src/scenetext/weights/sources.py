@@ -78,8 +78,11 @@ CLIP = Source(
 )
 MMOCR = Source(
     name="MMOCR's oCLIP backbone",
-    sign="stem.0.weight or backbone.stem.0.weight",
-    recognises=lambda weights: "stem.0.weight" in weights or f"{mmocr.DETECTOR_BACKBONE}stem.0.weight" in weights,
+    sign="stem.0.weight or backbone.stem.0.weight, and shortcuts whose convolution is downsample.1",
+    recognises=lambda weights: any(
+        f"{prefix}stem.0.weight" in weights and not torchvision.has_deep_stem(weights, prefix)
+        for prefix in ("", mmocr.DETECTOR_BACKBONE)
+    ),
     encoder_name=mmocr.from_mmocr_name,
 )
 PUBLISHED_TCM = Source(
@@ -90,21 +93,21 @@ PUBLISHED_TCM = Source(
 )
 OUR_RESNET_DETECTOR = Source(
     name="a detector of ours on torchvision's ResNet",
-    sign="encoder.conv1.weight and no encoder.conv3.weight",
+    sign="encoder.conv1.weight and no encoder.conv3.weight, or encoder.stem.0.weight",
     recognises=lambda weights: torchvision.is_torchvision_resnet(weights, ours.DETECTOR_ENCODER),
     encoder_name=_behind(ours.DETECTOR_ENCODER),
     encoder_settings=torchvision.resnet_settings,
 )
 TORCHVISION = Source(
     name="torchvision's ResNet",
-    sign="conv1.weight and layer1.0.conv1.weight, no conv3.weight",
+    sign="conv1.weight and layer1.0.conv1.weight, no conv3.weight; or stem.0.weight and layer1.0.downsample.0.weight",
     recognises=lambda weights: torchvision.is_torchvision_resnet(weights, ""),
     encoder_name=lambda name: None if name.startswith(torchvision.CLASSIFIER) else name,
     encoder_settings=torchvision.resnet_settings,
 )
 MMOCR_RESNET = Source(
     name="MMOCR's detector on torchvision's ResNet",
-    sign="backbone.conv1.weight and backbone.layer1.0.conv1.weight",
+    sign="backbone.conv1.weight and backbone.layer1.0.conv1.weight, or backbone.layer1.0.downsample.0.weight",
     recognises=lambda weights: torchvision.is_torchvision_resnet(weights, mmocr.DETECTOR_BACKBONE),
     encoder_name=_behind(mmocr.DETECTOR_BACKBONE),
     encoder_settings=torchvision.resnet_settings,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -51,6 +52,34 @@ def files_by_name(folder: Path, suffixes: frozenset[str], prefix: str = "", recu
     return files
 
 
+def images_by_name(folders: Iterable[Path]) -> dict[str, Path]:
+    """Name without suffix to image, of all folders and their subfolders: a dataset may come in many archives.
+
+    Raises:
+        DataError: as from `files_by_name`.
+    """
+    files: dict[str, Path] = {}
+    for folder in folders:
+        for name, path in files_by_name(folder, IMAGE_SUFFIXES, recursive=True).items():
+            if name in files:
+                raise DataError(f"has the same name as {files[name]}; remove one of them", path)
+            files[name] = path
+    return files
+
+
+def renamed(files: Mapping[str, Path], name_of: Callable[[str], str]) -> dict[str, Path]:
+    """The files by other names, such as those of the images that they belong to.
+
+    Raises:
+        DataError: two files get the same name.
+    """
+    found: dict[str, Path] = {}
+    for name, path in files.items():
+        if (other := found.setdefault(name_of(name), path)) is not path:
+            raise DataError(f"belongs to the same image as {other.name}; remove one of them", path)
+    return found
+
+
 def natural_order(name: str) -> tuple[list[str], list[int]]:
     """A sorting key: img_2 before img_10."""
     return re.split(r"\d+", name), [int(digits) for digits in re.findall(r"\d+", name)]
@@ -68,6 +97,19 @@ def path_inside(folder: Path, name: str) -> Path | None:
     if not parts or name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
         return None
     return folder.joinpath(*parts)
+
+
+def find_image(folder: Path, name: str) -> Path | None:
+    """The image that annotations name: by its path from the folder or from the one above, or by its bare name.
+
+    Returns:
+        The file, which need not exist; None where the name leads out of the folder or is none.
+    """
+    path = path_inside(folder, name.replace("\\", "/"))
+    if path is None:
+        return None
+    tries = (path, folder / path.name, folder.parent / path.relative_to(folder))
+    return next((one for one in tries if os.path.isfile(one)), path)  # noqa: PTH113 (is_file raises for odd names)
 
 
 def with_sizes(

@@ -6,12 +6,13 @@ published oCLIP model treats them: blanks are removed, words of a single charact
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from scenetext.data.readers.files import IMAGE_SUFFIXES, UNREADABLE, files_by_name, with_sizes
+from scenetext.data.readers.json_files import Node, read_json
+from scenetext.data.readers.places import Split
+from scenetext.data.readers.reader import Argument, Reader
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.records import is_encodable
 from scenetext.errors import DataError, ImageError
@@ -40,7 +41,7 @@ def read_lsvt_weak(images: Path, ground_truths: Path, report: ReadReport) -> Ite
         DataError: the labels are not as described (the line of the file or the image's entry is named), or none of the
             images can be read.
     """
-    labels = _read_labels(ground_truths)
+    labels = {name: _transcriptions(words) for name, words in read_json(ground_truths).items()}
     files = files_by_name(images, IMAGE_SUFFIXES, recursive=True)
     for name in labels.keys() - files.keys():
         report.leave_out(MISSING, name)
@@ -59,42 +60,8 @@ def read_lsvt_weak(images: Path, ground_truths: Path, report: ReadReport) -> Ite
         raise DataError(f"none of its {len(labels)} images can be read in {images}, or none has a word", ground_truths)
 
 
-def _read_labels(path: Path) -> dict[str, list[str]]:
-    """Name of an image to its transcriptions."""
-    try:
-        content = json.loads(path.read_bytes().decode("utf-8-sig"), object_pairs_hook=_unique)
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", path) from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"is not UTF-8 (byte {error.start + 1})", path) from None
-    except json.JSONDecodeError as error:
-        raise DataError(f"is not valid JSON: {error.msg} at column {error.colno}", path, error.lineno) from None
-    except (ValueError, RecursionError) as problem:
-        raise DataError(f"is not a set of labels: {problem}", path) from None
-    if not isinstance(content, dict):
-        raise DataError('must hold an object, {"gt_0": [{"transcription": "..."}], ...}', path)
-    return {name: _transcriptions(name, entry, path) for name, entry in content.items()}
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise ValueError(f"the key {twice!r:.60} is there twice")
-    return found
-
-
-def _transcriptions(name: str, entry: Any, path: Path) -> list[str]:
-    if not isinstance(entry, list):
-        raise DataError(f'{name!r:.60}: expected a list of {{"transcription": "..."}}, got {entry!r:.60}', path)
-    texts = []
-    for index, item in enumerate(entry):
-        text = item.get("transcription") if isinstance(item, dict) else None
-        if not isinstance(text, str):
-            raise DataError(f'{name!r:.60}: item {index} has no text under "transcription": {item!r:.60}', path)
-        texts.append(text)
-    return texts
+def _transcriptions(labels: Node) -> list[str]:
+    return [label["transcription"].text() for label in labels.elements()]
 
 
 def _words(name: str, texts: list[str], report: ReadReport) -> list[str]:
@@ -112,3 +79,18 @@ def _words(name: str, texts: list[str], report: ReadReport) -> list[str]:
             report.note(BLANKS, f"{text!r} of {name}" if word != text else "", count=int(word != text))
             words.append(word)
     return words
+
+
+READER = Reader(
+    title="LSVT with weak annotations: 400,000 Chinese street views with some of their words, without places",
+    source="get it from https://rrc.cvc.uab.es/?ch=16&com=downloads (registration needed)",
+    files="train_weak_labels.json and the images gt_<number>.jpg, in one folder or its subfolders",
+    arguments=(
+        Argument("images", "folder", "folder of the images, in itself or its subfolders"),
+        Argument("ground_truths", "file", "train_weak_labels.json"),
+    ),
+    function=read_lsvt_weak,
+    splits={
+        "train": Split({"images": ("train_weak_images", "."), "ground_truths": ("train_weak_labels.json",)}),
+    },
+)

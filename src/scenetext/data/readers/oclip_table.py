@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scenetext.data.readers.files import UNREADABLE, with_sizes
+from scenetext.data.readers.reader import Argument, Reader
 from scenetext.data.readers.report import ReadReport
 from scenetext.errors import DataError, ImageError
 from scenetext.structures import ImageRecord, TextInstance
@@ -88,3 +89,17 @@ def _column(table: Path, header: list[str], name: str) -> int:
         found = ", ".join(repr(column)[:40] for column in header[:10])
         raise DataError(f"the column {name!r} {problem} the header, which has {found} (separated by tabs)", table, 1)
     return header.index(name)
+
+
+READER = Reader(
+    title="the training table of the published oCLIP code: image paths and captions, separated by tabs",
+    source="it is made by tools/convert_*_csv.py of https://github.com/bytedance/oclip",
+    files="a table with the columns filepath and title (train_char.csv), and the images that it names",
+    arguments=(
+        Argument("table", "file", "the table (train_char.csv)"),
+        Argument("images", "folder", "what the paths in the table are relative to", default="."),
+        Argument("image_column", "text", "name of the column of image paths", default="filepath"),
+        Argument("caption_column", "text", "name of the column of captions", default="title"),
+    ),
+    function=read_oclip_table,
+)

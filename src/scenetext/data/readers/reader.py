@@ -1,12 +1,13 @@
-"""What a reader of a public dataset says of itself, so that one command can offer them all."""
+"""What a reader of a dataset says of itself, so that one command can offer them all."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from scenetext.data.readers.places import Found, Kind, Split, find_place, with_wrapper
 from scenetext.data.readers.report import ReadReport
 from scenetext.errors import DataError
 from scenetext.structures import ImageRecord
@@ -18,30 +19,48 @@ class Argument:
 
     Attributes:
         name: keyword of the reader's function; with dashes, the flag of the command.
-        kind: what must be there: a folder, a file, or any text.
+        kind: what must be there: a folder, folders (as many as the publisher has archives), a file, or any text.
         meaning: what it is, for the help of the command.
-        default: None = must be given.
+        default: None = must be given, or found in the dataset's folder.
+        optional: may be left out; the function then gets None.
     """
 
     name: str
-    kind: Literal["folder", "file", "text"]
+    kind: Kind
     meaning: str
     default: str | None = None
+    optional: bool = False
 
     @property
     def flag(self) -> str:
         """As typed on a command line."""
         return "--" + self.name.replace("_", "-")
 
-    def is_there(self, value: object) -> bool:
-        """Whether the file or folder exists."""
-        path = Path(str(value))
-        return self.kind == "text" or (path.is_dir() if self.kind == "folder" else path.is_file())
+    @property
+    def default_value(self) -> Path | str | None:
+        """The default as the reader's function takes it."""
+        return self.default if self.kind == "text" or self.default is None else Path(self.default)
+
+    @property
+    def is_required(self) -> bool:
+        """Whether there is nothing to take in its place."""
+        return self.default is None and not self.optional
+
+    def missing(self, value: Any) -> list[str]:
+        """The files or folders of a value that do not exist."""
+        if self.kind == "text" or (value is None and self.optional):
+            return []
+        paths = [Path(path) for path in (value if self.kind == "folders" else [value])]
+        return [str(path) for path in paths if not (path.is_file() if self.kind == "file" else path.is_dir())]
+
+
+IMAGES = Argument("images", "folder", "folder of the images")
+IMAGE_FOLDERS = Argument("images", "folders", "folders of the images, as many as there are archives")
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """One dataset as its publisher hands it out.
+    """One dataset as its publisher hands it out, or one format of annotations.
 
     Attributes:
         title: what the dataset is, in a line.
@@ -50,6 +69,7 @@ class Reader:
         arguments: what `function` has to be told.
         function: (arguments by name, report) -> records, one after the other. Lazy: faults of the data raise while the
             records are taken.
+        splits: by name, where they lie in the dataset's folder; none = the arguments must be given.
     """
 
     title: str
@@ -57,12 +77,38 @@ class Reader:
     files: str
     arguments: tuple[Argument, ...]
     function: Callable[..., Iterator[ImageRecord]]
+    splits: Mapping[str, Split] = field(default_factory=dict)
+
+    def find(self, source: Path) -> Found:
+        """Looks for the splits of the dataset in a folder.
+
+        Args:
+            source: what the publisher's archives were unpacked to, or the folder that holds that folder alone.
+
+        Raises:
+            DataError: none of the splits is there; every place that was looked for is named.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        missing: dict[str, list[str]] = {}
+        for name, split in sorted(self.splits.items(), key=lambda item: item[1].fallback):
+            if split.fallback and found:
+                break
+            tries = [self._find_split(folder, split) for folder in with_wrapper(source)]
+            if complete := next((values for values, lacking in tries if not lacking), None):
+                found[name] = complete
+            else:
+                missing[name] = min((lacking for _, lacking in tries), key=len)
+        if not found:
+            lines = [f"{self.title}: no split of it is in {source}"]
+            lines += [f"  {name}: {place}" for name, places in missing.items() for place in places]
+            raise DataError("\n".join([*lines, f"expected: {self.files}", self.source]))
+        return Found(found, {name: places for name, places in missing.items() if self.splits[name].expected})
 
     def read(self, values: Mapping[str, Any], report: ReadReport) -> Iterator[ImageRecord]:
         """The records of the dataset at the given places.
 
         Args:
-            values: by the names of `arguments`; folders and files as `Path`.
+            values: by the names of `arguments`; folders and files as `Path`. Such as `find` gives them.
             report: is filled while the records are taken.
 
         Raises:
@@ -71,11 +117,23 @@ class Reader:
         """
         given = {argument.name: values[argument.name] for argument in self.arguments}
         missing = [
-            f"  {argument.flag} {given[argument.name]}: no such {argument.kind}"
+            f"  {argument.flag} {path}: no such {argument.kind.removesuffix('s')}"
             for argument in self.arguments
-            if not argument.is_there(given[argument.name])
+            for path in argument.missing(given[argument.name])
         ]
         if missing:
             lines = [f"{self.title}: not all of it is there", *missing, f"expected: {self.files}", self.source]
             raise DataError("\n".join(lines))
         return self.function(**given, report=report)
+
+    def _find_split(self, folder: Path, split: Split) -> tuple[dict[str, Any], list[str]]:
+        """The arguments of a split, and what of it is missing."""
+        values: dict[str, Any] = {}
+        missing = []
+        for argument in self.arguments:
+            values[argument.name] = split.values.get(argument.name, argument.default_value)
+            if patterns := split.places.get(argument.name):
+                values[argument.name] = find_place(folder, patterns, argument.kind)
+                if values[argument.name] is None:
+                    missing.append(f"{argument.flag}: no {argument.kind} {' or '.join(patterns)}")
+        return values, missing

@@ -59,4 +59,5 @@ def _count(findings: dict[str, Finding], reason: str, example: str, count: int) 
     finding = findings.setdefault(reason, Finding())
     finding.count += count
     if example and len(finding.examples) < _EXAMPLES:
-        finding.examples.append(example)
+        printable = example.encode("utf-8", "backslashreplace").decode("utf-8")  # half of a character cannot be printed
+        finding.examples.append(printable)

@@ -14,6 +14,8 @@ import numpy as np
 
 from scenetext.data.matlab import Cell, CellArray
 from scenetext.data.readers.files import UNREADABLE, path_inside, with_sizes
+from scenetext.data.readers.places import Split
+from scenetext.data.readers.reader import Argument, Reader
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.records import is_encodable
 from scenetext.errors import DataError, ImageError
@@ -147,3 +149,16 @@ def _part_inside(quad: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
     if part is None or polygon_area(part) < SMALLEST_AREA:
         return None
     return quad if np.array_equal(part, quad) else part
+
+
+READER = Reader(
+    title="SynthText: 858,750 photographs with words drawn into them, with polygons and transcriptions",
+    source="get it from https://www.robots.ox.ac.uk/~vgg/data/scenetext/ (SynthText.zip, 41 GB)",
+    files="the unpacked folder with gt.mat and the image folders 1 to 200",
+    arguments=(
+        Argument("images", "folder", "folder that holds the image folders 1 to 200"),
+        Argument("ground_truths", "file", "gt.mat"),
+    ),
+    function=read_synthtext,
+    splits={"train": Split({"images": (".",), "ground_truths": ("gt.mat",)})},
+)

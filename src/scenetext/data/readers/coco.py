@@ -1,0 +1,142 @@
+"""COCO's form of annotations, for data of one's own and for what MMOCR 0.x wrote.
+
+`images` with `id` and `file_name`, `annotations` with `image_id` and an outline: `segmentation`, a list of polygons, of
+which the largest counts; where there is none (or a run-length mask), the `bbox` becomes a quadrilateral. A crowd
+(`iscrowd`) and what is marked with `ignore` is ignored. COCO has no transcriptions; those under `transcription`, `text`
+or `utf8_string`, in the annotation or its `attributes`, are read, and without one the text is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from scenetext.data.readers.grouped import bbox_quad, group_annotations
+from scenetext.data.readers.instances import IGNORED_TEXT, Label
+from scenetext.data.readers.json_files import Node, read_json
+from scenetext.data.readers.labelled import indexed_records
+from scenetext.data.readers.places import Split
+from scenetext.data.readers.reader import IMAGES, Argument, Reader
+from scenetext.data.readers.report import ReadReport
+from scenetext.errors import DataError
+from scenetext.geometry.polygon import polygon_area
+from scenetext.structures import ImageRecord
+
+BOXES = "words whose box became a quadrilateral, since they have no polygon"
+PARTS = "words with an outline in several parts, of which the largest is kept"
+OTHER_CATEGORY = "annotations of other categories than those asked for"
+_TEXT_KEYS = ("transcription", "text", "utf8_string")
+
+
+def read_coco(
+    images: Path, ground_truths: Path, report: ReadReport, categories: str | None = None
+) -> Iterator[ImageRecord]:
+    """Reads one file, in the order of its images; those that are missing are left out and counted.
+
+    Args:
+        images: folder that the names of the images are relative to.
+        ground_truths: the JSON file, loaded whole.
+        categories: names of those that are text, separated by commas; None = all are.
+
+    Raises:
+        DataError: a fault of the annotations (the place in the file is named), a category that is not there, or none of
+            the images can be read.
+    """
+    index = read_json(ground_truths)
+    wanted = _category_numbers(index, categories)
+    entries: dict[str, tuple[Path, Node]] = {}
+    for entry in index["images"].elements():
+        name = entry["id"].identifier()
+        if name in entries:
+            entry["id"].fail("an id that no other image has")
+        entries[name] = entry["file_name"].image(images), entry
+    groups = group_annotations(entries, index["annotations"].elements(), report)
+
+    def read_labels(annotations: list[Node]) -> list[Label]:
+        chosen = [one for one in annotations if wanted is None or one["category_id"].identifier() in wanted]
+        report.leave_out(OTHER_CATEGORY, count=len(annotations) - len(chosen))
+        return [_label(annotation, report) for annotation in chosen]
+
+    return indexed_records(list(groups.values()), read_labels, ground_truths, report)
+
+
+def _category_numbers(index: Node, names: str | None) -> set[str] | None:
+    if names is None:
+        return None
+    known = {entry["name"].text(): entry["id"].identifier() for entry in index["categories"].elements()}
+    wanted = {name.strip() for name in names.split(",")}
+    if unknown := wanted - known.keys():
+        raise DataError(f"has no category {', '.join(sorted(unknown))}; there are {', '.join(known)}", index.path)
+    return {known[name] for name in wanted}
+
+
+def _label(annotation: Node, report: ReadReport) -> Label:
+    text = _text(annotation)
+    ignore = text == IGNORED_TEXT or annotation.is_set("iscrowd", "ignore")
+    return Label(_polygon(annotation, report), text, ignore)
+
+
+def _text(annotation: Node) -> str | None:
+    attributes = annotation.get("attributes")
+    found = annotation.get(*_TEXT_KEYS) or (attributes.get(*_TEXT_KEYS) if attributes else None)
+    return found.text().strip() if found else None
+
+
+def _polygon(annotation: Node, report: ReadReport) -> np.ndarray:
+    segmentation = annotation.get("segmentation")
+    if segmentation is None or type(segmentation.value) is dict or not segmentation.value:
+        report.note(BOXES, annotation.place)
+        return bbox_quad(annotation["bbox"])
+    parts = [part.points() for part in segmentation.elements()]
+    report.note(PARTS, annotation.place, count=int(len(parts) > 1))
+    return max(parts, key=polygon_area)
+
+
+def _split(name: str, *others: str) -> Split:
+    names = (name, *others)
+    truths = [f"{folder}{one}.json" for folder in ("annotations/", "") for one in (f"instances_{name}*", *names)]
+    return Split(
+        {
+            "images": (*(f"images/{one}" for one in names), f"{name}2017", *names, "images", "."),
+            "ground_truths": (*truths, f"{name}/_annotations.coco.json"),
+        },
+        expected=False,
+    )
+
+
+READER = Reader(
+    title="data of your own in COCO's form: polygons, or boxes, which become quadrilaterals",
+    source="the form is described at https://cocodataset.org/#format-data",
+    files="annotations/instances_<split>.json (or <split>.json) and images/<split>; or, without splits, "
+    "annotations/instances_default.json, annotations.json or instances.json, and images",
+    arguments=(
+        IMAGES,
+        Argument("ground_truths", "file", "the JSON file"),
+        Argument(
+            "categories",
+            "text",
+            "names of the categories that are text, between commas; all if left out",
+            optional=True,
+        ),
+    ),
+    function=read_coco,
+    splits={
+        "train": _split("train", "training"),
+        "val": _split("val", "validation", "valid"),
+        "test": _split("test"),
+        "all": Split(
+            {
+                "images": ("images", "imgs", "."),
+                "ground_truths": (
+                    "annotations/instances_default.json",
+                    "annotations.json",
+                    "instances.json",
+                    "result.json",
+                ),
+            },
+            fallback=True,
+        ),
+    },
+)

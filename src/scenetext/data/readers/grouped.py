@@ -1,0 +1,48 @@
+"""Annotations that name their images by an identifier: COCO, COCO-Text, TextOCR."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from scenetext.data.readers.instances import box_points
+from scenetext.data.readers.json_files import Node
+from scenetext.data.readers.labelled import Labelled
+from scenetext.data.readers.report import ReadReport
+
+HOMELESS = "annotations of images that the file does not list"
+
+
+def declared_size(image: Node, height_key: str = "height", width_key: str = "width") -> tuple[int, int] | None:
+    """(height, width) pixels as an image's entry says; None where it does not."""
+    height, width = image.get(height_key), image.get(width_key)
+    return None if height is None or width is None else (height.whole_number(), width.whole_number())
+
+
+def group_annotations(
+    images: Mapping[str, tuple[Path, Node]], annotations: Iterable[Node], report: ReadReport
+) -> dict[str, Labelled[list[Node]]]:
+    """Every image with its annotations, in the order of the images.
+
+    Args:
+        images: by identifier, the file and the entry.
+        annotations: each with an `image_id`. What lists of annotations a file may have for each image is not read.
+    """
+    found: dict[str, Labelled[list[Node]]] = {
+        name: Labelled(path, [], declared_size(entry)) for name, (path, entry) in images.items()
+    }
+    for annotation in annotations:
+        name = annotation["image_id"].identifier()
+        if name in found:
+            found[name].truth.append(annotation)
+        else:
+            report.leave_out(HOMELESS, f"image_id {name}")
+    return found
+
+
+def bbox_quad(node: Node) -> np.ndarray:
+    """(4, 2) float32 of a box [x, y, width, height]."""
+    left, top, width, height = node.corners()
+    return box_points(left, top, left + width, top + height)

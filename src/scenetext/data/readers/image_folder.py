@@ -1,0 +1,41 @@
+"""A folder of images without labels: records without text, for self-training, for looking at results, for speed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from scenetext.data.readers.files import IMAGE_SUFFIXES, natural_order
+from scenetext.data.readers.labelled import Labelled, indexed_records
+from scenetext.data.readers.places import Split
+from scenetext.data.readers.reader import Argument, Reader
+from scenetext.data.readers.report import ReadReport
+from scenetext.errors import DataError
+from scenetext.structures import ImageRecord
+
+OTHER = "files that are no images by their names"
+
+
+def read_images(images: Path, report: ReadReport) -> Iterator[ImageRecord]:
+    """All images of a folder and its subfolders; those that cannot be read are left out and counted.
+
+    Raises:
+        DataError: there are none, or none of them can be read.
+    """
+    files = [path for path in images.rglob("*") if path.is_file() and not path.name.startswith(".")]
+    chosen = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
+    report.leave_out(OTHER, count=len(files) - len(chosen))
+    if not chosen:
+        raise DataError(f"holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})", images)
+    entries = [Labelled(path, None) for path in sorted(chosen, key=lambda path: natural_order(str(path)))]
+    return indexed_records(entries, lambda _: [], images, report)
+
+
+READER = Reader(
+    title="images without labels",
+    source="any photographs of your own",
+    files="images in a folder or its subfolders",
+    arguments=(Argument("images", "folder", "folder of the images, in itself or its subfolders"),),
+    function=read_images,
+    splits={"all": Split({"images": (".",)})},
+)

@@ -1,0 +1,108 @@
+"""Text instances from what an annotation says, by the same rules for every dataset; what is odd is counted.
+
+A missing text is unknown, not ignored: detection learns from it. Polygons keep their vertices and their order. Those
+without an area are ignored, since nothing can be learnt from them and a detection there is no mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import shapely
+
+from scenetext.data.readers.report import ReadReport
+from scenetext.data.records import LARGEST_COORDINATE, is_encodable
+from scenetext.geometry.polygon import signed_area
+from scenetext.structures import TextInstance
+
+IGNORED_TEXT = "###"
+"""The transcription by which most datasets mark what is neither learnt nor scored."""
+
+WITHOUT_AREA = "words ignored because their polygon has no area"
+CROSSING = "polygons kept although their outline crosses itself; whoever needs an area repairs it"
+COUNTER_CLOCKWISE = "polygons kept although their vertices run counter-clockwise"
+UNTOLD = "words kept with an unknown text, since theirs is empty"
+BROKEN_TEXT = "words kept with an unknown text, since theirs holds half of a character (a lone surrogate)"
+FEW_POINTS = "words left out because their outline has fewer than three points"
+
+
+class Label(NamedTuple):
+    """What an annotation says of one word or line.
+
+    Attributes:
+        polygon: (V, 2) float32 pixels of the stored image; None = no place is told.
+        text: as written, "" where it is empty; None = the dataset has no transcriptions.
+        ignore: neither learnt nor scored.
+    """
+
+    polygon: np.ndarray | None
+    text: str | None = None
+    ignore: bool = False
+
+
+def points_of(numbers: Sequence[float]) -> np.ndarray:
+    """(V, 2) float32 of x1, y1, x2, y2, ...
+
+    Raises:
+        ValueError: an odd number of them, or one that is no number of pixels.
+    """
+    if len(numbers) % 2:
+        raise ValueError(f"points need an even number of coordinates, got {len(numbers)}")
+    if not all(abs(number) <= LARGEST_COORDINATE for number in numbers):
+        raise ValueError("not all coordinates are finite numbers of pixels")
+    return np.array(numbers, dtype=np.float32).reshape(-1, 2)
+
+
+def box_points(left: float, top: float, right: float, bottom: float) -> np.ndarray:
+    """(4, 2) float32: the corners of an upright box, clockwise from the top left.
+
+    Raises:
+        ValueError: one of them is no number of pixels.
+    """
+    return points_of([left, top, right, top, right, bottom, left, bottom])
+
+
+def make_instances(labels: Iterable[Label], image: str, report: ReadReport) -> tuple[TextInstance, ...]:
+    """The instances of one image.
+
+    Args:
+        image: its name, for the report.
+    """
+    found = (_make_instance(label, image, report) for label in labels)
+    return tuple(instance for instance in found if instance is not None)
+
+
+def _make_instance(label: Label, image: str, report: ReadReport) -> TextInstance | None:
+    if label.polygon is not None and len(label.polygon) < 3:
+        report.leave_out(FEW_POINTS, image)
+        return None
+    if label.ignore:
+        return TextInstance(label.polygon, None, ignore=True)
+    text = _known_text(label.text, image, report)
+    if label.polygon is not None and not _has_area(label.polygon, image, report):
+        report.note(WITHOUT_AREA, image)
+        return TextInstance(label.polygon, None, ignore=True)
+    return TextInstance(label.polygon, text)
+
+
+def _known_text(text: str | None, image: str, report: ReadReport) -> str | None:
+    if text == "":
+        report.note(UNTOLD, image)
+        return None
+    if text is not None and not is_encodable(text):
+        report.note(BROKEN_TEXT, image)
+        return None
+    return text
+
+
+def _has_area(polygon: np.ndarray, image: str, report: ReadReport) -> bool:
+    """Whether an outline bounds an area, in lobes of opposite direction even if these cancel; its oddities counted."""
+    hull_area = shapely.MultiPoint(polygon).convex_hull.area
+    if hull_area > 0 and not shapely.LinearRing(polygon).is_simple:
+        report.note(CROSSING, image)
+        return True
+    area = signed_area(polygon)
+    report.note(COUNTER_CLOCKWISE, image, count=int(area < 0))
+    return area != 0

@@ -1,0 +1,93 @@
+"""What MMOCR writes: 0.x COCO's form without transcriptions (see `coco.py`), 1.x a form of its own.
+
+{"metainfo": {...}, "data_list": [{"img_path": "...", "height": 720, "width": 1280, "instances":
+ [{"polygon": [x, y, ...], "bbox": [x1, y1, x2, y2], "text": "...", "ignore": false, "bbox_label": 0}]}]}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from scenetext.data.readers.coco import BOXES, read_coco
+from scenetext.data.readers.grouped import declared_size
+from scenetext.data.readers.instances import IGNORED_TEXT, Label, box_points
+from scenetext.data.readers.json_files import Node, read_json
+from scenetext.data.readers.labelled import Labelled, indexed_records
+from scenetext.data.readers.places import Split
+from scenetext.data.readers.reader import Argument, Reader
+from scenetext.data.readers.report import ReadReport
+from scenetext.structures import ImageRecord
+
+
+def read_mmocr1(images: Path, ground_truths: Path, report: ReadReport) -> Iterator[ImageRecord]:
+    """Reads a file of MMOCR 1.x, in its order; images that are missing are left out and counted.
+
+    Args:
+        images: folder that the names of the images are relative to (`data_root`).
+        ground_truths: the JSON file, loaded whole.
+
+    Raises:
+        DataError: a fault of the annotations (the place in the file is named), or none of the images can be read.
+    """
+    entries = [
+        Labelled(entry["img_path"].image(images), entry["instances"], declared_size(entry))
+        for entry in read_json(ground_truths)["data_list"].elements()
+    ]
+
+    def read_labels(instances: Node) -> list[Label]:
+        return [_label(instance, report) for instance in instances.elements()]
+
+    return indexed_records(entries, read_labels, ground_truths, report)
+
+
+def _label(instance: Node, report: ReadReport) -> Label:
+    text, polygon = instance.get("text"), instance.get("polygon")
+    transcription = None if text is None else text.text().strip()
+    if polygon is None:
+        report.note(BOXES, instance.place)
+    points = box_points(*instance["bbox"].corners()) if polygon is None else polygon.points()
+    return Label(points, transcription, ignore=transcription == IGNORED_TEXT or instance.is_set("ignore"))
+
+
+_SOURCE = "see https://github.com/open-mmlab/mmocr (its prepare_dataset.py and converters write them)"
+_ARGUMENTS = (
+    Argument("images", "folder", "folder that the names of the images are relative to"),
+    Argument("ground_truths", "file", "the JSON file"),
+)
+
+
+def _splits(file_names: tuple[str, ...], folders: tuple[str, ...], names: dict[str, str]) -> dict[str, Split]:
+    return {
+        split: Split(
+            {"images": folders, "ground_truths": tuple(one.format(name) for one in file_names)}, expected=False
+        )
+        for split, name in names.items()
+    }
+
+
+MMOCR_0X = Reader(
+    title="annotations for text detection as MMOCR 0.x wrote them, in COCO's form",
+    source=_SOURCE,
+    files="instances_training.json, instances_val.json or instances_test.json, and the images in imgs",
+    arguments=_ARGUMENTS,
+    function=read_coco,
+    splits=_splits(
+        ("instances_{}.json", "annotations/instances_{}.json"),
+        ("imgs", "images", "."),
+        {"train": "training", "val": "val", "test": "test"},
+    ),
+)
+
+MMOCR_1X = Reader(
+    title="annotations for text detection or spotting as MMOCR 1.x writes them",
+    source=_SOURCE,
+    files="textdet_<split>.json (or textspotting_<split>.json, instances_<split>.json), and the images it names",
+    arguments=_ARGUMENTS,
+    function=read_mmocr1,
+    splits=_splits(
+        ("textspotting_{}.json", "textdet_{}.json", "instances_{}.json"),
+        (".",),
+        {"train": "train", "val": "val", "test": "test"},
+    ),
+)

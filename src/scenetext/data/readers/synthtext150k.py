@@ -1,0 +1,113 @@
+"""SynthText150k, or CurvSynText (Liu et al., ABCNet, CVPR 2020): drawn words, many curved, as AdelaiDet has them.
+
+Two parts in COCO's form, whose annotations have more keys. The outline is the first that is there of `bezier_pts` (16
+numbers: the four control points of the upper border, then those of the lower one, backwards), `polys` (a polygon) and
+`segmentation`. `rec` spells the word in indices of AdelaiDet's 95 characters, printable ASCII in its order; 95 is a
+character outside them, and 96 fills up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from scenetext.data.readers.grouped import group_annotations
+from scenetext.data.readers.instances import Label
+from scenetext.data.readers.json_files import Node, read_json
+from scenetext.data.readers.labelled import indexed_records
+from scenetext.data.readers.places import Split
+from scenetext.data.readers.reader import IMAGES, Argument, Reader
+from scenetext.data.readers.report import ReadReport
+from scenetext.structures import ImageRecord
+
+POINTS_ON_BORDER = 8
+"""Points that a Bezier curve is followed by, its ends included."""
+FOREIGN = "words kept with an unknown text, since it has characters outside AdelaiDet's"
+_CHARACTERS = "".join(map(chr, range(32, 127)))
+_UNKNOWN, _FILL = 95, 96
+
+
+def read_synthtext150k(images: Path, ground_truths: Path, report: ReadReport) -> Iterator[ImageRecord]:
+    """Reads one part, in the order of its images; those that are missing are left out and counted.
+
+    Args:
+        images: folder of the images.
+        ground_truths: the JSON file, loaded whole.
+
+    Raises:
+        DataError: a fault of the annotations (the place in the file is named), or none of the images can be read.
+    """
+    index = read_json(ground_truths)
+    entries = {
+        entry["id"].identifier(): (entry["file_name"].image(images), entry) for entry in index["images"].elements()
+    }
+    groups = group_annotations(entries, index["annotations"].elements(), report)
+
+    def read_labels(annotations: list[Node]) -> list[Label]:
+        return [Label(_outline(one), _word(one, report), one.is_set("iscrowd")) for one in annotations]
+
+    return indexed_records(list(groups.values()), read_labels, ground_truths, report)
+
+
+def bezier_polygon(control: np.ndarray) -> np.ndarray:
+    """The outline between two cubic Bezier curves.
+
+    Args:
+        control: (8, 2) points: four of the upper border from left to right, four of the lower one from right to left.
+
+    Returns:
+        (2 * POINTS_ON_BORDER, 2) float32, in the same direction.
+    """
+    t = np.linspace(0.0, 1.0, POINTS_ON_BORDER)[:, None]
+    weights = np.hstack([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3])
+    return np.concatenate([weights @ control[:4], weights @ control[4:]]).astype(np.float32)
+
+
+def _outline(annotation: Node) -> np.ndarray:
+    if (bezier := annotation.get("bezier_pts")) is not None:
+        return bezier_polygon(np.array(bezier.corners(16)).reshape(8, 2))
+    if (polygon := annotation.get("polys")) is not None:
+        return polygon.points()
+    segmentation = annotation["segmentation"]
+    parts = list(segmentation.elements())
+    if len(parts) != 1:
+        segmentation.fail("one polygon")
+    return parts[0].points()
+
+
+def _word(annotation: Node, report: ReadReport) -> str | None:
+    indices = annotation.get("rec")
+    if indices is None:
+        return None
+    characters = []
+    for index in indices.elements():
+        number = index.whole_number()
+        if not 0 <= number <= _FILL:
+            index.fail(f"an index from 0 to {_FILL}")
+        if number == _UNKNOWN:
+            report.note(FOREIGN, annotation.place)
+            return None
+        if number != _FILL:
+            characters.append(_CHARACTERS[number])
+    return "".join(characters).strip()
+
+
+READER = Reader(
+    title="SynthText150k (CurvSynText): 94,723 + 54,327 photographs with straight and curved words drawn into them",
+    source="get it from https://github.com/aim-uofa/AdelaiDet/tree/master/datasets (syntext1.zip, syntext2.zip and the "
+    "annotations)",
+    files="syntext1/images and syntext1/annotations/*.json (or syntext1/train.json); syntext2 likewise",
+    arguments=(IMAGES, Argument("ground_truths", "file", "the JSON file of the part")),
+    function=read_synthtext150k,
+    splits={
+        part: Split(
+            {
+                "images": (f"{part}/images", f"{part}/*_images"),
+                "ground_truths": (f"{part}/train.json", f"{part}/annotations/train.json", f"{part}/annotations/*.json"),
+            }
+        )
+        for part in ("syntext1", "syntext2")
+    },
+)

@@ -1,0 +1,119 @@
+"""Total-Text (Ch'ng and Chan, ICDAR 2017): photographs with polygons around words, many of them curved.
+
+Its ground truth comes as MATLAB files (`polygt`, a row for each word: "x:", xs, "y:", ys, text, orientation) and as
+text files (`totaltext_text.py`). Words whose text or orientation is `#` are ignored. One training image is `img61.JPG`,
+in capitals, and one test image has an EXIF rotation: polygons are on the stored pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from scenetext.data.matlab import Cell, CellArray
+from scenetext.data.readers.files import IMAGE_SUFFIXES, files_by_name, renamed
+from scenetext.data.readers.instances import Label, points_of
+from scenetext.data.readers.labelled import pair_files, paired_records
+from scenetext.data.readers.places import Split
+from scenetext.data.readers.reader import IMAGES, Argument, Reader
+from scenetext.data.readers.report import ReadReport
+from scenetext.data.readers.totaltext_text import IGNORED, read_text_file
+from scenetext.errors import DataError
+from scenetext.structures import ImageRecord
+
+_COLUMNS = 5
+"""Of polygt that must be there; the sixth is the orientation."""
+
+
+def read_totaltext(images: Path, ground_truths: Path, report: ReadReport) -> Iterator[ImageRecord]:
+    """Reads the dataset, images in the order of their numbers.
+
+    Args:
+        images: folder of the images.
+        ground_truths: folder of the `poly_gt_<name>` or `gt_<name>` files, .mat or .txt.
+
+    Raises:
+        DataError: images and ground truths are not pairs, or a ground truth is broken (file and row or line are named).
+        ImageError: an image whose size cannot be read.
+    """
+    image_files = files_by_name(images, IMAGE_SUFFIXES)
+    truth_files = files_by_name(ground_truths, frozenset({".mat", ".txt"}))
+    truth_files = renamed(truth_files, lambda name: name.removeprefix("poly_").removeprefix("gt_"))
+    pairs = pair_files(image_files, truth_files, str(images), str(ground_truths))
+    return paired_records(pairs, _read_labels, report)
+
+
+def _read_labels(path: Path) -> list[Label]:
+    return read_text_file(path) if path.suffix.lower() == ".txt" else _read_matlab(path)
+
+
+def _read_matlab(path: Path) -> list[Label]:
+    array = CellArray(path, "polygt")
+    cells = list(array)
+    if not cells:
+        return []
+    rows = array.shape[0]
+    if len(array.shape) != 2 or array.shape[1] < _COLUMNS:
+        raise DataError(f"polygt has the shape {array.shape}, expected a row of 5 or 6 cells for each word", path)
+    labels = []
+    for row in range(rows):
+        try:
+            labels.append(_label(cells[row::rows]))
+        except ValueError as problem:
+            raise DataError(f"polygt, row {row + 1}: {problem}", path) from None
+    return labels
+
+
+def _label(cells: list[Cell]) -> Label:
+    x, y = _numbers(cells[1]), _numbers(cells[3])
+    if len(x) != len(y):
+        raise ValueError(f"has {len(x)} x for {len(y)} y")
+    text = _text(cells[4])
+    orientation = _text(cells[5]) if len(cells) > _COLUMNS else ""
+    points = points_of([number for point in zip(x, y, strict=True) for number in point])
+    return Label(points, text, ignore=IGNORED in (text, orientation))
+
+
+def _numbers(cell: Cell) -> list[float]:
+    if not isinstance(cell, np.ndarray):
+        raise ValueError(f"has text where coordinates are expected: {cell!a:.60}")
+    return cell.ravel().tolist()
+
+
+def _text(cell: Cell) -> str:
+    """The one row of a character matrix; MATLAB's empty array is an empty text."""
+    if isinstance(cell, np.ndarray):
+        if cell.size:
+            raise ValueError(f"has numbers of shape {cell.shape} where text is expected")
+        return ""
+    if len(cell) > 1:
+        raise ValueError(f"has {len(cell)} lines of text, expected one: {cell!a:.60}")
+    return "".join(cell).strip()
+
+
+def _split(name: str, other_name: str) -> Split:
+    truths = ("Groundtruth/Polygon", "groundtruth_polygonal_annotation", "Annotation/*polygon*", "Polygon")
+    texts = ("Groundtruth/Text", "txt_format", "Groundtruth/Text/Legacy/txt_format", "Annotation", "gt", "gts")
+    return Split(
+        {
+            "images": (f"Images/{name}", f"imgs/{other_name}", f"{name}/images", f"{name}_images"),
+            "ground_truths": (
+                *(f"{folder}/{name}" for folder in (*truths, *texts)),
+                f"annotations/{other_name}",
+                f"{name}/gts",
+                f"{name}_gts",
+            ),
+        }
+    )
+
+
+READER = Reader(
+    title="Total-Text: 1,255 + 300 photographs with polygons around words, many of them curved",
+    source="get it from https://github.com/cs-chan/Total-Text-Dataset",
+    files="Images/{Train,Test}/<name>.jpg and Groundtruth/Polygon/{Train,Test}/poly_gt_<name>.mat (or .txt)",
+    arguments=(IMAGES, Argument("ground_truths", "folder", "folder of the poly_gt_* or gt_* files, .mat or .txt")),
+    function=read_totaltext,
+    splits={"train": _split("Train", "training"), "test": _split("Test", "test")},
+)
