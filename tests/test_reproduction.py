@@ -113,7 +113,12 @@ def small_table(**changes: Any) -> dict[str, Any]:
     experiment = {
         "measured_on": "nothing much.",
         "trainings": {"words": {}},
-        "tests": {"hard": {"records": ["hard.jsonl"], "overrides": ["evaluation_transform.long_side=64"]}},
+        "tests": {
+            "hard": {
+                **{"records": ["hard.jsonl"], "overrides": ["evaluation_transform.long_side=64"]},
+                "protocol": "totaltext_iou",
+            }
+        },
         "columns": [
             {"title": "F", "training": "words", "figure": "hmean"},
             {"title": "hard F", "training": "words", "test": "hard", "figure": "hmean"},
@@ -150,6 +155,11 @@ def options(tmp_path: Path) -> Options:
     return Options("small", tmp_path, tmp_path / "runs")
 
 
+def evaluation_of(best: dict[str, float] | None) -> dict[str, Any]:
+    """As `tools/test.py` writes it."""
+    return {"datasets": {"records": {"protocols": {"ic15": {"best_on_this_set": best}}}}}
+
+
 class Launcher:
     """Stands for subprocesses: writes what each step would leave, and remembers the commands."""
 
@@ -165,7 +175,7 @@ class Launcher:
         if code == 0:
             hmean = 0.5 if "hard" in " ".join(command) else 0.75
             figures = {"words": [{"name": "parameters", "value": 1.5}]}
-            evaluation = {"best_on_this_set": {"hmean": hmean}}
+            evaluation = evaluation_of({"hmean": hmean})
             step.result.write_text(json.dumps(figures if step.kind == "count" else evaluation))
         return code
 
@@ -180,6 +190,7 @@ def test_a_row_is_trained_tested_and_counted_and_hands_its_weights_on(table: Tab
     assert [step.kind for step in others] == ["test", "test", "count"]
     assert all(str(second.result) == step.arguments[0] for step in others[:2])
     assert "evaluation_transform.long_side=64" in others[1].arguments
+    assert [step.arguments[4] for step in others[:2]] == ["ic15", "totaltext_iou"]
     assert runs["shared"].steps[0] == first, "the same training of another row"
     assert runs["shared"].steps[1].folder != second.folder
 
@@ -332,6 +343,7 @@ def test_report_has_the_papers_figures_beside_ours_and_marks_what_is_missing(tab
         "Ours++": [NOT_OFFERED, NOT_RUN, NOT_OFFERED, NOT_RUN, NOT_RUN],
     }
     assert "nothing much." in text
+    assert "Counted by the rule F: ic15, hard F: totaltext_iou, at" in text
 
 
 def test_report_as_values_says_where_figures_come_from(table: Table, options: Options) -> None:
@@ -353,7 +365,7 @@ def test_a_result_that_cannot_be_read_is_told(table: Table, options: Options) ->
     runs[0].cells["F"].result.write_text("{}")
     with pytest.raises(DataError, match="holds no hmean"):
         measured_figures(table, runs, options)
-    runs[0].cells["F"].result.write_text('{"best_on_this_set": null}')
+    runs[0].cells["F"].result.write_text(json.dumps(evaluation_of(None)))
     assert str(measured_figures(table, runs, options)["plain"]["F"]) == "undefined"
 
 
@@ -365,6 +377,7 @@ def test_a_result_that_cannot_be_read_is_told(table: Table, options: Options) ->
         ({"rows": [{"name": "a", "labels": ["A"], "stages": [{"stage": "last"}]}]}, "stage 'last' is not among"),
         ({"rows": [{"name": "a", "labels": ["A"]}] * 2}, "two rows have the same name"),
         ({"titel": "x"}, "did you mean title"),
+        ({"full": {**small_table()["full"], "trainings": {"words": {"protocol": "ic14"}}}}, "did you mean ic15"),
         (
             {"full": {**small_table()["full"], "columns": [{"title": "F", "training": "x", "figure": "hmean"}]}},
             "training 'x' is not among words",

@@ -192,9 +192,10 @@ def _benchmark_step(
 
 
 def _test_step(table: Table, column: Column, stage: _PlannedStage, options: Options) -> Step:
-    arguments: tuple[str, ...] = (str(stage.weights), "--pictures", "0")
+    experiment = table.experiment(options.size)
+    arguments: tuple[str, ...] = (str(stage.weights), "--pictures", "0", "--protocol", experiment.protocol(column))
     if column.test is not None:
-        test = table.experiment(options.size).tests[column.test]
+        test = experiment.tests[column.test]
         arguments += ("--records", *map(str, test.records))
         arguments += ("--set", *test.overrides) if test.overrides else ()
     folder = options.output / f"test-{column.test or column.training}-{_digest(arguments)}"

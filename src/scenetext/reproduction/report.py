@@ -66,7 +66,9 @@ def _measure(column: Column, step: Step | None) -> Measured:
             name = BENCHMARK_NAMES[column.figure]
             figures = {figure["name"]: figure["value"] for each in content.values() for figure in each}
             return Measured(float(figures[name]), step)
-        rate = (content["best_on_this_set"] or {}).get(column.figure)
+        (measured,) = content["datasets"].values()
+        (scores,) = measured["protocols"].values()
+        rate = (scores["best_on_this_set"] or {}).get(column.figure)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"holds no {column.figure} ({error!r}); remove its folder to measure it anew", step.result
@@ -91,7 +93,16 @@ def format_table(table: Table, figures: Mapping[str, Mapping[str, Measured]], op
     for row in table.rows:
         cells = [_cell(table, row, whose, title, figures) for whose, title in order]
         lines.append(f"| {' | '.join([*row.labels, *cells])} |")
-    remarks = [f"Paper: {table.source}.", f"Ours, {options.size} size: {experiment.measured_on}", *table.remarks]
+    rules = {column.title: experiment.protocol(column) for column in experiment.columns if column.figure in RATES}
+    told = ", ".join(dict.fromkeys(rules.values()))
+    if len(set(rules.values())) > 1:
+        told = ", ".join(f"{title}: {rule}" for title, rule in rules.items())
+    remarks = [
+        f"Paper: {table.source}.",
+        f"Ours, {options.size} size: {experiment.measured_on}",
+        f"Counted by the rule {told}, at the score threshold that is best on the test images.",
+        *table.remarks,
+    ]
     return "\n".join([*lines, "", *(f"- {remark}" for remark in remarks)]) + "\n"
 
 
