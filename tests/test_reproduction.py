@@ -217,6 +217,8 @@ def test_given_weights_take_the_place_of_a_stage(table: Table, options: Options)
 def test_figures_that_are_not_asked_for_need_no_steps(table: Table, options: Options) -> None:
     counted = replace(options, figures=frozenset({"parameters"}))
     assert [step.kind for run in plan_table(table, counted) for step in run.steps] == ["count"] * 3
+    with pytest.raises(ConfigError, match="none of these figures; it has hmean, parameters"):
+        plan_table(table, replace(options, figures=frozenset({"images_per_second"})))
 
 
 def test_other_settings_are_another_folder(table: Table, options: Options) -> None:

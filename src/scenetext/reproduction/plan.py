@@ -107,8 +107,14 @@ def plan_table(table: Table, options: Options) -> list[RowRun]:
     """The runs of a table at a size: every row that is offered there, on every training set with a column.
 
     Raises:
-        ConfigError: a config or an override of a row cannot be used, or `given` names no stage of the table.
+        ConfigError: a config or an override of a row cannot be used, `given` names no stage of the table, or it has none
+            of the figures that are asked for.
     """
+    if not options.columns(table):
+        known = ", ".join(dict.fromkeys(column.figure for column in table.experiment(options.size).columns))
+        raise ConfigError(
+            f"{table.paper} {table.name} at {options.size} size has none of these figures; it has {known}"
+        )
     for name in options.given:
         if name not in table.stages:
             raise ConfigError(f"{table.paper} {table.name} has no stage {name!r}; it has {', '.join(table.stages)}")
