@@ -87,7 +87,7 @@ def chosen_rows(table: Table, runs: Sequence[RowRun], asked: Sequence[str] | Non
     known = {name for run in runs for name in (run.row, run.name)}
     for name in asked:
         if name in {row.name for row in table.rows if not row.stages}:
-            raise ConfigError(f"--run {name}: this row is quoted from the paper; the method is not in this library")
+            raise ConfigError(f"--run {name}: this row is quoted from the paper, and not offered here")
         if name not in known:
             raise ConfigError(f"--run {name} is unknown{did_you_mean(name, known)} Rows: {', '.join(sorted(known))}")
     return [run for run in runs if run.row in asked or run.name in asked]

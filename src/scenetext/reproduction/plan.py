@@ -107,8 +107,8 @@ def plan_table(table: Table, options: Options) -> list[RowRun]:
     """The runs of a table at a size: every row that is offered there, on every training set with a column.
 
     Raises:
-        ConfigError: a config or an override of a row cannot be used, `given` names no stage of the table, or it has none
-            of the figures that are asked for.
+        ConfigError: a config or an override of a row cannot be used, `given` names no stage of the table, or the table
+            has none of the figures that are asked for.
     """
     if not options.columns(table):
         known = ", ".join(dict.fromkeys(column.figure for column in table.experiment(options.size).columns))
