@@ -36,8 +36,8 @@ EXAMPLES = """\
   python tools/reproduce.py --paper tcm --table 6 --size small --run all
   python tools/reproduce.py --paper tcm --table 6 --run tcm_32 --print-commands
   python tools/reproduce.py --paper tcm --table 10 --run all --figures parameters trainable_parameters operations
-  python tools/reproduce.py --paper tcm --figure 5 --run tcm_dbnet/icdar2015_10
-  python tools/reproduce.py --paper oclip --table 3 --run 25 50 --given baseline=outputs/psenet_synthtext/best.pt
+  python tools/reproduce.py --paper tcm --figure 5 --run tcm_dbnet_10/icdar2015
+  python tools/reproduce.py --paper oclip --table 7 --run db_oclip --given oclip=weights/RN50_synthtext.pt
 """
 
 
