@@ -66,7 +66,9 @@ def _measure(column: Column, step: Step | None) -> Measured:
             name = _BENCHMARK_NAMES[column.figure]
             figures = {figure["name"]: figure["value"] for each in content.values() for figure in each}
             return Measured(float(figures[name]), step)
-        rate = (content["best_on_this_set"] or {}).get(column.figure)
+        (measured,) = content["datasets"].values()
+        (scores,) = measured["protocols"].values()
+        rate = (scores["best_on_this_set"] or {}).get(column.figure)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"holds no {column.figure} ({error!r}); remove its folder to measure it anew", step.result
