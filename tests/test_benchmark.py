@@ -20,6 +20,8 @@ from scenetext.build import build_task, build_trainer
 from scenetext.data.images import write_image
 from scenetext.data.records import write_records
 from scenetext.errors import ConfigError
+from scenetext.reproduction.report import BENCHMARK_NAMES
+from scenetext.reproduction.tables import COUNTS
 from scenetext.runs import Run, check_run
 from scenetext.structures import ImageRecord, TextInstance
 from scenetext.training.optimizers import set_learning_rate
@@ -224,6 +226,13 @@ def test_a_detector_is_counted_without_data() -> None:
     twice = {figure.name: figure.value for figure in count_detector(run, 128, 192)}
     operations = "inference operations per image"
     assert twice[operations] == pytest.approx(4 * counted[operations]), "convolutions alone: as many as pixels"
+
+
+def test_tables_of_papers_find_their_figures_under_these_names(tmp_path: Path) -> None:
+    counted = {figure.name for figure in count_detector(detector_run(), 64, 64)}
+    measured = {figure.name for figure in measure(make_trainer(tmp_path, "detection"), 1)}
+    assert {BENCHMARK_NAMES[figure] for figure in COUNTS} == counted
+    assert BENCHMARK_NAMES["images_per_second"] in measured
 
 
 def test_what_is_frozen_is_not_counted_as_trained() -> None:

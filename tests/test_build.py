@@ -16,6 +16,12 @@ from scenetext.runs import Run, check_run
 from scenetext.structures import ImageRecord, TextInstance
 from scenetext.training.checkpoint import save_checkpoint
 
+RESNET = {"name": "clip_resnet", "layers": [1, 1, 1, 1], "width": 8}
+TCM = {
+    **{"name": "tcm", "layers": [1, 1, 1, 1], "width": 8, "input_size": 64, "embed_dim": 32, "text_weights": "none"},
+    **{"text": {"width": 32, "heads": 2, "layers": 1}, "decoder": {"width": 16, "heads": 2, "layers": 1}},
+}
+
 
 def detector_run(folder: Path, **changes: Any) -> Run:
     image, records = folder / "word.png", folder / "records.jsonl"
@@ -25,7 +31,7 @@ def detector_run(folder: Path, **changes: Any) -> Run:
         write_records(records, [ImageRecord(image, 64, 64, (TextInstance(polygon, "stop"),))])
     values = {
         "kind": "detection",
-        "encoder": {"name": "clip_resnet", "layers": [1, 1, 1, 1], "width": 8},
+        "encoder": RESNET,
         "detector": {"name": "dbnet", "inner_channels": 16, "level_channels": 8},
         "data": {"train": [str(records)], "validation": [str(records)]},
         "training": {"steps": 1, "evaluate_every": 1, "device": "cpu"},
@@ -33,11 +39,8 @@ def detector_run(folder: Path, **changes: Any) -> Run:
     return check_run({**values, **changes}, "test")
 
 
-@pytest.fixture
-def checkpoint(tmp_path: Path) -> Path:
-    """A network of seed 0, as a training would have left it."""
-    run = detector_run(tmp_path)
-    path = tmp_path / "best.pt"
+def save_network(path: Path, run: Run) -> Path:
+    """The network of a run as its seed makes it, saved as a training leaves it."""
     save_checkpoint(path, {"model": build_task(run).state_dict(), "step": 70, **describe_run(run)})
     return path
 
@@ -47,14 +50,16 @@ def other_run(folder: Path, **changes: Any) -> Run:
     return detector_run(folder, training=training, **changes)
 
 
-def test_a_detector_starts_from_the_whole_network_of_another_run(tmp_path: Path, checkpoint: Path) -> None:
-    run = other_run(tmp_path, initial_weights=str(checkpoint))
-    expected = build_task(detector_run(tmp_path)).state_dict()
+@pytest.mark.parametrize("encoder", [RESNET, TCM], ids=["resnet", "tcm"])
+def test_a_detector_starts_from_the_whole_network_of_another_run(tmp_path: Path, encoder: dict[str, Any]) -> None:
+    first = save_network(tmp_path / "best.pt", detector_run(tmp_path, encoder=encoder))
+    expected = build_task(detector_run(tmp_path, encoder=encoder)).state_dict()
+    run = other_run(tmp_path, initial_weights=str(first), encoder=encoder)
     trainer, remarks = build_trainer(run, tmp_path / "run")
     loaded = trainer.module.state_dict()
     assert loaded.keys() == expected.keys()
     assert all((loaded[name].cpu() == expected[name]).all() for name in expected)
-    assert any(f"initial weights: {checkpoint} (step 70)" in remark for remark in remarks)
+    assert any(f"initial weights: {first} (step 70)" in remark for remark in remarks)
     before = build_task(run).state_dict()
     assert any((before[name] != expected[name]).any() for name in expected), "its own seed gives others"
 
@@ -66,7 +71,8 @@ def test_initial_weights_are_not_read_on_resuming(tmp_path: Path) -> None:
         build_trainer(run, tmp_path / "run")
 
 
-def test_initial_weights_of_another_network_are_refused(tmp_path: Path, checkpoint: Path) -> None:
+def test_initial_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    checkpoint = save_network(tmp_path / "best.pt", detector_run(tmp_path))
     detector = {"name": "dbnet", "inner_channels": 32, "level_channels": 8}
     with pytest.raises(CheckpointError, match="best.pt"):
         build_trainer(other_run(tmp_path, initial_weights=str(checkpoint), detector=detector), tmp_path / "run")

@@ -6,8 +6,11 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +30,7 @@ from scenetext.reproduction.running import (
     RowRunner,
     is_done,
     printable,
+    run_command_in_folder,
     seconds_taken,
     step_command,
 )
@@ -109,7 +113,12 @@ def small_table(**changes: Any) -> dict[str, Any]:
     experiment = {
         "measured_on": "nothing much.",
         "trainings": {"words": {}},
-        "tests": {"hard": {"records": ["hard.jsonl"], "overrides": ["evaluation_transform.long_side=64"]}},
+        "tests": {
+            "hard": {
+                **{"records": ["hard.jsonl"], "overrides": ["evaluation_transform.long_side=64"]},
+                "protocol": "totaltext_iou",
+            }
+        },
         "columns": [
             {"title": "F", "training": "words", "figure": "hmean"},
             {"title": "hard F", "training": "words", "test": "hard", "figure": "hmean"},
@@ -146,6 +155,11 @@ def options(tmp_path: Path) -> Options:
     return Options("small", tmp_path, tmp_path / "runs")
 
 
+def evaluation_of(best: dict[str, float] | None) -> dict[str, Any]:
+    """As `tools/test.py` writes it."""
+    return {"datasets": {"records": {"protocols": {"ic15": {"best_on_this_set": best}}}}}
+
+
 class Launcher:
     """Stands for subprocesses: writes what each step would leave, and remembers the commands."""
 
@@ -161,14 +175,9 @@ class Launcher:
         if code == 0:
             hmean = 0.5 if "hard" in " ".join(command) else 0.75
             figures = {"words": [{"name": "parameters", "value": 1.5}]}
-            evaluation = evaluation_content({"hmean": hmean})
+            evaluation = evaluation_of({"hmean": hmean})
             step.result.write_text(json.dumps(figures if step.kind == "count" else evaluation))
         return code
-
-
-def evaluation_content(best: dict[str, float] | None) -> dict[str, Any]:
-    """What `tools/test.py` writes for one set and one rule."""
-    return {"datasets": {"validation": {"protocols": {"ic15": {"best_on_this_set": best}}}}}
 
 
 def test_a_row_is_trained_tested_and_counted_and_hands_its_weights_on(table: Table, options: Options) -> None:
@@ -181,6 +190,7 @@ def test_a_row_is_trained_tested_and_counted_and_hands_its_weights_on(table: Tab
     assert [step.kind for step in others] == ["test", "test", "count"]
     assert all(str(second.result) == step.arguments[0] for step in others[:2])
     assert "evaluation_transform.long_side=64" in others[1].arguments
+    assert [step.arguments[4] for step in others[:2]] == ["ic15", "totaltext_iou"]
     assert runs["shared"].steps[0] == first, "the same training of another row"
     assert runs["shared"].steps[1].folder != second.folder
 
@@ -207,6 +217,8 @@ def test_given_weights_take_the_place_of_a_stage(table: Table, options: Options)
 def test_figures_that_are_not_asked_for_need_no_steps(table: Table, options: Options) -> None:
     counted = replace(options, figures=frozenset({"parameters"}))
     assert [step.kind for run in plan_table(table, counted) for step in run.steps] == ["count"] * 3
+    with pytest.raises(ConfigError, match="none of these figures; it has hmean, parameters"):
+        plan_table(table, replace(options, figures=frozenset({"images_per_second"})))
 
 
 def test_other_settings_are_another_folder(table: Table, options: Options) -> None:
@@ -293,6 +305,28 @@ def test_speed_is_that_of_the_trained_model(options: Options) -> None:
     assert {f"initial_weights={training.result}", "loader.evaluation_batch_size=1"} < set(speed.arguments)
 
 
+STOPPABLE = """
+import pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("saved"))
+pathlib.Path(sys.argv[1]).touch()
+time.sleep(60)
+"""
+
+
+def test_a_signal_is_passed_on_to_the_command(table: Table, options: Options, tmp_path: Path) -> None:
+    step, ready = plan_table(table, options)[0].steps[0], tmp_path / "ready"
+
+    def interrupt() -> None:
+        while not ready.exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    command = [sys.executable, "-c", STOPPABLE, str(ready)]
+    assert run_command_in_folder(step, command) == EXIT_CODE_INTERRUPTED
+    assert "saved" in (step.folder / OUTPUT_NAME).read_text()
+
+
 def rows_of(text: str) -> dict[str, list[str]]:
     lines = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in text.splitlines() if "|" in line]
     return {cells[0]: cells[1:] for cells in lines}
@@ -311,6 +345,7 @@ def test_report_has_the_papers_figures_beside_ours_and_marks_what_is_missing(tab
         "Ours++": [NOT_OFFERED, NOT_RUN, NOT_OFFERED, NOT_RUN, NOT_RUN],
     }
     assert "nothing much." in text
+    assert "Counted by the rule F: ic15, hard F: totaltext_iou, at" in text
 
 
 def test_report_as_values_says_where_figures_come_from(table: Table, options: Options) -> None:
@@ -332,7 +367,7 @@ def test_a_result_that_cannot_be_read_is_told(table: Table, options: Options) ->
     runs[0].cells["F"].result.write_text("{}")
     with pytest.raises(DataError, match="holds no hmean"):
         measured_figures(table, runs, options)
-    runs[0].cells["F"].result.write_text(json.dumps(evaluation_content(None)))
+    runs[0].cells["F"].result.write_text(json.dumps(evaluation_of(None)))
     assert str(measured_figures(table, runs, options)["plain"]["F"]) == "undefined"
 
 
@@ -344,6 +379,7 @@ def test_a_result_that_cannot_be_read_is_told(table: Table, options: Options) ->
         ({"rows": [{"name": "a", "labels": ["A"], "stages": [{"stage": "last"}]}]}, "stage 'last' is not among"),
         ({"rows": [{"name": "a", "labels": ["A"]}] * 2}, "two rows have the same name"),
         ({"titel": "x"}, "did you mean title"),
+        ({"full": {**small_table()["full"], "trainings": {"words": {"protocol": "ic14"}}}}, "did you mean ic15"),
         (
             {"full": {**small_table()["full"], "columns": [{"title": "F", "training": "x", "figure": "hmean"}]}},
             "training 'x' is not among words",

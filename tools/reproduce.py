@@ -36,8 +36,8 @@ EXAMPLES = """\
   python tools/reproduce.py --paper tcm --table 6 --size small --run all
   python tools/reproduce.py --paper tcm --table 6 --run tcm_32 --print-commands
   python tools/reproduce.py --paper tcm --table 10 --run all --figures parameters trainable_parameters operations
-  python tools/reproduce.py --paper tcm --figure 5 --run tcm_dbnet/icdar2015_10
-  python tools/reproduce.py --paper oclip --table 3 --run 25 50 --given baseline=outputs/psenet_synthtext/best.pt
+  python tools/reproduce.py --paper tcm --figure 5 --run tcm_dbnet_10/icdar2015
+  python tools/reproduce.py --paper oclip --table 7 --run db_oclip --given oclip=weights/RN50_synthtext.pt
 """
 
 
@@ -76,16 +76,18 @@ def given_weights(items: Sequence[str]) -> dict[str, Path]:
     return given
 
 
-def chosen_rows(runs: Sequence[RowRun], asked: Sequence[str] | None) -> list[RowRun]:
+def chosen_rows(table: Table, runs: Sequence[RowRun], asked: Sequence[str] | None) -> list[RowRun]:
     """The rows that were asked for, in the table's order.
 
     Raises:
-        ConfigError: a name that no row has.
+        ConfigError: a name that no row has, or one of a row that is only quoted.
     """
     if asked is None or "all" in asked:
         return list(runs)
     known = {name for run in runs for name in (run.row, run.name)}
     for name in asked:
+        if name in {row.name for row in table.rows if not row.stages}:
+            raise ConfigError(f"--run {name}: this row is quoted from the paper, and not offered here")
         if name not in known:
             raise ConfigError(f"--run {name} is unknown{did_you_mean(name, known)} Rows: {', '.join(sorted(known))}")
     return [run for run in runs if run.row in asked or run.name in asked]
@@ -115,6 +117,8 @@ def write_report(table: Table, runs: Sequence[RowRun], options: Options, folder:
 
 def main() -> int:
     arguments = parse_arguments()
+    if arguments.processes < 1:
+        raise ConfigError(f"--processes must be 1 or more, not {arguments.processes}")
     name = f"table_{arguments.table}" if arguments.figure is None else f"figure_{arguments.figure}"
     table = load_table(REPOSITORY / "configs/tables", arguments.paper, name)
     folder: Path = arguments.output / arguments.size
@@ -128,7 +132,7 @@ def main() -> int:
         device=arguments.device,
     )
     runs = plan_table(table, replace(options, figures=None))
-    rows = chosen_rows(plan_table(table, options), arguments.run)
+    rows = chosen_rows(table, plan_table(table, options), arguments.run)
     if arguments.print_commands:
         print("\n".join(dict.fromkeys(printable(step, options) for row in rows for step in row.steps)))
         return 0

@@ -17,6 +17,9 @@ from scenetext.runs import check_run
 COUNTED_SIDE = 640
 """Side of the square image whose operations are counted, in pixels: that of DBNet's training."""
 
+_ONE_IMAGE = ("loader.evaluation_batch_size=1", "loader.batch_size=1")
+"""For speed: one image at a time, in the training steps as well that a benchmark takes besides."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -104,8 +107,14 @@ def plan_table(table: Table, options: Options) -> list[RowRun]:
     """The runs of a table at a size: every row that is offered there, on every training set with a column.
 
     Raises:
-        ConfigError: a config or an override of a row cannot be used, or `given` names no stage of the table.
+        ConfigError: a config or an override of a row cannot be used, `given` names no stage of the table, or the table
+            has none of the figures that are asked for.
     """
+    if not options.columns(table):
+        known = ", ".join(dict.fromkeys(column.figure for column in table.experiment(options.size).columns))
+        raise ConfigError(
+            f"{table.paper} {table.name} at {options.size} size has none of these figures; it has {known}"
+        )
     for name in options.given:
         if name not in table.stages:
             raise ConfigError(f"{table.paper} {table.name} has no stage {name!r}; it has {', '.join(table.stages)}")
@@ -176,7 +185,7 @@ def _measurement(table: Table, column: Column, stage: _PlannedStage, options: Op
     if column.figure in COUNTS:
         counted = ("size", *settings, "--size", str(COUNTED_SIDE))
         return _benchmark_step("count", "parameters and operations", counted, stage, options)
-    measured = ("run", *settings, f"initial_weights={stage.weights}", "loader.evaluation_batch_size=1")
+    measured = ("run", *settings, f"initial_weights={stage.weights}", *_ONE_IMAGE)
     return _benchmark_step("speed", "speed", measured, stage, options)
 
 
@@ -189,9 +198,10 @@ def _benchmark_step(
 
 
 def _test_step(table: Table, column: Column, stage: _PlannedStage, options: Options) -> Step:
-    arguments: tuple[str, ...] = (str(stage.weights), "--pictures", "0")
+    experiment = table.experiment(options.size)
+    arguments: tuple[str, ...] = (str(stage.weights), "--pictures", "0", "--protocol", experiment.protocol(column))
     if column.test is not None:
-        test = table.experiment(options.size).tests[column.test]
+        test = experiment.tests[column.test]
         arguments += ("--records", *map(str, test.records))
         arguments += ("--set", *test.overrides) if test.overrides else ()
     folder = options.output / f"test-{column.test or column.training}-{_digest(arguments)}"

@@ -16,7 +16,7 @@ NOT_RUN = "not run"
 """A figure of ours that could be measured and was not."""
 NOT_OFFERED = "–"
 """A figure that is not measured: of a method that is not in this library, or not at this size."""
-_BENCHMARK_NAMES: Mapping[FigureName, str] = {
+BENCHMARK_NAMES: Mapping[FigureName, str] = {
     "parameters": "parameters",
     "trainable_parameters": "trainable parameters",
     "operations": "inference operations per image",
@@ -63,7 +63,7 @@ def _measure(column: Column, step: Step | None) -> Measured:
     try:
         content = json.loads(step.result.read_text(encoding="utf-8"))
         if column.figure not in RATES:
-            name = _BENCHMARK_NAMES[column.figure]
+            name = BENCHMARK_NAMES[column.figure]
             figures = {figure["name"]: figure["value"] for each in content.values() for figure in each}
             return Measured(float(figures[name]), step)
         (measured,) = content["datasets"].values()
@@ -93,7 +93,16 @@ def format_table(table: Table, figures: Mapping[str, Mapping[str, Measured]], op
     for row in table.rows:
         cells = [_cell(table, row, whose, title, figures) for whose, title in order]
         lines.append(f"| {' | '.join([*row.labels, *cells])} |")
-    remarks = [f"Paper: {table.source}.", f"Ours, {options.size} size: {experiment.measured_on}", *table.remarks]
+    rules = {column.title: experiment.protocol(column) for column in experiment.columns if column.figure in RATES}
+    told = ", ".join(dict.fromkeys(rules.values()))
+    if len(set(rules.values())) > 1:
+        told = ", ".join(f"{title}: {rule}" for title, rule in rules.items())
+    remarks = [
+        f"Paper: {table.source}.",
+        f"Ours, {options.size} size: {experiment.measured_on}",
+        f"Counted by the rule {told}, at the score threshold that is best on the test images.",
+        *table.remarks,
+    ]
     return "\n".join([*lines, "", *(f"- {remark}" for remark in remarks)]) + "\n"
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
 from scenetext.config import Settings, load_settings
 from scenetext.errors import ConfigError
+from scenetext.evaluation.protocols import find_protocol
 
 Size = Literal["full", "small"]
 """full: as published. small: tiny models on generated scenes, which shows that the road works and nothing more."""
@@ -19,6 +20,16 @@ FigureName = Literal[
 ]
 RATES: tuple[FigureName, ...] = ("precision", "recall", "hmean")
 COUNTS: tuple[FigureName, ...] = ("parameters", "trainable_parameters", "operations")
+
+
+def _known_protocol(name: str) -> str:
+    try:
+        return find_protocol(name).name
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
+ProtocolName = Annotated[str, AfterValidator(_known_protocol)]
 
 
 class SceneSet(Settings):
@@ -45,6 +56,8 @@ class Training(Settings):
     """Put in place of `{records}` in the overrides of stages."""
     overrides: tuple[str, ...] = ()
     """Settings of the last stage to change, such as its training images."""
+    protocol: ProtocolName = "ic15"
+    """Rule by which its validation records are counted, one of `scenetext.evaluation.protocols`."""
 
 
 class Test(Settings):
@@ -54,6 +67,8 @@ class Test(Settings):
     """Record files, relative to the working directory."""
     overrides: tuple[str, ...] = ()
     """Settings of the run to change for this test, such as its test size."""
+    protocol: ProtocolName = "ic15"
+    """Rule by which they are counted."""
 
 
 class Column(Settings):
@@ -83,6 +98,10 @@ class Experiment(Settings):
     """By name."""
     columns: tuple[Column, ...] = Field(min_length=1)
     """What is measured of every row."""
+
+    def protocol(self, column: Column) -> str:
+        """The rule by which a column's rate is counted."""
+        return self.trainings[column.training].protocol if column.test is None else self.tests[column.test].protocol
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Experiment:
