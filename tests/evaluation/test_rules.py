@@ -57,7 +57,7 @@ instance_lists = st.lists(st.builds(word, boxes, st.sampled_from([False, False, 
 
 
 @pytest.mark.parametrize("protocol", BY_AXIS_BOXES, ids=lambda protocol: protocol.name)
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(detections=detection_lists, instances=instance_lists)
 def test_counts_are_those_of_the_plain_rule(
     protocol: Protocol, detections: list[Detection], instances: list[TextInstance]
@@ -70,7 +70,7 @@ def test_counts_are_those_of_the_plain_rule(
 
 
 @pytest.mark.parametrize("protocol", BY_PLACE, ids=lambda protocol: protocol.name)
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(instances=instance_lists, angles=st.lists(st.integers(-90, 90), min_size=5, max_size=5))
 def test_perfect_detections_of_words_apart_score_one(
     protocol: Protocol, instances: list[TextInstance], angles: list[int]
@@ -92,7 +92,7 @@ def test_perfect_detections_of_words_apart_score_one(
 
 
 @pytest.mark.parametrize("protocol", BY_PLACE, ids=lambda protocol: protocol.name)
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(detections=detection_lists, instances=instance_lists, scale=st.sampled_from([0.125, 2.0, 64.0]))
 def test_scale_does_not_matter(
     protocol: Protocol, detections: list[Detection], instances: list[TextInstance], scale: float
@@ -120,7 +120,7 @@ def test_order_does_not_matter(
 
 
 @pytest.mark.parametrize("protocol", BY_PLACE, ids=lambda protocol: protocol.name)
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(places=st.lists(st.integers(-12, 12), max_size=6), random=st.randoms(use_true_random=False))
 def test_order_does_not_matter_where_words_are_apart(protocol: Protocol, places: list[int], random: object) -> None:
     """Each word has one detection, shifted by some pixels, so that it may or may not fit."""
@@ -134,7 +134,7 @@ def test_order_does_not_matter_where_words_are_apart(protocol: Protocol, places:
 
 
 @pytest.mark.parametrize("protocol", RECALL_FALLS, ids=lambda protocol: protocol.name)
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(detections=detection_lists, instances=instance_lists)
 def test_recall_never_rises_with_the_threshold(
     protocol: Protocol, detections: list[Detection], instances: list[TextInstance]
@@ -161,7 +161,7 @@ def test_recall_may_rise_with_the_threshold_where_no_rule_says_otherwise() -> No
 
 
 @pytest.mark.parametrize("protocol", BY_PLACE, ids=lambda protocol: protocol.name)
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(lists=st.lists(st.tuples(detection_lists, instance_lists), max_size=4), cut=st.integers(0, 4))
 def test_ranks_add_up(protocol: Protocol, lists: list[tuple[list[Detection], list[TextInstance]]], cut: int) -> None:
     """Images that two processes evaluated give what one gives, to the last digit, whoever had which."""
