@@ -15,10 +15,14 @@ from scenetext.benchmark.figures import Figure, peak_memory, reset_peak_memory
 from scenetext.benchmark.overhead import bare_step, measure_overhead, time_waiting
 from scenetext.benchmark.parts import time_parts
 from scenetext.benchmark.run import first_batch, measure
-from scenetext.build import build_trainer
+from scenetext.benchmark.size import count_detector
+from scenetext.build import build_task, build_trainer
 from scenetext.data.images import write_image
 from scenetext.data.records import write_records
-from scenetext.runs import check_run
+from scenetext.errors import ConfigError
+from scenetext.reproduction.report import BENCHMARK_NAMES
+from scenetext.reproduction.tables import COUNTS
+from scenetext.runs import Run, check_run
 from scenetext.structures import ImageRecord, TextInstance
 from scenetext.training.optimizers import set_learning_rate
 from scenetext.training.trainer import Trainer
@@ -201,3 +205,46 @@ def test_overhead_and_waiting_are_shares_of_real_steps(tmp_path: Path) -> None:
     assert figures["overhead of the trainer, fastest steps"].value == pytest.approx(share)
     waiting = time_waiting(trainer, 3)
     assert 0 < waiting.low <= waiting.high < 100
+
+
+def detector_run(**changes: Any) -> Run:
+    values = {
+        **{"kind": "detection", "encoder": {"name": "clip_resnet", **ENCODER}, "detector": DETECTOR},
+        **{
+            "data": {"train": ["gone.jsonl"], "validation": ["gone.jsonl"]},
+            "training": {"steps": 1, "evaluate_every": 1},
+        },
+    }
+    return check_run({**values, **changes}, "test")
+
+
+def test_a_detector_is_counted_without_data() -> None:
+    run = detector_run()
+    counted = {figure.name: figure.value for figure in count_detector(run, 64, 96)}
+    parameters = sum(parameter.numel() for parameter in build_task(run).parameters()) / 1e6
+    assert counted["parameters"] == counted["trainable parameters"] == pytest.approx(parameters)
+    twice = {figure.name: figure.value for figure in count_detector(run, 128, 192)}
+    operations = "inference operations per image"
+    assert twice[operations] == pytest.approx(4 * counted[operations]), "convolutions alone: as many as pixels"
+
+
+def test_tables_of_papers_find_their_figures_under_these_names(tmp_path: Path) -> None:
+    counted = {figure.name for figure in count_detector(detector_run(), 64, 64)}
+    measured = {figure.name for figure in measure(make_trainer(tmp_path, "detection"), 1)}
+    assert {BENCHMARK_NAMES[figure] for figure in COUNTS} == counted
+    assert BENCHMARK_NAMES["images_per_second"] in measured
+
+
+def test_what_is_frozen_is_not_counted_as_trained() -> None:
+    run = detector_run(optimizer={"groups": [{"pattern": "encoder.*", "learning_rate_factor": 0}]})
+    counted = {figure.name: figure.value for figure in count_detector(run, 64, 64)}
+    encoder = sum(value.numel() for name, value in build_task(run).named_parameters() if name.startswith("encoder."))
+    assert counted["trainable parameters"] == pytest.approx(counted["parameters"] - encoder / 1e6)
+
+
+def test_counting_refuses_other_runs_and_sizes() -> None:
+    with pytest.raises(ConfigError, match="multiples of 32"):
+        count_detector(detector_run(), 64, 100)
+    values = {"kind": "pretraining", "method": METHOD, "data": {"train": ["gone.jsonl"], "validation": ["gone.jsonl"]}}
+    with pytest.raises(ConfigError, match="are counted of detectors"):
+        count_detector(check_run({**values, "training": {"steps": 1, "evaluate_every": 1}}, "test"), 64, 64)

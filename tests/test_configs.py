@@ -19,17 +19,20 @@ from scenetext.text.charset import CharacterSet
 from scenetext.training.schedules import learning_rate_factor
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
-PARTS = CONFIGS / "detectors" / "parts"
-"""What run files of detectors are put together from, by `base`."""
+PARTS = tuple(CONFIGS / kind / "parts" for kind in ("detectors", "tcm", "tables"))
+"""What run files and tables are put together from, by `base`."""
 RUNS = sorted(
-    path for kind in ("oclip", "detectors") for path in (CONFIGS / kind).rglob("*.yaml") if PARTS not in path.parents
+    path
+    for kind in ("oclip", "detectors", "tcm", "tables/small")
+    for path in (CONFIGS / kind).rglob("*.yaml")
+    if not any(path.is_relative_to(part) for part in PARTS)
 )
 RECIPES = sorted(path for path in RUNS if path.parents[1].name == "detectors")
-"""configs/detectors/<detector>/<dataset>_<where the encoder's weights come from>.yaml"""
+"""configs/detectors/<detector>/<dataset>_<where the encoder's weights come from>[_<encoder>].yaml"""
 
 
 def load(path: Path) -> Run:
-    return load_run(path, [], "pretraining" if path.is_relative_to(CONFIGS / "oclip") else "detection")
+    return load_run(path, [], "pretraining" if "oclip" in (path.parent.name, path.stem) else "detection")
 
 
 def with_dictionary(run: Run, path: Path) -> Run:
@@ -96,8 +99,9 @@ def test_pretrained_encoder_of_the_tiny_configs_fits_the_tiny_detector() -> None
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_recipe_is_what_its_name_says(path: Path) -> None:
     """Its folder is the detector; its dataset's files are read; and where two runs share a detector and a dataset, they
-    differ in encoder and optimisation alone, so that they can be compared."""
-    dataset, weights = path.stem.split("_")
+    differ in encoder and optimisation alone, so that they can be compared. Other published encoders (the last part of
+    a name) may have a test size of their own."""
+    dataset, weights, *encoder = path.stem.split("_")
     run = load(path)
     assert not isinstance(run, PretrainingRun)
     assert run.detector.name == path.parent.name
@@ -106,6 +110,10 @@ def test_recipe_is_what_its_name_says(path: Path) -> None:
     assert run.detector.decoding.polygon_shape == ("quad" if dataset in ("icdar2015", "td500") else "polygon")
     assert {None: "scratch", "imagenet": "imagenet"}.get(run.encoder.weights, "oclip") == weights
     other = load(path.with_name(f"{dataset}_scratch.yaml"))
+    if encoder:
+        other = other.model_copy(update={"evaluation_transform": run.evaluation_transform})
+        names = {"resnet18": (18, ()), "resnet50": (50, ()), "dcnv2": (50, (2, 3, 4))}
+        assert (run.encoder.depth, run.encoder.deformable_stages) == names[encoder[0]]
     for group in ("detector", "data", "transform", "evaluation_transform", "evaluation"):
         assert getattr(run, group) == getattr(other, group), group
 
@@ -133,9 +141,62 @@ def test_recipe_for_icdar2015_has_the_published_figures(detector: str) -> None:
     assert oclip.loader.batch_size == 16
 
 
+RATES_AND_WARM_UP = {
+    "dbnet/icdar2015_imagenet_resnet18": (7e-3, 0),
+    "dbnet/icdar2015_imagenet": (2e-3, 100),
+    "dbnet/icdar2015_imagenet_dcnv2": (7e-3, 0),
+    "dbnet/icdar2015_oclip": (2e-3, 100),
+    "dbnetpp/icdar2015_imagenet": (3e-3, 200),
+    "dbnetpp/icdar2015_imagenet_dcnv2": (7e-3, 0),
+    "dbnetpp/icdar2015_oclip": (2e-3, 200),
+}
+"""Peak learning rates and epochs of warm-up of MMOCR's configurations of these encoders."""
+
+
+@pytest.mark.parametrize("name", RATES_AND_WARM_UP)
+def test_encoders_have_their_published_rates(name: str) -> None:
+    run = load(CONFIGS / "detectors" / f"{name}.yaml")
+    assert (run.optimizer.learning_rate, run.schedule.warmup_epochs) == RATES_AND_WARM_UP[name]
+
+
+TCM_RECIPES = sorted(path for path in (CONFIGS / "tcm").glob("*.yaml") if not path.stem.endswith("_tiny"))
+TCM_TEST_SIZES = {"icdar2015": (4068, 1024), "td500": (4068, 736), "ctw1500": (1600, 1024), "totaltext": (800, 800)}
+TCM_DBNET_DECODING = {"icdar2015": (0.28, 0.2, 1.6), "ctw1500": (0.08, 0.3, 2.0), "totaltext": (0.08, 0.3, 2.0)}
+
+
+def test_tcm_has_recipes_for_every_detector_and_dataset_of_its_slides() -> None:
+    assert {path.stem for path in TCM_RECIPES} == {
+        f"{variant}_{detector}_{dataset}"
+        for variant in ("tcm", "fasttcm")
+        for detector in PUBLISHED
+        for dataset in TCM_TEST_SIZES
+    }
+
+
+@pytest.mark.parametrize("path", TCM_RECIPES, ids=lambda path: path.stem)
+def test_recipe_of_tcm_is_what_its_name_says_with_the_published_figures(path: Path) -> None:
+    variant, detector, dataset = path.stem.split("_")
+    run = load(path)
+    assert not isinstance(run, PretrainingRun)
+    plain = load(CONFIGS / "detectors" / detector / f"{dataset}_scratch.yaml")
+    assert (run.encoder.name, run.encoder.fast, run.detector.name) == ("tcm", variant == "fasttcm", detector)
+    assert run.data == plain.data
+    assert run.transform == plain.transform.model_copy(update={"size": run.transform.size})  # type: ignore[attr-defined]
+    assert run.transform.size == (run.encoder.input_size,) * 2 == ((800,) * 2 if detector == "fcenet" else (640,) * 2)
+    assert (run.evaluation_transform.long_side, run.evaluation_transform.short_side) == TCM_TEST_SIZES[dataset]
+    assert (run.optimizer.name, run.optimizer.learning_rate, run.optimizer.weight_decay) == ("adamw", 1e-4, 1e-4)
+    assert [(group.pattern, group.learning_rate_factor) for group in run.optimizer.groups] == [("encoder.image.*", 0.1)]
+    assert (run.training.epochs, run.loader.batch_size) == (1200, 128)
+    decoding = run.detector.decoding
+    assert decoding.polygon_shape == plain.detector.decoding.polygon_shape  # type: ignore[union-attr]
+    if detector.startswith("dbnet") and dataset in TCM_DBNET_DECODING:
+        figures = (decoding.mask_threshold, decoding.score_threshold, decoding.unclip_ratio)
+        assert figures == TCM_DBNET_DECODING[dataset]
+
+
 def test_every_part_is_used() -> None:
     named = set()
-    for path in (CONFIGS / "detectors").rglob("*.yaml"):
+    for path in CONFIGS.rglob("*.yaml"):
         bases = yaml.safe_load(path.read_text()).get("base", [])
         named |= {(path.parent / base).resolve() for base in ([bases] if isinstance(bases, str) else bases)}
-    assert not {path for path in PARTS.rglob("*.yaml") if path.resolve() not in named}
+    assert not {path for parts in PARTS for path in parts.rglob("*.yaml") if path.resolve() not in named}

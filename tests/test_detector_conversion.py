@@ -25,7 +25,7 @@ from scenetext.detector_conversion import (
 )
 from scenetext.errors import CheckpointError, ConfigError
 from scenetext.inference import TextDetector
-from scenetext.runs import DetectionRun, check_run
+from scenetext.runs import DetectionRun, check_run, load_run
 from scenetext.tasks.detection import DetectionTask
 from scenetext.training.checkpoint import save_checkpoint
 from weight_layouts import SMALL, randomised
@@ -35,25 +35,29 @@ RESNET_18 = {"name": "resnet", "depth": 18}
 RESNET_50 = {"name": "resnet", "depth": 50}
 DEFORMABLE = {**RESNET_50, "deformable_stages": [2, 3, 4]}
 
-PUBLISHED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "dbnet_resnet18_fpnc_1200e_icdar2015": (RESNET_18, {"name": "dbnet"}),
-    "dbnet_resnet50_1200e_icdar2015": (RESNET_50, {"name": "dbnet"}),
-    "dbnet_resnet50-dcnv2_fpnc_1200e_icdar2015": (DEFORMABLE, {"name": "dbnet"}),
-    "dbnet_resnet50-oclip_1200e_icdar2015": (OCLIP, {"name": "dbnet"}),
-    "dbnetpp_resnet50_fpnc_1200e_icdar2015": (RESNET_50, {"name": "dbnetpp"}),
-    "dbnetpp_resnet50-dcnv2_fpnc_1200e_icdar2015": (DEFORMABLE, {"name": "dbnetpp"}),
-    "dbnetpp_resnet50-oclip_fpnc_1200e_icdar2015": (OCLIP, {"name": "dbnetpp"}),
-    "psenet_resnet50_fpnf_600e_icdar2015": (RESNET_50, {"name": "psenet"}),
-    "psenet_resnet50-oclip_fpnf_600e_icdar2015": (OCLIP, {"name": "psenet"}),
-    "panet_resnet50_fpem-ffm_600e_icdar2017": (
-        {**RESNET_50, "bottleneck_stride": "1x1"},
-        {"name": "pan"},
-    ),
-    "fcenet_resnet50-oclip_fpn_1500e_icdar2015": (OCLIP, {"name": "fcenet"}),
-    "fcenet_resnet50-oclip_fpn_1500e_ctw1500": (OCLIP, {"name": "fcenet"}),
-    "fcenet_resnet50-dcnv2_fpn_1500e_ctw1500": ({**DEFORMABLE, "deformable_groups": 2}, {"name": "fcenet"}),
+PUBLISHED = {
+    "dbnet_resnet18_fpnc_1200e_icdar2015": "dbnet/icdar2015_imagenet_resnet18",
+    "dbnet_resnet50_1200e_icdar2015": "dbnet/icdar2015_imagenet",
+    "dbnet_resnet50-dcnv2_fpnc_1200e_icdar2015": "dbnet/icdar2015_imagenet_dcnv2",
+    "dbnet_resnet50-oclip_1200e_icdar2015": "dbnet/icdar2015_oclip",
+    "dbnetpp_resnet50_fpnc_1200e_icdar2015": "dbnetpp/icdar2015_imagenet",
+    "dbnetpp_resnet50-dcnv2_fpnc_1200e_icdar2015": "dbnetpp/icdar2015_imagenet_dcnv2",
+    "dbnetpp_resnet50-oclip_fpnc_1200e_icdar2015": "dbnetpp/icdar2015_oclip",
+    "psenet_resnet50_fpnf_600e_icdar2015": "psenet/icdar2015_imagenet",
+    "psenet_resnet50-oclip_fpnf_600e_icdar2015": "psenet/icdar2015_oclip",
+    "panet_resnet18_fpem-ffm_600e_icdar2015": "pan/icdar2015_imagenet",
+    "panet_resnet50_fpem-ffm_600e_icdar2017": "pan/icdar2015_imagenet_resnet50",
+    "fcenet_resnet50-oclip_fpn_1500e_icdar2015": "fcenet/icdar2015_oclip",
+    "fcenet_resnet50-oclip_fpn_1500e_ctw1500": "fcenet/ctw1500_oclip",
+    "fcenet_resnet50-dcnv2_fpn_1500e_ctw1500": "fcenet/ctw1500_imagenet_dcnv2",
 }
-"""Published configuration -> our encoder and detector; a new detector adds a line for each of its own."""
+"""Published configuration -> our run file under configs/detectors; a new detector adds a line for each of its own."""
+
+
+def published_run(name: str) -> DetectionRun[Any, Any]:
+    run = load_run(REPOSITORY / "configs" / "detectors" / f"{PUBLISHED[name]}.yaml", [], "detection")
+    assert isinstance(run, DetectionRun)
+    return run
 
 
 def detection_run(encoder: dict[str, Any], detector: dict[str, Any], **others: Any) -> DetectionRun[Any, Any]:
@@ -102,7 +106,7 @@ def same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
 def test_published_layouts_convert_and_come_back_the_same(tmp_path: Path, name: str) -> None:
     tensors = published_layout(name)
     there = convert_from_mmocr_detector(
-        write(tmp_path / "mmocr.pth", tensors), tmp_path / "ours.pt", detection_run(*PUBLISHED[name])
+        write(tmp_path / "mmocr.pth", tensors), tmp_path / "ours.pt", published_run(name)
     )
     assert there.mapped == len(tensors)
     assert there.left_out == ("meta",)
@@ -119,14 +123,14 @@ def test_every_value_of_a_published_layout_survives(tmp_path: Path) -> None:
         for key, value in published_layout(name).items()
     }
     source = write(tmp_path / "mmocr.pth", old_layout(tensors))
-    convert_from_mmocr_detector(source, tmp_path / "ours.pt", detection_run(*PUBLISHED[name]))
+    convert_from_mmocr_detector(source, tmp_path / "ours.pt", published_run(name))
     convert_to_mmocr_detector(tmp_path / "ours.pt", tmp_path / "again.pth")
     same(torch.load(tmp_path / "again.pth", weights_only=True)["state_dict"], tensors)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_every_number_of_parameters_is_the_published_one(name: str) -> None:
-    run = detection_run(*PUBLISHED[name])
+    run = published_run(name)
     with torch.device("meta"):
         task = build_task(run)
     published = json.loads((golden_folder("detectors") / "state_dict_keys.json").read_text())[name]
@@ -241,7 +245,7 @@ def test_tcm_checkpoints_are_refused(tmp_path: Path) -> None:
     """Of MMOCR 0.x in its names, but of CLIP's image encoder under its own ones and a text encoder beside it."""
     shapes = json.loads((golden_folder("tcm") / "keys_TCM_DBNet.json").read_text())["shapes"]
     tensors = {key: torch.zeros(()).expand(one["shape"]) for key, one in shapes.items()}
-    with pytest.raises(CheckpointError, match="no known source"):
+    with pytest.raises(CheckpointError, match="holds a published TCM detector, .* convert it by from-tcm"):
         convert_from_mmocr_detector(
             write(tmp_path / "tcm.pth", tensors), tmp_path / "ours.pt", detection_run(OCLIP, {"name": "dbnet"})
         )

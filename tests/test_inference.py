@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +9,8 @@ import torch
 from scenetext.build import build_task
 from scenetext.data.images import write_image
 from scenetext.errors import CheckpointError, ConfigError, ImageError
-from scenetext.inference import TextDetector, write_detections
+from scenetext.inference import TextDetector
 from scenetext.runs import load_run
-from scenetext.structures import Detection
 from scenetext.training.checkpoint import save_checkpoint
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "detectors" / "dbnet_tiny.yaml"
@@ -72,14 +70,3 @@ def test_bad_files_are_told(checkpoint: Path, tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "other.pt", {"kind": "pretraining", "config": {}, "model": {}})
     with pytest.raises(CheckpointError, match="holds a pretraining model, expected detection"):
         TextDetector.load(tmp_path / "other.pt", device="cpu")
-
-
-def test_json_has_plain_numbers(tmp_path: Path) -> None:
-    polygon = np.array([[0, 0], [1.256, 0], [1, 1]], dtype=np.float32)
-    write_detections(tmp_path / "out.json", {Path("a.jpg"): [Detection(polygon, 0.123456)], Path("b.jpg"): []})
-    content = json.loads((tmp_path / "out.json").read_text())
-    assert content["images"][0] == {
-        "path": "a.jpg",
-        "detections": [{"polygon": [[0.0, 0.0], [1.26, 0.0], [1.0, 1.0]], "score": 0.1235}],
-    }
-    assert content["images"][1]["detections"] == []

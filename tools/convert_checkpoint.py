@@ -1,17 +1,20 @@
 """Converts weight files, and says what was mapped and what was left out.
 
-Reads oCLIP's, CLIP's (OpenAI's archive or open_clip's files), MMOCR's and our own weights, told by their names, without
-executing anything in them. `encoder.weights` of a run takes all of these directly, too.
+Reads oCLIP's, CLIP's (OpenAI's archive or open_clip's files), MMOCR's, TCM's and our own weights, told by their names,
+without executing anything in them. `encoder.weights` of a run takes all of these directly, too.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from scenetext.command_line import command_parser, run_command
 from scenetext.conversion import (
     PUBLISHED_BEHAVIOUR,
+    Conversion,
     convert_backbone,
     convert_from_clip,
     convert_from_mmocr,
@@ -25,6 +28,7 @@ from scenetext.detector_conversion import (
     convert_to_mmocr_detector,
 )
 from scenetext.runs import DetectionRun, PretrainingRun, load_run
+from scenetext.tcm_conversion import convert_from_tcm, convert_to_tcm
 
 SIMPLE = {
     "backbone": (convert_backbone, "any source -> the image encoder alone, for detectors (.safetensors)"),
@@ -33,6 +37,7 @@ SIMPLE = {
     "from-mmocr": (convert_from_mmocr, "MMOCR's oCLIP backbone -> the image encoder alone (.safetensors)"),
     "to-mmocr": (convert_to_mmocr, "any source -> the image encoder under MMOCR's names (.pth)"),
     "to-mmocr-detector": (convert_to_mmocr_detector, "a detector of ours -> under the names of MMOCR 1.x (.pth)"),
+    "to-tcm": (convert_to_tcm, "a detector of ours with TCM -> the published layout, of MMOCR 0.x (.pth)"),
 }
 
 EXAMPLES = """\
@@ -43,9 +48,10 @@ EXAMPLES = """\
   python tools/convert_checkpoint.py from-clip RN50.pt outputs/clip_rn50.safetensors
   python tools/convert_checkpoint.py to-mmocr outputs/rn50/best.pt outputs/resnet50_oclip.pth
   python tools/convert_checkpoint.py from-mmocr-detector dbnet_r18.pth outputs/dbnet.pt \
-      configs/detectors/dbnet_resnet18_icdar2015.yaml
+      configs/detectors/dbnet/icdar2015_imagenet_resnet18.yaml
   python tools/detect.py outputs/dbnet.pt sign.jpg
   python tools/convert_checkpoint.py to-mmocr-detector outputs/dbnet/best.pt outputs/dbnet_mmocr.pth
+  python tools/convert_checkpoint.py from-tcm tcm_dbnet.pth outputs/tcm_dbnet.pt configs/tcm/tcm_dbnet_icdar2015.yaml
 """
 
 
@@ -58,11 +64,21 @@ def from_oclip(arguments: argparse.Namespace) -> None:
 
 
 def from_mmocr_detector(arguments: argparse.Namespace) -> None:
+    convert_detector(arguments, convert_from_mmocr_detector)
+
+
+def from_tcm(arguments: argparse.Namespace) -> None:
+    convert_detector(arguments, convert_from_tcm)
+
+
+def convert_detector(
+    arguments: argparse.Namespace, convert: Callable[[Path, Path, DetectionRun[Any, Any]], Conversion]
+) -> None:
     run = load_run(arguments.config, [*MMOCR_NORMALIZATION, *arguments.overrides], "detection")
     if not isinstance(run, DetectionRun):
         raise TypeError("a run of kind detection is a DetectionRun")
     print(f"normalises pixels as MMOCR does, unless told otherwise: {', '.join(MMOCR_NORMALIZATION)}")
-    print(convert_from_mmocr_detector(arguments.source, arguments.target, run))
+    print(convert(arguments.source, arguments.target, run))
 
 
 WITH_CONFIG = {
@@ -74,7 +90,12 @@ WITH_CONFIG = {
     "from-mmocr-detector": (
         from_mmocr_detector,
         "a detector of MMOCR 1.x or 0.x -> a detector's checkpoint of ours (.pt)",
-        "configs/detectors/dbnet_resnet18_icdar2015.yaml",
+        "configs/detectors/dbnet/icdar2015_imagenet_resnet18.yaml",
+    ),
+    "from-tcm": (
+        from_tcm,
+        "a published TCM detector, of MMOCR 0.x -> a detector's checkpoint of ours (.pt)",
+        "configs/tcm/tcm_dbnet_icdar2015.yaml",
     ),
 }
 

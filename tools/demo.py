@@ -208,7 +208,8 @@ def report(plan: Plan, timed: list[tuple[Step, float]]) -> str:
     """What was trained, its figures, and where the pictures are."""
     pretraining = evaluations(plan.output / "pretraining")
     detector = evaluations(plan.output / "detector")
-    final = json.loads((plan.output / "evaluation" / "evaluation.json").read_text(encoding="utf-8"))["best_on_this_set"]
+    measured = json.loads((plan.output / "evaluation" / "evaluation.json").read_text(encoding="utf-8"))
+    final = measured["datasets"]["validation"]["protocols"]["ic15"]["best_on_this_set"]
     rows = [
         f"| {line['step']} | {percent(line['accuracy'])} | {percent(line['wrong_image_accuracy'])} "
         f"| {percent(line['vision_gain'])} |"

@@ -18,7 +18,8 @@ from scenetext.command_line import add_view_arguments, command_parser, run_comma
 from scenetext.data.images import read_image, write_image
 from scenetext.drawing.detections import draw_detections
 from scenetext.errors import DataError, ImageError
-from scenetext.inference import TextDetector, write_detections
+from scenetext.inference import TextDetector
+from scenetext.predictions import write_detections
 from scenetext.structures import Detection
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
@@ -68,7 +69,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("checkpoint", type=Path, help="a detector's best.pt, written by tools/train.py")
     parser.add_argument("inputs", type=Path, nargs="+", help="image files and folders of images")
     parser.add_argument("--output", type=Path, default=Path("outputs/detections"), help="folder for drawn/ and JSON")
-    parser.add_argument("--score", type=float, default=0.5, help="leave out detections with a lower score")
+    parser.add_argument("--score", type=float, help="leave out lower scores; default: the run's evaluation.threshold")
     add_view_arguments(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     return parser.parse_args()
@@ -78,10 +79,11 @@ def main() -> int:
     arguments = parse_arguments()
     images = find_images(arguments.inputs)
     detector = TextDetector.load(arguments.checkpoint, arguments.device, view_overrides(arguments))
-    detections = detect_all(detector, images, arguments.score, arguments.output)
+    score = detector.task.evaluation.threshold if arguments.score is None else arguments.score
+    detections = detect_all(detector, images, score, arguments.output)
     write_detections(arguments.output / "detections.json", detections)
     total = sum(len(found) for found in detections.values())
-    print(f"{total} texts with a score of {arguments.score:g} or more in {len(detections)} of {len(images)} images")
+    print(f"{total} texts with a score of {score:g} or more in {len(detections)} of {len(images)} images")
     print(f"drawn: {arguments.output / 'drawn'}")
     print(f"JSON:  {arguments.output / 'detections.json'}")
     return 0 if detections else 1

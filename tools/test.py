@@ -1,9 +1,12 @@
-"""Evaluates a trained model on records.
+"""Evaluates a trained model, or the detections of any other system.
 
-A detector: precision, recall and hmean, swept over score thresholds, with drawn pictures of the images where it does
-worst (hit, miss, false and ignored in distinct colours). A pre-trained model: masked-character accuracy with the right
-and with a wrong image, their difference, the vision gain, and how often images find their own words among those of all
-images and the other way round. Prints a table and writes the same as JSON.
+A detector, or a file of detections (--predictions): precision, recall and hmean by one or several named rules, swept
+over score thresholds; the score at the threshold of the config, at one chosen on another set (--choose-on), and the
+best on the test set are told apart. Writes evaluation.json, per_image.jsonl, and drawn pictures of the worst images
+(hit, miss, false and ignored in distinct colours). Rules, formats, settings of several datasets: docs/evaluation.md.
+
+A pre-trained model: masked-character accuracy with the right and with a wrong image, their difference, the vision gain,
+and how often images find their own words among those of all images and the other way round.
 """
 
 from __future__ import annotations
@@ -11,25 +14,28 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
 from scenetext.build import load_trained_task
 from scenetext.command_line import add_view_arguments, command_parser, run_command, view_overrides
 from scenetext.data.dataset import RecordDataset
-from scenetext.data.images import write_image
 from scenetext.data.loader import LoaderSettings
-from scenetext.data.shards import read_record_image
-from scenetext.drawing.detections import draw_comparison
-from scenetext.drawing.sheets import sheet
-from scenetext.errors import ImageError
-from scenetext.evaluation.report import format_sweep, sweep_report
-from scenetext.run_data import check_instances, read_all_records, records_with_words
-from scenetext.structures import ImageRecord
-from scenetext.tasks.detection import DetectionMetric
+from scenetext.errors import ConfigError
+from scenetext.evaluation.lexicon import Lexicons
+from scenetext.evaluation.protocols import PROTOCOLS
+from scenetext.evaluation.report import percent
+from scenetext.evaluation_command import Finder, evaluate_set, file_finder, model_finder
+from scenetext.evaluation_sets import Choices, EvaluationSet, SetSources, evaluation_sets
+from scenetext.predictions.icdar_files import Columns
+from scenetext.predictions.reading import read_predictions
+from scenetext.predictions.submission import SubmissionFormat
+from scenetext.run_data import read_all_records, records_with_words
+from scenetext.runs import PretrainingRun, Run
+from scenetext.tasks.detection import DetectionTask
+from scenetext.tasks.evaluation_settings import EvaluationSettings
 from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.training.device import resolve_device
 from scenetext.training.evaluation import evaluate
@@ -40,60 +46,112 @@ EXAMPLES = """\
   python tools/test.py outputs/dbnet_tiny/best.pt --records data/icdar2015/val.jsonl --output outputs/icdar2015_val
   python tools/test.py outputs/dbnet_tiny/best.pt --scales 0.75 1 1.5 --flip --set evaluation.decode_workers=4
   python tools/test.py outputs/dbnet_tiny/best.pt --set evaluation_transform.long_side=2000 evaluation.thresholds=[0.6]
+  python tools/test.py outputs/dbnet/best.pt --dataset icdar2015=data/icdar2015/test.jsonl \\
+      --dataset totaltext=data/totaltext/test.jsonl --protocol ic15 --protocol totaltext_deteval
+  python tools/test.py outputs/dbnet/best.pt --dataset data/icdar2015/test.jsonl \\
+      --choose-on data/icdar2015/val.jsonl --submission icdar2015
+  python tools/test.py --predictions other/results.json --dataset data/icdar2015/test.jsonl --protocol ic15
 """
+FILE_THRESHOLDS = (0.0, *EvaluationSettings().thresholds)
+"""What is tried for a file of predictions: all that is in it, and the usual ones."""
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = command_parser(__doc__ or "", EXAMPLES)
-    parser.add_argument("checkpoint", type=Path, help="best.pt, written by tools/train.py or tools/pretrain.py")
-    parser.add_argument("--records", type=Path, nargs="+", help="record files; default: the run's validation records")
+    parser.add_argument("checkpoint", type=Path, nargs="?", help="best.pt of tools/train.py or tools/pretrain.py")
+    parser.add_argument("--predictions", type=Path, help="instead of a checkpoint: JSON, folder or zip of detections")
+    parser.add_argument("--records", type=Path, nargs="+", help="record files of one set; default: those of the run")
+    parser.add_argument(
+        "--dataset", action="append", default=[], metavar="NAME=RECORDS", help="a set to measure; may be repeated"
+    )
+    parser.add_argument("--datasets", type=Path, metavar="FILE", help="YAML with settings of several sets")
+    parser.add_argument(
+        "--protocol", action="append", default=[], metavar="NAME", help=f"may be repeated: {', '.join(PROTOCOLS)}"
+    )
+    parser.add_argument("--threshold", type=float, help="fixed score threshold; default: evaluation.threshold")
+    parser.add_argument("--choose-on", type=Path, nargs="+", metavar="RECORDS", help="other images, for a threshold")
+    parser.add_argument("--submission", choices=get_args(SubmissionFormat), help="write a file for the server")
+    parser.add_argument("--columns", choices=get_args(Columns), help="what text files of --predictions hold")
+    parser.add_argument("--lexicon", type=Path, help="words that texts of --predictions are corrected with")
     parser.add_argument("--output", type=Path, help="folder for results; default: evaluation/ beside the checkpoint")
     parser.add_argument("--pictures", type=int, default=12, help="how many of the worst images to draw")
     add_view_arguments(parser)
     parser.add_argument("--workers", type=int, help="loader processes; default: one less than the cores")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if (arguments.checkpoint is None) == (arguments.predictions is None):
+        parser.error("give either a checkpoint or --predictions")
+    if arguments.predictions is None and (arguments.columns or arguments.lexicon):
+        parser.error("--columns and --lexicon go with --predictions")
+    if arguments.predictions is not None and view_overrides(arguments):
+        parser.error("--scales, --flip and --set go with a checkpoint")
+    if arguments.threshold is not None and not 0 <= arguments.threshold <= 1:
+        parser.error("--threshold is from 0 to 1")
+    return arguments
 
 
-def draw_worst(metric: DetectionMetric, records: Sequence[ImageRecord], count: int, output: Path) -> Path | None:
-    """Draws the images with the most misses and false detections at the best threshold, one by one and as a sheet."""
-    threshold = metric.evaluator.scores().best.threshold
-    records_by_path = {record.path: record for record in records}
-    drawn, titles = [], []
-    for path, score in metric.evaluator.worst(threshold, count):
-        outcome = metric.evaluator.images[path].outcome(threshold)
-        try:
-            pixels = read_record_image(records_by_path[path])
-        except ImageError:
-            continue  # told as skipped already
-        picture = draw_comparison(
-            pixels,
-            metric.detections[path],
-            records_by_path[path].instances,
-            hits=outcome.hits,
-            false=outcome.false,
-            left_out=outcome.left_out,
-            missed=outcome.missed,
-        )
-        write_image(output / "worst" / f"{path.stem}.jpg", picture)
-        drawn.append(picture)
-        titles.append(f"{path.name}: {score.matched} of {score.ground_truths} found")
-    if not drawn:
-        return None
-    write_image(output / "worst.jpg", sheet(drawn, titles, columns=3, tile_width=640))
-    return output / "worst.jpg"
+def chosen_sets(
+    arguments: argparse.Namespace, evaluation: EvaluationSettings, default: tuple[Path, ...]
+) -> list[EvaluationSet]:
+    """The sets to measure and how, from the command line and the settings."""
+    sources = SetSources(arguments.dataset, arguments.records or (), arguments.datasets, default)
+    choices = Choices(arguments.protocol, arguments.threshold, arguments.choose_on or (), arguments.submission)
+    return evaluation_sets(sources, evaluation, choices)
 
 
-def report_detector(
-    metric: DetectionMetric, records: Sequence[ImageRecord], pictures: int, output: Path
-) -> dict[str, Any]:
-    """Prints the sweep, draws the worst images, and returns what goes into the JSON file."""
-    sweep = metric.evaluator.scores()
-    print(format_sweep(sweep))
-    drawn = draw_worst(metric, records, pictures, output)
-    if drawn is not None:
-        print(f"worst images: {drawn}")
-    return sweep_report(sweep)
+def report_sets(
+    sets: list[EvaluationSet], find: Finder, arguments: argparse.Namespace, origin: dict[str, Any], output: Path
+) -> None:
+    """Measures all sets, prints their scores, and writes evaluation.json."""
+    contents = {}
+    for measured in sets:
+        folder = output / measured.name if len(sets) > 1 else output
+        report = evaluate_set(measured, find, folder, arguments.pictures)
+        print(report.text)
+        contents[measured.name] = report.content
+    write_json(output / "evaluation.json", {**origin, "datasets": contents})
+
+
+def score_predictions(arguments: argparse.Namespace) -> None:
+    """Scores a file, folder or zip of detections."""
+    evaluation = EvaluationSettings(threshold=0.0, thresholds=FILE_THRESHOLDS)
+    predictions = read_predictions(arguments.predictions, arguments.columns)
+    lexicons = None if arguments.lexicon is None else Lexicons(arguments.lexicon)
+    output: Path = arguments.output or arguments.predictions.parent / f"{arguments.predictions.stem}_evaluation"
+    find = file_finder(predictions, arguments.predictions, lexicons)
+    origin = {"predictions": str(arguments.predictions), "lexicon": arguments.lexicon and str(arguments.lexicon)}
+    report_sets(chosen_sets(arguments, evaluation, ()), find, arguments, origin, output)
+
+
+def score_detector(task: DetectionTask, run: Run, step: int, arguments: argparse.Namespace) -> None:
+    """Scores a detector."""
+    device = resolve_device(arguments.device)
+    task.to(device).to(memory_format=torch.channels_last)
+    loader = LoaderSettings(workers=arguments.workers, evaluation_batch_size=run.loader.evaluation_batch_size)
+    find = model_finder(task, device, loader, run.training.seed)
+    origin = {"checkpoint": str(arguments.checkpoint), "step": step}
+    sets = chosen_sets(arguments, task.evaluation, run.data.validation)
+    report_sets(sets, find, arguments, origin, output_folder(arguments))
+
+
+def measure_pretraining(task: PretrainingTask, run: PretrainingRun, step: int, arguments: argparse.Namespace) -> None:
+    """Measures how well a pre-trained model reads."""
+    if arguments.dataset or arguments.datasets or arguments.protocol or arguments.choose_on or arguments.submission:
+        raise ConfigError(f"{arguments.checkpoint}: holds a pre-trained model, which has no protocols; use --records")
+    files = read_all_records(arguments.records or run.data.validation, "evaluation")
+    records, remark = records_with_words(files, task.characters, task.settings.unknown_characters, "evaluation")
+    print(remark)
+    device = resolve_device(arguments.device)
+    task.to(device).to(memory_format=torch.channels_last)
+    metric = task.metric(records)
+    dataset = RecordDataset(records, task.prepare_evaluation, run.training.seed)
+    loader = LoaderSettings(workers=arguments.workers, evaluation_batch_size=run.loader.evaluation_batch_size)
+    skipped = [image.reason for image in evaluate(task, dataset, metric, loader, device)]
+    for reason in skipped:
+        print(f"skipped image: {reason}")
+    result = report_pretraining(metric.compute())
+    origin = {"checkpoint": str(arguments.checkpoint), "step": step, "skipped": skipped}
+    write_json(output_folder(arguments) / "evaluation.json", {**origin, **result})
 
 
 def report_pretraining(figures: dict[str, float]) -> dict[str, Any]:
@@ -108,37 +166,26 @@ def report_pretraining(figures: dict[str, float]) -> dict[str, Any]:
     return {name: value if math.isfinite(value) else None for name, value in figures.items()}
 
 
-def percent(rate: float) -> str:
-    return f"{100 * rate:.1f}"
+def output_folder(arguments: argparse.Namespace) -> Path:
+    return arguments.output or arguments.checkpoint.parent / "evaluation"
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    print(f"JSON: {path}")
 
 
 def main() -> int:
     arguments = parse_arguments()
+    if arguments.predictions is not None:
+        score_predictions(arguments)
+        return 0
     task, run, content = load_trained_task(arguments.checkpoint, overrides=view_overrides(arguments))
-    files = read_all_records(arguments.records or run.data.validation, "evaluation")
-    records: Sequence[ImageRecord] = files
-    if isinstance(task, PretrainingTask):
-        records, remark = records_with_words(files, task.characters, task.settings.unknown_characters, "evaluation")
-        print(remark)
-    else:
-        check_instances(files, f"evaluation in {', '.join(map(str, files.paths))}")
-    device = resolve_device(arguments.device)
-    task.to(device).to(memory_format=torch.channels_last)
-    metric = task.metric(records)
-    dataset = RecordDataset(records, task.prepare_evaluation, run.training.seed)
-    loader = LoaderSettings(workers=arguments.workers, evaluation_batch_size=run.loader.evaluation_batch_size)
-    skipped = evaluate(task, dataset, metric, loader, device)
-    for image in skipped:
-        print(f"skipped image: {image.reason}")
-    output: Path = arguments.output or arguments.checkpoint.parent / "evaluation"
-    output.mkdir(parents=True, exist_ok=True)
-    if isinstance(metric, DetectionMetric):
-        result = report_detector(metric, records, arguments.pictures, output)
-    else:
-        result = report_pretraining(metric.compute())
-    origin = {"checkpoint": str(arguments.checkpoint), "step": content["step"], "skipped": [i.reason for i in skipped]}
-    (output / "evaluation.json").write_text(json.dumps({**origin, **result}, indent=1) + "\n", encoding="utf-8")
-    print(f"JSON: {output / 'evaluation.json'}")
+    if isinstance(task, DetectionTask):
+        score_detector(task, run, content["step"], arguments)
+    elif isinstance(run, PretrainingRun):
+        measure_pretraining(task, run, content["step"], arguments)
     return 0
 
 

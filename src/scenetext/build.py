@@ -17,12 +17,14 @@ from scenetext.data.combination import Part
 from scenetext.data.dataset import RecordDataset
 from scenetext.detectors import find_detector
 from scenetext.distributed import Processes
-from scenetext.encoders import build_encoder
+from scenetext.encoder_choice import build_encoder, region_loss
 from scenetext.errors import CheckpointError, ConfigError
 from scenetext.run_data import RunRecords, read_run_records
 from scenetext.runs import DetectionRun, PretrainingRun, Run, check_run
 from scenetext.tasks.detection import DetectionTask
 from scenetext.tasks.pretraining import PretrainingTask
+from scenetext.tcm.encoder import TcmEncoder
+from scenetext.tcm.weights import load_tcm_weights
 from scenetext.text.charset import CharacterSet
 from scenetext.training.checkpoint import checkpoints_of, load_checkpoint, versions
 from scenetext.training.seed import seed_everything
@@ -56,6 +58,7 @@ def build_detection_task(run: DetectionRun[Any, Any], augment: bool = True) -> D
         run.evaluation_transform,
         run.evaluation,
         augment,
+        region_loss(run.encoder),
     )
 
 
@@ -63,16 +66,32 @@ def load_encoder_weights(task: PretrainingTask | DetectionTask, run: Run) -> lis
     """Loads the weights that the run's encoder is to start from, and tells what fitted; nothing where it names none.
 
     Raises:
-        CheckpointError: the file is of no known source, does not fit the encoder, or cannot be downloaded.
+        CheckpointError: the file is of no known source, does not fit the encoder, or cannot be downloaded; or nothing
+            says where the text side of TCM comes from.
     """
     settings: Any = run.method.encoder if isinstance(run, PretrainingRun) else run.encoder
+    encoder = task.network.visual if isinstance(task, PretrainingTask) else task.encoder
+    if isinstance(encoder, TcmEncoder):
+        return load_tcm_weights(encoder, settings)
     if settings.weights is None:
         return []
-    encoder = task.network.visual if isinstance(task, PretrainingTask) else task.encoder
     if not isinstance(encoder, nn.Module):
         raise TypeError("an encoder with weights is an nn.Module")
     file = imagenet_weights(settings.depth) if settings.weights == "imagenet" else read_weights(settings.weights)
     return load_image_encoder(encoder, file)
+
+
+def load_initial_weights(task: PretrainingTask | DetectionTask, run: Run) -> list[str]:
+    """Loads what the run is to start from: a whole network of ours, or the encoder's weights; tells what fitted.
+
+    Raises:
+        CheckpointError: the file is of another network, or `load_encoder_weights` cannot use it.
+    """
+    if isinstance(run, PretrainingRun) or run.initial_weights is None:
+        return load_encoder_weights(task, run)
+    content = load_checkpoint(run.initial_weights)
+    report = load_weights(task, content["model"], run.initial_weights)
+    return [f"initial weights: {run.initial_weights} (step {content['step']}): {report}"]
 
 
 def build_task(run: Run, augment: bool = True) -> PretrainingTask | DetectionTask:
@@ -90,7 +109,7 @@ def build_trainer(
 
     Args:
         overfit: train on the first so many images, unaltered, and evaluate on the same ones.
-        resume: leave `encoder.weights` unread, since a checkpoint is to take their place.
+        resume: leave `initial_weights` and `encoder.weights` unread, since a checkpoint is to take their place.
         processes: of the run, where torchrun started it.
 
     Raises:
@@ -103,7 +122,7 @@ def build_trainer(
     remarks = list(data.remarks)
     task = build_task(run, augment=overfit is None)
     if not resume:
-        remarks += load_encoder_weights(task, run)
+        remarks += load_initial_weights(task, run)
     if processes is not None:
         seed_everything(run.training.seed, processes.rank)
     seed = run.training.seed

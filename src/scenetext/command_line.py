@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from scenetext.distributed import is_launched
 from scenetext.errors import ScenetextError
 
 EXIT_CODE_USER_ERROR = 2
@@ -19,7 +18,8 @@ def run_command(main: Callable[[], int | None]) -> None:
     try:
         code = main()
     except ScenetextError as error:
-        which = f" (process {os.environ['RANK']})" if is_launched() else ""
+        rank = os.environ.get("RANK")  # set by torchrun; asking torch itself would cost every command its import
+        which = f" (process {rank})" if rank is not None else ""
         sys.stderr.write(f"error{which}: {error}\n")
         sys.exit(EXIT_CODE_USER_ERROR)
     except KeyboardInterrupt:

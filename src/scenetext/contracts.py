@@ -1,4 +1,4 @@
-"""The four seams of the house: Encoder, DetectorSpec, Task, Metric. Everything else is plain functions and records."""
+"""The seams of the house: Encoder and its RegionLoss, DetectorSpec, Task, Metric. All else is functions and records."""
 
 from __future__ import annotations
 
@@ -37,6 +37,24 @@ class Encoder(Protocol):
 
     def __call__(self, images: Tensor) -> Features:
         """images: (B, 3, H, W) float, normalised; H and W multiples of the largest stride."""
+
+
+class RegionLoss(Protocol):
+    """A loss that an encoder adds to that of any detector: it knows of the detector only where text is.
+
+    Attributes:
+        loss_weights: weight of every term; names that no detector uses.
+    """
+
+    loss_weights: Mapping[str, float]
+
+    def __call__(self, side: Mapping[str, Tensor], region: Tensor, valid: Tensor) -> dict[str, Tensor]:
+        """Named, unweighted, float32 scalars; finite and tied to the graph for any batch.
+
+        Args:
+            side: the encoder's `Features.side`.
+            region, valid: what the detector's `text_region` gives, (B, H, W) in {0, 1} each.
+        """
 
 
 @dataclass(frozen=True)

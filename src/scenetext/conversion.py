@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from scenetext.build import build_characters, describe_run
 from scenetext.config import validate
 from scenetext.contracts import Encoder
-from scenetext.encoders import build_encoder, encoder_settings
+from scenetext.encoder_choice import build_encoder, encoder_settings
 from scenetext.encoders.resnet import ResNet
 from scenetext.errors import CheckpointError
 from scenetext.oclip.model import OclipModel

@@ -13,7 +13,7 @@ from scenetext.build import build_detection_task, load_trained_task
 from scenetext.config import validate
 from scenetext.conversion import Conversion, read_source
 from scenetext.detectors import find_detector
-from scenetext.encoders import encoder_settings
+from scenetext.encoder_choice import encoder_settings
 from scenetext.errors import CheckpointError, ConfigError
 from scenetext.runs import DetectionRun
 from scenetext.tasks.detection import DetectionTask
@@ -22,7 +22,7 @@ from scenetext.weights import mmocr, ours
 from scenetext.weights.files import WeightFile, write_torch_file
 from scenetext.weights.image_encoder import extract_image_encoder
 from scenetext.weights.report import require_fit
-from scenetext.weights.sources import MMOCR, MMOCR_RESNET
+from scenetext.weights.sources import MMOCR, MMOCR_RESNET, PUBLISHED_TCM
 
 MMOCR_NORMALIZATION = ("encoder.pixel_mean=[0.485,0.456,0.406]", "encoder.pixel_std=[0.229,0.224,0.225]")
 """Settings of all detectors that MMOCR publishes, those on CLIP's backbone too: ImageNet's statistics."""
@@ -86,10 +86,12 @@ def mmocr_names(own: Mapping[str, Tensor], run: DetectionRun[Any, Any]) -> dict[
     """For every name of a detection task's weights that of MMOCR 1.x, in the same order.
 
     Raises:
-        ConfigError: the detector declares no name for one of them.
+        ConfigError: the detector declares no name for one of them, or MMOCR has no such encoder.
     """
     beginnings = find_detector(run.detector.name).mmocr_names
-    backbone_name = mmocr.BACKBONE_NAMES[run.encoder.name]
+    backbone_name = mmocr.BACKBONE_NAMES.get(run.encoder.name)
+    if backbone_name is None:
+        raise ConfigError(f"MMOCR has no encoder like {run.encoder.name}; detectors with TCM convert by to-tcm")
     names: dict[str, str] = {}
     for name in own:
         part, _, rest = name.partition(".")
@@ -107,12 +109,13 @@ def _require_encoder(file: WeightFile, run: DetectionRun[Any, Any]) -> None:
     """Makes sure that an MMOCR detector stands on the run's encoder; every size that differs is named."""
     encoder = extract_image_encoder(file)
     if encoder.source not in (MMOCR, MMOCR_RESNET):
-        raise CheckpointError(f"{file.path}: holds {encoder.source.name}, expected a detector of MMOCR")
+        hint = "; convert it by from-tcm" if encoder.source is PUBLISHED_TCM else ""
+        raise CheckpointError(f"{file.path}: holds {encoder.source.name}, expected a detector of MMOCR{hint}")
     found = validate(encoder_settings(encoder.settings["name"]), encoder.settings, str(file.path)).model_dump()
     wanted = run.encoder.model_dump()
     differing = ["name"] if found["name"] != wanted["name"] else []
-    # Weights of an ordinary ResNet name no deformable stages: it has none.
-    told = [key for key in found if key in encoder.settings or key == "deformable_stages"]
+    # Weights of an ordinary ResNet name neither deformable stages nor a deep stem: it has none.
+    told = [key for key in found if key in encoder.settings or key in ("deformable_stages", "stem")]
     differing = differing or [key for key in told if found[key] != wanted[key]]
     if differing:
         lines = [f"\n  encoder.{key}: {found[key]} in the file, {wanted[key]} in the settings" for key in differing]

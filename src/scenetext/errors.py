@@ -48,6 +48,10 @@ class CheckpointError(ScenetextError):
     """A weight file that is damaged, unsafe to read, or does not fit the model; the message lists what differs."""
 
 
+class EngineError(ScenetextError):
+    """An OCR engine that cannot be used, or that fails on an image; the message names the engine or the image."""
+
+
 class DeviceError(ScenetextError):
     """A device or a precision that this machine or this build of torch does not offer."""
 

@@ -6,8 +6,7 @@ detections = detector("photograph.jpg")
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -70,25 +69,3 @@ class TextDetector:
         prepared: PreparedSample = self.task.prepare_evaluation(whole_sample(pixels, path, ()), generator)
         batch = collate([prepared]).to(self.device)
         return sorted(self.task.detect(batch)[0], key=lambda found: -found.score)
-
-
-def write_detections(path: Path, detections: Mapping[Path, Sequence[Detection]]) -> None:
-    """Writes the detections of several images as JSON: {"images": [{"path", "detections": [{"polygon", "score"}]}]}.
-
-    Polygons are lists of [x, y] in pixels of the original image, rounded to two decimals.
-    """
-    images = [
-        {
-            "path": str(image),
-            "detections": [
-                {
-                    "polygon": [[round(float(x), 2), round(float(y), 2)] for x, y in d.polygon],
-                    "score": round(d.score, 4),
-                }
-                for d in found
-            ],
-        }
-        for image, found in detections.items()
-    ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"images": images}, indent=1) + "\n", encoding="utf-8")

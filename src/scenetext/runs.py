@@ -14,10 +14,10 @@ from scenetext.data.loader import LoaderSettings
 from scenetext.data.training_transform import TrainingTransformSettings
 from scenetext.data.transforms import EvaluationTransformSettings, WholeImageTransformSettings
 from scenetext.detectors import find_detector
-from scenetext.encoders import encoder_settings
+from scenetext.encoder_choice import encoder_settings
 from scenetext.errors import ConfigError
 from scenetext.oclip.config import OclipSettings
-from scenetext.tasks.detection import EvaluationSettings
+from scenetext.tasks.evaluation_settings import EvaluationSettings
 from scenetext.training.optimizers import OptimizerSettings
 from scenetext.training.schedules import ScheduleSettings
 from scenetext.training.settings import TrainingSettings
@@ -86,6 +86,9 @@ class DetectionRun(Settings, Generic[EncoderType, DetectorType]):
     kind: Literal["detection"]
     encoder: EncoderType
     detector: DetectorType
+    initial_weights: Path | None = None
+    """Checkpoint of ours whose whole network this run starts from, as after a first training on SynthText; encoder and
+    detector have to be the same there, and `encoder.weights` is not read. null = random, but for `encoder.weights`."""
     data: DataSettings
     transform: TrainingTransformSettings = TrainingTransformSettings()
     evaluation_transform: EvaluationTransformSettings = EvaluationTransformSettings()

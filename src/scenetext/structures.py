@@ -158,7 +158,7 @@ class Features:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detection:
-    """One detected text: polygon (V, 2) float32 and a score in [0, 1].
+    """One detected text: polygon (V, 2) float32, a score in [0, 1], and what it reads where a system reads it.
 
     The frame is that of whoever returns it: input pixels from a detector's `decode`, original pixels from everything
     after (`Task.predict`, inference, evaluation, JSON).
@@ -166,3 +166,4 @@ class Detection:
 
     polygon: np.ndarray
     score: float
+    text: str | None = None

@@ -1,11 +1,9 @@
-"""What every detector keeps to, found on disk: a new folder is checked once it has a line in `CASES`."""
+"""What every detector keeps to, found on disk: a new folder is checked once it has a line in `detector_subjects`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -14,7 +12,7 @@ import torch
 from shapely import Polygon
 from torch import Tensor, nn
 
-from scenetext.contracts import DetectorSpec, Maps, Targets
+from detector_subjects import Subject, make_subject
 from scenetext.detectors import detector_names, find_detector
 from scenetext.structures import Detection, Features, ImageMeta, Sample, TextInstance
 from scenetext.weights.mmocr import mmocr_head_name
@@ -48,83 +46,9 @@ class TinyEncoder(nn.Module):
         return Features(tuple(levels))
 
 
-def perfect_dbnet(targets: Targets) -> dict[str, Tensor]:
-    text = targets["probability"].float()
-    return {"probability": text * 20 - 10, "threshold": torch.zeros_like(text)}
-
-
-def perfect_fcenet(targets: Targets) -> dict[str, Tensor]:
-    maps = {}
-    for stride in (8, 16, 32):
-        for name in ("text", "centre"):
-            maps[f"{name}_{stride}"] = targets[f"{name}_{stride}"].float() * 20 - 10
-        maps[f"contour_{stride}"] = targets[f"contour_{stride}"]
-    return maps
-
-
-def perfect_psenet(targets: Targets) -> dict[str, Tensor]:
-    level = targets["level"][:, None, ::4, ::4]
-    return {"kernels": (level > torch.arange(7)[:, None, None]).float() * 20 - 10}
-
-
-def perfect_pan(targets: Targets) -> dict[str, Tensor]:
-    text, kernel = targets["text"][:, ::4, ::4], targets["kernel"][:, ::4, ::4]
-    vectors = 10 * torch.nn.functional.one_hot(text.long(), 4).movedim(-1, 1).float()
-    return {"text": (text > 0).float() * 20 - 10, "kernel": kernel.float() * 20 - 10, "embedding": vectors}
-
-
-@dataclass(frozen=True)
-class Case:
-    """What the contract needs to know about one detector.
-
-    Attributes:
-        perfect_maps: targets to the maps of a head that has learnt them by heart: logits of 10 and -10.
-        small: settings that make it quick.
-    """
-
-    perfect_maps: Callable[[Targets], Maps]
-    small: Mapping[str, Any] = field(default_factory=dict)
-
-
-CASES: dict[str, Case] = {
-    "dbnet": Case(perfect_dbnet, {"inner_channels": 16, "level_channels": 8}),
-    "dbnetpp": Case(perfect_dbnet, {"inner_channels": 16, "level_channels": 8}),
-    "fcenet": Case(perfect_fcenet, {"pyramid_channels": 16}),
-    "pan": Case(perfect_pan, {"pyramid_channels": 8, "head_channels": 8}),
-    "psenet": Case(perfect_psenet, {"pyramid_channels": 16, "head_channels": 8}),
-}
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A detector under test, with its small settings."""
-
-    spec: DetectorSpec
-    config: Any
-    perfect_maps: Callable[[Targets], Maps]
-
-    def head(self, channels: tuple[int, ...] = (8, 8, 8, 8)) -> nn.Module:
-        torch.manual_seed(0)
-        return self.spec.head(self.config, channels)
-
-    def targets(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
-        """Targets of several samples, stacked as a loader stacks them."""
-        made = [self.spec.targets(sample, self.config) for sample in samples]
-        return {name: torch.stack([torch.from_numpy(arrays[name]) for arrays in made]) for name in made[0]}
-
-    def total(self, maps: Maps, targets: Targets) -> Tensor:
-        """The weighted sum of the losses, as the trainer forms it."""
-        weights = dict(self.config.loss_weights)
-        terms = self.spec.loss(maps, targets, self.config)
-        return torch.stack([term * weights[name] for name, term in terms.items()]).sum()
-
-
 @pytest.fixture(params=detector_names())
 def subject(request: pytest.FixtureRequest) -> Subject:
-    name = request.param
-    assert name in CASES, f"detector {name!r} is on disk: give it a line in CASES"
-    spec = find_detector(name)
-    return Subject(spec, spec.config(**CASES[name].small), CASES[name].perfect_maps)
+    return make_subject(request.param)
 
 
 def draw(*instances: TextInstance) -> Sample:

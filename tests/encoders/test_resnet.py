@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from scenetext.contracts import Encoder
-from scenetext.encoders import build_encoder, encoder_settings
+from scenetext.encoder_choice import build_encoder, encoder_settings
 from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings
 from scenetext.encoders.resnet import DeformableConv2d, ResNet, ResNetSettings
 from weight_layouts import randomised
@@ -41,6 +41,24 @@ def test_encoder_keeps_the_contract(depth: int) -> None:
     for level, channels, stride in zip(levels, encoder.channels, encoder.strides, strict=True):
         assert level.shape == (2, channels, 64 // stride, 96 // stride)
     assert encoder.pixel_mean == (0.485, 0.456, 0.406)
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+def test_deep_stem_is_three_convolutions(depth: int) -> None:
+    torch.manual_seed(0)
+    plain, deep = (ResNet(ResNetSettings(depth=depth, stem=stem)).eval() for stem in ("plain", "deep"))
+    images = torch.randn(1, 3, 64, 96)
+    assert [level.shape for level in deep(images).levels] == [level.shape for level in plain(images).levels]
+    deep.load_state_dict(randomised(deep))
+    halved = images
+    for index, stride in ((0, 2), (3, 1), (6, 1)):
+        halved = nn.functional.conv2d(halved, deep.stem[index].weight, stride=stride, padding=1)
+        halved = deep.stem[index + 1](halved).relu()
+    assert halved.shape == (1, 128, 32, 48)
+    first = deep.layer1(nn.functional.max_pool2d(halved, 3, 2, 1))
+    torch.testing.assert_close(deep(images).levels[0], first)
+    others = {name for name in plain.state_dict() if not name.startswith(("conv1.", "bn1.", "layer1.0."))}
+    assert all(deep.state_dict()[name].shape == plain.state_dict()[name].shape for name in others)
 
 
 def test_stride_can_lie_on_the_first_convolution() -> None:

@@ -11,12 +11,12 @@ import pytest
 import shapely
 
 from conftest import golden_folder
-from scenetext.evaluation import DEFAULT_THRESHOLDS, DetectionEvaluator, Protocol, SweepScores, threshold_grid
+from scenetext.evaluation import DEFAULT_THRESHOLDS, DetectionEvaluator, SweepScores, find_protocol, threshold_grid
 from scenetext.geometry.overlap import intersection_matrix, make_regions
 from scenetext.structures import Detection, TextInstance
 
 Images = dict[str, tuple[list[Detection], list[TextInstance]]]
-MATCHING = {"vanilla": "greedy", "max_matching": "maximum"}
+PROTOCOL = {"vanilla": "mmocr", "max_matching": "mmocr_maximum"}
 VARIANTS = ["default_grid", "panet_grid", "iou0.7", "ignore_precision0.7"]
 
 
@@ -47,11 +47,14 @@ def published() -> dict[str, Any]:
 
 
 def evaluator_of(strategy: str, parameters: dict[str, Any]) -> DetectionEvaluator:
-    rule = {"name": "published", "matching": MATCHING[strategy], "invalid": "published"}
-    rule["iou_threshold"] = parameters.get("match_iou_thr", 0.5)
-    rule["ignore_threshold"] = parameters.get("ignore_precision_thr", 0.5)
+    """The protocol of the strategy, with the parameters that differ from the published defaults."""
+    settings = {
+        "iou_threshold": parameters.get("match_iou_thr", 0.5),
+        "ignore_threshold": parameters.get("ignore_precision_thr", 0.5),
+    }
+    rule = find_protocol(PROTOCOL[strategy]).model_copy(update=settings)
     grid = threshold_grid(0.3, 0.95, 0.05) if "pred_score_thrs" in parameters else DEFAULT_THRESHOLDS
-    return DetectionEvaluator(Protocol.model_validate(rule), grid)
+    return DetectionEvaluator(rule, grid)
 
 
 def assert_equal(sweep: SweepScores, expected: dict[str, Any]) -> None:
@@ -68,7 +71,7 @@ def assert_equal(sweep: SweepScores, expected: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("strategy", MATCHING)
+@pytest.mark.parametrize("strategy", PROTOCOL)
 def test_whole_set(strategy: str, variant: str, images: Images, published: dict[str, Any]) -> None:
     expected = published["results"][f"{strategy}/{variant}"]
     evaluator = evaluator_of(strategy, expected["params"])
@@ -77,7 +80,7 @@ def test_whole_set(strategy: str, variant: str, images: Images, published: dict[
     assert_equal(evaluator.scores(), expected)
 
 
-@pytest.mark.parametrize("strategy", MATCHING)
+@pytest.mark.parametrize("strategy", PROTOCOL)
 def test_every_image_alone(strategy: str, images: Images, published: dict[str, Any]) -> None:
     """Without ground truth the published rates are 0 and 1; ours are undefined."""
     undefined = set()

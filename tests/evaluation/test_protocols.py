@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
 from scenetext.errors import ConfigError
-from scenetext.evaluation import PROTOCOLS, Protocol, find_protocol
+from scenetext.evaluation import PROTOCOLS, IouProtocol, find_protocol
 
 
 def test_icdar_2015_is_the_rule_of_the_organisers() -> None:
@@ -19,6 +21,11 @@ def test_every_rule_knows_its_name() -> None:
     assert all(name == protocol.name for name, protocol in PROTOCOLS.items())
 
 
+def test_every_rule_is_on_the_page(repository: Path) -> None:
+    page = (repository / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    assert [name for name in PROTOCOLS if f"`{name}`" not in page] == []
+
+
 def test_unknown_name_suggests_the_nearest() -> None:
     with pytest.raises(ConfigError, match="'icd15' is unknown; did you mean ic15"):
         find_protocol("icd15")
@@ -27,11 +34,11 @@ def test_unknown_name_suggests_the_nearest() -> None:
 @pytest.mark.parametrize("values", [{"iou_threshold": 0}, {"iou_threshold": 1.1}, {"matching": "best"}, {"speed": 1}])
 def test_impossible_rules_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        Protocol.model_validate({"name": "mine", **values})
+        IouProtocol.model_validate({"name": "mine", **values})
 
 
 def test_rules_cannot_be_changed() -> None:
     with pytest.raises(TypeError):
-        PROTOCOLS["mine"] = Protocol(name="mine")  # type: ignore[index]
+        PROTOCOLS["mine"] = IouProtocol(name="mine")  # type: ignore[index]
     with pytest.raises(ValidationError):
         PROTOCOLS["ic15"].iou_threshold = 0.7

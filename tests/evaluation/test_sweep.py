@@ -59,8 +59,8 @@ def test_empty_grids_are_refused(grid: tuple[float, float, float]) -> None:
 
 def test_rates_by_hand() -> None:
     sweep = filled().scores()
-    rows = [(score.matched, score.detections, score.ground_truths) for score in sweep.scores]
-    assert rows == [(3, 4, 4), (3, 3, 4), (1, 1, 4)]
+    rows = [(score.found, score.hits, score.detections, score.ground_truths) for score in sweep.scores]
+    assert rows == [(3, 3, 4, 4), (3, 3, 3, 4), (1, 1, 1, 4)]
     assert (sweep.at(0.3).precision, sweep.at(0.3).recall, sweep.at(0.3).hmean) == (0.75, 0.75, 0.75)
     assert (sweep.at(0.8).precision, sweep.at(0.8).recall, sweep.at(0.8).hmean) == (1.0, 0.25, 0.4)
     assert sweep.best is sweep.at(0.5)
@@ -133,12 +133,40 @@ def test_no_thresholds_are_refused() -> None:
         DetectionEvaluator(IC15, ())
 
 
+@pytest.mark.parametrize("name", ["ic15", "td500", "ic13_deteval", "ctw_voc"])
+def test_many_images_at_once_give_what_each_gives_alone(name: str) -> None:
+    """Quadrangles and others, images without anything among them; to the last digit."""
+    draw = np.random.default_rng(0)
+    images = []
+    for index in range(150):
+        corners = 7 if index % 5 == 4 else 4
+        outlines = draw.uniform(0, 60, (int(draw.integers(0, 7)), 1, 2)) + draw.normal(0, 20, (1, corners, 2))
+        truth = [TextInstance(outline.astype(np.float32), None, bool(draw.random() < 0.2)) for outline in outlines]
+        shifted = outlines[: int(draw.integers(0, 7))] + draw.normal(0, 4, (1, 1, 2))
+        images.append((Path(f"{index}.jpg"), [Detection(s.astype(np.float32), draw.random()) for s in shifted], truth))
+    together, alone = (DetectionEvaluator(find_protocol(name)) for _ in range(2))
+    together.add_all(images)
+    for image in images:
+        alone.add(*image)
+    assert together.scores() == alone.scores()
+    for path, _, _ in images:
+        assert together.images[path].matches == alone.images[path].matches
+        assert together.images[path].left_out.tolist() == alone.images[path].left_out.tolist()
+
+
+def test_a_broken_polygon_among_many_is_told_with_its_image() -> None:
+    evaluator = DetectionEvaluator(IC15)
+    broken = Detection(np.full((4, 2), np.nan, dtype=np.float32), 0.5)
+    with pytest.raises(DataError, match=r"b\.jpg: polygon 1 has coordinates that are not finite"):
+        evaluator.add_all([(Path("a.jpg"), found((0, 0.9)), []), (Path("b.jpg"), [*found((0, 0.9)), broken], [])])
+
+
 def test_worst_images_come_first() -> None:
     evaluator = filled()
     evaluator.add(Path("c.jpg"), found((0, 0.9), (100, 0.9), (200, 0.9)), words(300, 400))
     worst = evaluator.worst(0.5, 2)
     assert [path.name for path, _ in worst] == ["c.jpg", "b.jpg"]
-    assert (worst[0][1].matched, worst[0][1].detections, worst[0][1].ground_truths) == (0, 3, 2)
+    assert (worst[0][1].found, worst[0][1].detections, worst[0][1].ground_truths) == (0, 3, 2)
 
 
 def rows_of(text: str) -> list[list[str]]:
@@ -149,9 +177,9 @@ def test_table() -> None:
     text = format_sweep(filled().scores())
     assert text.startswith("Protocol ic15: IoU > 0.5, greedy one-to-one matching")
     assert rows_of(text) == [
-        ["0.3", "75.0", "75.0", "75.0", "3", "4", ""],
-        ["0.5", "100.0", "75.0", "85.7", "3", "3", "best on this set"],
-        ["0.8", "100.0", "25.0", "40.0", "1", "1", ""],
+        ["0.3", "75.0", "75.0", "75.0", "3", "3", "4", "4", ""],
+        ["0.5", "100.0", "75.0", "85.7", "3", "3", "4", "3", "best on this set"],
+        ["0.8", "100.0", "25.0", "40.0", "1", "1", "4", "1", ""],
     ]
     assert "2 images, 4 ground truths, 1 ignored; 5 detections of any score, 1 of them left out" in text
 
@@ -188,5 +216,5 @@ def test_sweep_counts_add_up() -> None:
         single.add(Path(name), detections, instances)
         alone.append(single.scores())
     for index, score in enumerate(evaluator.scores().scores):
-        assert score.matched == sum(sweep.scores[index].matched for sweep in alone)
+        assert score.found == sum(sweep.scores[index].found for sweep in alone)
         assert score.detections == sum(sweep.scores[index].detections for sweep in alone)

@@ -21,7 +21,8 @@ from scenetext.errors import DataError
 from scenetext.geometry.polygon import order_polygon, signed_area
 from scenetext.structures import Batch, Detection, ImageMeta, ImageRecord, TextInstance
 from scenetext.tasks.decoding import to_original
-from scenetext.tasks.detection import DetectionMetric, DetectionTask, EvaluationSettings
+from scenetext.tasks.detection import DetectionMetric, DetectionTask
+from scenetext.tasks.evaluation_settings import EvaluationSettings
 
 SQUARE = np.array([[10, 10], [40, 10], [40, 30], [10, 30]], dtype=np.float32)
 

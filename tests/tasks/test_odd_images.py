@@ -15,7 +15,8 @@ from scenetext.data.transforms import EvaluationTransformSettings, WholeImageTra
 from scenetext.detectors import find_detector
 from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings
 from scenetext.structures import ImageRecord, TextInstance
-from scenetext.tasks.detection import DetectionTask, EvaluationSettings
+from scenetext.tasks.detection import DetectionTask
+from scenetext.tasks.evaluation_settings import EvaluationSettings
 from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.text.charset import CharacterSet
 from weight_layouts import SMALL_OCLIP

@@ -59,6 +59,31 @@ def test_weights_tell_the_settings(depth: int, deformable: dict[str, object]) ->
     assert resnet_settings(weights) == {"name": "resnet", "depth": depth, **deformable}
 
 
+@pytest.mark.parametrize("depth", [18, 50])
+def test_plain_stem_starts_an_encoder_with_a_deep_one(depth: int) -> None:
+    tensors = resnet_weights(depth=depth)
+    torch.manual_seed(1)
+    encoder = ResNet(ResNetSettings(depth=depth, stem="deep"))
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    lines = load_image_encoder(encoder, held(tensors))
+    assert "deep stem: a plain one in the file; the stem and the layers that read it stay random" in lines
+    for name, value in encoder.state_dict().items():
+        own = name.startswith(("stem.", "layer1.0.conv1.", "layer1.0.downsample."))
+        assert torch.equal(value, before[name] if own else tensors[name]), name
+
+
+def test_deep_stem_is_told_and_does_not_start_a_plain_one() -> None:
+    tensors = resnet_weights(depth=18, stem="deep")
+    for prefix, source in (("", TORCHVISION), ("encoder.", OUR_RESNET_DETECTOR), ("backbone.", MMOCR_RESNET)):
+        found = extract_image_encoder(held({f"{prefix}{name}": value for name, value in tensors.items()}))
+        assert (found.source, found.settings) == (source, {"name": "resnet", "depth": 18, "stem": "deep"})
+    encoder = ResNet(ResNetSettings(depth=18, stem="deep"))
+    load_image_encoder(encoder, held(tensors))
+    assert all(torch.equal(value, tensors[name]) for name, value in encoder.state_dict().items())
+    with pytest.raises(CheckpointError, match=r"resnet of depth 18, stem deep(.|\n)*unknown to the model: stem\.0"):
+        load_image_encoder(ResNet(ResNetSettings(depth=18)), held(tensors))
+
+
 def test_ordinary_weights_start_a_deformable_encoder() -> None:
     tensors = resnet_weights(depth=50)
     encoder = ResNet(ResNetSettings(deformable_stages=(2, 3, 4)))

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import Tensor
 
 from scenetext.benchmark.changes import EVERY_SLOT, EXPLICIT_ATTENTION, LOOPED_OPTIMIZER, changes_for
-from scenetext.benchmark.figures import peak_memory, reset_peak_memory, timed
+from scenetext.benchmark.figures import memory_kept, peak_memory, reset_peak_memory, timed
 from scenetext.benchmark.parts import forward_and_backward, make_gradients, parts_of
 from scenetext.structures import Batch
 from scenetext.training.trainer import Trainer
@@ -154,19 +153,5 @@ def step(trainer: Trainer, batch: Batch) -> None:
 
 def kept_for_backward(trainer: Trainer, batch: Batch) -> float:
     """MiB of what autograd saves in a forward, each piece of memory once, parameters apart."""
-    parameters = {parameter.untyped_storage().data_ptr() for parameter in trainer.module.parameters()}
-    saved: dict[int, int] = {}
-
-    def note(value: Tensor) -> Tensor:
-        memory = value.untyped_storage()
-        if memory.data_ptr() not in parameters:
-            saved[memory.data_ptr()] = memory.nbytes()
-        return value
-
-    with (
-        torch.autograd.graph.saved_tensors_hooks(note, lambda value: value),
-        trainer.learner.autocast(),
-    ):
-        losses = trainer.task(batch.to(trainer.device))
-    del losses  # held to here: memory that is given back and taken again would count once
-    return sum(saved.values()) / 2**20
+    with trainer.learner.autocast():
+        return memory_kept(trainer.module, lambda: trainer.task(batch.to(trainer.device)))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 
 _WARM_UP = 2
 """Repetitions that are not counted: kernels are chosen and memory is claimed in the first ones."""
@@ -80,3 +81,20 @@ def peak_memory(device: torch.device) -> float:
         return torch.cuda.max_memory_allocated(device) / 2**20
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+def memory_kept(module: nn.Module, forward: Callable[[], object]) -> float:
+    """MiB of what autograd saves in a forward pass, each piece of memory once, the module's parameters apart."""
+    parameters = {parameter.untyped_storage().data_ptr() for parameter in module.parameters()}
+    saved: dict[int, int] = {}
+
+    def note(value: Tensor) -> Tensor:
+        memory = value.untyped_storage()
+        if memory.data_ptr() not in parameters:
+            saved[memory.data_ptr()] = memory.nbytes()
+        return value
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda value: value):
+        losses = forward()
+    del losses  # held to here: memory that is given back and taken again would count once
+    return sum(saved.values()) / 2**20

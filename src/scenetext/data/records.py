@@ -159,7 +159,7 @@ def format_record(record: ImageRecord, name: str) -> str:
         "path": _check_name(name),
         "width": int(record.width),
         "height": int(record.height),
-        "instances": [_format_instance(instance) for instance in record.instances],
+        "instances": [format_instance(instance) for instance in record.instances],
     }
     _check_size(line)
     if record.span is not None:
@@ -176,7 +176,7 @@ def parse_record(line: bytes, folder: Path) -> ImageRecord:
     Raises:
         RecordError: says what is wrong with the line.
     """
-    return _parse_record(_parse_json(line), folder)
+    return _parse_record(parse_json(line), folder)
 
 
 def _stored_name(path: Path, folder: str) -> str:
@@ -186,8 +186,12 @@ def _stored_name(path: Path, folder: str) -> str:
     return name.replace(os.sep, "/")
 
 
-def _format_instance(instance: TextInstance) -> dict[str, Any]:
-    """The JSON object of an instance, without the keys that have their default value."""
+def format_instance(instance: TextInstance) -> dict[str, Any]:
+    """The JSON object of an instance, without the keys that have their default value.
+
+    Raises:
+        RecordError: `parse_instance` would refuse the object.
+    """
     formatted: dict[str, Any] = {}
     if instance.polygon is not None:
         polygon = np.asarray(instance.polygon, dtype=np.float64)
@@ -204,7 +208,12 @@ def _format_instance(instance: TextInstance) -> dict[str, Any]:
     return formatted
 
 
-def _parse_json(line: bytes) -> Any:
+def parse_json(line: bytes) -> Any:
+    """What a line of JSON holds.
+
+    Raises:
+        RecordError: says what is wrong with the line.
+    """
     try:
         return json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
@@ -231,14 +240,19 @@ def _parse_record(line: Any, folder: Path) -> ImageRecord:
     parsed = []
     for index, instance in enumerate(instances):
         try:
-            parsed.append(_parse_instance(instance))
+            parsed.append(parse_instance(instance))
         except RecordError as fault:
             raise RecordError(f"instances[{index}]: {fault}") from None
     span = _check_span(line["span"], name) if "span" in line else None
     return ImageRecord(folder / name, line["width"], line["height"], tuple(parsed), span)
 
 
-def _parse_instance(instance: Any) -> TextInstance:
+def parse_instance(instance: Any) -> TextInstance:
+    """The text instance that an object of JSON describes.
+
+    Raises:
+        RecordError: says what is wrong with the object.
+    """
     if type(instance) is not dict:
         raise RecordError(f"is {_kind(instance)}, expected an object with the keys {_listing(_INSTANCE_KEYS)}")
     if not instance.keys() <= _INSTANCE_KEYS:

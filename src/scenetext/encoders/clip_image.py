@@ -23,10 +23,9 @@ EXPANSION = 4
 """Output channels of a bottleneck over its inner width."""
 
 
-class ClipResNetSettings(EncoderSettings):
-    """CLIP's modified ResNet; the defaults are RN50."""
+class ClipImageSettings(EncoderSettings):
+    """Sizes and weights of CLIP's modified ResNet, for whatever is built on it; the defaults are RN50."""
 
-    name: Literal["clip_resnet"] = "clip_resnet"
     layers: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (3, 4, 6, 3)
     """Bottlenecks of the four stages; RN101 is (3, 4, 23, 3)."""
     width: int = Field(default=64, ge=2, multiple_of=2)
@@ -37,6 +36,12 @@ class ClipResNetSettings(EncoderSettings):
     weights: Path | None = None
     """Weights to start from: any file whose source `scenetext.weights.sources` knows (CLIP's RN50.pt, published oCLIP,
     MMOCR, a checkpoint or backbone of ours); None = random."""
+
+
+class ClipResNetSettings(ClipImageSettings):
+    """CLIP's modified ResNet alone, as an encoder."""
+
+    name: Literal["clip_resnet"] = "clip_resnet"
 
 
 class Bottleneck(nn.Module):
@@ -89,7 +94,7 @@ class ClipResNet(nn.Module):
     pixel_mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073)
     pixel_std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
 
-    def __init__(self, settings: ClipResNetSettings) -> None:
+    def __init__(self, settings: ClipImageSettings) -> None:
         super().__init__()
         self.pixel_mean = settings.pixel_mean or self.pixel_mean
         self.pixel_std = settings.pixel_std or self.pixel_std
@@ -199,15 +204,16 @@ class AttentionPool(nn.Module):
 
 
 class PooledClipResNet(ClipResNet):
-    """The image side of a CLIP checkpoint: the encoder and, as `attnpool`, its attention pool, 64 channels a head.
+    """The image side of a CLIP checkpoint: the encoder and, as `attnpool`, its attention pool.
 
     Args:
         settings: the encoder.
         grid: rows and columns of the pool's positional table.
         output_dim: joint width D.
+        heads: attention heads of the pool; None = one for every 64 channels, as in published models.
     """
 
-    def __init__(self, settings: ClipResNetSettings, grid: int, output_dim: int) -> None:
+    def __init__(self, settings: ClipImageSettings, grid: int, output_dim: int, heads: int | None = None) -> None:
         super().__init__(settings)
         width = self.channels[-1]
-        self.attnpool = AttentionPool(grid, width, width // 64, output_dim)
+        self.attnpool = AttentionPool(grid, width, heads or width // 64, output_dim)

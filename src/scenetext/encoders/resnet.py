@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,8 @@ from scenetext.structures import Features
 
 SHALLOW_DEPTHS = (18, 34)
 """Depths whose blocks are two 3x3 convolutions; the others are bottlenecks."""
+DEEP_STEM_WIDTH = 128
+"""Channels that a deep stem puts out; its first two convolutions have half of them."""
 
 
 class ResNetSettings(EncoderSettings):
@@ -22,6 +25,10 @@ class ResNetSettings(EncoderSettings):
     name: Literal["resnet"] = "resnet"
     depth: Literal[18, 34, 50, 101, 152] = 50
     """Layers with weights, as in the names of these models."""
+    stem: Literal["plain", "deep"] = "plain"
+    """plain: a 7x7 convolution to 64 channels, as torchvision has it. deep: three 3x3 convolutions to 64, 64 and 128
+    channels, as in the published PAN on ResNet-18; `weights: imagenet` then leaves the stem, and the first layer that
+    reads it, at random."""
     deformable_stages: tuple[Literal[1, 2, 3, 4], ...] = ()
     """Stages whose 3x3 convolutions are deformable; (2, 3, 4) in the published detectors that are called DCNv2."""
     deformable_groups: PositiveInt = 1
@@ -49,7 +56,8 @@ class ResNetSettings(EncoderSettings):
 class ResNet(nn.Module):
     """torchvision's ResNet without its classifier as an `Encoder` of four levels, strides 4, 8, 16, 32.
 
-    Parameters have torchvision's names; deformable convolutions add `conv2.conv_offset`, as in published checkpoints.
+    Parameters have torchvision's names; a deep stem has `stem` for `conv1` and `bn1`, and deformable convolutions add
+    `conv2.conv_offset`, as in published checkpoints.
 
     Attributes:
         channels: (64, 128, 256, 512) for depths 18 and 34, (256, 512, 1024, 2048) for the others.
@@ -70,7 +78,13 @@ class ResNet(nn.Module):
         narrowest = 64 if settings.depth in SHALLOW_DEPTHS else 256
         self.channels: tuple[int, ...] = tuple(narrowest * 2**stage for stage in range(4))
         model = get_model(f"resnet{settings.depth}", weights=None, num_classes=1)
-        self.conv1, self.bn1, self.relu, self.maxpool = model.conv1, model.bn1, model.relu, model.maxpool
+        if settings.stem == "deep":
+            self.stem = _deep_stem()
+            model.layer1[0] = _widened(model.layer1[0], DEEP_STEM_WIDTH, narrowest)
+        else:
+            self.conv1, self.bn1, self.relu = model.conv1, model.bn1, model.relu
+        self.has_deep_stem = settings.stem == "deep"
+        self.maxpool = model.maxpool
         self.layer1, self.layer2, self.layer3, self.layer4 = model.layer1, model.layer2, model.layer3, model.layer4
         stages = (self.layer1, self.layer2, self.layer3, self.layer4)
         if settings.bottleneck_stride == "1x1":
@@ -82,10 +96,36 @@ class ResNet(nn.Module):
 
     def forward(self, images: Tensor) -> Features:
         """images: (B, 3, H, W) float, normalised; sizes that 32 does not divide give levels of sizes rounded up."""
-        first = self.layer1(self.maxpool(self.relu(self.bn1(self.conv1(images)))))
+        halved = self.stem(images) if self.has_deep_stem else self.relu(self.bn1(self.conv1(images)))
+        first = self.layer1(self.maxpool(halved))
         second = self.layer2(first)
         third = self.layer3(second)
         return Features(levels=(first, second, third, self.layer4(third)))
+
+
+def _deep_stem() -> nn.Sequential:
+    """(B, 3, H, W) to (B, 128, H / 2, W / 2); initialised as torchvision's convolutions are."""
+    widths = (3, DEEP_STEM_WIDTH // 2, DEEP_STEM_WIDTH // 2, DEEP_STEM_WIDTH)
+    layers: list[nn.Module] = []
+    for index, (before, after) in enumerate(pairwise(widths)):
+        convolution = nn.Conv2d(before, after, 3, stride=2 if index == 0 else 1, padding=1, bias=False)
+        layers += [_initialised(convolution), nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
+
+
+def _widened(block: nn.Module, channels: int, out_channels: int) -> nn.Module:
+    """A first block of a ResNet with new layers for inputs of so many channels, a shortcut's convolution included."""
+    narrow: nn.Conv2d = block.conv1  # type: ignore[assignment]
+    wide = nn.Conv2d(channels, narrow.out_channels, narrow.kernel_size, padding=narrow.padding, bias=False)  # type: ignore[arg-type]
+    block.conv1 = _initialised(wide)
+    shortcut = _initialised(nn.Conv2d(channels, out_channels, 1, bias=False))
+    block.downsample = nn.Sequential(shortcut, nn.BatchNorm2d(out_channels))
+    return block
+
+
+def _initialised(convolution: nn.Conv2d) -> nn.Conv2d:
+    nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
+    return convolution
 
 
 class DeformableConv2d(nn.Conv2d):

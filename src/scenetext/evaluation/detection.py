@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import shapely
 
 from scenetext.errors import ConfigError, DataError
-from scenetext.evaluation.matching import greedy_matching, maximum_matching
-from scenetext.evaluation.protocols import Protocol
-from scenetext.geometry.overlap import Regions, intersecting_pairs, make_regions
-from scenetext.geometry.polygon import polygon_area
+from scenetext.evaluation.assessment import Assess, Assessment, prepare_matching
+from scenetext.evaluation.matching import Pair
+from scenetext.evaluation.overlaps import Overlaps, PolygonPair, find_overlaps
+from scenetext.evaluation.rules import Protocol, SpottingProtocol
+from scenetext.evaluation.scores import ThresholdScore
+from scenetext.evaluation.spotting import reads_alike, spotted_word, text_similarity
 from scenetext.structures import Detection, TextInstance
 
 SCORE_TOLERANCE = 1e-6
@@ -21,7 +22,7 @@ SCORE_TOLERANCE = 1e-6
 
 
 class Match(NamedTuple):
-    """A detection and the instance it was matched with, by their indices in the lists that were evaluated."""
+    """A detection and an instance that match, by their indices in the lists that were evaluated."""
 
     detection: int
     instance: int
@@ -33,7 +34,7 @@ class Outcome(NamedTuple):
     Attributes:
         hits: detections that match.
         false: detections that do not.
-        left_out: detections that lie in an ignored region.
+        left_out: detections that do not count, such as those in an ignored region.
         found: instances that were matched.
         missed: instances that were not.
         ignored: instances that do not count.
@@ -52,33 +53,40 @@ class ImageEvaluation:
     """One image, evaluated at T thresholds.
 
     Attributes:
-        thresholds: the T score thresholds.
-        scores: (D,) float64, one per detection.
-        left_out: (D,) bool, detections in an ignored region.
-        ignored: (G,) bool, instances that do not count: flagged, or of unknown place.
+        counts: one per threshold.
         matches: per threshold, its matches.
+        scores: (D,) float64, one per detection.
+        left_out: (D,) bool, detections that do not count.
+        ignored: (G,) bool, instances that do not count, unless a rule counts them where they are found: flagged, of
+            unknown place, or of unknown text where texts are compared.
         unlocated: instances without a polygon; they cannot be scored, and detections of them count as false.
+        unread: instances without a text that would count otherwise; only of rules that compare texts.
         repaired: polygons that crossed themselves (detections and instances).
         degenerate: polygons without an area (detections and instances). They count, but never match.
     """
 
-    thresholds: tuple[float, ...]
+    counts: tuple[ThresholdScore, ...]
+    matches: tuple[tuple[Match, ...], ...]
     scores: np.ndarray
     left_out: np.ndarray
     ignored: np.ndarray
-    matches: tuple[tuple[Match, ...], ...]
     unlocated: int
+    unread: int
     repaired: int
     degenerate: int
 
     @property
     def ground_truths(self) -> int:
-        """Instances that count."""
+        """Instances that count in any case."""
         return int(np.count_nonzero(~self.ignored))
 
-    def detections(self) -> np.ndarray:
-        """(T,) int, detections that count at every threshold."""
-        return np.count_nonzero(_reach(self.scores[~self.left_out], self.thresholds), axis=1)
+    def at(self, threshold: float) -> ThresholdScore:
+        """The counts at one of the thresholds.
+
+        Raises:
+            ConfigError: not one of the thresholds.
+        """
+        return self.counts[self._index(threshold)]
 
     def outcome(self, threshold: float) -> Outcome:
         """What became of everything at one of the thresholds.
@@ -86,8 +94,8 @@ class ImageEvaluation:
         Raises:
             ConfigError: not one of the thresholds.
         """
-        matches = self.matches[threshold_index(self.thresholds, threshold)]
-        reaching = _reach(self.scores, (threshold,))[0]
+        matches = self.matches[self._index(threshold)]
+        reaching = self.scores >= threshold - SCORE_TOLERANCE
         hits = {match.detection for match in matches}
         found = {match.instance for match in matches}
         return Outcome(
@@ -96,8 +104,11 @@ class ImageEvaluation:
             left_out=tuple(np.nonzero(reaching & self.left_out)[0].tolist()),
             found=tuple(sorted(found)),
             missed=tuple(i for i in np.nonzero(~self.ignored)[0].tolist() if i not in found),
-            ignored=tuple(np.nonzero(self.ignored)[0].tolist()),
+            ignored=tuple(i for i in np.nonzero(self.ignored)[0].tolist() if i not in found),
         )
+
+    def _index(self, threshold: float) -> int:
+        return threshold_index([score.threshold for score in self.counts], threshold)
 
 
 def evaluate_image(
@@ -112,27 +123,71 @@ def evaluate_image(
     Raises:
         DataError: a polygon of the wrong shape, or a coordinate or score that is not finite.
     """
+    return evaluate_images([(detections, instances)], protocol, thresholds)[0]
+
+
+def evaluate_images(
+    images: Sequence[tuple[Sequence[Detection], Sequence[TextInstance]]],
+    protocol: Protocol,
+    thresholds: Sequence[float],
+) -> list[ImageEvaluation]:
+    """As `evaluate_image`, for the detections and instances of several images; faster, with the same results."""
+    for detections, _ in images:
+        finite = np.isfinite([detection.score for detection in detections])
+        if not finite.all():
+            raise DataError(f"the score of detection {int(np.argmin(finite))} is not finite")
+    polygons = [
+        (
+            [instance.polygon for instance in instances if instance.polygon is not None],
+            [detection.polygon for detection in detections],
+        )
+        for detections, instances in images
+    ]
+    return [
+        _evaluate(detections, instances, overlaps, protocol, thresholds)
+        for (detections, instances), overlaps in zip(images, _all_overlaps(polygons, protocol), strict=True)
+    ]
+
+
+def _all_overlaps(images: Sequence[PolygonPair], protocol: Protocol) -> list[Overlaps]:
+    """Overlaps of every image. Images of quadrangles are taken together: whatever the others are, their arrays have the
+    same shape, so that results do not depend on the company, not even in the last digit."""
+    together = [index for index, (truths, found) in enumerate(images) if all(len(p) == 4 for p in (*truths, *found))]
+    overlaps = dict(zip(together, find_overlaps([images[index] for index in together], protocol), strict=True))
+    for index, image in enumerate(images):
+        if index not in overlaps:
+            overlaps[index] = find_overlaps([image], protocol)[0]
+    return [overlaps[index] for index in range(len(images))]
+
+
+def _evaluate(
+    detections: Sequence[Detection],
+    instances: Sequence[TextInstance],
+    overlaps: Overlaps,
+    protocol: Protocol,
+    thresholds: Sequence[float],
+) -> ImageEvaluation:
     scores = np.array([detection.score for detection in detections], dtype=np.float64)
-    if not np.isfinite(scores).all():
-        raise DataError(f"the score of detection {int(np.argmin(np.isfinite(scores)))} is not finite")
     located = [index for index, instance in enumerate(instances) if instance.polygon is not None]
-    truth_polygons = [instance.polygon for instance in instances if instance.polygon is not None]
-    polygons = [detection.polygon for detection in detections] + truth_polygons
-    regions = make_regions(polygons, shapely.make_valid if protocol.invalid == "repair" else _published_repair)
-    found, truth = regions[: len(detections)], regions[len(detections) :]
-    ignored = np.array([instances[index].ignore for index in located], dtype=bool)
-    left_out, candidates = _candidates(found, truth, ignored, protocol, polygons)
-    skipped = np.ones(len(instances), dtype=bool)
-    skipped[located] = ignored
+    truths = [instances[index] for index in located]
+    flagged, unread = _flagged(truths, protocol)
+    left_out, allowed = _left_out(overlaps, flagged, protocol)
+    candidates, assess = prepare_matching(overlaps, allowed, scores, protocol)
+    if isinstance(protocol, SpottingProtocol):
+        assess = _reading(assess, truths, detections, protocol)
+    assessments = _assess_all(candidates, assess, scores, thresholds)
+    ignored = np.ones(len(instances), dtype=bool)
+    ignored[located] = flagged
     return ImageEvaluation(
-        thresholds=tuple(thresholds),
+        counts=_counts(assessments, scores[~left_out], flagged, thresholds),
+        matches=_matches(assessments, located),
         scores=scores,
         left_out=left_out,
-        ignored=skipped,
-        matches=_match(candidates, located, scores, protocol, thresholds),
+        ignored=ignored,
         unlocated=len(instances) - len(located),
-        repaired=int(np.count_nonzero(regions.repaired)),
-        degenerate=int(np.count_nonzero(regions.degenerate)),
+        unread=unread,
+        repaired=int(np.count_nonzero(overlaps.repaired_rows) + np.count_nonzero(overlaps.repaired_columns)),
+        degenerate=int(np.count_nonzero(overlaps.degenerate_rows) + np.count_nonzero(overlaps.degenerate_columns)),
     )
 
 
@@ -150,51 +205,100 @@ def threshold_index(thresholds: Sequence[float], threshold: float) -> int:
     )
 
 
-def _candidates(
-    found: Regions, truth: Regions, ignored: np.ndarray, protocol: Protocol, polygons: Sequence[np.ndarray]
-) -> tuple[np.ndarray, list[tuple[int, int]]]:
-    """Which detections are left out, (D,) bool, and the (truth, detection) pairs that may match, row by row."""
-    rows, columns, overlap = intersecting_pairs(truth, found)
-    areas = found.areas
-    own_areas = areas
-    if protocol.invalid == "published":
-        own_areas = np.array([polygon_area(polygon) for polygon in polygons[: len(found)]])
-    in_ignored = ignored[rows]
-    left_out = np.zeros(len(found), dtype=bool)
-    left_out[columns[in_ignored & (overlap > protocol.ignore_threshold * own_areas[columns])]] = True
-    iou = overlap / (truth.areas[rows] + areas[columns] - overlap)
-    enough = iou > protocol.iou_threshold if protocol.strict else iou >= protocol.iou_threshold
-    allowed = enough & ~in_ignored & ~left_out[columns]
-    return left_out, list(zip(rows[allowed].tolist(), columns[allowed].tolist(), strict=True))
+def _flagged(truths: Sequence[TextInstance], protocol: Protocol) -> tuple[np.ndarray, int]:
+    """(G,) bool, instances that do not count unless the rule says so, and how many of them only for their texts."""
+    if protocol.ignored == "counted":
+        return np.zeros(len(truths), dtype=bool), 0
+    flagged = np.array([truth.ignore for truth in truths], dtype=bool)
+    if not isinstance(protocol, SpottingProtocol):
+        return flagged, 0
+    spotting = protocol.reading == "word_spotting"
+    unread = np.array(
+        [truth.text is None or (spotting and spotted_word(truth.text) is None) for truth in truths], dtype=bool
+    )
+    return flagged | unread, int(np.count_nonzero(unread & ~flagged))
 
 
-def _match(
-    candidates: list[tuple[int, int]],
-    located: Sequence[int],
-    scores: np.ndarray,
-    protocol: Protocol,
-    thresholds: Sequence[float],
-) -> tuple[tuple[Match, ...], ...]:
-    """The matches at every threshold; `located` takes rows of candidates to instances."""
-    matching = greedy_matching if protocol.matching == "greedy" else maximum_matching
+def _left_out(overlaps: Overlaps, flagged: np.ndarray, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
+    """Which detections are left out, (D,) bool, and which pairs may match, (P,) bool."""
+    left_out = np.zeros(len(overlaps.repaired_columns), dtype=bool)
+    rows, columns = overlaps.rows, overlaps.columns
+    allowed = np.ones(len(rows), dtype=bool)
+    if protocol.invalid == "skip":
+        left_out |= overlaps.repaired_columns | overlaps.degenerate_columns
+        allowed &= ~overlaps.repaired_rows[rows]
+    if protocol.ignored == "neutral":
+        left_out[columns[flagged[rows] & (overlaps.precision > protocol.ignore_threshold)]] = True
+        allowed &= ~flagged[rows]
+    return left_out, allowed & ~left_out[columns]
+
+
+def _assess_all(
+    candidates: Sequence[Pair], assess: Assess, scores: np.ndarray, thresholds: Sequence[float]
+) -> list[Assessment]:
+    """The assessment of what remains at every threshold."""
     # Candidates only leave as the threshold rises, so equal numbers mean equal candidates.
-    by_number: dict[int, tuple[Match, ...]] = {}
+    by_number: dict[int, Assessment] = {}
     values = scores.tolist()
-    matches = []
+    assessments = []
     for threshold in thresholds:
         lowest = threshold - SCORE_TOLERANCE
         remaining = [pair for pair in candidates if values[pair[1]] >= lowest]
         if len(remaining) not in by_number:
-            pairs = matching(remaining)
-            by_number[len(remaining)] = tuple(Match(column, located[row]) for row, column in pairs)
-        matches.append(by_number[len(remaining)])
+            by_number[len(remaining)] = assess(remaining)
+        assessments.append(by_number[len(remaining)])
+    return assessments
+
+
+def _reading(
+    assess: Assess, truths: Sequence[TextInstance], detections: Sequence[Detection], protocol: SpottingProtocol
+) -> Assess:
+    """A rule by places, made to ask for equal texts, too."""
+
+    def read(candidates: Sequence[Pair]) -> Assessment:
+        placed = assess(candidates).pairs
+        texts = [(truths[row].text or "", detections[column].text) for row, column in placed]
+        right = [reads_alike(truth, found, protocol.reading) for truth, found in texts]
+        pairs = tuple(pair for pair, equal in zip(placed, right, strict=True) if equal)
+        similarity = sum(text_similarity(truth, found) for truth, found in texts)
+        return Assessment(pairs, len(pairs), len(pairs), len(placed), similarity)
+
+    return read
+
+
+def _matches(assessments: Sequence[Assessment], located: Sequence[int]) -> tuple[tuple[Match, ...], ...]:
+    """The matches at every threshold; `located` takes the rows of pairs to instances. Equal ones are made once."""
+    matches: list[tuple[Match, ...]] = []
+    for index, assessment in enumerate(assessments):
+        if index and assessment is assessments[index - 1]:
+            matches.append(matches[-1])
+        else:
+            matches.append(tuple([Match(column, located[row]) for row, column in assessment.pairs]))
     return tuple(matches)
 
 
-def _reach(scores: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
-    """(T, D) bool, whether each score reaches each threshold."""
-    return scores >= np.asarray(thresholds)[:, None] - SCORE_TOLERANCE
+def _counts(
+    assessments: Sequence[Assessment], scores: np.ndarray, flagged: np.ndarray, thresholds: Sequence[float]
+) -> tuple[ThresholdScore, ...]:
+    """The counts at every threshold; flagged instances count where the rule let them match.
 
-
-def _published_repair(geometries: np.ndarray) -> np.ndarray:
-    return shapely.buffer(geometries, 0)
+    Args:
+        scores: of the detections that are not left out.
+    """
+    reaching = np.count_nonzero(scores >= np.asarray(thresholds)[:, None] - SCORE_TOLERANCE, axis=1).tolist()
+    certain, some_flagged = len(flagged) - int(np.count_nonzero(flagged)), bool(flagged.any())
+    counts = []
+    for threshold, detections, assessment in zip(thresholds, reaching, assessments, strict=True):
+        matched = len({row for row, _ in assessment.pairs if flagged[row]}) if some_flagged else 0
+        counts.append(
+            ThresholdScore(
+                threshold,
+                assessment.found,
+                assessment.hits,
+                detections,
+                certain + matched,
+                assessment.placed,
+                assessment.similarity,
+            )
+        )
+    return tuple(counts)

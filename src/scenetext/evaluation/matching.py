@@ -1,4 +1,4 @@
-"""One-to-one matching of ground truths (rows) with detections (columns), from the list of pairs that may match."""
+"""Matching of ground truths (rows) with detections (columns), from the list of pairs that may match."""
 
 from __future__ import annotations
 
@@ -36,6 +36,20 @@ def maximum_matching(allowed: Iterable[Pair]) -> list[Pair]:
     for row in neighbours:
         _augment(row, neighbours, column_of, row_of)
     return sorted(column_of.items())
+
+
+def covering(allowed: Iterable[Pair]) -> list[Pair]:
+    """Takes every pair whose row is still free, in the given order; so a column may have several rows.
+
+    With pairs sorted by column this is the rule of PSENet's script for CTW1500.
+    """
+    rows: set[int] = set()
+    matched = []
+    for row, column in allowed:
+        if row not in rows:
+            rows.add(row)
+            matched.append((row, column))
+    return matched
 
 
 def _augment(

@@ -1,54 +1,75 @@
-"""The rules by which detections are counted, by name. Numbers compare only where their rules are equal."""
+"""The rules by which detections are counted, by name. Numbers compare only where their rules are equal.
+
+Papers and published scripts that use them: docs/evaluation.md.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
 
-from pydantic import Field
-
-from scenetext.config import Settings
 from scenetext.errors import ConfigError, did_you_mean
+from scenetext.evaluation.rules import DetEvalProtocol, IouProtocol, Protocol, SpottingProtocol
 
+_ICDAR = (
+    IouProtocol(name="ic15"),
+    IouProtocol(name="ic15_db", invalid="skip"),
+    IouProtocol(name="mmocr", invalid="published"),
+    IouProtocol(name="mmocr_maximum", invalid="published", matching="maximum"),
+    DetEvalProtocol(
+        name="ic13_deteval",
+        shape="box",
+        recall_threshold=0.8,
+        precision_threshold=0.4,
+        ignore_threshold=0.4,
+        split_score=0.8,
+        merge_score=1.0,
+        smallest_group=1,
+        centre_distance=1.0,
+    ),
+    IouProtocol(name="mlt17"),
+    IouProtocol(name="art", matching="highest"),
+    IouProtocol(name="art_iou0.7", matching="highest", iou_threshold=0.7),
+    IouProtocol(name="lsvt", matching="highest"),
+    IouProtocol(name="lsvt_iou0.7", matching="highest", iou_threshold=0.7),
+)
+_CURVED = (
+    IouProtocol(name="totaltext_iou"),
+    DetEvalProtocol(name="totaltext_deteval", recall_threshold=0.7, precision_threshold=0.6),
+    DetEvalProtocol(
+        name="totaltext_deteval_psenet",
+        recall_threshold=0.7,
+        precision_threshold=0.6,
+        merge_recall_threshold=0.6,
+        pair_check="ground_truth",
+        missing_images="left_out",
+    ),
+    DetEvalProtocol(
+        name="totaltext_deteval_textbpn",
+        recall_threshold=0.8,
+        precision_threshold=0.4,
+        merge_recall_threshold=0.4,
+        pair_check="ground_truth",
+        missing_images="left_out",
+    ),
+    IouProtocol(name="ctw_psenet", strict=False, matching="cover", ignored="counted"),
+    IouProtocol(name="ctw_voc", matching="argmax", ignored="counted", invalid="skip"),
+)
+_LINES = (
+    IouProtocol(name="td500", shape="rectangle", largest_angle=22.5, ignored="free"),
+    IouProtocol(name="td500_psenet", strict=False, matching="any", ignored="free"),
+)
+_READING = (
+    SpottingProtocol(name="ic15_end_to_end"),
+    SpottingProtocol(name="ic15_word_spotting", reading="word_spotting"),
+    SpottingProtocol(name="art_end_to_end", matching="highest", reading="exact"),
+    SpottingProtocol(name="lsvt_end_to_end", matching="highest", reading="exact"),
+)
 
-class Protocol(Settings):
-    """One rule for matching detections with ground truth, one to one, by intersection over union (IoU).
-
-    Ignored regions are dealt with first: a detection that lies in one of them is left out, neither right nor wrong.
-    What remains is counted over all images together (micro average).
-    """
-
-    name: str
-    """Printed beside every number."""
-    iou_threshold: float = Field(default=0.5, gt=0, le=1)
-    """A detection and a ground truth may match from this IoU on."""
-    strict: bool = True
-    """Whether the IoU must exceed the threshold (ICDAR 2015), or may equal it."""
-    ignore_threshold: float = Field(default=0.5, ge=0, le=1)
-    """A detection is left out where more than this share of ITS area lies in any one ignored region."""
-    matching: Literal["greedy", "maximum"] = "greedy"
-    """`greedy`: ground truth by ground truth in file order, the first free detection (ICDAR 2015's script); `maximum`:
-    as many pairs as can be had, whatever the order."""
-    invalid: Literal["repair", "published"] = "repair"
-    """Polygons that cross themselves. `repair`: their largest valid part counts. `published`: as MMOCR 1.x, a
-    zero-width buffer for overlaps, but the unrepaired area in the ignore rule, so that a bow-tie (area 0) is left out
-    as soon as it touches an ignored region."""
-
-    def rule(self) -> str:
-        """The rule in a line, to be printed beside every number."""
-        parts = [
-            f"IoU {'>' if self.strict else '>='} {self.iou_threshold:g}",
-            f"{self.matching} one-to-one matching",
-            f"detections with more than {self.ignore_threshold:g} of their area in an ignored region left out",
-            "self-crossing polygons repaired" if self.invalid == "repair" else "self-crossing polygons as published",
-        ]
-        return ", ".join(parts)
-
-
-PROTOCOLS: Mapping[str, Protocol] = MappingProxyType({"ic15": Protocol(name="ic15")})
-"""`ic15`: ICDAR 2015 Robust Reading, challenge 4, task 1 (script.py of the organisers); also used by MMOCR, DB and TCM
-for Total-Text, CTW1500 and TD500 polygons ("hmean-iou")."""
+PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
+    {protocol.name: protocol for protocol in (*_ICDAR, *_CURVED, *_LINES, *_READING)}
+)
+"""`ic15` is ICDAR 2015 Robust Reading, challenge 4, task 1 (script.py of the organisers)."""
 
 
 def find_protocol(name: str) -> Protocol:

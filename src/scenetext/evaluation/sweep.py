@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 
 from scenetext.errors import ConfigError, DataError
-from scenetext.evaluation.detection import ImageEvaluation, evaluate_image, threshold_index
-from scenetext.evaluation.protocols import Protocol
+from scenetext.evaluation.detection import ImageEvaluation, evaluate_image, evaluate_images, threshold_index
+from scenetext.evaluation.rules import Protocol
+from scenetext.evaluation.scores import ThresholdScore, total_score
 from scenetext.structures import Detection, TextInstance
 
 
@@ -29,43 +31,8 @@ def threshold_grid(start: float, stop: float, step: float) -> tuple[float, ...]:
 
 DEFAULT_THRESHOLDS = threshold_grid(0.3, 0.9, 0.1)
 """The seven that MMOCR's metric tries."""
-
-
-@dataclass(frozen=True, slots=True)
-class ThresholdScore:
-    """The counts at one score threshold. Rates are in [0, 1], and NaN where there is no ground truth at all.
-
-    Attributes:
-        threshold: lowest score of the detections that count.
-        matched: pairs of a detection and a ground truth.
-        detections: those that count (not in ignored regions).
-        ground_truths: those that count (not ignored).
-    """
-
-    threshold: float
-    matched: int
-    detections: int
-    ground_truths: int
-
-    @property
-    def precision(self) -> float:
-        """Share of the detections that match; 0 where there are none."""
-        return self._rate(self.matched, self.detections)
-
-    @property
-    def recall(self) -> float:
-        """Share of the ground truths that are matched."""
-        return self._rate(self.matched, self.ground_truths)
-
-    @property
-    def hmean(self) -> float:
-        """Harmonic mean of precision and recall."""
-        return self._rate(2 * self.matched, self.detections + self.ground_truths)
-
-    def _rate(self, part: int, whole: int) -> float:
-        if not self.ground_truths:
-            return math.nan
-        return part / whole if whole else 0.0
+_TOGETHER = 128
+"""Images whose overlaps are computed at a time; more of them save no time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +43,13 @@ class SweepScores:
         protocol: the rule.
         scores: one per threshold, in the order given.
         images: number of them.
-        ground_truths: instances that count.
-        ignored: instances that do not.
+        ground_truths: instances that count in any case.
+        ignored: instances that do not; some rules count them where they are found.
         unlocated: instances of unknown place, not scored; they are among the ignored.
+        unread: instances of unknown text, or that word spotting does not look for; they are among the ignored.
+        missing: images without any result that the rule leaves out; they are not among the images.
         detections: all of them, whatever their score.
-        left_out: those in ignored regions.
+        left_out: those that do not count, such as those in ignored regions.
         repaired: polygons that crossed themselves, of detections and instances.
         degenerate: polygons without an area, of detections and instances.
         mean_score, best_score: of the detections; NaN where there are none.
@@ -92,6 +61,8 @@ class SweepScores:
     ground_truths: int
     ignored: int
     unlocated: int
+    unread: int
+    missing: int
     detections: int
     left_out: int
     repaired: int
@@ -132,6 +103,7 @@ class DetectionEvaluator:
         if not self.thresholds:
             raise ConfigError("an evaluation needs at least one score threshold")
         self._images: dict[Path, ImageEvaluation] = {}
+        self._missing: set[Path] = set()
 
     @property
     def images(self) -> Mapping[Path, ImageEvaluation]:
@@ -139,10 +111,36 @@ class DetectionEvaluator:
         return MappingProxyType(self._images)
 
     def add(self, path: Path, detections: Sequence[Detection], instances: Sequence[TextInstance]) -> ImageEvaluation:
-        """Evaluates one image; polygons in pixels of the original image. Raises as `evaluate_image`."""
-        evaluation = evaluate_image(detections, instances, self.protocol, self.thresholds)
-        self._images[path] = evaluation
-        return evaluation
+        """Evaluates one image; polygons in pixels of the original image.
+
+        Raises:
+            DataError: as `evaluate_image`, with the path.
+        """
+        try:
+            self._images[path] = evaluate_image(detections, instances, self.protocol, self.thresholds)
+        except DataError as error:
+            raise DataError(str(error), path) from None
+        return self._images[path]
+
+    def add_all(self, images: Iterable[tuple[Path, Sequence[Detection], Sequence[TextInstance]]]) -> None:
+        """Evaluates many images, some of them at a time; as `add`, but in less time."""
+        left = iter(images)
+        while chunk := list(islice(left, _TOGETHER)):
+            try:
+                contents = [(detections, instances) for _, detections, instances in chunk]
+                evaluations = evaluate_images(contents, self.protocol, self.thresholds)
+            except DataError:  # one by one, to tell which it is
+                for image in chunk:
+                    self.add(*image)
+            else:
+                self._images.update(zip((path for path, _, _ in chunk), evaluations, strict=True))
+
+    def add_missing(self, path: Path, instances: Sequence[TextInstance]) -> None:
+        """An image for which there is no result: all of it is missed, or it is left out, by the rule."""
+        if self.protocol.missing_images == "left_out":
+            self._missing.add(path)
+        else:
+            self.add(path, [], instances)
 
     def include(self, other: DetectionEvaluator) -> None:
         """Adds the images that another process evaluated.
@@ -160,28 +158,25 @@ class DetectionEvaluator:
             if path in self._images:
                 raise DataError("was evaluated by two processes, and would be counted twice", path)
         self._images.update(other._images)
+        self._missing |= other._missing
 
     def scores(self) -> SweepScores:
         """The counts over all images."""
         images = list(self._images.values())
-        matched = np.zeros(len(self.thresholds), dtype=np.int64)
-        counted = np.zeros(len(self.thresholds), dtype=np.int64)
-        for image in images:
-            matched += [len(matches) for matches in image.matches]
-            counted += image.detections()
-        ground_truths = sum(image.ground_truths for image in images)
         # Sorted, so that the last digit of their mean does not depend on the order of the images.
         all_scores = np.sort(np.concatenate([np.zeros(0), *(image.scores for image in images)]))
         return SweepScores(
             protocol=self.protocol,
             scores=tuple(
-                ThresholdScore(threshold, int(hits), int(count), ground_truths)
-                for threshold, hits, count in zip(self.thresholds, matched, counted, strict=True)
+                total_score([image.counts[index] for image in images], threshold)
+                for index, threshold in enumerate(self.thresholds)
             ),
             images=len(images),
-            ground_truths=ground_truths,
+            ground_truths=sum(image.ground_truths for image in images),
             ignored=sum(int(image.ignored.sum()) for image in images),
             unlocated=sum(image.unlocated for image in images),
+            unread=sum(image.unread for image in images),
+            missing=len(self._missing),
             detections=len(all_scores),
             left_out=sum(int(image.left_out.sum()) for image in images),
             repaired=sum(image.repaired for image in images),
@@ -192,15 +187,6 @@ class DetectionEvaluator:
 
     def worst(self, threshold: float, count: int) -> list[tuple[Path, ThresholdScore]]:
         """The images with the most misses and false detections together at a threshold, worst first."""
-        index = threshold_index(self.thresholds, threshold)
-        scores = [
-            (
-                path,
-                ThresholdScore(
-                    threshold, len(image.matches[index]), int(image.detections()[index]), image.ground_truths
-                ),
-            )
-            for path, image in self._images.items()
-        ]
-        scores.sort(key=lambda item: 2 * item[1].matched - item[1].detections - item[1].ground_truths)
+        scores = [(path, image.at(threshold)) for path, image in self._images.items()]
+        scores.sort(key=lambda item: -item[1].errors)
         return scores[:count]

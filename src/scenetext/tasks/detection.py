@@ -7,47 +7,25 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 from torch import Tensor, nn
 
-from scenetext.config import Settings
-from scenetext.contracts import DetectorSpec, Encoder, Maps, Metric
+from scenetext.contracts import DetectorSpec, Encoder, Maps, Metric, RegionLoss
 from scenetext.data.training_transform import TrainingTransformSettings, training_transform
 from scenetext.data.transforms import EvaluationTransformSettings, evaluation_transform
 from scenetext.drawing.detections import draw_detections
 from scenetext.errors import DataError
 from scenetext.evaluation.protocols import find_protocol
-from scenetext.evaluation.sweep import DEFAULT_THRESHOLDS, DetectionEvaluator
+from scenetext.evaluation.sweep import DetectionEvaluator
 from scenetext.layers.normalization import PixelNormalization
 from scenetext.structures import Batch, Detection, ImageRecord, PreparedSample, Sample
 from scenetext.tasks.decoding import Decoder, DecodingPool
+from scenetext.tasks.evaluation_settings import EvaluationSettings
 from scenetext.tasks.photographs import named_photographs
+from scenetext.tasks.region_loss import merged_loss_weights, region_losses
 from scenetext.tasks.views import ViewMaps, make_views
-
-Scale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-class EvaluationSettings(Settings):
-    """How texts are looked for at test time, and by which rule they are scored."""
-
-    protocol: str = "ic15"
-    """Name of a rule in `scenetext.evaluation.protocols`."""
-    thresholds: tuple[float, ...] = DEFAULT_THRESHOLDS
-    """Score thresholds that are tried; the best hmean is reported with its threshold."""
-    scales: tuple[Scale, ...] = Field(default=(1.0,), min_length=1)
-    """Sizes in which every image is looked at, relative to `evaluation_transform`; published results have one."""
-    flip: bool = False
-    """Whether every size is also looked at mirrored. Twice the work."""
-    merge_iou: float = Field(default=0.5, ge=0, le=1)
-    """Of several views: detections that overlap more than this (intersection over union) mean one text, and the one of
-    the best score is kept."""
-    decode_workers: int = Field(default=0, ge=0)
-    """Processes that decode an evaluation's maps while the device computes the next ones; 0: none, the main process
-    does both by turns. The results do not depend on it. Sending maps costs the main process some milliseconds an image,
-    so it is for detectors that decode slowly (PSENet, FCENet), not for DBNet."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,6 +44,7 @@ class DetectionTask(nn.Module):
         transform, evaluation_transform: how images are brought to the network in training and otherwise.
         evaluation: the scoring rule.
         augment: False prepares training images as evaluation images (for `--overfit`).
+        region_loss: what the encoder adds to the detector's losses; None = nothing.
     """
 
     def __init__(
@@ -77,6 +56,7 @@ class DetectionTask(nn.Module):
         evaluation_transform: EvaluationTransformSettings,
         evaluation: EvaluationSettings,
         augment: bool = True,
+        region_loss: RegionLoss | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -90,15 +70,19 @@ class DetectionTask(nn.Module):
         self.augment = augment
         self.decoder = Decoder(spec.decode, config, evaluation.merge_iou)
         self._largest_view = _enlarged(evaluation_transform, max(evaluation.scales))
-        self.loss_weights: Mapping[str, float] = config.loss_weights.model_dump()
+        self.region_loss = region_loss
+        self.loss_weights: Mapping[str, float] = merged_loss_weights(config.loss_weights.model_dump(), region_loss)
 
     def maps(self, images: Tensor) -> Maps:
         """The head's maps of (B, 3, H, W) uint8 images."""
         return self.head(self.encoder(self.normalization(images)))
 
     def forward(self, batch: Batch, others: Sequence[None] = ()) -> dict[str, Tensor]:
-        """The detector's unweighted loss terms."""
-        return self.spec.loss(self.maps(batch.images), batch.targets, self.config)
+        """The unweighted loss terms of the detector and, where it has any, of its encoder."""
+        features = self.encoder(self.normalization(batch.images))
+        losses = self.spec.loss(self.head(features), batch.targets, self.config)
+        added = region_losses(self.region_loss, features.side, self.spec, batch.targets, self.config.name)
+        return {**losses, **added}
 
     def summary(self, batch: Batch) -> None:
         """Nothing: no image is compared with another."""
@@ -141,6 +125,11 @@ class DetectionTask(nn.Module):
     def prepare_evaluation(self, sample: Sample, generator: np.random.Generator) -> PreparedSample:
         """The image at the largest of its test sizes; no targets."""
         return PreparedSample(evaluation_transform(sample, self._largest_view))
+
+    def set_test_size(self, settings: EvaluationTransformSettings) -> None:
+        """Looks at images in another size from now on."""
+        self.evaluation_transform = settings
+        self._largest_view = _enlarged(settings, max(self.evaluation.scales))
 
     def metric(self, records: Sequence[ImageRecord]) -> Metric:
         """Precision, recall and hmean over these records."""

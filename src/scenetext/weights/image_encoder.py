@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from scenetext.weights.files import WeightFile
 from scenetext.weights.ours import PIXEL_STATISTICS, stored_encoder_settings
 from scenetext.weights.report import count_groups, load_weights
 from scenetext.weights.sources import Source, identify_source
-from scenetext.weights.torchvision import OFFSETS
+from scenetext.weights.torchvision import OFFSETS, STEM_AND_READERS, has_deep_stem
 
 POOL = "attnpool."
 """In front of the names of the attention pool."""
@@ -78,14 +78,16 @@ def extract_image_encoder(file: WeightFile) -> ImageEncoderWeights:
     return ImageEncoderWeights(source, weights, pool, tuple(pool_names), settings, tuple(left_out))
 
 
-def load_image_encoder(encoder: nn.Module, file: WeightFile) -> list[str]:
+def load_image_encoder(encoder: nn.Module, file: WeightFile, used_elsewhere: Collection[str] = ()) -> list[str]:
     """Loads the image encoder of a weight file of any known source into ours.
 
     The attention pool is loaded where both have one of the same output width; its positions are resized to the
-    encoder's grid (bilinear, as TCM does). Deformable convolutions take over ordinary ones where the file has no other.
+    encoder's grid (bilinear, as TCM does). Deformable convolutions take over ordinary ones where the file has no other,
+    and a deep stem stays at random where the file has a plain one.
 
     Args:
         encoder: one of those in `encoders`, or `encoders.clip_image.PooledClipResNet`.
+        used_elsewhere: names of the file that another part of the model takes, so that they are not left out.
 
     Returns:
         What was recognised, loaded and left out, a line each.
@@ -100,16 +102,22 @@ def load_image_encoder(encoder: nn.Module, file: WeightFile) -> list[str]:
             f"{file.path} ({found}) is of another architecture than the run's encoder; "
             f"set encoder.name={found.settings['name']}, or choose other weights"
         )
-    pool, remark = _fit_pool(own, found.pool)
+    pool, remark = fit_pool(own, found.pool)
     optional: tuple[str, ...] = () if pool else (POOL,)
     remarks = [] if remark is None else [remark]
     if not any(OFFSETS in name for name in found.weights):
         offsets = tuple(name for name in own if OFFSETS in name)
         optional += offsets
         remarks += ["deformable convolutions: ordinary ones in the file, offsets start at zero"] if offsets else []
+    weights = found.weights
+    if has_deep_stem(own) and not has_deep_stem(weights):
+        weights = {name: value for name, value in weights.items() if not name.startswith(STEM_AND_READERS)}
+        optional += STEM_AND_READERS
+        remarks.append("deep stem: a plain one in the file; the stem and the layers that read it stay random")
     remarks += _differing_statistics(encoder, found.settings)
-    report = load_weights(encoder, {**found.weights, **pool}, f"{file.path} ({found})", optional)
+    report = load_weights(encoder, {**weights, **pool}, f"{file.path} ({found})", optional)
     left_out = found.left_out if pool else (*found.left_out, *found.pool_names)
+    left_out = tuple(name for name in left_out if name not in used_elsewhere)
     return [f"encoder weights: {file.path}: {found}; {report}", *remarks, f"left out: {count_groups(left_out)}"]
 
 
@@ -123,7 +131,7 @@ def _differing_statistics(encoder: nn.Module, settings: Mapping[str, Any]) -> li
     ]
 
 
-def _fit_pool(own: Mapping[str, Tensor], pool: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str | None]:
+def fit_pool(own: Mapping[str, Tensor], pool: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str | None]:
     """The attention pool as an encoder of these weights can take it (empty: it cannot), and a remark on it."""
     if _POOL_OUTPUT not in own:
         return {}, "attention pool: left out, this encoder has none" if pool else None

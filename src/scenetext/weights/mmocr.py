@@ -1,8 +1,8 @@
 """Names of MMOCR: its `resnet50-oclip` backbone (CLIPResNet) both ways, and those of whole detectors.
 
 The stem is one sequence, in which the ReLUs take up numbers, and so does the pool in front of a shortcut's convolution.
-Other ResNets with a deep stem (mmpretrain's ResNetV1d) have the same names and shapes but stride elsewhere; nothing in
-such a file tells them apart.
+mmpretrain's ResNetV1d has the same names and shapes but strides elsewhere; nothing in such a file tells them apart.
+MMDetection's ResNet with a deep stem has no pool in its shortcuts, and is told by that (`weights.torchvision`).
 """
 
 from __future__ import annotations
@@ -56,6 +56,11 @@ ResNet, which MMOCR uses, has torchvision's names, and so has ours."""
 def current_detector_name(name: str) -> str:
     """The name of MMOCR 1.x for a name out of a detector's checkpoint of 0.x or 1.x; only that of the head changed."""
     return _HEAD + name.removeprefix(_OLD_HEAD) if name.startswith(_OLD_HEAD) else name
+
+
+def old_detector_name(name: str) -> str:
+    """The name of MMOCR 0.x for one of 1.x; undoes `current_detector_name`."""
+    return _OLD_HEAD + name.removeprefix(_HEAD) if name.startswith(_HEAD) else name
 
 
 def mmocr_head_name(name: str, beginnings: Mapping[str, str]) -> str | None:

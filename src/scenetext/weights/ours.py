@@ -1,4 +1,4 @@
-"""Names in our own checkpoints: a pre-training calls its model `network`, a detector its image encoder `encoder`."""
+"""Names in our own checkpoints: a pre-training calls its model `network`, a detector its encoder `encoder`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ PRETRAINED_ENCODER = "network.visual."
 """In front of the names of its image encoder."""
 DETECTOR_ENCODER = "encoder."
 """In front of the names of a detector's encoder."""
+TCM_IMAGE_ENCODER = "encoder.image."
+"""In front of those of the image encoder within a detector's TCM encoder."""
 PIXEL_STATISTICS = ("pixel_mean", "pixel_std")
 """Settings of every encoder: what the pixels were normalised with."""
 UNTOLD_SETTINGS = (*PIXEL_STATISTICS, "bottleneck_stride")

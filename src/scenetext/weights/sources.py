@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from scenetext.errors import CheckpointError
-from scenetext.weights import clip, mmocr, oclip, ours, torchvision
+from scenetext.weights import clip, mmocr, oclip, ours, tcm, torchvision
 
 _FIRST_KEYS = 5
 
@@ -50,6 +50,12 @@ OUR_DETECTOR = Source(
     recognises=lambda weights: f"{ours.DETECTOR_ENCODER}conv3.weight" in weights,
     encoder_name=_behind(ours.DETECTOR_ENCODER),
 )
+OUR_TCM_DETECTOR = Source(
+    name="a detector of ours with TCM",
+    sign="encoder.image.conv3.weight",
+    recognises=lambda weights: f"{ours.TCM_IMAGE_ENCODER}conv3.weight" in weights,
+    encoder_name=_behind(ours.TCM_IMAGE_ENCODER),
+)
 OUR_ENCODER = Source(
     name="an image encoder of ours",
     sign="conv3.weight and layer1.0.conv1.weight",
@@ -72,27 +78,36 @@ CLIP = Source(
 )
 MMOCR = Source(
     name="MMOCR's oCLIP backbone",
-    sign="stem.0.weight or backbone.stem.0.weight",
-    recognises=lambda weights: "stem.0.weight" in weights or f"{mmocr.DETECTOR_BACKBONE}stem.0.weight" in weights,
+    sign="stem.0.weight or backbone.stem.0.weight, and shortcuts whose convolution is downsample.1",
+    recognises=lambda weights: any(
+        f"{prefix}stem.0.weight" in weights and not torchvision.has_deep_stem(weights, prefix)
+        for prefix in ("", mmocr.DETECTOR_BACKBONE)
+    ),
     encoder_name=mmocr.from_mmocr_name,
+)
+PUBLISHED_TCM = Source(
+    name="a published TCM detector",
+    sign="backbone.conv3.weight and text_encoder.token_embedding.weight",
+    recognises=tcm.is_published_tcm,
+    encoder_name=_behind(tcm.IMAGE_ENCODER),
 )
 OUR_RESNET_DETECTOR = Source(
     name="a detector of ours on torchvision's ResNet",
-    sign="encoder.conv1.weight and no encoder.conv3.weight",
+    sign="encoder.conv1.weight and no encoder.conv3.weight, or encoder.stem.0.weight",
     recognises=lambda weights: torchvision.is_torchvision_resnet(weights, ours.DETECTOR_ENCODER),
     encoder_name=_behind(ours.DETECTOR_ENCODER),
     encoder_settings=torchvision.resnet_settings,
 )
 TORCHVISION = Source(
     name="torchvision's ResNet",
-    sign="conv1.weight and layer1.0.conv1.weight, no conv3.weight",
+    sign="conv1.weight and layer1.0.conv1.weight, no conv3.weight; or stem.0.weight and layer1.0.downsample.0.weight",
     recognises=lambda weights: torchvision.is_torchvision_resnet(weights, ""),
     encoder_name=lambda name: None if name.startswith(torchvision.CLASSIFIER) else name,
     encoder_settings=torchvision.resnet_settings,
 )
 MMOCR_RESNET = Source(
     name="MMOCR's detector on torchvision's ResNet",
-    sign="backbone.conv1.weight and backbone.layer1.0.conv1.weight",
+    sign="backbone.conv1.weight and backbone.layer1.0.conv1.weight, or backbone.layer1.0.downsample.0.weight",
     recognises=lambda weights: torchvision.is_torchvision_resnet(weights, mmocr.DETECTOR_BACKBONE),
     encoder_name=_behind(mmocr.DETECTOR_BACKBONE),
     encoder_settings=torchvision.resnet_settings,
@@ -101,12 +116,14 @@ MMOCR_RESNET = Source(
 SOURCES: tuple[Source, ...] = (
     OUR_PRETRAINING,
     OUR_DETECTOR,
+    OUR_TCM_DETECTOR,
     OUR_RESNET_DETECTOR,
     OUR_ENCODER,
     OCLIP,
     CLIP,
     MMOCR,
     MMOCR_RESNET,
+    PUBLISHED_TCM,
     TORCHVISION,
 )
 

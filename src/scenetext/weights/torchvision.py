@@ -1,4 +1,7 @@
-"""torchvision's ResNets: their names, which MMDetection's and ours share, and ImageNet's weights from torch's cache."""
+"""torchvision's ResNets: their names, which MMDetection's and ours share, and ImageNet's weights from torch's cache.
+
+A deep stem is one sequence under MMDetection's name, `stem`, in ours too.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,10 @@ CLASSIFIER = "fc."
 """In front of the names of ImageNet's classifier, which is no part of an encoder."""
 OFFSETS = ".conv_offset."
 """Within the names of what deformable convolutions have and ordinary ones have not."""
+DEEP_STEM = "stem."
+"""In front of the names of a deep stem."""
+STEM_AND_READERS = ("conv1.", "bn1.", DEEP_STEM, "layer1.0.conv1.", "layer1.0.downsample.")
+"""In front of the names of stems, plain and deep, and of the layers that read them: what the two have not in common."""
 _OFFSETS_OF_STAGE = re.compile(r"layer([1-4])\.\d+\.conv2\.conv_offset\.weight")
 _OFFSETS_OF_GROUP = 27
 """Two shifts and a weight for each of the 3x3 taps."""
@@ -32,12 +39,21 @@ _DEPTHS: Mapping[tuple[tuple[int, ...], bool], int] = {
 
 
 def is_torchvision_resnet(weights: Mapping[str, Tensor], prefix: str) -> bool:
-    """Whether torchvision's ResNet is there under a prefix; CLIP's has a third convolution in its stem."""
-    return (
-        f"{prefix}conv1.weight" in weights
-        and f"{prefix}layer1.0.conv1.weight" in weights
-        and f"{prefix}conv3.weight" not in weights
-    )
+    """Whether torchvision's ResNet is there under a prefix, with a plain or a deep stem.
+
+    CLIP's has a third convolution in its stem; MMOCR's CLIP has a sequence for a stem, too, but a pool in front of the
+    convolution of a shortcut.
+    """
+    if f"{prefix}layer1.0.conv1.weight" not in weights:
+        return False
+    if f"{prefix}conv1.weight" in weights:
+        return f"{prefix}conv3.weight" not in weights
+    return has_deep_stem(weights, prefix)
+
+
+def has_deep_stem(weights: Mapping[str, Tensor], prefix: str = "") -> bool:
+    """Whether there is a ResNet with a deep stem and without pools in its shortcuts under a prefix."""
+    return {f"{prefix}{DEEP_STEM}0.weight", f"{prefix}layer1.0.downsample.0.weight"} <= weights.keys()
 
 
 def resnet_settings(weights: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -52,6 +68,8 @@ def resnet_settings(weights: Mapping[str, Tensor]) -> dict[str, Any]:
         kind = "bottlenecks" if bottlenecks else "blocks of two convolutions"
         raise CheckpointError(f"there is a ResNet with {list(layers)} {kind}, which torchvision has none of")
     settings: dict[str, Any] = {"name": "resnet", "depth": _DEPTHS[layers, bottlenecks]}
+    if has_deep_stem(weights):
+        settings["stem"] = "deep"
     offsets = {name: match for name in weights if (match := _OFFSETS_OF_STAGE.fullmatch(name))}
     if offsets:
         rows = {weights[name].shape[:1].numel() for name in offsets}

@@ -1,0 +1,252 @@
+"""What a detector costs outside of its training step: targets, samples, forward, decoding, hmean."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from scenetext.benchmark.figures import Figure, counted, measured, timed
+from scenetext.benchmark.learnt_maps import learnt_maps, softened
+from scenetext.build import build_detection_task
+from scenetext.contracts import Maps
+from scenetext.data.dataset import collate, load_sample
+from scenetext.data.photometric import PhotometricSettings
+from scenetext.data.training_transform import TrainingTransformSettings, training_transform
+from scenetext.data.transforms import evaluation_transform
+from scenetext.evaluation.protocols import find_protocol
+from scenetext.evaluation.sweep import DetectionEvaluator
+from scenetext.run_data import read_run_records
+from scenetext.runs import DetectionRun
+from scenetext.structures import Detection, ImageRecord, PreparedSample, Sample
+from scenetext.tasks.detection import DetectionTask
+from scenetext.training.device import resolve_device
+
+TARGET_WINDOW = TrainingTransformSettings(
+    size=(640, 640),
+    horizontal_flip=0,
+    rotation=(0, 0),
+    scale=(1, 1),
+    aspect=(1, 1),
+    photometric=PhotometricSettings(brightness=0, contrast=0, saturation=0),
+)
+"""What targets are timed on, the same for all detectors: windows of stored pixels."""
+_EVALUATED_IMAGES = 500
+_WAY_OF_AN_IMAGE = ("input, file to tensor", "forward", "decode")
+"""Figures that add up to the time of an image from its file to detections."""
+_JITTER = 2.0
+"""Standard deviation of the vertices of detections that are scored, pixels."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One thing that every round measures again.
+
+    Attributes:
+        name, unit: of the figure.
+        sample: measures it once, in that unit.
+        rate: name of the figure in images/s that follows from its milliseconds; None = none does.
+    """
+
+    name: str
+    unit: str
+    sample: Callable[[], float]
+    rate: str | None = None
+
+    def figures(self, values: list[float]) -> list[Figure]:
+        """What is told of its samples."""
+        own = measured(self.name, values, self.unit)
+        return [own] if self.rate is None else [own, measured(self.rate, [1000 / each for each in values], "images/s")]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A detector and the photographs that it is timed on.
+
+    Attributes:
+        training_records, validation_records: of the run's data.
+        windows: parts of the training images, for targets.
+        images: (1, 3, H, W), the first validation image at the test size.
+        maps: what a head that has learnt them would make of each validation image at the test size.
+    """
+
+    run: DetectionRun[Any, Any]
+    task: DetectionTask
+    device: torch.device
+    training_records: Sequence[ImageRecord]
+    validation_records: Sequence[ImageRecord]
+    windows: Sequence[Sample]
+    images: Tensor
+    maps: Sequence[Maps]
+
+
+def measure_in_turn(runs: Mapping[str, DetectionRun[Any, Any]], images: int, rounds: int) -> dict[str, list[Figure]]:
+    """The figures of several detectors, measured by turns: every round measures each thing once of each detector.
+
+    Whatever disturbs a machine for longer than a round so disturbs all of them alike. Times are CPU time of one thread,
+    which other work on the machine disturbs less than the clock; a GPU's forward pass is timed by the clock.
+
+    Args:
+        runs: by their names in the result; weights are random.
+        images: how many of the training images (for targets and samples) and of the validation images (for decoding and
+            hmean) are taken, the first ones.
+        rounds: samples of every figure, each a mean over the images.
+    """
+    subjects = {name: make_subject(run, images) for name, run in runs.items()}
+    probes = {name: probes_of(subject) for name, subject in subjects.items()}
+    values = sample_in_turn(probes, rounds)
+    return {name: [*count_subject(subjects[name]), *_figures(probes[name], values[name])] for name in runs}
+
+
+def sample_in_turn(probes: Mapping[str, Sequence[Probe]], rounds: int) -> dict[str, list[list[float]]]:
+    """The samples of every probe of every detector, one in each round; a round before the first warms up."""
+    values: dict[str, list[list[float]]] = {name: [[] for _ in own] for name, own in probes.items()}
+    for turn in range(rounds + 1):
+        for name, own in probes.items():
+            for probe, found in zip(own, values[name], strict=True):
+                value = probe.sample()
+                if turn:
+                    found.append(value)
+    return values
+
+
+def _figures(probes: Sequence[Probe], values: Sequence[list[float]]) -> list[Figure]:
+    """The figures of every probe, and what follows from those of one image's way."""
+    figures = list(chain.from_iterable(probe.figures(found) for probe, found in zip(probes, values, strict=True)))
+    way = [found for probe, found in zip(probes, values, strict=True) if probe.name in _WAY_OF_AN_IMAGE]
+    rates = [1000 / sum(parts) for parts in zip(*way, strict=True)]
+    return [*figures, measured("end to end, file to detections", rates, "images/s")]
+
+
+def make_subject(run: DetectionRun[Any, Any], images: int) -> Subject:
+    """Builds the detector of a run and what it is timed on."""
+    torch.manual_seed(run.training.seed)
+    device = resolve_device(run.training.device)
+    task = build_detection_task(run).eval().to(device)
+    records = read_run_records(run, None)
+    training, validation = list(records.training[:images]), list(records.validation[:images])
+    samples = [load_sample(record) for record in training]
+    whole = [evaluation_transform(load_sample(record), run.evaluation_transform) for record in validation]
+    prepared = [task.spec.targets(sample, task.config) for sample in whole]
+    targets = [{name: torch.from_numpy(value)[None] for name, value in one.items()} for one in prepared]
+    return Subject(
+        run,
+        task,
+        device,
+        training,
+        validation,
+        windows=[training_transform(each, TARGET_WINDOW, np.random.default_rng(i)) for i, each in enumerate(samples)],
+        images=collate([PreparedSample(whole[0])]).images,
+        maps=[softened(learnt_maps(run.detector.name, one), seed) for seed, one in enumerate(targets)],
+    )
+
+
+def count_subject(subject: Subject) -> list[Figure]:
+    """Size and operations of the model, and what the times depend on. Deformable convolutions are not counted."""
+    image = subject.images
+    with torch.device("meta"):
+        copy = build_detection_task(subject.run).eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        copy.maps(torch.empty_like(image, device="meta"))
+    height, width = image.shape[-2:]
+    windows = [sum(instance.polygon is not None for instance in window.instances) for window in subject.windows]
+    found = [len(subject.task.spec.decode(maps, subject.task.config)[0]) for maps in subject.maps]
+    return [
+        counted("parameters", sum(parameter.numel() for parameter in copy.parameters()) / 1e6, "M"),
+        counted("height of the first input", height, "pixels"),
+        counted("width of the first input", width, "pixels"),
+        counted("operations of its forward pass", counter.get_total_flops() / 1e9, "GFLOP"),
+        counted("polygons in a window, mean", statistics.mean(windows), "1"),
+        counted("texts decoded in an image, mean", statistics.mean(found), "1"),
+    ]
+
+
+def probes_of(subject: Subject) -> list[Probe]:
+    """Everything that is measured of a detector."""
+    return [
+        Probe("targets of a 640 x 640 window", "ms", lambda: _mean_ms(lambda i: _targets(subject, i), subject.windows)),
+        Probe(
+            "sample, file to tensors",
+            "ms",
+            lambda: _mean_ms(lambda i: _sample(subject, i), subject.training_records),
+            rate="loader, one core",
+        ),
+        Probe("input, file to tensor", "ms", lambda: _mean_ms(lambda i: _input(subject, i), subject.maps)),
+        Probe("decode", "ms", lambda: _mean_ms(lambda i: _decode(subject, i), subject.maps), rate="decode, one core"),
+        Probe("forward", "ms", lambda: _forward_ms(subject), rate="forward, rate"),
+        Probe(f"hmean of {_EVALUATED_IMAGES} images", "ms", lambda: 1e3 * time_hmean(subject.validation_records)),
+    ]
+
+
+def _mean_ms(action: Callable[[int], object], items: Sequence[object]) -> float:
+    """Mean CPU time over the items, each done once; milliseconds."""
+    return 1e3 * _cpu_seconds(lambda: [action(index) for index in range(len(items))]) / len(items)
+
+
+def _cpu_seconds(action: Callable[[], object]) -> float:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    began = time.process_time()
+    action()
+    seconds = time.process_time() - began
+    torch.set_num_threads(threads)
+    return seconds
+
+
+def _targets(subject: Subject, index: int) -> None:
+    subject.task.spec.targets(subject.windows[index], subject.task.config)
+
+
+def _sample(subject: Subject, index: int) -> None:
+    collate([subject.task.prepare_training(load_sample(subject.training_records[index]), np.random.default_rng(index))])
+
+
+def _decode(subject: Subject, index: int) -> None:
+    subject.task.spec.decode(subject.maps[index], subject.task.config)
+
+
+def _input(subject: Subject, index: int) -> None:
+    collate([subject.task.prepare_evaluation(load_sample(subject.validation_records[index]), np.random.default_rng(0))])
+
+
+def _forward_ms(subject: Subject) -> float:
+    """The network on the first image, from host memory."""
+
+    def forward() -> None:
+        with torch.no_grad():
+            subject.task.maps(subject.images.to(subject.device))
+
+    return 1e3 * (_cpu_seconds(forward) if subject.device.type == "cpu" else timed(forward, subject.device))
+
+
+def time_hmean(records: Sequence[ImageRecord]) -> float:
+    """CPU seconds of scoring 500 images, the records by turns: all their polygons, moved a little, as detections."""
+    generator = np.random.default_rng(0)
+    work = []
+    for index in range(_EVALUATED_IMAGES):
+        instances = records[index % len(records)].instances
+        polygons = [instance.polygon for instance in instances if instance.polygon is not None]
+        detections = [
+            Detection(
+                (polygon + generator.normal(0, _JITTER, polygon.shape)).astype(np.float32),
+                float(generator.uniform(0.3, 1)),
+            )
+            for polygon in polygons
+        ]
+        work.append((Path(str(index)), detections, instances))
+
+    def score() -> None:
+        evaluator = DetectionEvaluator(find_protocol("ic15"))
+        evaluator.add_all(work)
+        evaluator.scores()
+
+    return _cpu_seconds(score)

@@ -1,0 +1,223 @@
+"""From a table to steps: the commands behind every figure, each in a folder that is named after its settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from scenetext.config import override_values, read_config
+from scenetext.errors import ConfigError
+from scenetext.reproduction.tables import COUNTS, RATES, Column, FigureName, Row, SceneSet, Size, Table
+from scenetext.runs import check_run
+
+COUNTED_SIDE = 640
+"""Side of the square image whose operations are counted, in pixels: that of DBNet's training."""
+
+_ONE_IMAGE = ("loader.evaluation_batch_size=1", "loader.batch_size=1")
+"""For speed: one image at a time, in the training steps as well that a benchmark takes besides."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How tables are to be run.
+
+    Attributes:
+        size: of models and data.
+        repository: where `configs/` and `tools/` lie.
+        output: folder of all runs; each has a folder of its own in it.
+        overrides: settings to change in every training, `key.sub=value`.
+        given: weight files that take the place of stages, by the stages' names.
+        figures: those to measure; None = all.
+        device: of every command that computes; None = as the runs say.
+    """
+
+    size: Size
+    repository: Path
+    output: Path
+    overrides: tuple[str, ...] = ()
+    given: Mapping[str, Path] = field(default_factory=dict)
+    figures: frozenset[FigureName] | None = None
+    device: str | None = None
+
+    def columns(self, table: Table) -> list[Column]:
+        """What is to be measured of every row."""
+        columns = table.experiment(self.size).columns
+        return [column for column in columns if self.figures is None or column.figure in self.figures]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command.
+
+    Attributes:
+        kind: what it does.
+        title: the same for people.
+        tool: a file of `tools/`.
+        arguments: its command line, but for the device.
+        folder: that it alone writes to; the same step of another row or table has the same.
+        result: the file that it leaves there.
+    """
+
+    kind: Literal["scenes", "training", "test", "count", "speed"]
+    title: str
+    tool: str
+    arguments: tuple[str, ...]
+    folder: Path
+    result: Path
+
+
+@dataclass(frozen=True)
+class RowRun:
+    """What one row needs on one training set.
+
+    Attributes:
+        row: its name.
+        training: name of the training.
+        steps: in the order in which they have to be done.
+        cells: title of every column of this training -> the step that measures its figure.
+    """
+
+    row: str
+    training: str
+    steps: tuple[Step, ...]
+    cells: Mapping[str, Step]
+
+    @property
+    def name(self) -> str:
+        """As it is asked for and reported."""
+        return f"{self.row}/{self.training}"
+
+
+@dataclass(frozen=True)
+class _PlannedStage:
+    """A stage with its settings: where its run file lies, what is changed in it, and where its weights come to lie."""
+
+    config: Path
+    overrides: tuple[str, ...]
+    kind: Literal["pretraining", "detection"]
+    weights: Path
+    step: Step | None
+
+
+def plan_table(table: Table, options: Options) -> list[RowRun]:
+    """The runs of a table at a size: every row that is offered there, on every training set with a column.
+
+    Raises:
+        ConfigError: a config or an override of a row cannot be used, `given` names no stage of the table, or the table
+            has none of the figures that are asked for.
+    """
+    if not options.columns(table):
+        known = ", ".join(dict.fromkeys(column.figure for column in table.experiment(options.size).columns))
+        raise ConfigError(
+            f"{table.paper} {table.name} at {options.size} size has none of these figures; it has {known}"
+        )
+    for name in options.given:
+        if name not in table.stages:
+            raise ConfigError(f"{table.paper} {table.name} has no stage {name!r}; it has {', '.join(table.stages)}")
+    trainings = dict.fromkeys(column.training for column in options.columns(table))
+    return [
+        _plan_row(table, row, training, options)
+        for row in table.rows
+        if any(table.stage(use.stage, options.size) for use in row.stages)
+        for training in trainings
+    ]
+
+
+def _plan_row(table: Table, row: Row, training: str, options: Options) -> RowRun:
+    columns = [column for column in options.columns(table) if column.training == training]
+    stages = _plan_stages(table, row, training, options)
+    cells = {column.title: _measurement(table, column, stages[-1], options) for column in columns}
+    steps: list[Step] = []
+    if any(column.figure not in COUNTS for column in columns):
+        steps += [_scene_step(scenes, options) for scenes in table.experiment(options.size).scenes]
+        steps += [stage.step for stage in stages if stage.step is not None]
+    return RowRun(row.name, training, tuple(dict.fromkeys([*steps, *cells.values()])), cells)
+
+
+def _plan_stages(table: Table, row: Row, training: str, options: Options) -> list[_PlannedStage]:
+    """The trainings of a row, each from the weights of the one before it."""
+    learnt = table.experiment(options.size).trainings[training]
+    dataset = learnt.dataset or training
+    records = learnt.records.replace("{dataset}", dataset)
+    found = [(use, table.stage(use.stage, options.size)) for use in row.stages]
+    uses = [(use, stage) for use, stage in found if stage is not None]
+    stages: list[_PlannedStage] = []
+    for position, (use, stage) in enumerate(uses, start=1):
+        overrides = tuple(
+            each.replace("{records}", records) for each in (*stage.overrides, *row.overrides, *use.overrides)
+        )
+        overrides += learnt.overrides if position == len(uses) else ()
+        overrides += _start_from(stages[-1]) if stages else ()
+        config = stage.config.replace("{dataset}", dataset)
+        stages.append(_plan_stage(use.stage, config, (*overrides, *options.overrides), options))
+    if stages[-1].kind != "detection":
+        raise ConfigError(f"{table.paper} {table.name}, row {row.name}: its last stage has to train a detector")
+    return stages
+
+
+def _plan_stage(name: str, file: str, overrides: tuple[str, ...], options: Options) -> _PlannedStage:
+    config = options.repository / file
+    values = override_values(read_config(config), overrides)
+    kind = check_run(values, str(config)).kind
+    if name in options.given:
+        return _PlannedStage(config, overrides, kind, options.given[name], None)
+    folder = options.output / f"{name}-{config.stem}-{_digest(values)}"
+    tool = "pretrain.py" if kind == "pretraining" else "train.py"
+    arguments = (str(config), *overrides, "--output", str(folder))
+    step = Step("training", f"{name} ({file})", tool, arguments, folder, folder / "best.pt")
+    return _PlannedStage(config, overrides, kind, step.result, step)
+
+
+def _start_from(stage: _PlannedStage) -> tuple[str, ...]:
+    """A pre-training gives its encoder, a detector its whole network."""
+    key = "encoder.weights" if stage.kind == "pretraining" else "initial_weights"
+    return (f"{key}={stage.weights}",)
+
+
+def _measurement(table: Table, column: Column, stage: _PlannedStage, options: Options) -> Step:
+    if column.figure in RATES:
+        return _test_step(table, column, stage, options)
+    settings = (str(stage.config), *stage.overrides)
+    if column.figure in COUNTS:
+        counted = ("size", *settings, "--size", str(COUNTED_SIDE))
+        return _benchmark_step("count", "parameters and operations", counted, stage, options)
+    measured = ("run", *settings, f"initial_weights={stage.weights}", *_ONE_IMAGE)
+    return _benchmark_step("speed", "speed", measured, stage, options)
+
+
+def _benchmark_step(
+    kind: Literal["count", "speed"], title: str, arguments: tuple[str, ...], stage: _PlannedStage, options: Options
+) -> Step:
+    folder = options.output / f"{kind}-{stage.config.stem}-{_digest(arguments)}"
+    result = folder / "figures.json"
+    return Step(kind, title, "benchmark.py", (*arguments, "--json", str(result)), folder, result)
+
+
+def _test_step(table: Table, column: Column, stage: _PlannedStage, options: Options) -> Step:
+    experiment = table.experiment(options.size)
+    arguments: tuple[str, ...] = (str(stage.weights), "--pictures", "0", "--protocol", experiment.protocol(column))
+    if column.test is not None:
+        test = experiment.tests[column.test]
+        arguments += ("--records", *map(str, test.records))
+        arguments += ("--set", *test.overrides) if test.overrides else ()
+    folder = options.output / f"test-{column.test or column.training}-{_digest(arguments)}"
+    arguments += ("--output", str(folder))
+    title = f"test on {column.test or 'the validation records'}"
+    return Step("test", title, "test.py", arguments, folder, folder / "evaluation.json")
+
+
+def _scene_step(scenes: SceneSet, options: Options) -> Step:
+    arguments = (str(options.repository / scenes.config), *scenes.overrides, "--output", str(scenes.folder))
+    arguments += ("--count", str(scenes.count), "--seed", str(scenes.seed), "--overwrite")
+    title = f"scenes {scenes.folder}"
+    return Step("scenes", title, "generate_scenes.py", arguments, scenes.folder, scenes.folder / "records.jsonl")
+
+
+def _digest(content: object) -> str:
+    """Ten hexadecimal digits that stand for settings."""
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:10]

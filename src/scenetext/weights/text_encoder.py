@@ -1,0 +1,61 @@
+"""CLIP's text encoder inside a weight file, and loading it into ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from scenetext.errors import CheckpointError
+from scenetext.weights import clip, ours, tcm
+from scenetext.weights.files import WeightFile
+from scenetext.weights.report import load_weights
+
+_BEGINNINGS = ("", f"{ours.DETECTOR_ENCODER}{tcm.TEXT_ENCODER}", tcm.TEXT_ENCODER)
+"""In front of its names: in CLIP's files, in a detector of ours with TCM, and in a published one."""
+_PARTS = ("token_embedding.", "positional_embedding", "text_projection", "transformer.", "ln_final.")
+_POSITIONS = "positional_embedding"
+
+
+def text_encoder_names(weights: Mapping[str, Tensor]) -> dict[str, str]:
+    """Names of our text encoder to those in a file; empty where the file has no text encoder of CLIP's vocabulary.
+
+    oCLIP's files have the same names, but its text encoder reads characters.
+    """
+    for beginning in _BEGINNINGS:
+        named = {name.removeprefix(beginning): name for name in weights if name.startswith(beginning)}
+        found = {ours_name: theirs for ours_name, theirs in named.items() if ours_name.startswith(_PARTS)}
+        if clip.has_clip_vocabulary({ours_name: weights[theirs] for ours_name, theirs in found.items()}):
+            return found
+    return {}
+
+
+def load_text_encoder(encoder: nn.Module, file: WeightFile) -> str:
+    """Loads CLIP's text encoder; of its positions, the first as many as ours has.
+
+    Args:
+        encoder: an `encoders.clip_text.ClipTextEncoder`.
+
+    Returns:
+        What was loaded.
+
+    Raises:
+        CheckpointError: the file has none, or one of other sizes; what differs is listed.
+    """
+    names = text_encoder_names(file.tensors)
+    if not names:
+        raise CheckpointError(
+            f"{file.path}: holds no text encoder of CLIP's {clip.CLIP_VOCABULARY} tokens (OpenAI's RN50.pt and "
+            "open_clip's files of the same architecture do)"
+        )
+    weights = {ours_name: file.tensors[theirs].float() for ours_name, theirs in names.items()}
+    rows, wanted = len(weights.get(_POSITIONS, ())), len(encoder.state_dict()[_POSITIONS])
+    if 0 < rows < wanted:
+        raise CheckpointError(
+            f"{file.path}: its text encoder has {rows} positions, the prompts of this run need {wanted}; choose "
+            "shorter ones, or fill the text side from CLIP's own file (encoder.text_weights), which has 77"
+        )
+    if rows > wanted:
+        weights[_POSITIONS] = weights[_POSITIONS][:wanted]
+    report = load_weights(encoder, weights, f"{file.path} (CLIP's text encoder)")
+    return f"text encoder weights: {file.path}: {report}; the first {wanted} of {rows} positions"
