@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -26,8 +30,9 @@ from scenetext.data.readers import READERS, ReadReport
 from scenetext.data.record_files import RecordFiles
 from scenetext.data.records import read_records, write_records
 from scenetext.data.shard_writing import write_shards
+from scenetext.predictions import read_predictions, write_detections
 from scenetext.runs import load_run
-from scenetext.structures import ImageRecord, TextInstance
+from scenetext.structures import Detection, ImageRecord, TextInstance
 from scenetext.text.charset import CharacterSet
 from scenetext.training.checkpoint import load_checkpoint, save_checkpoint
 from scenetext.weights.files import read_weights, write_safetensors
@@ -244,3 +249,65 @@ def test_images(tmp_path: Path, fuzz_times: int, suffix: str) -> None:
         assert image.dtype == np.uint8
 
     assert fuzz(path, mutations(path.read_bytes(), fuzz_times), attempt).refused
+
+
+FLAT = [5, 5, 25, 5, 25, 15, 5, 15]
+
+
+def predictions_json(folder: Path) -> Path:
+    polygon = np.array(FLAT, dtype=np.float32).reshape(4, 2)
+    write_detections(folder / "found.json", {Path(f"{w}.jpg"): [Detection(polygon, 0.5, w)] for w in WORDS[:3]})
+    return folder / "found.json"
+
+
+def predictions_jsonl(folder: Path) -> Path:
+    images = json.loads(predictions_json(folder).read_text(encoding="utf-8"))["images"]
+    (folder / "found.jsonl").write_text("".join(json.dumps(image) + "\n" for image in images))
+    return folder / "found.jsonl"
+
+
+def predictions_text(folder: Path) -> Path:
+    for number in (1, 2):
+        path = folder / f"res_img_{number}.txt"
+        path.write_text("".join(f"{','.join(map(str, FLAT))},0.5,{word}\n" for word in WORDS[:3]), encoding="utf-8")
+    return path
+
+
+def predictions_zip(folder: Path) -> Path:
+    path = folder / "found.zip"
+    with ZipFile(path, "w") as archive:
+        for number in (1, 2):
+            archive.writestr(f"res_img_{number}.txt", f"{','.join(map(str, FLAT))},0.5,word\n" * 3)
+    return path
+
+
+def predictions_mmocr(folder: Path) -> Path:
+    content = {"det_polygons": [FLAT, FLAT[:6]], "det_scores": [0.9, 0.25], "rec_texts": ["A", "B"]}
+    (folder / "img_1.json").write_text(json.dumps(content))
+    return folder / "img_1.json"
+
+
+@pytest.mark.parametrize(
+    ("build", "in_folder"),
+    [
+        (predictions_json, False),
+        (predictions_jsonl, False),
+        (predictions_text, True),
+        (predictions_zip, False),
+        (predictions_mmocr, True),
+    ],
+)
+def test_predictions(tmp_path: Path, fuzz_times: int, build: Callable[[Path], Path], in_folder: bool) -> None:
+    path = build(tmp_path)
+
+    def attempt(content: bytes) -> None:
+        columns: Any = "polygon,score,text" if path.suffix in (".txt", ".zip") else None
+        for found in read_predictions(tmp_path if in_folder else path, columns).values():
+            for one in found:
+                assert one.polygon.shape[0] >= 3
+                assert np.isfinite(one.polygon).all()
+                assert 0 <= one.score <= 1
+
+    tally = fuzz(path, mutations(path.read_bytes(), fuzz_times), attempt, place=tmp_path)
+    assert tally.read
+    assert tally.refused

@@ -126,7 +126,7 @@ def textocr(root: Path) -> Path:
         for place, text in enumerate(texts):
             word = {"id": f"{name}_{place}", "image_id": name, "points": FLAT, "utf8_string": text}
             words[f"{name}_{place}"] = word
-    content = {"imgs": images, "anns": words, "imgToAnns": {}}
+    content = {"imgs": images, "anns": words}
     return write_text(root / "TextOCR_0.1_train.json", dumped(content))
 
 
@@ -141,7 +141,7 @@ def coco_text(root: Path) -> Path:
                 **{"id": identity, "image_id": number, "mask": FLAT, "bbox": [1, 2, 29, 10], "utf8_string": text},
                 **{"legibility": "legible", "class": "machine printed", "language": "english"},
             }
-    content = {"cats": {}, "imgs": images, "anns": words, "imgToAnns": {}}
+    content = {"imgs": images, "anns": words}
     return write_text(root / "cocotext.v2.json", dumped(content))
 
 

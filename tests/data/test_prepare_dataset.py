@@ -235,3 +235,24 @@ def test_shards_tell_what_they_left_out(repository: Path, dataset: list[object],
     done = run_tool(repository, *command)
     assert done.returncode == 2
     assert "choose another folder" in done.stderr
+
+
+def test_check_prints_a_table_of_every_file_and_fails_where_one_is_not_usable(
+    repository: Path, dataset: list[object], tmp_path: Path
+) -> None:
+    good, bad = tmp_path / "good.jsonl", tmp_path / "bad.jsonl"
+    for path in (good, bad):
+        assert run_tool(repository, *dataset, "--output", path).returncode == 0
+    CharacterSet("AB").write(tmp_path / "characters.txt")
+    done = run_tool(repository, "check", good, "--characters", tmp_path / "characters.txt")
+    assert done.returncode == 0, done.stderr
+    assert [line.split() for line in done.stdout.splitlines()][1:3] == [["images", "2"], ["missing", "0"]]
+    assert "    ',' (U+002C): 2 times" in done.stdout
+    bad.write_bytes(good.read_bytes().replace(b"img_2", b"img_3") + b"{}\n")
+    done = run_tool(repository, "check", good, bad)
+    assert done.returncode == 1
+    assert done.stdout.count("  usable\n") == 1
+    assert "NOT USABLE as it is: lines are broken, 1 of 3 images cannot be used" in done.stdout
+    assert f"{bad}:3: " in done.stdout
+    assert f"{tmp_path / 'images' / 'img_3.jpg'}: " in done.stdout
+    assert "Traceback" not in done.stderr

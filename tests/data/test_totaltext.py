@@ -153,6 +153,11 @@ TEXT_FAULTS = {
         2,
         "3 x for 2 y",
     ),
+    "a start that is damaged": (
+        record("u'a'") + "x2 2]], y: [[1 2]], ornt: [u'c'], transcriptions: [u'b']",
+        1,
+        "expected x",
+    ),
     "a letter": ("x: [[1 2 a]], y: [[1 2 3]], ornt: [u'c'], transcriptions: [u'a']", 1, "must be numbers"),
     "no quotes": (record("the"), 1, "expected a string in quotes"),
     "an open quote": (record("u'the"), 1, "expected a string in quotes"),
@@ -165,3 +170,8 @@ def test_a_broken_record_is_named_by_its_line(tmp_path: Path, content: str, line
     with pytest.raises(DataError, match=message) as caught:
         read_text_file(path)
     assert str(caught.value).startswith(f"{path}:{line}: ")
+
+
+@pytest.mark.parametrize("content", ["", "\n", "\ufeff"])
+def test_a_text_file_without_records_has_no_words(tmp_path: Path, content: str) -> None:
+    assert read_text_file(write(tmp_path / "poly_gt_img1.txt", content)) == []

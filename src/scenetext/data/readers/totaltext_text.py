@@ -21,9 +21,9 @@ IGNORED = "#"
 _START = re.compile(r"^[ \t]*x:", re.MULTILINE)
 _RECORD = re.compile(
     r"x:\s*\[\[([^\]]*)\]\]\s*,\s*y:\s*\[\[([^\]]*)\]\]\s*"
-    r"(?:,\s*ornt:\s*\[([^\]]*)\]\s*)?(?:,\s*transcriptions:\s*\[(.*)\]\s*)?",
-    re.DOTALL,
+    r"(?:,\s*ornt:\s*\[([^\]\n]*)\]\s*)?(?:,\s*transcriptions:\s*\[([^\n]*)\]\s*)?"
 )
+"""Only arrays are broken into lines: a text that goes over the end of one would swallow a record of damaged start."""
 _STRING = re.compile(r"""u?(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")""", re.DOTALL)
 _QUOTED = re.compile(r"""u?(['"])(.*)\1""", re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([\\'\"nrt]))")
@@ -43,7 +43,7 @@ def read_text_file(path: Path) -> list[Label]:
     if before.strip():
         raise DataError(f"expected x: [[...]], y: [[...]], ..., got {before.strip()!r:.80}", path, 1)
     labels = []
-    for start, end in zip(starts, [*starts[1:], len(content)], strict=True):
+    for start, end in zip(starts, [*starts, len(content)][1:], strict=True):
         try:
             labels.append(_parse_record(content[start:end].strip()))
         except ValueError as problem:
