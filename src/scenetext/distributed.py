@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from scenetext.errors import ScenetextError, TrainingError
 
@@ -39,7 +41,12 @@ def local_rank() -> int:
 
 def is_restarted() -> bool:
     """Whether torchrun started this process anew after it, or another one of the run, was lost."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    return restarts() > 0
+
+
+def restarts() -> int:
+    """How often torchrun has started the processes of this run anew."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
 def rank() -> int:
@@ -159,6 +166,9 @@ class Processes:
 def joined_processes(device: torch.device, timeout: float) -> Iterator[Processes]:
     """Joins the processes that torchrun started, and leaves them at the end; one process alone where it did not.
 
+    They find each other under names of their own at every start: torchrun's store lives through a restart, and who asks
+    it too early would be sent to a process that is gone.
+
     Args:
         device: of this process.
         timeout: seconds after which a process that waits for another gives up.
@@ -169,7 +179,14 @@ def joined_processes(device: torch.device, timeout: float) -> Iterator[Processes
     limit = timedelta(seconds=timeout)
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=limit)
+    store, rank, world_size = next(rendezvous("env://", timeout=limit))
+    dist.init_process_group(
+        "nccl" if device.type == "cuda" else "gloo",
+        store=PrefixStore(f"start_{restarts()}", store),
+        rank=rank,
+        world_size=world_size,
+        timeout=limit,
+    )
     try:
         control = dist.new_group(backend="gloo", timeout=limit)
         if not isinstance(control, dist.ProcessGroup):
