@@ -63,14 +63,23 @@ PIECES = (
 _TOKEN = re.compile(rb"[^\s,:;\[\]{}()<>\"'=]+")
 
 
-def mutations(whole: bytes, times: int, pieces: Sequence[str] = PIECES, first: int = 0) -> Iterator[tuple[int, bytes]]:
-    """Number and content of so many damaged copies, each with one to three changes."""
+def mutations(
+    whole: bytes, times: int, pieces: Sequence[str] = PIECES, lines: bool = True
+) -> Iterator[tuple[int, bytes]]:
+    """Number and content of so many damaged copies, each with one to three changes.
+
+    Args:
+        pieces: what is put in.
+        lines: whether lines are moved, doubled and left out as well. Where they nest (JSON), that moves brackets, and
+            what a line says belongs somewhere else.
+    """
     encoded = [piece.encode("utf-8") for piece in pieces]
-    for number in range(first, first + times):
+    changes = _CHANGES if lines else _CHANGES[:-1]
+    for number in range(times):
         draw = random.Random(number)
         data = whole
         for _ in range(draw.choice((1, 1, 1, 2, 3))):
-            data = draw.choice(_CHANGES)(data, draw, encoded)
+            data = draw.choice(changes)(data, draw, encoded)
         yield number, data
 
 
@@ -159,15 +168,22 @@ class Tally:
     refused: int = 0
 
 
-def fuzz(path: Path, damaged: Iterable[tuple[int, bytes]], attempt: Callable[[bytes], None], names: str = "") -> Tally:
+def fuzz(
+    path: Path,
+    damaged: Iterable[tuple[int, bytes]],
+    attempt: Callable[[bytes], None],
+    names: str = "",
+    place: Path | None = None,
+) -> Tally:
     """Writes damaged contents to a file one by one; an attempt may end with an error of ours alone, which names it.
 
     Args:
         attempt: reads the file, and asserts what must hold of the result; gets the content.
         names: regular expression that the message of every error must match after the path, such as a line.
+        place: what messages begin with; None = the path.
     """
     whole = path.read_bytes()
-    expected = re.compile(re.escape(str(path)) + names, re.DOTALL)
+    expected = re.compile(re.escape(str(place or path)) + names, re.DOTALL)
     tally = Tally()
     try:
         for number, content in damaged:

@@ -31,7 +31,7 @@ def ruled_by(picture: np.ndarray, channel: int) -> np.ndarray:
 def test_outlines_are_scaled_with_their_images(tmp_path: Path, width: int) -> None:
     square = SQUARE * width / 960
     word = TextInstance(square, None)
-    ignored = TextInstance(square + np.float32(width / 4), None, ignore=True)
+    ignored = TextInstance(square + np.float32([width / 4, width / 8]), None, ignore=True)
     record = photo(tmp_path / "a.png", word, ignored, width=width, height=width // 2)
     assert write_sample_sheet(tmp_path / "sheet.png", [record]) == []
     picture = read_image(tmp_path / "sheet.png")
@@ -42,7 +42,7 @@ def test_outlines_are_scaled_with_their_images(tmp_path: Path, width: int) -> No
     green, blue = ruled_by(tile, 1), ruled_by(tile, 2)
     assert np.ptp(green[:, 0]) == pytest.approx(400 * TILE_WIDTH / 960, abs=6)
     assert np.ptp(green[:, 1]) == pytest.approx(200 * TILE_WIDTH / 960, abs=6)
-    shift = np.array([240, 240]) * TILE_WIDTH / 960
+    shift = np.array([240, 120]) * TILE_WIDTH / 960
     np.testing.assert_allclose(blue.max(axis=0) - green.max(axis=0), shift, atol=6)
 
 

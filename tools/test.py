@@ -112,7 +112,7 @@ def report_sets(
     write_json(output / "evaluation.json", {**origin, "datasets": contents})
 
 
-def test_predictions(arguments: argparse.Namespace) -> None:
+def score_predictions(arguments: argparse.Namespace) -> None:
     """Scores a file, folder or zip of detections."""
     evaluation = EvaluationSettings(threshold=0.0, thresholds=FILE_THRESHOLDS)
     predictions = read_predictions(arguments.predictions, arguments.columns)
@@ -123,7 +123,7 @@ def test_predictions(arguments: argparse.Namespace) -> None:
     report_sets(chosen_sets(arguments, evaluation, ()), find, arguments, origin, output)
 
 
-def test_detector(task: DetectionTask, run: Run, step: int, arguments: argparse.Namespace) -> None:
+def score_detector(task: DetectionTask, run: Run, step: int, arguments: argparse.Namespace) -> None:
     """Scores a detector."""
     device = resolve_device(arguments.device)
     task.to(device).to(memory_format=torch.channels_last)
@@ -134,7 +134,7 @@ def test_detector(task: DetectionTask, run: Run, step: int, arguments: argparse.
     report_sets(sets, find, arguments, origin, output_folder(arguments))
 
 
-def test_pretraining(task: PretrainingTask, run: PretrainingRun, step: int, arguments: argparse.Namespace) -> None:
+def measure_pretraining(task: PretrainingTask, run: PretrainingRun, step: int, arguments: argparse.Namespace) -> None:
     """Measures how well a pre-trained model reads."""
     if arguments.dataset or arguments.datasets or arguments.protocol or arguments.choose_on or arguments.submission:
         raise ConfigError(f"{arguments.checkpoint}: holds a pre-trained model, which has no protocols; use --records")
@@ -179,13 +179,13 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 def main() -> int:
     arguments = parse_arguments()
     if arguments.predictions is not None:
-        test_predictions(arguments)
+        score_predictions(arguments)
         return 0
     task, run, content = load_trained_task(arguments.checkpoint, overrides=view_overrides(arguments))
     if isinstance(task, DetectionTask):
-        test_detector(task, run, content["step"], arguments)
+        score_detector(task, run, content["step"], arguments)
     elif isinstance(run, PretrainingRun):
-        test_pretraining(task, run, content["step"], arguments)
+        measure_pretraining(task, run, content["step"], arguments)
     return 0
 
 

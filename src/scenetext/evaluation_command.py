@@ -179,10 +179,10 @@ def evaluated(
 ) -> DetectionEvaluator:
     """All images, scored by one rule."""
     evaluator = DetectionEvaluator(protocol, thresholds)
+    with_result = [record for record in records if record.path in found.detections]
+    evaluator.add_all((record.path, found.detections[record.path], record.instances) for record in with_result)
     for record in records:
-        if record.path in found.detections:
-            evaluator.add(record.path, found.detections[record.path], record.instances)
-        else:
+        if record.path not in found.detections:
             evaluator.add_missing(record.path, record.instances)
     return evaluator
 

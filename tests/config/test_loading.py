@@ -80,6 +80,19 @@ def test_missing_file_names_neighbours(tmp_path: Path) -> None:
         load_settings(Outer, tmp_path / "dbnet_tin.yaml")
 
 
+@pytest.mark.parametrize("base", [3, {"a": 1}, [["a.yaml"]], "a\0.yaml"])
+def test_bases_that_are_no_names_are_told(tmp_path: Path, base: object) -> None:
+    path = write(tmp_path, "run.yaml", {"base": base})
+    with pytest.raises(ConfigError, match=r"run\.yaml: base must name a file"):
+        load_settings(Outer, path)
+
+
+def test_a_missing_base_is_told_with_the_file_that_names_it(tmp_path: Path) -> None:
+    path = write(tmp_path, "run.yaml", {"base": "none.yaml"})
+    with pytest.raises(ConfigError, match=r"run\.yaml: base: .*none\.yaml: cannot be read"):
+        load_settings(Outer, path)
+
+
 def test_base_cycle_is_told(tmp_path: Path) -> None:
     write(tmp_path, "a.yaml", {"base": "b.yaml"})
     path = write(tmp_path, "b.yaml", {"base": "a.yaml"})
@@ -94,7 +107,11 @@ def test_malformed_override_is_told(tmp_path: Path, override: str) -> None:
         load_settings(Outer, path, [override])
 
 
-@pytest.mark.parametrize("text", ["a: [", "- 1\n- 2\n", "\x00"])
+@pytest.mark.parametrize(
+    "text",
+    ["a: [", "- 1\n- 2\n", "\x00", f"steps: {'9' * 5000}", f"inner: 0x{'9' * 5000}", "steps: 2020-13-45", "[" * 9999],
+    ids=["open list", "a list", "null byte", "many digits", "many hexadecimal digits", "no date", "nesting"],
+)
 def test_broken_yaml_is_told(tmp_path: Path, text: str) -> None:
     path = tmp_path / "run.yaml"
     path.write_text(text)

@@ -9,9 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from dataset_files import BUILDERS, CURVE, QUAD, counts, polygons, read_folder, told, write_photo, write_text
+from dataset_files import CURVE, QUAD, counts, polygons, read_folder, told, write_photo, write_text
 from hypothesis import given
 from hypothesis import strategies as st
+from published_folders import BUILDERS
 
 from scenetext.data.readers.ctw1500 import parse_line as parse_ctw1500
 from scenetext.data.readers.icdar2013 import parse_line as parse_icdar2013

@@ -99,6 +99,7 @@ FAULTS = {
     "no UTF-8": (matrix(4, (1, 2), element(16, b"\xff\xff")), "cell 1: 'utf-8' codec can't decode"),
     "half a character": (matrix(4, (1, 1), element(4, b"\x3d\xd8")), "cell 1: 'utf-16.*' codec can't decode"),
     "no character": (matrix(4, (1, 1), element(6, b"\xff\xff\xff\xff")), "cell 1: holds a code that is no character"),
+    "text of fractions": (matrix(4, (1, 1), NUMBER), "cell 1: holds text of type 9"),
     "no matrix": (NUMBER, "cell 1: holds data of type 9, expected a matrix"),
     "a huge size": (struct.pack("<II", 14, 1 << 31), "cell 1: claims 2147483648 bytes"),
     "nothing": (b"", "cell 1: the file stops in the middle of it"),
@@ -121,6 +122,19 @@ def test_a_compressed_variable_that_is_cut_short_is_named_by_cell(tmp_path: Path
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(DataError, match=r"cells, cell \d+: the file stops in the middle of it"):
+        list(CellArray(path, "cells"))
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_a_variable_with_more_than_its_cells_is_refused(tmp_path: Path, compress: bool) -> None:
+    """As after a flipped bit in its number of columns: the rest would be lost without a word."""
+    variable = matrix(1, (1, 8), matrix(6, (1, 1), NUMBER) * 9, name=b"cells")
+    if compress:
+        packed = zlib.compress(variable)
+        variable = struct.pack("<II", 15, len(packed)) + packed
+    path = tmp_path / "a.mat"
+    path.write_bytes(b"MATLAB 5.0".ljust(124) + b"\x00\x01IM" + variable)
+    with pytest.raises(DataError, match=r"cells, cell 8: the variable goes on after its 8 cells"):
         list(CellArray(path, "cells"))
 
 

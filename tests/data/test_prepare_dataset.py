@@ -12,7 +12,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from dataset_files import BUILDERS
+from published_folders import BUILDERS
 
 from scenetext.data.images import read_image, write_image
 from scenetext.data.readers import READERS

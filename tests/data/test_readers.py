@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dataset_files import BUILDERS, POINTS, read_folder, told, write_photo, write_text
+from dataset_files import POINTS, read_folder, told, write_photo, write_text
+from published_folders import BUILDERS
 
 from scenetext.data.readers import READERS
 from scenetext.data.readers.instances import CROSSING, FEW_POINTS, UNTOLD, Label, make_instances, points_of
@@ -21,6 +22,11 @@ WITHOUT_SPLITS = {"oclip-table", "tar-shards"}
 def test_every_dataset_that_can_be_found_in_a_folder_is_tested() -> None:
     assert {name for name, reader in READERS.items() if not reader.splits} == WITHOUT_SPLITS
     assert BUILDERS.keys() == READERS.keys() - WITHOUT_SPLITS
+
+
+def test_every_dataset_is_on_the_page(repository: Path) -> None:
+    page = (repository / "docs" / "data.md").read_text(encoding="utf-8")
+    assert [name for name in READERS if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize("wrapped", [False, True], ids=["folder itself", "folder around it"])

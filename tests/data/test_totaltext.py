@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dataset_files import BUILDERS, POINTS, counts, polygons, polygt_row, read_folder, told, write_photo, write_polygt
+from dataset_files import POINTS, counts, polygons, polygt_row, read_folder, told, write_photo, write_polygt
 from dataset_files import write_text as write
 from PIL import Image
+from published_folders import BUILDERS
 from scipy.io import savemat
 
 from scenetext.data.readers.instances import FEW_POINTS, UNTOLD

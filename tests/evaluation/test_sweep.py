@@ -133,6 +133,34 @@ def test_no_thresholds_are_refused() -> None:
         DetectionEvaluator(IC15, ())
 
 
+@pytest.mark.parametrize("name", ["ic15", "td500", "ic13_deteval", "ctw_voc"])
+def test_many_images_at_once_give_what_each_gives_alone(name: str) -> None:
+    """Quadrangles and others, images without anything among them; to the last digit."""
+    draw = np.random.default_rng(0)
+    images = []
+    for index in range(150):
+        corners = 7 if index % 5 == 4 else 4
+        outlines = draw.uniform(0, 60, (int(draw.integers(0, 7)), 1, 2)) + draw.normal(0, 20, (1, corners, 2))
+        truth = [TextInstance(outline.astype(np.float32), None, bool(draw.random() < 0.2)) for outline in outlines]
+        shifted = outlines[: int(draw.integers(0, 7))] + draw.normal(0, 4, (1, 1, 2))
+        images.append((Path(f"{index}.jpg"), [Detection(s.astype(np.float32), draw.random()) for s in shifted], truth))
+    together, alone = (DetectionEvaluator(find_protocol(name)) for _ in range(2))
+    together.add_all(images)
+    for image in images:
+        alone.add(*image)
+    assert together.scores() == alone.scores()
+    for path, _, _ in images:
+        assert together.images[path].matches == alone.images[path].matches
+        assert together.images[path].left_out.tolist() == alone.images[path].left_out.tolist()
+
+
+def test_a_broken_polygon_among_many_is_told_with_its_image() -> None:
+    evaluator = DetectionEvaluator(IC15)
+    broken = Detection(np.full((4, 2), np.nan, dtype=np.float32), 0.5)
+    with pytest.raises(DataError, match=r"b\.jpg: polygon 1 has coordinates that are not finite"):
+        evaluator.add_all([(Path("a.jpg"), found((0, 0.9)), []), (Path("b.jpg"), [*found((0, 0.9)), broken], [])])
+
+
 def test_worst_images_come_first() -> None:
     evaluator = filled()
     evaluator.add(Path("c.jpg"), found((0, 0.9), (100, 0.9), (200, 0.9)), words(300, 400))

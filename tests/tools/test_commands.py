@@ -384,6 +384,18 @@ def test_benchmark_compares_configs_in_one_run(scenes: Path, tmp_path: Path) -> 
     fails_with(run("tools/benchmark.py", first, "--ablate", "--compare", second), "leave --compare out")
 
 
+def test_benchmark_of_detectors(scenes: Path, tmp_path: Path) -> None:
+    config, written = detection_config(tmp_path, scenes / "records.jsonl"), tmp_path / "figures.json"
+    few = ("--detection", "--images", "2", "--repetitions", "1")
+    done = run("tools/benchmark.py", config, *few, "--json", written)
+    assert done.returncode == 0, done.stderr
+    assert "| targets of a 640 x 640 window, ms | " in done.stdout
+    (figures,) = json.loads(written.read_text()).values()
+    assert {"decode", "forward", "end to end, file to detections"} <= {each["name"] for each in figures}
+    fails_with(run("tools/benchmark.py", config, "--detection", "--images", "0"), "--images must be 1 or more")
+    fails_with(run("tools/benchmark.py", config, "--detection", "--ablate"), "give one of them")
+
+
 def test_every_tool_explains_itself() -> None:
     for tool in sorted((REPOSITORY / "tools").glob("*.py")):
         done = run(tool, "--help")

@@ -96,6 +96,13 @@ def test_damaged_and_missing_files_are_told(tmp_path: Path, suffix: str) -> None
         read_weights(path)
 
 
+def test_tensors_without_a_name_are_no_weights(tmp_path: Path) -> None:
+    torch.save({"model": {"a": torch.zeros(1), 3: torch.zeros(1)}}, tmp_path / "weights.pt")
+    found = read_weights(tmp_path / "weights.pt")
+    assert list(found.tensors) == ["a"]
+    assert "3" in found.others
+
+
 @pytest.mark.parametrize("content", [{}, {"epoch": 1}, [torch.zeros(1)], {"state_dict": {}}])
 def test_files_without_tensors_are_told(tmp_path: Path, content: object) -> None:
     path = tmp_path / "weights.pt"

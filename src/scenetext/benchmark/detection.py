@@ -246,8 +246,7 @@ def time_hmean(records: Sequence[ImageRecord]) -> float:
 
     def score() -> None:
         evaluator = DetectionEvaluator(find_protocol("ic15"))
-        for path, detections, instances in work:
-            evaluator.add(path, detections, instances)
+        evaluator.add_all(work)
         evaluator.scores()
 
     return _cpu_seconds(score)

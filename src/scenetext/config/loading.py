@@ -85,11 +85,22 @@ def _read_with_bases(path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:
     if path in chain:
         raise ConfigError(f"{path}: `base` leads back to the file itself: {' -> '.join(map(str, (*chain, path)))}")
     own = _read_mapping(path)
-    bases = own.pop("base", [])
     merged: dict[str, Any] = {}
-    for base in [bases] if isinstance(bases, str) else bases:
-        merged = _merge(merged, _read_with_bases(path.parent / base, (*chain, path)))
+    for base in _bases(own.pop("base", []), path):
+        try:
+            merged = _merge(merged, _read_with_bases(path.parent / base, (*chain, path)))
+        except ConfigError as error:
+            raise ConfigError(f"{path}: base: {error}") from None
     return _merge(merged, own)
+
+
+def _bases(named: Any, path: Path) -> list[str]:
+    """The files that the key `base` names, which may be one."""
+    bases = named if isinstance(named, list) else [named]
+    for base in bases:
+        if not isinstance(base, str) or "\0" in base:
+            raise ConfigError(f"{path}: base must name a file, or be a list of such names, got {_shown(base)}")
+    return bases
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:
@@ -137,10 +148,18 @@ def _explain(settings_type: type[BaseModel], problem: Any) -> str:
     location = [str(part) for part in problem["loc"]]
     key = ".".join(location) or "the file as a whole"
     if problem["type"] != "extra_forbidden":
-        given = "" if problem["type"] == "missing" else f" (given: {problem['input']!r})"
+        given = "" if problem["type"] == "missing" else f" (given: {_shown(problem['input'])})"
         return f"{key}: {problem['msg']}{given}"
     known = sorted(_known_keys(settings_type, location[:-1]))
     return f"{key} is unknown{did_you_mean(location[-1], known)} Known keys: {', '.join(known)}"
+
+
+def _shown(value: Any) -> str:
+    """A value in a message, of which the start is enough."""
+    try:
+        return f"{value!r:.300}"
+    except ValueError:  # Python writes no numbers of thousands of digits
+        return f"a {type(value).__name__} too long to show"
 
 
 def _known_keys(settings_type: type[BaseModel], location: Sequence[str]) -> set[str]:

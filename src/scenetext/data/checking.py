@@ -5,6 +5,7 @@ Of images only the headers are read. What the check finds in a records file is k
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -175,7 +176,8 @@ def _image_fault(record: ImageRecord) -> tuple[ImageFault, str] | None:
         height, width = record_image_size(record)
     except ImageError as error:
         file = record.path if record.span is None else record.path.parent
-        return ("unreadable" if file.exists() else "missing"), str(error)
+        # Path.exists raises where a name is too long for a file.
+        return ("unreadable" if os.path.exists(file) else "missing"), str(error)  # noqa: PTH110
     if (width, height) == (record.width, record.height):
         return None
     return "other_size", (

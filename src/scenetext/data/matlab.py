@@ -25,7 +25,7 @@ _HDF_SIGNATURE = b"\x89HDF"
 _HDF_PLACE = 512
 _MATRIX, _COMPRESSED, _UTF8 = 14, 15, 16
 _NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
-_UNITS = {**_NUMBERS, 17: "u2", 18: "u4"}
+_UNITS = {**{kind: form for kind, form in _NUMBERS.items() if form[0] != "f"}, 17: "u2", 18: "u4"}
 """Types of stored data that code units of text may have, besides UTF-8."""
 _CELL_CLASS, _CHARACTER_CLASS = 1, 4
 _NUMBER_CLASSES = range(6, 16)
@@ -89,10 +89,16 @@ class CellArray:
                 while number < self._count:
                     number += 1
                     yield self._cell(stream)
+                if self._has_more(file, stream):
+                    raise ValueError(f"the variable goes on after its {self._count} cells")
         except (ValueError, struct.error, zlib.error) as problem:
             raise DataError(f"{self.name}, cell {number}: {problem}", self.path) from None
         except OSError as error:
             raise DataError(f"cannot be read ({error.strerror})", self.path) from None
+
+    def _has_more(self, file: BinaryIO, stream: Readable) -> bool:
+        """Whether the variable's data go on; then its number of cells is not what was written."""
+        return bool(stream.read(1)) if self._is_compressed else file.tell() != self._start + self._length
 
     def _find(self, file: BinaryIO) -> tuple[int, int, bool]:
         """Start, length and compression of the variable's data."""

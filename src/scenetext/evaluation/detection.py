@@ -11,7 +11,7 @@ import numpy as np
 from scenetext.errors import ConfigError, DataError
 from scenetext.evaluation.assessment import Assess, Assessment, prepare_matching
 from scenetext.evaluation.matching import Pair
-from scenetext.evaluation.overlaps import Overlaps, find_overlaps
+from scenetext.evaluation.overlaps import Overlaps, PolygonPair, find_overlaps
 from scenetext.evaluation.rules import Protocol, SpottingProtocol
 from scenetext.evaluation.scores import ThresholdScore
 from scenetext.evaluation.spotting import reads_alike, spotted_word, text_similarity
@@ -123,13 +123,53 @@ def evaluate_image(
     Raises:
         DataError: a polygon of the wrong shape, or a coordinate or score that is not finite.
     """
+    return evaluate_images([(detections, instances)], protocol, thresholds)[0]
+
+
+def evaluate_images(
+    images: Sequence[tuple[Sequence[Detection], Sequence[TextInstance]]],
+    protocol: Protocol,
+    thresholds: Sequence[float],
+) -> list[ImageEvaluation]:
+    """As `evaluate_image`, for the detections and instances of several images; faster, with the same results."""
+    for detections, _ in images:
+        finite = np.isfinite([detection.score for detection in detections])
+        if not finite.all():
+            raise DataError(f"the score of detection {int(np.argmin(finite))} is not finite")
+    polygons = [
+        (
+            [instance.polygon for instance in instances if instance.polygon is not None],
+            [detection.polygon for detection in detections],
+        )
+        for detections, instances in images
+    ]
+    return [
+        _evaluate(detections, instances, overlaps, protocol, thresholds)
+        for (detections, instances), overlaps in zip(images, _all_overlaps(polygons, protocol), strict=True)
+    ]
+
+
+def _all_overlaps(images: Sequence[PolygonPair], protocol: Protocol) -> list[Overlaps]:
+    """Overlaps of every image. Images of quadrangles are taken together: whatever the others are, their arrays have the
+    same shape, so that results do not depend on the company, not even in the last digit."""
+    together = [index for index, (truths, found) in enumerate(images) if all(len(p) == 4 for p in (*truths, *found))]
+    overlaps = dict(zip(together, find_overlaps([images[index] for index in together], protocol), strict=True))
+    for index, image in enumerate(images):
+        if index not in overlaps:
+            overlaps[index] = find_overlaps([image], protocol)[0]
+    return [overlaps[index] for index in range(len(images))]
+
+
+def _evaluate(
+    detections: Sequence[Detection],
+    instances: Sequence[TextInstance],
+    overlaps: Overlaps,
+    protocol: Protocol,
+    thresholds: Sequence[float],
+) -> ImageEvaluation:
     scores = np.array([detection.score for detection in detections], dtype=np.float64)
-    if not np.isfinite(scores).all():
-        raise DataError(f"the score of detection {int(np.argmin(np.isfinite(scores)))} is not finite")
     located = [index for index, instance in enumerate(instances) if instance.polygon is not None]
     truths = [instances[index] for index in located]
-    polygons = [truth.polygon for truth in truths if truth.polygon is not None]
-    overlaps = find_overlaps(polygons, [detection.polygon for detection in detections], protocol)
     flagged, unread = _flagged(truths, protocol)
     left_out, allowed = _left_out(overlaps, flagged, protocol)
     candidates, assess = prepare_matching(overlaps, allowed, scores, protocol)
@@ -146,8 +186,8 @@ def evaluate_image(
         ignored=ignored,
         unlocated=len(instances) - len(located),
         unread=unread,
-        repaired=overlaps.repaired,
-        degenerate=overlaps.degenerate,
+        repaired=int(np.count_nonzero(overlaps.repaired_rows) + np.count_nonzero(overlaps.repaired_columns)),
+        degenerate=int(np.count_nonzero(overlaps.degenerate_rows) + np.count_nonzero(overlaps.degenerate_columns)),
     )
 
 
@@ -181,12 +221,12 @@ def _flagged(truths: Sequence[TextInstance], protocol: Protocol) -> tuple[np.nda
 
 def _left_out(overlaps: Overlaps, flagged: np.ndarray, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
     """Which detections are left out, (D,) bool, and which pairs may match, (P,) bool."""
-    left_out = np.zeros(len(overlaps.invalid_columns), dtype=bool)
+    left_out = np.zeros(len(overlaps.repaired_columns), dtype=bool)
     rows, columns = overlaps.rows, overlaps.columns
     allowed = np.ones(len(rows), dtype=bool)
     if protocol.invalid == "skip":
-        left_out |= overlaps.invalid_columns
-        allowed &= ~overlaps.invalid_rows[rows]
+        left_out |= overlaps.repaired_columns | overlaps.degenerate_columns
+        allowed &= ~overlaps.repaired_rows[rows]
     if protocol.ignored == "neutral":
         left_out[columns[flagged[rows] & (overlaps.precision > protocol.ignore_threshold)]] = True
         allowed &= ~flagged[rows]

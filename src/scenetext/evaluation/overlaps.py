@@ -13,6 +13,9 @@ from scenetext.evaluation.rules import DetEvalProtocol, Protocol
 from scenetext.geometry.overlap import Regions, intersecting_pairs, make_regions
 from scenetext.geometry.polygon import bounding_box, polygon_area
 
+PolygonPair = tuple[Sequence[np.ndarray], Sequence[np.ndarray]]
+"""The ground truths and the detections of an image."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Overlaps:
@@ -25,10 +28,10 @@ class Overlaps:
         precision: (P,) float64, share of the detection that lies in the ground truth. Where a rule measures
             self-crossing detections as published, they have their signed area, and the share may be infinite.
         angle: (P,) float64, degrees from 0 to 90 between their long sides; only of rectangles, else 0.
-        centre_distance: (P,) float64, between the centres of their bounding boxes, over the mean of their
-            diagonals; none where the rule does not ask.
-        invalid_rows, invalid_columns: bool, ground truths and detections that cross themselves or have no area.
-        repaired, degenerate: how many of both crossed themselves, and how many had no area.
+        centre_distance: (P,) float64, between the centres of their bounding boxes, over the mean of their diagonals; 0
+            where the rule does not ask.
+        repaired_rows, repaired_columns: (G,) and (D,) bool, ground truths and detections that crossed themselves.
+        degenerate_rows, degenerate_columns: (G,) and (D,) bool, those without an area.
     """
 
     rows: np.ndarray
@@ -38,46 +41,99 @@ class Overlaps:
     precision: np.ndarray
     angle: np.ndarray
     centre_distance: np.ndarray
-    invalid_rows: np.ndarray
-    invalid_columns: np.ndarray
-    repaired: int
-    degenerate: int
+    repaired_rows: np.ndarray
+    repaired_columns: np.ndarray
+    degenerate_rows: np.ndarray
+    degenerate_columns: np.ndarray
 
 
-def find_overlaps(truths: Sequence[np.ndarray], detections: Sequence[np.ndarray], protocol: Protocol) -> Overlaps:
-    """Overlaps of all pairs.
+def find_overlaps(images: Sequence[PolygonPair], protocol: Protocol) -> list[Overlaps]:
+    """Overlaps of all pairs of every image; many images at once take a fraction of the time.
 
     Args:
-        truths, detections: (V, 2) polygons in pixels of one frame.
+        images: polygons of the ground truths and of the detections, (V, 2) each, in pixels of the image.
 
     Raises:
-        DataError: a polygon of the wrong shape, or with a coordinate that is not finite.
+        DataError: a polygon of the wrong shape, or with a coordinate that is not finite; its index counts the
+            detections of all images first.
     """
+    truths = [polygon for image in images for polygon in image[0]]
+    detections = [polygon for image in images for polygon in image[1]]
+    rows_of = np.array([len(image[0]) for image in images], dtype=np.int64)
+    columns_of = np.array([len(image[1]) for image in images], dtype=np.int64)
     repair = _without_width if protocol.invalid == "published" else shapely.make_valid
     regions = make_regions([*detections, *truths], repair)
     compared, angles = _compared(regions, protocol)
     found, truth = compared[: len(detections)], compared[len(detections) :]
-    rows, columns, shared = intersecting_pairs(truth, found)
+    candidates = None if len(images) == 1 else _pairs_within_images(rows_of, columns_of)
+    rows, columns, shared = intersecting_pairs(truth, found, candidates)
     row_areas, column_areas = truth.areas[rows], found.areas[columns]
     iou = shared / (row_areas + column_areas - shared)
     if protocol.invalid == "published":
         column_areas = np.array([polygon_area(polygon) for polygon in detections])[columns]
     with np.errstate(divide="ignore"):
         precision = shared / column_areas
-    invalid = regions.repaired | regions.degenerate
-    return Overlaps(
+    centre_distance = np.zeros(len(rows))
+    if isinstance(protocol, DetEvalProtocol) and protocol.centre_distance is not None:
+        centre_distance = _centre_distance(truth[rows], found[columns])
+    together = Overlaps(
         rows=rows,
         columns=columns,
         iou=iou,
         recall=shared / row_areas,
         precision=precision,
         angle=_angle_between(angles[len(detections) :][rows], angles[: len(detections)][columns]),
-        centre_distance=_centre_distance(truth[rows], found[columns]) if _needs_centres(protocol) else np.zeros(0),
-        invalid_rows=invalid[len(detections) :],
-        invalid_columns=invalid[: len(detections)],
-        repaired=int(np.count_nonzero(regions.repaired)),
-        degenerate=int(np.count_nonzero(regions.degenerate)),
+        centre_distance=centre_distance,
+        repaired_rows=regions.repaired[len(detections) :],
+        repaired_columns=regions.repaired[: len(detections)],
+        degenerate_rows=regions.degenerate[len(detections) :],
+        degenerate_columns=regions.degenerate[: len(detections)],
     )
+    return _by_image(together, _bounds(rows_of), _bounds(columns_of))
+
+
+def _pairs_within_images(rows_of: np.ndarray, columns_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All pairs of a row and a column of the same image, row by row, numbered over all images.
+
+    Args:
+        rows_of, columns_of: (I,) int, how many each image has.
+    """
+    columns_of_row = np.repeat(columns_of, rows_of)
+    first_column_of_row = np.repeat(_bounds(columns_of)[:-1], rows_of)
+    first_pair_of_row = _bounds(columns_of_row)[:-1]
+    rows = np.repeat(np.arange(len(columns_of_row)), columns_of_row)
+    return rows, np.arange(len(rows)) + (first_column_of_row - first_pair_of_row)[rows]
+
+
+def _bounds(counts: np.ndarray) -> np.ndarray:
+    """Where each begins, if so many of each follow one another, and after the last where all end."""
+    return np.concatenate([[0], np.cumsum(counts)])
+
+
+def _by_image(together: Overlaps, row_bounds: np.ndarray, column_bounds: np.ndarray) -> list[Overlaps]:
+    """The overlaps of several images, taken apart."""
+    pair_bounds = np.searchsorted(together.rows, row_bounds)
+    apart = []
+    for index in range(len(row_bounds) - 1):
+        pairs = slice(pair_bounds[index], pair_bounds[index + 1])
+        rows = slice(row_bounds[index], row_bounds[index + 1])
+        columns = slice(column_bounds[index], column_bounds[index + 1])
+        apart.append(
+            Overlaps(
+                rows=together.rows[pairs] - rows.start,
+                columns=together.columns[pairs] - columns.start,
+                iou=together.iou[pairs],
+                recall=together.recall[pairs],
+                precision=together.precision[pairs],
+                angle=together.angle[pairs],
+                centre_distance=together.centre_distance[pairs],
+                repaired_rows=together.repaired_rows[rows],
+                repaired_columns=together.repaired_columns[columns],
+                degenerate_rows=together.degenerate_rows[rows],
+                degenerate_columns=together.degenerate_columns[columns],
+            )
+        )
+    return apart
 
 
 def _compared(regions: Regions, protocol: Protocol) -> tuple[Regions, np.ndarray]:
@@ -87,10 +143,6 @@ def _compared(regions: Regions, protocol: Protocol) -> tuple[Regions, np.ndarray
     if protocol.shape == "box":
         regions = make_regions([_box(*bounding_box(outline)) for outline in _outlines(regions)])
     return regions, np.zeros(len(regions))
-
-
-def _needs_centres(protocol: Protocol) -> bool:
-    return isinstance(protocol, DetEvalProtocol) and protocol.centre_distance is not None
 
 
 def _angle_between(first: np.ndarray, second: np.ndarray) -> np.ndarray:

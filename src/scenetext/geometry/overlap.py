@@ -99,11 +99,22 @@ def intersection_matrix(first: Regions, second: Regions) -> np.ndarray:
     return overlap
 
 
-def intersecting_pairs(first: Regions, second: Regions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The pairs that overlap, row by row: (P,) index in `first`, (P,) index in `second`, (P,) area of intersection."""
-    low, high = first.vertices.min(axis=1)[:, None], first.vertices.max(axis=1)[:, None]
-    meet = ((low < second.vertices.max(axis=1)) & (second.vertices.min(axis=1) < high)).all(axis=2)
-    rows, columns = np.nonzero(meet)
+def intersecting_pairs(
+    first: Regions, second: Regions, candidates: tuple[np.ndarray, np.ndarray] | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The pairs that overlap, row by row: (P,) index in `first`, (P,) index in `second`, (P,) area of intersection.
+
+    Args:
+        candidates: (C,) indices in `first` and in `second` of the pairs to look at, row by row; None: all.
+    """
+    low, high = first.vertices.min(axis=1), first.vertices.max(axis=1)
+    other_low, other_high = second.vertices.min(axis=1), second.vertices.max(axis=1)
+    if candidates is None:
+        rows, columns = np.nonzero(((low[:, None] < other_high) & (other_low < high[:, None])).all(axis=2))
+    else:
+        rows, columns = candidates
+        meet = ((low[rows] < other_high[columns]) & (other_low[columns] < high[rows])).all(axis=1)
+        rows, columns = rows[meet], columns[meet]
     areas = np.empty(len(rows))
     small = np.maximum(first.counts[rows], second.counts[columns]) <= CLOSED_FORM_VERTICES
     areas[small] = _by_formula(first, second, rows[small], columns[small])

@@ -50,7 +50,7 @@ class _Shapes:
     Attributes:
         points: (N, V, 2) float64.
         low, high: (N, 2) corners of the bounding boxes.
-        geometries: (N,) valid shapely geometries.
+        geometries: (N,) valid shapely geometries; None for those that nobody has asked for yet, see `geometries_of`.
         areas: (N,) of these, square pixels.
         direction: (N,) 1 or -1 for polygons that run clockwise on the screen or not; 0 for what was not valid.
     """
@@ -62,19 +62,45 @@ class _Shapes:
     areas: np.ndarray
     direction: np.ndarray
 
+    def geometries_of(self, indices: np.ndarray) -> np.ndarray:
+        """Valid shapely geometries; making one costs more than all else that is done with most polygons."""
+        missing = np.unique(indices[self.geometries[indices] == None])  # noqa: E711  elementwise
+        self.geometries[missing] = shapely.polygons(self.points[missing])
+        return self.geometries[indices]
+
 
 def _make_shapes(polygons: np.ndarray) -> _Shapes:
     """Measures polygons (N, V, 2) and repairs those that are not valid."""
     points = np.asarray(polygons, np.float64)
-    geometries = np.asarray(shapely.polygons(points))
-    valid = shapely.is_valid(geometries)
-    if not valid.all():
-        geometries[~valid] = shapely.buffer(geometries[~valid], 0)
-    after = np.concatenate((points[:, 1:], points[:, :1]), axis=1)
-    direction = np.sign(_cross(points, after).sum(axis=1)) * valid
-    return _Shapes(
-        points, points.min(axis=1), points.max(axis=1), geometries, np.asarray(shapely.area(geometries)), direction
-    )
+    low, high = points.min(axis=1), points.max(axis=1)
+    local = points - ((low + high) / 2)[:, None]
+    turns = _cross(local, np.concatenate((local[:, 1:], local[:, :1]), axis=1))
+    areas = np.abs(turns.sum(axis=1)) / 2
+    valid = _are_star_shaped(local, turns)
+    unclear = np.nonzero(~valid)[0]
+    geometries = np.full(len(points), None, object)
+    if len(unclear):
+        found = np.asarray(shapely.polygons(points[unclear]))
+        valid[unclear] = fine = shapely.is_valid(found)
+        found[~fine] = shapely.buffer(found[~fine], 0)
+        geometries[unclear], areas[unclear] = found, shapely.area(found)
+    return _Shapes(points, low, high, geometries, areas, np.sign(turns.sum(axis=1)) * valid)
+
+
+def _are_star_shaped(local: np.ndarray, turns: np.ndarray) -> np.ndarray:
+    """(N,) bool: True only where an outline surely is valid, since it runs once around the middle of its box.
+
+    Seen from there, every edge turns to the same side, or has no length; and it passes the ray to the right once.
+
+    Args:
+        local: (N, V, 2) vertices relative to the middle.
+        turns: (N, V) cross products of each with the next one.
+    """
+    steps = np.concatenate((local[:, 1:], local[:, :1]), axis=1) - local
+    same_side = np.sign(turns.sum(axis=1))[:, None] * turns > 0
+    below = local[..., 1] < 0
+    changes = below != np.concatenate((below[:, 1:], below[:, :1]), axis=1)
+    return (same_side | ~steps.any(axis=2)).all(axis=1) & (changes.sum(axis=1) == 2)
 
 
 def _overlap_above(shapes: _Shapes, first: np.ndarray, second: np.ndarray, threshold: float) -> np.ndarray:
@@ -90,7 +116,8 @@ def _overlap_above(shapes: _Shapes, first: np.ndarray, second: np.ndarray, thres
     possible = np.nonzero(above)[0]
     unclear = possible[~_certainly_above(shapes, first[possible], second[possible], threshold)]
     if len(unclear):
-        intersections = shapely.intersection(shapes.geometries[first[unclear]], shapes.geometries[second[unclear]])
+        mine, others = shapes.geometries_of(first[unclear]), shapes.geometries_of(second[unclear])
+        intersections = shapely.intersection(mine, others)
         overlap = shapely.area(intersections)
         above[unclear] = overlap > threshold * (total[unclear] - overlap)
     return above

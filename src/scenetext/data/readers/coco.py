@@ -25,6 +25,7 @@ from scenetext.geometry.polygon import polygon_area
 from scenetext.structures import ImageRecord
 
 BOXES = "words whose box became a quadrilateral, since they have no polygon"
+TURNED = "boxes taken upright although their annotation has a rotation; export polygons instead"
 PARTS = "words with an outline in several parts, of which the largest is kept"
 OTHER_CATEGORY = "annotations of other categories than those asked for"
 _TEXT_KEYS = ("transcription", "text", "utf8_string")
@@ -87,6 +88,9 @@ def _text(annotation: Node) -> str | None:
 def _polygon(annotation: Node, report: ReadReport) -> np.ndarray:
     segmentation = annotation.get("segmentation")
     if segmentation is None or type(segmentation.value) is dict or not segmentation.value:
+        attributes = annotation.get("attributes")
+        is_turned = attributes is not None and bool(attributes.mapping().get("rotation"))
+        report.note(TURNED, annotation.place, count=int(is_turned))
         report.note(BOXES, annotation.place)
         return bbox_quad(annotation["bbox"])
     parts = [part.points() for part in segmentation.elements()]

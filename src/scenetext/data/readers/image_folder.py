@@ -14,6 +14,8 @@ from scenetext.errors import DataError
 from scenetext.structures import ImageRecord
 
 OTHER = "files that are no images by their names"
+SHEETS = "sheets of samples beside records, which prepare_dataset.py drew"
+_SHEET_ENDING = "_samples.jpg"
 
 
 def read_images(images: Path, report: ReadReport) -> Iterator[ImageRecord]:
@@ -25,10 +27,18 @@ def read_images(images: Path, report: ReadReport) -> Iterator[ImageRecord]:
     files = [path for path in images.rglob("*") if path.is_file() and not path.name.startswith(".")]
     chosen = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
     report.leave_out(OTHER, count=len(files) - len(chosen))
+    sheets = {path for path in chosen if _is_sheet(path)}
+    report.leave_out(SHEETS, count=len(sheets))
     if not chosen:
         raise DataError(f"holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})", images)
-    entries = [Labelled(path, None) for path in sorted(chosen, key=lambda path: natural_order(str(path)))]
-    return indexed_records(entries, lambda _: [], images, report)
+    ordered = sorted(set(chosen) - sheets, key=lambda path: natural_order(str(path)))
+    return indexed_records([Labelled(path, None) for path in ordered], lambda _: [], images, report)
+
+
+def _is_sheet(path: Path) -> bool:
+    """Whether an earlier run, which wrote to the folder of the images itself, left this picture."""
+    records = path.name.removesuffix(_SHEET_ENDING) + ".jsonl"
+    return path.name.endswith(_SHEET_ENDING) and path.with_name(records).is_file()
 
 
 READER = Reader(

@@ -1,96 +1,65 @@
-"""LSVT with weak annotations (Sun et al., ICCV 2019): 400,000 Chinese street views, each with some of its words.
+"""LSVT with full annotations (Sun et al., ICCV 2019): 30,000 Chinese street views with polygons around lines of text.
 
-`train_weak_labels.json` is `{"gt_0": [{"transcription": "..."}], ...}`; there are no places. Words are treated as the
-published oCLIP model treats them: blanks are removed, words of a single character left out.
+The ground truth of the published test set is with its organisers. Our own split of the 30,000: images whose number is a
+multiple of ten (gt_0, gt_10, ..., 3,000 of them) are for validation, the others for training.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from scenetext.data.readers.files import IMAGE_SUFFIXES, UNREADABLE, files_by_name, with_sizes
-from scenetext.data.readers.json_files import Node, read_json
+from scenetext.data.readers.keyed_labels import read_keyed_labels
 from scenetext.data.readers.places import Split
-from scenetext.data.readers.reader import Argument, Reader
+from scenetext.data.readers.reader import IMAGE_FOLDERS, Argument, Reader
 from scenetext.data.readers.report import ReadReport
-from scenetext.data.records import is_encodable
-from scenetext.errors import DataError, ImageError
-from scenetext.structures import ImageRecord, TextInstance
+from scenetext.errors import DataError
+from scenetext.structures import ImageRecord
 
-LEAST_CHARACTERS = 2
-ILLEGIBLE_TEXT = "###"
-
-MISSING = "labelled images that are not there"
-UNLABELLED = "images without labels"
-WORDLESS = "images without a word that is left"
-SHORT = f"words under {LEAST_CHARACTERS} characters"
-ILLEGIBLE = f"words marked as illegible ({ILLEGIBLE_TEXT})"
-BROKEN = "words with half of a character (a lone surrogate)"
-BLANKS = "words from which blanks were removed"
+HELD_OUT_EVERY = 10
+_NAME = re.compile(r"gt_([0-9]+)")
+_PARTS = ("all", "train", "val")
 
 
-def read_lsvt_weak(images: Path, ground_truths: Path, report: ReadReport) -> Iterator[ImageRecord]:
+def read_lsvt(images: Sequence[Path], ground_truths: Path, part: str, report: ReadReport) -> Iterator[ImageRecord]:
     """Reads the dataset, in the order of its labels.
 
     Args:
-        images: folder of the images `gt_<number>.jpg`, in itself or in subfolders.
-        ground_truths: `train_weak_labels.json`.
+        images: folders of the images `gt_<number>.jpg`.
+        ground_truths: `train_full_labels.json`.
+        part: "train", "val" or "all".
 
     Raises:
-        DataError: the labels are not as described (the line of the file or the image's entry is named), or none of the
+        DataError: a fault of the labels (the place in the file is named), an image without a number, or none of the
             images can be read.
     """
-    labels = {name: _transcriptions(words) for name, words in read_json(ground_truths).items()}
-    files = files_by_name(images, IMAGE_SUFFIXES, recursive=True)
-    for name in labels.keys() - files.keys():
-        report.leave_out(MISSING, name)
-    report.leave_out(UNLABELLED, count=len(files.keys() - labels.keys()))
-    worded = {name: words for name in labels if name in files and (words := _words(name, labels[name], report))}
-    report.leave_out(WORDLESS, count=len(labels.keys() & files.keys()) - len(worded))
-    read = 0
-    for name, size in with_sizes(worded, lambda name: files[name], len(worded)):
-        if isinstance(size, ImageError):
-            report.leave_out(UNREADABLE, files[name].name)
-            continue
-        read += 1
-        instances = tuple(TextInstance(None, word) for word in worded[name])
-        yield ImageRecord(files[name], size[1], size[0], instances)
-    if not read:
-        raise DataError(f"none of its {len(labels)} images can be read in {images}, or none has a word", ground_truths)
+    if part not in _PARTS:
+        raise DataError(f"--part {part!r}: there are {', '.join(_PARTS)}")
+
+    def keep(name: str) -> bool:
+        match = _NAME.fullmatch(name)
+        if match is None:
+            raise DataError(f"{name!r:.60} is not the name of an image of LSVT, gt_<number>", ground_truths)
+        return part == "all" or (int(match[1][-9:]) % HELD_OUT_EVERY == 0) == (part == "val")
+
+    return read_keyed_labels(images, ground_truths, report, keep)
 
 
-def _transcriptions(labels: Node) -> list[str]:
-    return [label["transcription"].text() for label in labels.elements()]
-
-
-def _words(name: str, texts: list[str], report: ReadReport) -> list[str]:
-    """The words of an image that are learnt from."""
-    words = []
-    for text in texts:
-        word = "".join(text.split())
-        if word == ILLEGIBLE_TEXT:
-            report.leave_out(ILLEGIBLE, name)
-        elif len(word) < LEAST_CHARACTERS:
-            report.leave_out(SHORT, f"{word!r} of {name}")
-        elif not is_encodable(word):
-            report.leave_out(BROKEN, name)
-        else:
-            report.note(BLANKS, f"{text!r} of {name}" if word != text else "", count=int(word != text))
-            words.append(word)
-    return words
-
+_PLACES = {
+    "images": ("train_full_images_*", "train_full_images", "train_images", "imgs"),
+    "ground_truths": ("train_full_labels.json",),
+}
 
 READER = Reader(
-    title="LSVT with weak annotations: 400,000 Chinese street views with some of their words, without places",
+    title="LSVT: 30,000 Chinese street views with polygons around lines of text",
     source="get it from https://rrc.cvc.uab.es/?ch=16&com=downloads (registration needed)",
-    files="train_weak_labels.json and the images gt_<number>.jpg, in one folder or its subfolders",
+    files="train_full_images_0 and train_full_images_1 with gt_<number>.jpg, and train_full_labels.json",
     arguments=(
-        Argument("images", "folder", "folder of the images, in itself or its subfolders"),
-        Argument("ground_truths", "file", "train_weak_labels.json"),
+        IMAGE_FOLDERS,
+        Argument("ground_truths", "file", "train_full_labels.json"),
+        Argument("part", "text", "train, val (every tenth number) or all", default="all"),
     ),
-    function=read_lsvt_weak,
-    splits={
-        "train": Split({"images": ("train_weak_images", "."), "ground_truths": ("train_weak_labels.json",)}),
-    },
+    function=read_lsvt,
+    splits={part: Split(_PLACES, {"part": part}) for part in ("train", "val")},
 )

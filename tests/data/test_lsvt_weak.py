@@ -12,13 +12,12 @@ from damage import refused, with_pieces
 from scenetext.data.images import write_image
 from scenetext.data.readers import ReadReport
 from scenetext.data.readers.files import UNREADABLE
-from scenetext.data.readers.lsvt import (
+from scenetext.data.readers.keyed_labels import MISSING, UNLABELLED
+from scenetext.data.readers.lsvt_weak import (
     BLANKS,
     BROKEN,
     ILLEGIBLE,
-    MISSING,
     SHORT,
-    UNLABELLED,
     WORDLESS,
     read_lsvt_weak,
 )
