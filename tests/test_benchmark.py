@@ -246,5 +246,5 @@ def test_counting_refuses_other_runs_and_sizes() -> None:
     with pytest.raises(ConfigError, match="multiples of 32"):
         count_detector(detector_run(), 64, 100)
     values = {"kind": "pretraining", "method": METHOD, "data": {"train": ["gone.jsonl"], "validation": ["gone.jsonl"]}}
-    with pytest.raises(ConfigError, match="about detectors"):
+    with pytest.raises(ConfigError, match="are counted of detectors"):
         count_detector(check_run({**values, "training": {"steps": 1, "evaluate_every": 1}}, "test"), 64, 64)

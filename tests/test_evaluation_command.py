@@ -11,16 +11,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from conftest import REPOSITORY
 from scenetext.data.images import write_image
+from scenetext.data.loader import LoaderSettings
 from scenetext.data.records import write_records
+from scenetext.data.training_transform import TrainingTransformSettings
+from scenetext.data.transforms import EvaluationTransformSettings
+from scenetext.detectors import find_detector
+from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings
 from scenetext.errors import DataError
 from scenetext.evaluation import find_protocol
-from scenetext.evaluation_command import evaluate_set, file_finder
+from scenetext.evaluation_command import evaluate_set, file_finder, model_finder
 from scenetext.evaluation_sets import EvaluationSet
 from scenetext.predictions import read_predictions, write_detections
 from scenetext.structures import Detection, ImageRecord, TextInstance
+from scenetext.tasks.detection import DetectionTask
+from scenetext.tasks.evaluation_settings import EvaluationSettings
 
 
 def box(left: float) -> np.ndarray:
@@ -122,6 +130,34 @@ def test_a_threshold_is_not_chosen_on_the_test_images(
     find = file_finder(read_predictions(predictions), predictions, None)
     with pytest.raises(DataError, match=r"3 images, such as img_1\.jpg, are in signs too"):
         evaluate_set(replace(test_set, choose_on=test_set.records), find, tmp_path / "results", pictures=0)
+
+
+def test_a_detector_sees_every_set_in_its_own_size(
+    test_set: EvaluationSet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And the next set without a size in that of the run."""
+    spec = find_detector("dbnet")
+    task = DetectionTask(
+        ClipResNet(ClipResNetSettings(layers=(1, 1, 1, 1), width=8)),
+        spec,
+        spec.config(inner_channels=8, level_channels=4),
+        TrainingTransformSettings(size=(64, 64)),
+        EvaluationTransformSettings(long_side=96, short_side=96),
+        EvaluationSettings(),
+    )
+    widths = []
+
+    def maps(images: torch.Tensor) -> dict[str, torch.Tensor]:
+        widths.append(images.shape[-1])
+        return {"probability": images[:, 0].float() - 300}
+
+    monkeypatch.setattr(task, "maps", maps)
+    find = model_finder(task, torch.device("cpu"), LoaderSettings(workers=0, evaluation_batch_size=4), seed=0)
+    larger = replace(test_set, choose_on=(), test_size=EvaluationTransformSettings(long_side=192, short_side=192))
+    report = evaluate_set(larger, find, tmp_path / "larger", pictures=0)
+    assert report.content["protocols"]["ic15"]["reported"]["at_config_threshold"]["ground_truths"] == 6
+    evaluate_set(replace(larger, test_size=None), find, tmp_path / "plain", pictures=0)
+    assert widths == [192, 96]
 
 
 def test_command_scores_files_of_several_sets(test_set: EvaluationSet, predictions: Path, tmp_path: Path) -> None:

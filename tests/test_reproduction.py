@@ -155,6 +155,11 @@ def options(tmp_path: Path) -> Options:
     return Options("small", tmp_path, tmp_path / "runs")
 
 
+def evaluation_of(best: dict[str, float] | None) -> dict[str, Any]:
+    """As `tools/test.py` writes it."""
+    return {"datasets": {"records": {"protocols": {"ic15": {"best_on_this_set": best}}}}}
+
+
 class Launcher:
     """Stands for subprocesses: writes what each step would leave, and remembers the commands."""
 
@@ -170,14 +175,9 @@ class Launcher:
         if code == 0:
             hmean = 0.5 if "hard" in " ".join(command) else 0.75
             figures = {"words": [{"name": "parameters", "value": 1.5}]}
-            evaluation = evaluation_content({"hmean": hmean})
+            evaluation = evaluation_of({"hmean": hmean})
             step.result.write_text(json.dumps(figures if step.kind == "count" else evaluation))
         return code
-
-
-def evaluation_content(best: dict[str, float] | None) -> dict[str, Any]:
-    """What `tools/test.py` writes for one set and one rule."""
-    return {"datasets": {"validation": {"protocols": {"ic15": {"best_on_this_set": best}}}}}
 
 
 def test_a_row_is_trained_tested_and_counted_and_hands_its_weights_on(table: Table, options: Options) -> None:
@@ -367,7 +367,7 @@ def test_a_result_that_cannot_be_read_is_told(table: Table, options: Options) ->
     runs[0].cells["F"].result.write_text("{}")
     with pytest.raises(DataError, match="holds no hmean"):
         measured_figures(table, runs, options)
-    runs[0].cells["F"].result.write_text(json.dumps(evaluation_content(None)))
+    runs[0].cells["F"].result.write_text(json.dumps(evaluation_of(None)))
     assert str(measured_figures(table, runs, options)["plain"]["F"]) == "undefined"
 
 

@@ -46,9 +46,9 @@ def test_ratio_is_the_median_over_the_rounds() -> None:
 
 @pytest.mark.slow
 def test_command_prints_both_tables() -> None:
-    call = [sys.executable, "tools/compare_speed.py", *TINY, "--size", "96", "--rounds", "2", "--training-rounds", "1"]
+    call = [sys.executable, "tools/benchmark.py", "pace", *TINY, "training.device=cpu", "--size", "96"]
     done = subprocess.run(
-        [*call, "--batch", "1", "--device", "cpu"],
+        [*call, "--repetitions", "2", "--training-repetitions", "1", "--images", "1"],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,

@@ -1,15 +1,7 @@
-"""Measures a run: training step and each of its parts, evaluation, preparation of images, memory; counts operations.
+"""Measures and counts what runs cost; prints tables of Markdown, and writes the figures as JSON where asked to.
 
-Uses the run's own data and settings. With several configs the columns are measured one after the other in one run, and
-the last columns give each as a ratio to the first: ratios hold where the machine is shared, single figures do not.
-
---ablate measures the training step with each of its optimisations taken away, one step of each in turn. --overhead
-measures what the training loop costs beside a bare one, and how long it waits for data. --count H W counts a detector's
-parameters and its operations on an image of that size; it needs no data.
-
---detection measures what a detector costs outside of its training step: targets, the sample from its file to tensors,
-forward, decoding, hmean; of several configs by turns, round by round. Weights are random, and what is decoded are the
-maps of a head that has learnt its targets. Times are CPU time of one thread.
+Several configs are measured in one run, and the last columns give each as a ratio to the first: ratios hold where the
+machine is shared, single figures do not. `benchmark.py WHAT --help` explains each kind of measurement.
 """
 
 from __future__ import annotations
@@ -17,164 +9,223 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from scenetext.benchmark.ablation import AblationRow, PartRow, ablate, ablate_parts
+import torch
+
+from scenetext.benchmark.ablation import ablate, ablate_parts
 from scenetext.benchmark.detection import measure_in_turn
-from scenetext.benchmark.figures import Figure
+from scenetext.benchmark.figures import Figure, timed
 from scenetext.benchmark.overhead import measure_overhead, time_waiting
 from scenetext.benchmark.run import first_batch, measure
 from scenetext.benchmark.size import count_detector
-from scenetext.build import build_trainer
+from scenetext.benchmark.tables import (
+    ablation_table,
+    evaluation_pace_table,
+    figure_table,
+    part_table,
+    training_pace_table,
+)
+from scenetext.benchmark.turns import Pace, evaluation_pace, processor_seconds, training_pace
+from scenetext.build import build_task, build_trainer
 from scenetext.command_line import command_parser, run_command
 from scenetext.errors import ConfigError
-from scenetext.runs import DetectionRun, load_run
+from scenetext.runs import DetectionRun, Run, load_run
+from scenetext.tasks.detection import DetectionTask
+from scenetext.training.device import resolve_device, resolve_precision
+from scenetext.training.trainer import Trainer
 
 EXAMPLES = """\
-  python tools/benchmark.py configs/detectors/dbnet_tiny.yaml
-  python tools/benchmark.py configs/oclip/tiny.yaml loader.batch_size=64
-  python tools/benchmark.py configs/detectors/dbnet_tiny.yaml --compare configs/detectors/dbnet_tiny_icdar2015.yaml
-  python tools/benchmark.py configs/oclip/tiny.yaml --ablate
-  python tools/benchmark.py configs/oclip/tiny.yaml --overhead --repetitions 50
-  python tools/benchmark.py configs/detectors/dbnet/icdar2015_imagenet_resnet18.yaml --detection --images 30 \
-      --compare configs/detectors/pan/icdar2015_imagenet.yaml
-  python tools/benchmark.py configs/detectors/dbnet/icdar2015_scratch.yaml --count 640 640
+  python tools/benchmark.py run configs/oclip/tiny.yaml loader.batch_size=64
+  python tools/benchmark.py run configs/detectors/dbnet_tiny.yaml configs/detectors/pan_tiny.yaml
+  python tools/benchmark.py ablation configs/oclip/tiny.yaml
+  python tools/benchmark.py overhead configs/oclip/tiny.yaml --repetitions 50
+  python tools/benchmark.py detection configs/detectors/{dbnet,pan}/icdar2015_imagenet.yaml --images 30
+  python tools/benchmark.py pace configs/detectors/dbnet/icdar2015_scratch.yaml configs/tcm/tcm_dbnet_icdar2015.yaml
+  python tools/benchmark.py size configs/tcm/fasttcm_dbnet_icdar2015.yaml --size 640
 """
+CLOCKS = {"wall": timed, "processor": processor_seconds}
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+Report = tuple[str, dict[str, Any]]
+"""What to print, and the same as plain data."""
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = command_parser(__doc__ or "", EXAMPLES)
-    parser.add_argument("config", type=Path, help="run file (YAML)")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change in every config")
-    parser.add_argument("--compare", type=Path, nargs="+", default=[], metavar="CONFIG", help="more run files")
-    parser.add_argument("--ablate", action="store_true", help="what each optimisation of the step brings, instead")
-    parser.add_argument("--detection", action="store_true", help="what a detector costs outside of training, instead")
-    parser.add_argument("--overhead", action="store_true", help="what the training loop itself costs, instead")
-    parser.add_argument("--images", type=int, default=30, help="images of either kind that --detection takes")
-    parser.add_argument("--count", type=int, nargs=2, metavar=("H", "W"), help="parameters and operations, instead")
-    parser.add_argument("--repetitions", type=int, default=10, help="samples of every figure")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
-    return parser.parse_intermixed_args()
+    commands = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    text = "training step and each of its parts, evaluation, preparation of images, memory, operations"
+    manner = "Uses the run's own data and settings; configs are measured one after the other."
+    add_command(commands, "run", measure_runs, text, manner)
+    text = "the training step with each of its optimisations taken away"
+    add_command(commands, "ablation", ablate_run, text, "Takes one step of each in turn. One config.")
+    text = "what the training loop costs beside a bare one, and how long it waits for data"
+    add_command(commands, "overhead", measure_overheads, text, "One step of each in turn, on the same batch.")
+    add_detector_commands(commands)
+    return parser.parse_args()
 
 
-def measure_config(path: Path, arguments: argparse.Namespace) -> list[Figure]:
-    """Builds a run and measures it, or counts what it consists of; nothing of it is kept."""
-    run = load_run(path, arguments.overrides)
-    repetitions: int = arguments.repetitions
-    if arguments.count is not None:
-        return count_detector(run, *arguments.count)
+def add_detector_commands(commands: Any) -> None:
+    """What is measured of detectors alone."""
+    text = "what a detector costs outside of its training step: targets, samples, forward, decoding, hmean"
+    manner = (
+        "By turns, round by round. Weights are random, and what is decoded are the maps of a head that has learnt its "
+        "targets. Times are CPU time of one thread."
+    )
+    command = add_command(commands, "detection", measure_detectors, text, manner)
+    command.add_argument("--images", type=positive, default=30, help="images of either kind, the first of the data")
+
+    text = "how fast detectors are beside each other, in evaluation (without decoding) and training, on noise"
+    manner = "All have a turn in every round. No data and no weights are read."
+    command = add_command(commands, "pace", compare_pace, text, manner)
+    command.add_argument("--size", type=positive, default=640, help="side of the images, pixels")
+    command.add_argument("--images", type=positive, default=2, help="images of a training step")
+    command.add_argument("--training-repetitions", type=int, default=3, help="rounds of training steps; 0 = none")
+    text = "processor: time that threads are busy, for a machine that others keep busy (best with OMP_NUM_THREADS=1)"
+    command.add_argument("--clock", choices=CLOCKS, default="wall", help=text)
+
+    text = "parameters and operations of detectors"
+    command = add_command(commands, "size", count_sizes, text, "Counted; no data and no weights are read.")
+    command.add_argument("--size", type=positive, default=640, help="side of the image, pixels; a multiple of 32")
+
+
+def add_command(
+    commands: Any, name: str, function: Callable[[argparse.Namespace], Report], text: str, manner: str
+) -> argparse.ArgumentParser:
+    """A kind of measurement, with the flags that all have."""
+    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=f"Measures {text}. {manner}")
+    command.add_argument(
+        "configs", nargs="+", metavar="CONFIG|key=value", help="run files (YAML), and settings to change in all of them"
+    )
+    command.add_argument("--repetitions", type=positive, default=10, help="samples of every figure")
+    command.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
+    command.set_defaults(function=function)
+    return command
+
+
+def positive(text: str) -> int:
+    """An integer from 1 on."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, not {value}")
+    return value
+
+
+def named_runs(arguments: argparse.Namespace) -> dict[str, Run]:
+    """The runs of a command by their files' names, with their folders' where those alone do not tell them apart."""
+    paths = [Path(each) for each in arguments.configs if "=" not in each]
+    if not paths:
+        raise ConfigError("no config is named, only settings to change")
+    overrides = [each for each in arguments.configs if "=" in each]
+    distinct = len({path.stem for path in paths}) == len(paths)
+    return {path.stem if distinct else f"{path.parent.name}/{path.stem}": load_run(path, overrides) for path in paths}
+
+
+def named_detectors(arguments: argparse.Namespace) -> dict[str, DetectionRun[Any, Any]]:
+    """As `named_runs`, of detectors alone."""
+    runs = named_runs(arguments)
+    detectors = {name: run for name, run in runs.items() if isinstance(run, DetectionRun)}
+    if len(detectors) < len(runs):
+        raise ConfigError(f"{arguments.what} is about detectors: {', '.join(runs.keys() - detectors.keys())} is none")
+    return detectors
+
+
+@contextmanager
+def built(run: Run) -> Iterator[Trainer]:
+    """The trainer of a run, of which nothing is kept."""
     with tempfile.TemporaryDirectory() as folder:
-        trainer, _ = build_trainer(run, Path(folder))
-        if arguments.overhead:
-            return [*measure_overhead(trainer, repetitions), time_waiting(trainer, repetitions)]
-        return measure(trainer, repetitions)
+        yield build_trainer(run, Path(folder))[0]
 
 
-def measure_detectors(
-    paths: list[Path], overrides: list[str], images: int, repetitions: int
-) -> dict[str, list[Figure]]:
-    """Measures detectors by turns; called by their configs' folders and names."""
-    runs = {}
-    for path in paths:
-        run = load_run(path, overrides, "detection")
-        if not isinstance(run, DetectionRun):
-            raise TypeError("a run of kind detection is a DetectionRun")
-        runs[f"{path.parent.name}/{path.stem}"] = run
-    return measure_in_turn(runs, images, repetitions)
+def measure_runs(arguments: argparse.Namespace) -> Report:
+    columns = {}
+    for name, run in named_runs(arguments).items():
+        with built(run) as trainer:
+            columns[name] = measure(trainer, arguments.repetitions)
+    return report(columns)
 
 
-def ablate_config(path: Path, overrides: list[str], repetitions: int) -> tuple[list[PartRow], list[AblationRow]]:
-    """Builds a run and measures parts and whole of its training step with and without each optimisation."""
-    run = load_run(path, overrides)
-    with tempfile.TemporaryDirectory() as folder:
-        trainer, _ = build_trainer(run, Path(folder))
+def measure_overheads(arguments: argparse.Namespace) -> Report:
+    columns = {}
+    for name, run in named_runs(arguments).items():
+        with built(run) as trainer:
+            figures = measure_overhead(trainer, arguments.repetitions)
+            columns[name] = [*figures, time_waiting(trainer, arguments.repetitions)]
+    return report(columns)
+
+
+def measure_detectors(arguments: argparse.Namespace) -> Report:
+    return report(measure_in_turn(named_detectors(arguments), arguments.images, arguments.repetitions))
+
+
+def count_sizes(arguments: argparse.Namespace) -> Report:
+    side = arguments.size
+    return report({name: count_detector(run, side, side) for name, run in named_detectors(arguments).items()})
+
+
+def ablate_run(arguments: argparse.Namespace) -> Report:
+    runs = named_runs(arguments)
+    if len(runs) > 1:
+        raise ConfigError("an ablation is of one config, and several are named")
+    with built(*runs.values()) as trainer:
         batch = first_batch(trainer.training_data, trainer.loader.batch_size)
-        return ablate_parts(trainer, batch, repetitions), ablate(trainer, batch, repetitions)
+        parts = ablate_parts(trainer, batch, arguments.repetitions)
+        steps = ablate(trainer, batch, arguments.repetitions)
+    content = {"parts": [asdict(row) for row in parts], "steps": [asdict(row) for row in steps]}
+    return f"{part_table(parts)}\n\n{ablation_table(steps)}", content
 
 
-def table(columns: dict[str, list[Figure]]) -> str:
-    """Figures as rows and configs as columns: median (smallest to largest), then ratios to the first config.
-
-    A figure that a config does not have (a detector has no decoder of words) is a dash.
-    """
-    names = list(columns)
-    others = names[1:]
-    lines = [
-        "| figure | " + " | ".join([*names, *(f"{name} / {names[0]}" for name in others)]) + " |",
-        "|---|" + "---:|" * (len(names) + len(others)),
-    ]
-    found = [{figure.name: figure for figure in figures} for figures in columns.values()]
-    for name, unit in {figure.name: figure.unit for figures in columns.values() for figure in figures}.items():
-        row = [figures.get(name) for figures in found]
-        ratios = [ratio_cell(figure, row[0]) for figure in row[1:]]
-        lines.append(f"| {name}, {unit} | " + " | ".join([*map(figure_cell, row), *ratios]) + " |")
-    return "\n".join(lines)
-
-
-def figure_cell(figure: Figure | None) -> str:
-    if figure is None:
-        return "-"
-    spread = f" ({figure.low:.3g} to {figure.high:.3g})" if figure.low < figure.high else ""
-    return f"{figure.value:.4g}{spread}"
+def compare_pace(arguments: argparse.Namespace) -> Report:
+    runs = named_detectors(arguments)
+    settings = next(iter(runs.values())).training
+    device = resolve_device(settings.device)
+    precision = resolve_precision(settings.precision, device)
+    tasks = {name: detector_on(run, device) for name, run in runs.items()}
+    autocast, clock, size = partial(autocast_to, device, precision), CLOCKS[arguments.clock], arguments.size
+    threads = torch.get_num_threads()
+    text = f"{device}, {precision}, {threads} threads, {arguments.clock} clock, images of {size} x {size} pixels\n\n"
+    paces = evaluation_pace(tasks, size, arguments.repetitions, device, autocast, clock)
+    text, content = text + evaluation_pace_table(paces), {"evaluation": pace_rows(paces)}
+    if arguments.training_repetitions > 0:
+        rounds, images = arguments.training_repetitions, arguments.images
+        paces = training_pace(tasks, size, images, rounds, device, autocast, clock)
+        text += f"\n\n{training_pace_table(paces, images)}"
+        content["training"] = pace_rows(paces)
+    return text, content
 
 
-def ratio_cell(figure: Figure | None, first: Figure | None) -> str:
-    return f"{figure.value / first.value:.2f}" if figure and first and first.value else "-"
+def pace_rows(paces: list[Pace]) -> list[dict[str, Any]]:
+    return [asdict(pace) for pace in paces]
 
 
-def ablation_table(rows: list[AblationRow]) -> str:
-    """One row per change: time, ratio to the run's own step, memory, bytes of images."""
-    lines = [
-        "| training step | ms, median | ms, fastest | ratio | kept for backward, MiB | peak memory, MiB | images, MB |",
-        "|---|---:|---:|---:|---:|---:|---:|",
-    ]
-    for row in rows:
-        times = f"{row.milliseconds:.4g} | {row.fastest:.4g} | {row.ratio:.2f}"
-        lines.append(f"| {row.name} | {times} | {row.kept:.0f} | {row.memory:.0f} | {row.batch_bytes / 1e6:.2f} |")
-    return "\n".join(lines)
+def detector_on(run: DetectionRun[Any, Any], device: torch.device) -> DetectionTask:
+    """A detector with random weights, compiled where the run says so."""
+    task = build_task(run)
+    if not isinstance(task, DetectionTask):
+        raise TypeError("a run of kind detection builds a DetectionTask")
+    task.to(device).to(memory_format=torch.channels_last)
+    for part in task.compiled_parts() if run.training.compile else ():
+        part.compile()
+    return task
 
 
-def part_table(rows: list[PartRow]) -> str:
-    """One row per part and change."""
-    lines = ["| part, forward and backward | with | ms | ms of the run's own | ratio |", "|---|---|---:|---:|---:|"]
-    for row in rows:
-        times = f"{row.changed_milliseconds:.4g} | {row.milliseconds:.4g} | {row.ratio:.2f}"
-        lines.append(f"| {row.part} | {row.change} | {times} |")
-    return "\n".join(lines)
+def autocast_to(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    return torch.autocast(device.type, dtype=DTYPES.get(precision), enabled=precision in DTYPES)
 
 
-def measure_columns(arguments: argparse.Namespace) -> dict[str, list[Figure]]:
-    """The figures of every config that is named, in that order."""
-    paths = [arguments.config, *arguments.compare]
-    if arguments.detection:
-        return measure_detectors(paths, arguments.overrides, arguments.images, arguments.repetitions)
-    return {path.stem: measure_config(path, arguments) for path in paths}
-
-
-def check_arguments(arguments: argparse.Namespace) -> None:
-    """Refuses flags that do not go together, by a ConfigError."""
-    for name in ("repetitions", "images"):
-        if (value := getattr(arguments, name)) < 1:
-            raise ConfigError(f"--{name} must be 1 or more, not {value}")
-    if arguments.ablate + arguments.overhead + arguments.detection + (arguments.count is not None) > 1:
-        raise ConfigError("--ablate, --overhead, --detection and --count measure different things; give one of them")
-    if arguments.ablate and arguments.compare:
-        raise ConfigError("--ablate is about one config; leave --compare out")
+def report(columns: dict[str, list[Figure]]) -> Report:
+    return figure_table(columns), {name: [asdict(figure) for figure in found] for name, found in columns.items()}
 
 
 def main() -> None:
     arguments = parse_arguments()
-    check_arguments(arguments)
-    content: dict[str, list[dict[str, object]]]
-    if arguments.ablate:
-        parts, steps = ablate_config(arguments.config, arguments.overrides, arguments.repetitions)
-        print(part_table(parts), ablation_table(steps), sep="\n\n")
-        content = {"parts": [asdict(row) for row in parts], "steps": [asdict(row) for row in steps]}
-    else:
-        columns = measure_columns(arguments)
-        print(table(columns))
-        content = {name: [asdict(figure) for figure in figures] for name, figures in columns.items()}
+    text, content = arguments.function(arguments)
+    print(text)
     if arguments.json is not None:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

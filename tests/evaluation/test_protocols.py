@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -17,6 +19,11 @@ def test_icdar_2015_is_the_rule_of_the_organisers() -> None:
 
 def test_every_rule_knows_its_name() -> None:
     assert all(name == protocol.name for name, protocol in PROTOCOLS.items())
+
+
+def test_every_rule_is_on_the_page(repository: Path) -> None:
+    page = (repository / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    assert [name for name in PROTOCOLS if f"`{name}`" not in page] == []
 
 
 def test_unknown_name_suggests_the_nearest() -> None:

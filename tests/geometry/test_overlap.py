@@ -129,6 +129,20 @@ def test_regions_tell_what_was_repaired_and_what_has_no_area() -> None:
     assert regions[1:].repaired.tolist() == [True, False]
 
 
+def test_only_candidates_are_looked_at() -> None:
+    """Chosen pairs give what they give among all pairs, in the order of the candidates."""
+    draw = np.random.default_rng(0)
+    first, second = (
+        overlap.make_regions([draw.uniform(0, 40, 2) + draw.uniform(0, 30, (4, 2)) for _ in range(number)])
+        for number in (9, 12)
+    )
+    chosen = draw.random((9, 12)) < 0.4
+    rows, columns, areas = overlap.intersecting_pairs(first, second, np.nonzero(chosen))
+    every = overlap.intersection_matrix(first, second)
+    assert len(rows) == np.count_nonzero(chosen & (every > 0)) > 0
+    np.testing.assert_array_equal(areas, every[rows, columns])
+
+
 def test_work_in_pieces_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     polygons = [array(UNIT) + rng.uniform(0, 6, (1, 2)) for _ in range(12)]

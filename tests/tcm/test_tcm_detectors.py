@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -110,16 +111,18 @@ def test_detects_in_images_of_any_size(detector: str) -> None:
 
 
 def test_the_score_map_learns_where_text_is() -> None:
+    """Below what a score map that is the same everywhere can reach: with three negatives to a positive, 0.5623."""
+    same_everywhere = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
     task = build("dbnet").train()
-    optimizer = torch.optim.Adam([each for each in task.parameters() if each.requires_grad], lr=5e-3)
+    optimizer = torch.optim.Adam([each for each in task.parameters() if each.requires_grad], lr=1e-3)
     seen, history = batch(task), []
-    for _ in range(25):
+    for _ in range(40):
         losses = task(seen)
         optimizer.zero_grad()
         torch.stack([task.loss_weights[name] * value for name, value in losses.items()]).sum().backward()
         optimizer.step()
         history.append(losses["matching"].item())
-    assert min(history[-3:]) < 0.7 * history[0], history
+    assert history[-1] < 0.98 * same_everywhere < history[0], history
 
 
 def test_learning_rate_factors_of_table_8() -> None:

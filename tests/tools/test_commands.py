@@ -367,7 +367,7 @@ def test_benchmark_compares_configs_in_one_run(scenes: Path, tmp_path: Path) -> 
     records = scenes / "records.jsonl"
     first, second = detection_config(tmp_path, records), pretraining_config(tmp_path, records)
     written = tmp_path / "figures.json"
-    done = run("tools/benchmark.py", first, "--compare", second, "--repetitions", "2", "--json", written)
+    done = run("tools/benchmark.py", "run", first, second, "--repetitions", "2", "--json", written)
     assert done.returncode == 0, done.stderr
     assert "| figure | train | pretrain | pretrain / train |" in done.stdout
     figures = {each["name"]: each for each in json.loads(written.read_text())["train"]}
@@ -376,24 +376,25 @@ def test_benchmark_compares_configs_in_one_run(scenes: Path, tmp_path: Path) -> 
     assert figures["loader, one core"]["low"] <= figures["loader, one core"]["value"]
     assert "| text encoder, forward and backward, ms | - | " in done.stdout, "a detector has none"
 
-    done = run("tools/benchmark.py", second, "--ablate", "--repetitions", "1", "--json", written)
+    done = run("tools/benchmark.py", "ablation", second, "--repetitions", "1", "--json", written)
     assert done.returncode == 0, done.stderr
     assert "| channels first instead of last | " in done.stdout
     assert json.loads(written.read_text())["steps"][0]["ratio"] == 1
     assert [row["part"] for row in json.loads(written.read_text())["parts"]][-1] == "optimiser update"
-    fails_with(run("tools/benchmark.py", first, "--ablate", "--compare", second), "leave --compare out")
+    fails_with(run("tools/benchmark.py", "ablation", first, second), "of one config, and several are named")
 
 
 def test_benchmark_of_detectors(scenes: Path, tmp_path: Path) -> None:
     config, written = detection_config(tmp_path, scenes / "records.jsonl"), tmp_path / "figures.json"
-    few = ("--detection", "--images", "2", "--repetitions", "1")
-    done = run("tools/benchmark.py", config, *few, "--json", written)
+    few = ("--images", "2", "--repetitions", "1")
+    done = run("tools/benchmark.py", "detection", config, *few, "--json", written)
     assert done.returncode == 0, done.stderr
     assert "| targets of a 640 x 640 window, ms | " in done.stdout
     (figures,) = json.loads(written.read_text()).values()
     assert {"decode", "forward", "end to end, file to detections"} <= {each["name"] for each in figures}
-    fails_with(run("tools/benchmark.py", config, "--detection", "--images", "0"), "--images must be 1 or more")
-    fails_with(run("tools/benchmark.py", config, "--detection", "--ablate"), "give one of them")
+    fails_with(run("tools/benchmark.py", "detection", config, "--images", "0"), "--images: must be 1 or more")
+    other = pretraining_config(tmp_path, scenes / "records.jsonl")
+    fails_with(run("tools/benchmark.py", "detection", other), "detection is about detectors: pretrain is none")
 
 
 def test_every_tool_explains_itself() -> None:

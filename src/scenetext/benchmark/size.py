@@ -26,10 +26,10 @@ def count_detector(run: Run, height: int, width: int) -> list[Figure]:
         ConfigError: the run is a pre-training, or the size does not fit.
     """
     if height < 32 or width < 32 or height % 32 or width % 32:
-        raise ConfigError(f"--count {height} {width}: give height and width as multiples of 32 pixels")
+        raise ConfigError(f"an image of {height} x {width} pixels: give sides that are multiples of 32")
     task = build_task(run)
     if isinstance(run, PretrainingRun) or not isinstance(task, DetectionTask):
-        raise ConfigError("--count is about detectors, and this run is a pre-training")
+        raise ConfigError("operations of an image are counted of detectors, and this run is a pre-training")
     freeze(task, run.optimizer.groups)
     task.eval()
     images = torch.zeros(1, 3, height, width, dtype=torch.uint8)

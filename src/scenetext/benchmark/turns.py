@@ -144,7 +144,6 @@ def _take_turns(
 ) -> list[Pace]:
     seconds: dict[str, list[float]] = {name: [] for name in tasks}
     peaks: dict[str, float] = {}
-    operations, kept = dict.fromkeys(tasks, 0.0), dict.fromkeys(tasks, 0.0)
     for number in range(rounds + _WARM_UP):
         for name, task in tasks.items():
             reset_peak_memory(device)
@@ -153,22 +152,22 @@ def _take_turns(
             task.zero_grad(set_to_none=True)
             if number >= _WARM_UP:
                 seconds[name].append(taken)
-    for name, task in tasks.items():
-        images = batches[name].images
-        with torch.set_grad_enabled(training), FlopCounterMode(display=False) as counter:
-            task.maps(images)
-        operations[name] = counter.get_total_flops() / len(images) / 1e9
-        if training:
-            kept[name] = memory_kept(task, partial(task, batches[name]))
     first = next(iter(seconds.values()))
     return [
         Pace(
             name,
             tuple(taken),
             tuple(reference / each for reference, each in zip(first, taken, strict=True)),
-            operations[name],
-            kept[name],
+            forward_operations(tasks[name], batches[name], training),
+            memory_kept(tasks[name], partial(tasks[name], batches[name])) if training else 0.0,
             peaks[name],
         )
         for name, taken in seconds.items()
     ]
+
+
+def forward_operations(task: DetectionTask, batch: Batch, training: bool) -> float:
+    """GFLOP of a forward pass per image; in evaluation without what was computed before and is kept."""
+    with torch.set_grad_enabled(training), FlopCounterMode(display=False) as counter:
+        task.maps(batch.images)
+    return counter.get_total_flops() / len(batch.images) / 1e9

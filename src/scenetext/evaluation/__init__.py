@@ -1,6 +1,7 @@
 """How good detections are, by named rules: overlap, matching, sweeps over the score threshold, reports."""
 
-from scenetext.evaluation.detection import ImageEvaluation, Match, Outcome, evaluate_image, evaluate_images
+from scenetext.evaluation.detection import evaluate_image, evaluate_images
+from scenetext.evaluation.image import ImageEvaluation, Match, Outcome
 from scenetext.evaluation.protocols import PROTOCOLS, find_protocol
 from scenetext.evaluation.report import format_reported, format_sweep, image_reports, reported_report, sweep_report
 from scenetext.evaluation.reported import ReportedScores, reported_scores

@@ -12,7 +12,8 @@ from types import MappingProxyType
 import numpy as np
 
 from scenetext.errors import ConfigError, DataError
-from scenetext.evaluation.detection import ImageEvaluation, evaluate_image, evaluate_images, threshold_index
+from scenetext.evaluation.detection import evaluate_image, evaluate_images
+from scenetext.evaluation.image import ImageEvaluation, threshold_index
 from scenetext.evaluation.rules import Protocol
 from scenetext.evaluation.scores import ThresholdScore, total_score
 from scenetext.structures import Detection, TextInstance

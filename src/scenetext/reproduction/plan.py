@@ -183,10 +183,10 @@ def _measurement(table: Table, column: Column, stage: _PlannedStage, options: Op
         return _test_step(table, column, stage, options)
     settings = (str(stage.config), *stage.overrides)
     if column.figure in COUNTS:
-        counted = (*settings, "--count", str(COUNTED_SIDE), str(COUNTED_SIDE))
+        counted = ("size", *settings, "--size", str(COUNTED_SIDE))
         return _benchmark_step("count", "parameters and operations", counted, stage, options)
-    settings = (*settings, f"initial_weights={stage.weights}", *_ONE_IMAGE)
-    return _benchmark_step("speed", "speed", settings, stage, options)
+    measured = ("run", *settings, f"initial_weights={stage.weights}", *_ONE_IMAGE)
+    return _benchmark_step("speed", "speed", measured, stage, options)
 
 
 def _benchmark_step(
