@@ -12,8 +12,8 @@ import torch
 
 from conftest import golden_folder
 from scenetext.attention import attend, published_input
-from scenetext.data.dataset import whole_sample
 from scenetext.data.resampling import resize_image
+from scenetext.data.samples import whole_sample
 from scenetext.data.transforms import WholeImageTransformSettings, whole_image_transform
 from scenetext.data.warp import warp_sample
 from scenetext.errors import ConfigError

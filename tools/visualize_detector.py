@@ -16,9 +16,10 @@ import torch
 
 from scenetext.build import build_detection_task, load_trained_task
 from scenetext.command_line import command_parser, run_command
-from scenetext.data.dataset import LoadedSample, RecordDataset, collate_loaded, load_sample
+from scenetext.data.dataset import LoadedSample, RecordDataset, collate_loaded
 from scenetext.data.images import write_image
 from scenetext.data.record_files import JoinedRecords
+from scenetext.data.samples import load_sample
 from scenetext.data.shards import read_record_image
 from scenetext.drawing.detections import FALSE, HIT, IGNORED, MISSED, draw_comparison, draw_instances
 from scenetext.drawing.legend import add_legend

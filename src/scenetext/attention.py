@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scenetext.data.dataset import whole_sample
+from scenetext.data.samples import whole_sample
 from scenetext.data.transforms import published_view, whole_image_transform
 from scenetext.errors import ConfigError
 from scenetext.oclip.attention import ImageAttention, image_attention

@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from scenetext.data.dataset import load_sample
 from scenetext.data.images import write_image
+from scenetext.data.samples import load_sample
 from scenetext.drawing.canvas import Color
 from scenetext.drawing.detections import HIT, IGNORED, MISSED, draw_instances
 from scenetext.drawing.legend import add_legend

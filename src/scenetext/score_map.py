@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scenetext.data.dataset import collate, whole_sample
+from scenetext.data.dataset import collate
+from scenetext.data.samples import whole_sample
 from scenetext.drawing.heatmaps import blend_heatmap
 from scenetext.drawing.sheets import sheet
 from scenetext.errors import ConfigError

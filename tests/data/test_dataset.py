@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from scenetext.data.dataset import RecordDataset, collate, load_sample, whole_sample
+from scenetext.data.dataset import RecordDataset, collate
 from scenetext.data.images import write_image
+from scenetext.data.samples import load_sample, whole_sample
 from scenetext.errors import CharacterError, DataError, ImageError
 from scenetext.structures import ImageRecord, PreparedSample, Sample, SkippedImage, TextInstance
 

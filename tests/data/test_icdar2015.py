@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from conftest import real_data_folder
-from scenetext.data.dataset import load_sample
 from scenetext.data.images import write_image
 from scenetext.data.readers import ReadReport
 from scenetext.data.readers.icdar2015 import read_icdar2015
 from scenetext.data.readers.instances import COUNTER_CLOCKWISE, CROSSING, UNTOLD, WITHOUT_AREA
 from scenetext.data.records import dataset_summary, read_records, write_records
+from scenetext.data.samples import load_sample
 from scenetext.errors import DataError, ImageError
 from scenetext.structures import ImageRecord
 

@@ -14,13 +14,14 @@ import pytest
 import webdataset
 from damage import data_error, with_other_bytes
 
-from scenetext.data.dataset import RecordDataset, load_sample
+from scenetext.data.dataset import RecordDataset
 from scenetext.data.images import read_image, write_image
 from scenetext.data.loader import LoaderSettings, training_loader
 from scenetext.data.readers import ReadReport
 from scenetext.data.readers.files import UNREADABLE
 from scenetext.data.readers.tar_shards import EMPTY, NO_FILE, OTHER, UNPAIRED, read_tar_shards
 from scenetext.data.records import read_records, write_records
+from scenetext.data.samples import load_sample
 from scenetext.data.shard_writing import write_shards
 from scenetext.data.shards import read_record_image, record_content
 from scenetext.errors import DataError, ImageError

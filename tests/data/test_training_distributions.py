@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.stats import ks_2samp, kstest, loguniform, uniform
 
 from scenetext.data.crops import choose_region
-from scenetext.data.dataset import whole_sample
+from scenetext.data.samples import whole_sample
 from scenetext.data.training_transform import TrainingTransformSettings, training_transform
 from scenetext.detectors import find_detector
 from scenetext.geometry.polygon import polygon_area

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from scenetext.data.dataset import whole_sample
+from scenetext.data.samples import whole_sample
 from scenetext.data.training_transform import TrainingTransformSettings, training_transform
 from scenetext.data.transforms import (
     EvaluationTransformSettings,

@@ -11,7 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenetext.data.dataset import collate, whole_sample
+from scenetext.data.dataset import collate
+from scenetext.data.samples import whole_sample
 from scenetext.data.training_transform import TrainingTransformSettings
 from scenetext.data.transforms import EvaluationTransformSettings
 from scenetext.detectors import find_detector

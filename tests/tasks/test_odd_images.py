@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from scenetext.data.dataset import RecordDataset, collate_loaded, load_sample
+from scenetext.data.dataset import RecordDataset, collate_loaded
 from scenetext.data.images import write_image
+from scenetext.data.samples import load_sample
 from scenetext.data.training_transform import TrainingTransformSettings
 from scenetext.data.transforms import EvaluationTransformSettings, WholeImageTransformSettings
 from scenetext.detectors import find_detector

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from scenetext.data.dataset import collate, whole_sample
+from scenetext.data.dataset import collate
+from scenetext.data.samples import whole_sample
 from scenetext.data.transforms import WholeImageTransformSettings
 from scenetext.oclip.attention import ImageAttention, predict_hidden_characters
 from scenetext.structures import Batch, ImageMeta, TextInstance

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from scenetext.build import build_task
-from scenetext.data.dataset import collate, whole_sample
+from scenetext.data.dataset import collate
+from scenetext.data.samples import whole_sample
 from scenetext.detectors import detector_names
 from scenetext.runs import check_run
 from scenetext.structures import Batch, PreparedSample, TextInstance

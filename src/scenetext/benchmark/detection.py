@@ -19,8 +19,9 @@ from scenetext.benchmark.figures import Figure, counted, measured, timed
 from scenetext.benchmark.learnt_maps import learnt_maps, softened
 from scenetext.build import build_detection_task
 from scenetext.contracts import Maps
-from scenetext.data.dataset import collate, load_sample
+from scenetext.data.dataset import collate
 from scenetext.data.photometric import PhotometricSettings
+from scenetext.data.samples import load_sample
 from scenetext.data.training_transform import TrainingTransformSettings, training_transform
 from scenetext.data.transforms import evaluation_transform
 from scenetext.evaluation.protocols import find_protocol

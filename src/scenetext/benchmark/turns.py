@@ -15,7 +15,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from scenetext.benchmark.figures import memory_kept, peak_memory, reset_peak_memory, timed
-from scenetext.data.dataset import collate, whole_sample
+from scenetext.data.dataset import collate
+from scenetext.data.samples import whole_sample
 from scenetext.errors import ConfigError
 from scenetext.structures import Batch, PreparedSample, TextInstance
 from scenetext.tasks.detection import DetectionTask

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,9 +11,9 @@ from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from scenetext.data.combination import Part
-from scenetext.data.shards import read_record_image
+from scenetext.data.samples import load_sample, whole_sample
 from scenetext.errors import DataError, ImageError
-from scenetext.structures import Batch, ImageMeta, ImageRecord, PreparedSample, Sample, SkippedImage, TextInstance
+from scenetext.structures import Batch, ImageRecord, PreparedSample, Sample, SkippedImage
 
 Prepare = Callable[[Sample, np.random.Generator], PreparedSample]
 """A task's preparation: transforms and targets, all randomness from the generator."""
@@ -103,29 +102,6 @@ class RecordDataset(Dataset[LoadedSample]):
 
     def _generator(self, turn: int, index: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, turn, index])
-
-
-def load_sample(record: ImageRecord) -> Sample:
-    """The image of a record with its text, as stored.
-
-    Raises:
-        ImageError: the image cannot be read, or has not the size that the record gives (its polygons would not fit).
-    """
-    image = read_record_image(record)
-    height, width = image.shape[:2]
-    if (height, width) != (record.height, record.width):
-        raise ImageError(
-            f"image is {width} x {height} pixels (width x height), its record says {record.width} x {record.height}; "
-            "prepare the dataset again from these images",
-            record.path,
-        )
-    return whole_sample(image, record.path, record.instances)
-
-
-def whole_sample(image: np.ndarray, path: Path, instances: Sequence[TextInstance]) -> Sample:
-    """A sample in which nothing has been transformed yet: (H, W, 3) uint8 RGB, polygons in its pixels."""
-    size = (image.shape[0], image.shape[1])
-    return Sample(image, tuple(instances), ImageMeta(path, size, np.eye(3), size))
 
 
 def collate(prepared: Sequence[PreparedSample], skipped: Sequence[SkippedImage] = ()) -> Batch:
