@@ -118,7 +118,6 @@ class TcmEncoder(nn.Module):
             return self.prompts(self.text_encoder, image)
         return self._kept_text(image)
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _kept_text(self, image: Tensor) -> Tensor:
         if self._text is None:
             self._text = self.prompts(self.text_encoder, image)
