@@ -10,7 +10,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -37,7 +37,7 @@ from scenetext.command_line import command_parser, run_command
 from scenetext.errors import ConfigError
 from scenetext.runs import DetectionRun, Run, load_run
 from scenetext.tasks.detection import DetectionTask
-from scenetext.training.device import resolve_device, resolve_precision
+from scenetext.training.device import autocast_to, resolve_device, resolve_precision
 from scenetext.training.trainer import Trainer
 
 EXAMPLES = """\
@@ -50,7 +50,6 @@ EXAMPLES = """\
   python tools/benchmark.py size configs/tcm/fasttcm_dbnet_icdar2015.yaml --size 640
 """
 CLOCKS = {"wall": timed, "processor": processor_seconds}
-DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 Report = tuple[str, dict[str, Any]]
 """What to print, and the same as plain data."""
@@ -186,7 +185,7 @@ def compare_pace(arguments: argparse.Namespace) -> Report:
     device = resolve_device(settings.device)
     precision = resolve_precision(settings.precision, device)
     tasks = {name: detector_on(run, device) for name, run in runs.items()}
-    autocast, clock, size = partial(autocast_to, device, precision), CLOCKS[arguments.clock], arguments.size
+    autocast, clock, size = partial(autocast_to, precision, device), CLOCKS[arguments.clock], arguments.size
     threads = torch.get_num_threads()
     text = f"{device}, {precision}, {threads} threads, {arguments.clock} clock, images of {size} x {size} pixels\n\n"
     paces = evaluation_pace(tasks, size, arguments.repetitions, device, autocast, clock)
@@ -212,10 +211,6 @@ def detector_on(run: DetectionRun[Any, Any], device: torch.device) -> DetectionT
     for part in task.compiled_parts() if run.training.compile else ():
         part.compile()
     return task
-
-
-def autocast_to(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    return torch.autocast(device.type, dtype=DTYPES.get(precision), enabled=precision in DTYPES)
 
 
 def report(columns: dict[str, list[Figure]]) -> Report:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+from contextlib import AbstractContextManager
 from typing import Literal
 
 import torch
@@ -121,3 +122,9 @@ def resolve_precision(precision: Precision, device: torch.device) -> Literal["fp
     if precision == "auto":
         return "bf16" if has_bf16 else "fp16"
     return precision
+
+
+def autocast_to(precision: Literal["fp32", "bf16", "fp16"], device: torch.device) -> AbstractContextManager[None]:
+    """Within, forward passes on a device compute in this precision."""
+    kind = torch.bfloat16 if precision == "bf16" else torch.float16
+    return torch.autocast(device.type, dtype=kind, enabled=precision != "fp32")

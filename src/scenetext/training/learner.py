@@ -18,7 +18,7 @@ from scenetext.errors import CheckpointError, ConfigError, DeviceError
 from scenetext.layers.batch_norms import StatisticsSnapshot, batch_norms, hold_statistics, statistics_untouched
 from scenetext.structures import Batch
 from scenetext.training.averaging import WeightAverage
-from scenetext.training.device import resolve_precision
+from scenetext.training.device import autocast_to, resolve_precision
 from scenetext.training.optimizers import (
     build_optimizer,
     load_optimizer_state,
@@ -135,8 +135,7 @@ class Learner:
 
     def autocast(self) -> AbstractContextManager[None]:
         """The run's precision, for forward passes."""
-        kind = torch.bfloat16 if self.precision == "bf16" else torch.float16
-        return torch.autocast(self.device.type, dtype=kind, enabled=self.precision != "fp32")
+        return autocast_to(self.precision, self.device)
 
     def evaluated_weights(self) -> AbstractContextManager[None]:
         """Within, the module has the weights that are to be evaluated and published: the average, where one is kept."""
