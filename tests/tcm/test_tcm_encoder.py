@@ -179,6 +179,18 @@ def test_kept_text_is_forgotten_with_the_weights_it_came_from() -> None:
         assert torch.equal(other(images().double()).side["score_map"], double), "as loader processes may get it"
 
 
+@pytest.mark.parametrize("classes", [1, 2])
+def test_evaluation_without_gradients_gives_what_it_gives_with_them(classes: int) -> None:
+    """A memory of one class is read by a shorter way there."""
+    encoder = tiny_encoder(prompts=["a word"] * classes).eval()
+    with_gradients = encoder(images()).side
+    with torch.no_grad():
+        without = encoder(images()).side
+    assert with_gradients["visual_prompt"].std() > 0.01
+    for name, expected in with_gradients.items():
+        torch.testing.assert_close(without[name], expected)
+
+
 def test_kept_text_is_not_used_where_gradients_are_wanted() -> None:
     encoder = tiny_encoder(fast=True).eval()
     with torch.no_grad():

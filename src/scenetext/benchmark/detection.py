@@ -6,10 +6,12 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -41,6 +43,8 @@ TARGET_WINDOW = TrainingTransformSettings(
     photometric=PhotometricSettings(brightness=0, contrast=0, saturation=0),
 )
 """What targets are timed on, the same for all detectors: windows of stored pixels."""
+_CALLS = 5
+"""How often each image is done in a round; its time is the median, as in the published figures."""
 _EVALUATED_IMAGES = 500
 _WAY_OF_AN_IMAGE = ("input, file to tensor", "forward", "decode")
 """Figures that add up to the time of an image from its file to detections."""
@@ -100,7 +104,7 @@ def measure_in_turn(runs: Mapping[str, DetectionRun[Any, Any]], images: int, rou
         runs: by their names in the result; weights are random.
         images: how many of the training images (for targets and samples) and of the validation images (for decoding and
             hmean) are taken, the first ones.
-        rounds: samples of every figure, each a mean over the images.
+        rounds: samples of every figure, each a mean over the images of the median of five calls.
     """
     subjects = {name: make_subject(run, images) for name, run in runs.items()}
     probes = {name: probes_of(subject) for name, subject in subjects.items()}
@@ -189,18 +193,26 @@ def probes_of(subject: Subject) -> list[Probe]:
 
 
 def _mean_ms(action: Callable[[int], object], items: Sequence[object]) -> float:
-    """Mean CPU time over the items, each done once; milliseconds."""
-    return 1e3 * _cpu_seconds(lambda: [action(index) for index in range(len(items))]) / len(items)
+    """Mean CPU time over the items, of each the median of its calls; milliseconds."""
+    return 1e3 * statistics.mean(_median_seconds(partial(action, index)) for index in range(len(items)))
+
+
+def _median_seconds(action: Callable[[], object]) -> float:
+    return statistics.median(_cpu_seconds(action) for _ in range(_CALLS))
 
 
 def _cpu_seconds(action: Callable[[], object]) -> float:
-    threads = torch.get_num_threads()
+    """CPU time of an action on one thread: idle threads of OpenCV, which wait by turning, would count as well."""
+    threads, opencv_threads = torch.get_num_threads(), cv2.getNumThreads()
     torch.set_num_threads(1)
-    began = time.process_time()
-    action()
-    seconds = time.process_time() - began
-    torch.set_num_threads(threads)
-    return seconds
+    cv2.setNumThreads(1)
+    try:
+        began = time.process_time()
+        action()
+        return time.process_time() - began
+    finally:
+        torch.set_num_threads(threads)
+        cv2.setNumThreads(opencv_threads)
 
 
 def _targets(subject: Subject, index: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -22,7 +23,13 @@ class ProjectedAttention(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, query: Tensor, memory: Tensor) -> Tensor:
-        """query: (B, Q, width), memory: (B, S, width), keys and values alike; gives (B, Q, width)."""
+        """query: (B, Q, width), memory: (B, S, width), keys and values alike; gives (B, Q, width).
+
+        Of a memory of one position every query draws the same, whatever it asks. Queries and keys are computed all the
+        same where gradients are: that of their weights is zero then, not missing, which processes in step rely on.
+        """
+        if memory.shape[1] == 1 and not torch.is_grad_enabled():
+            return self.dropout(self.out_proj(self.v_proj(memory)).expand(-1, query.shape[1], -1))
         mixed = F.scaled_dot_product_attention(
             split_heads(self.q_proj(query), self.heads),
             split_heads(self.k_proj(memory), self.heads),
