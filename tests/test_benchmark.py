@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from scenetext.benchmark.ablation import ablate, ablate_parts, kept_for_backward, step
 from scenetext.benchmark.changes import EXPLICIT_ATTENTION, changes_for
-from scenetext.benchmark.figures import Figure, peak_memory, reset_peak_memory
+from scenetext.benchmark.figures import Figure, operations, peak_memory, reset_peak_memory
 from scenetext.benchmark.overhead import bare_step, measure_overhead, time_waiting
 from scenetext.benchmark.parts import time_parts
 from scenetext.benchmark.run import first_batch, measure
@@ -248,3 +250,19 @@ def test_counting_refuses_other_runs_and_sizes() -> None:
     values = {"kind": "pretraining", "method": METHOD, "data": {"train": ["gone.jsonl"], "validation": ["gone.jsonl"]}}
     with pytest.raises(ConfigError, match="are counted of detectors"):
         count_detector(check_run({**values, "training": {"steps": 1, "evaluate_every": 1}}, "test"), 64, 64)
+
+
+def test_deformable_convolutions_are_counted_as_ordinary_ones() -> None:
+    deform_conv2d = pytest.importorskip("torchvision.ops").deform_conv2d
+    images, weight = torch.ones(2, 8, 16, 20, requires_grad=True), torch.ones(4, 8, 3, 3, requires_grad=True)
+    offsets = torch.zeros(2, 18, 8, 10, requires_grad=True)
+
+    def ordinary() -> Tensor:
+        return F.conv2d(images, weight, stride=2, padding=1)
+
+    def deformable() -> Tensor:
+        return deform_conv2d(images, offsets, weight, stride=2, padding=1)
+
+    assert operations(deformable) == operations(ordinary) == pytest.approx(2 * 2 * 8 * 10 * 4 * 8 * 9 / 1e9)
+    backward = operations(lambda: deformable().sum().backward())
+    assert backward == operations(lambda: ordinary().sum().backward()) == pytest.approx(3 * operations(ordinary))

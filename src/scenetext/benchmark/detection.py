@@ -15,9 +15,8 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
-from scenetext.benchmark.figures import Figure, counted, measured, timed
+from scenetext.benchmark.figures import Figure, counted, measured, operations, timed
 from scenetext.benchmark.learnt_maps import learnt_maps, softened
 from scenetext.build import build_detection_task
 from scenetext.contracts import Maps
@@ -156,12 +155,12 @@ def make_subject(run: DetectionRun[Any, Any], images: int) -> Subject:
 
 
 def count_subject(subject: Subject) -> list[Figure]:
-    """Size and operations of the model, and what the times depend on. Deformable convolutions are not counted."""
+    """Size and operations of the model, and what the times depend on."""
     image = subject.images
     with torch.device("meta"):
         copy = build_detection_task(subject.run).eval()
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        copy.maps(torch.empty_like(image, device="meta"))
+    with torch.no_grad():
+        forward = operations(lambda: copy.maps(torch.empty_like(image, device="meta")))
     height, width = image.shape[-2:]
     windows = [sum(instance.polygon is not None for instance in window.instances) for window in subject.windows]
     found = [len(subject.task.spec.decode(maps, subject.task.config)[0]) for maps in subject.maps]
@@ -169,7 +168,7 @@ def count_subject(subject: Subject) -> list[Figure]:
         counted("parameters", sum(parameter.numel() for parameter in copy.parameters()) / 1e6, "M"),
         counted("height of the first input", height, "pixels"),
         counted("width of the first input", width, "pixels"),
-        counted("operations of its forward pass", counter.get_total_flops() / 1e9, "GFLOP"),
+        counted("operations of its forward pass", forward, "GFLOP"),
         counted("polygons in a window, mean", statistics.mean(windows), "1"),
         counted("texts decoded in an image, mean", statistics.mean(found), "1"),
     ]

@@ -6,13 +6,16 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 _WARM_UP = 2
 """Repetitions that are not counted: kernels are chosen and memory is claimed in the first ones."""
@@ -64,6 +67,45 @@ def repeated(action: Callable[[], object], repetitions: int, device: torch.devic
 def milliseconds(name: str, seconds: list[float]) -> Figure:
     """A figure of times given in seconds."""
     return measured(name, [1000 * each for each in seconds], "ms")
+
+
+def operations(action: Callable[[], object]) -> float:
+    """GFLOP of an action, 2 per multiply-add: matrix products, attention, convolutions, deformable ones as well."""
+    with FlopCounterMode(display=False, custom_mapping=_formulas()) as counter:
+        action()
+    return counter.get_total_flops() / 1e9
+
+
+def _formulas() -> dict[Any, Callable[..., int]]:
+    """How to count what torch alone cannot."""
+    try:
+        import torchvision.ops  # noqa: F401  (it registers the operators)
+    except (ImportError, RuntimeError):  # without it, or with one for another torch, no model has these operators
+        return {}
+    operators = torch.ops.torchvision
+    return {
+        operators.deform_conv2d: _deformable_operations,
+        operators._deform_conv2d_backward: _deformable_backward_operations,
+    }
+
+
+def _deformable_operations(
+    images: Sequence[int], weight: Sequence[int], offsets: Sequence[int], *_: Any, **__: Any
+) -> int:
+    """Without the interpolation; shapes (B, C, H, W), (C', C, h, w) and (B, 2 G h w, H', W')."""
+    return 2 * images[0] * prod(weight) * prod(offsets[-2:])
+
+
+def _deformable_backward_operations(
+    _gradient: Sequence[int],
+    images: Sequence[int],
+    weight: Sequence[int],
+    offsets: Sequence[int],
+    *_: Any,
+    **__: Any,
+) -> int:
+    """Products for the sampled pixels' gradient and for the weight's."""
+    return 2 * _deformable_operations(images, weight, offsets)
 
 
 def reset_peak_memory(device: torch.device) -> None:

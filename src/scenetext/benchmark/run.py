@@ -6,13 +6,13 @@ import time
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from scenetext.benchmark.figures import (
     Figure,
     counted,
     measured,
     milliseconds,
+    operations,
     peak_memory,
     repeated,
     reset_peak_memory,
@@ -59,12 +59,14 @@ def count_model(trainer: Trainer, batch: Batch) -> list[Figure]:
     """Parameters, and floating-point operations of forward, losses and backward per image (2 per multiply-add)."""
     parameters = sum(parameter.numel() for parameter in trainer.module.parameters()) / 1e6
     trainer.module.train()
-    with FlopCounterMode(display=False) as counter:
+
+    def forward_and_backward() -> None:
         losses = trainer.task(batch.to(trainer.device))
         sum(losses.values(), start=torch.zeros((), device=trainer.device)).backward()  # type: ignore[no-untyped-call]
-    operations = counter.get_total_flops() / len(batch.metas) / 1e9
+
+    per_image = operations(forward_and_backward) / len(batch.metas)
     trainer.learner.optimizer.zero_grad(set_to_none=True)
-    return [counted("parameters", parameters, "M"), counted("training operations per image", operations, "GFLOP")]
+    return [counted("parameters", parameters, "M"), counted("training operations per image", per_image, "GFLOP")]
 
 
 def time_step(trainer: Trainer, batch: Batch, repetitions: int) -> list[Figure]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
-from scenetext.benchmark.figures import Figure, counted
+from scenetext.benchmark.figures import Figure, counted, operations
 from scenetext.build import build_task
 from scenetext.errors import ConfigError
 from scenetext.runs import PretrainingRun, Run
@@ -35,11 +34,10 @@ def count_detector(run: Run, height: int, width: int) -> list[Figure]:
     images = torch.zeros(1, 3, height, width, dtype=torch.uint8)
     with torch.no_grad():
         task.maps(images)
-        with FlopCounterMode(display=False) as counter:
-            task.maps(images)
+        inference = operations(lambda: task.maps(images))
     parameters = [(parameter.numel() / 1e6, parameter.requires_grad) for parameter in task.parameters()]
     return [
         counted("parameters", sum(count for count, _ in parameters), "M"),
         counted("trainable parameters", sum(count for count, trained in parameters if trained), "M"),
-        counted("inference operations per image", counter.get_total_flops() / 1e9, "GFLOP"),
+        counted("inference operations per image", inference, "GFLOP"),
     ]

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
-from scenetext.benchmark.figures import memory_kept, peak_memory, reset_peak_memory, timed
+from scenetext.benchmark.figures import memory_kept, operations, peak_memory, reset_peak_memory, timed
 from scenetext.data.dataset import collate
 from scenetext.data.samples import whole_sample
 from scenetext.errors import ConfigError
@@ -169,6 +168,5 @@ def _take_turns(
 
 def forward_operations(task: DetectionTask, batch: Batch, training: bool) -> float:
     """GFLOP of a forward pass per image; in evaluation without what was computed before and is kept."""
-    with torch.set_grad_enabled(training), FlopCounterMode(display=False) as counter:
-        task.maps(batch.images)
-    return counter.get_total_flops() / len(batch.images) / 1e9
+    with torch.set_grad_enabled(training):
+        return operations(lambda: task.maps(batch.images)) / len(batch.images)

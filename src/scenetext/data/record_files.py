@@ -8,6 +8,7 @@ time that its image takes to decode.
 from __future__ import annotations
 
 import mmap
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, overload
@@ -24,7 +25,26 @@ _LONGEST_BLANK = 40
 """Characters of a line below which it may be blank; the shortest record has more."""
 
 
-class RecordFiles(Sequence[ImageRecord]):
+class LazyRecords(Sequence[ImageRecord]):
+    """Records made when they are asked for; a slice is a view. A subclass says how many there are and makes one."""
+
+    @overload
+    def __getitem__(self, index: int) -> ImageRecord: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> RecordView: ...
+
+    def __getitem__(self, index: int | slice) -> ImageRecord | RecordView:
+        """A record, or a view of several."""
+        places = range(len(self))[index]
+        return self._record(places) if isinstance(places, int) else RecordView(self, np.arange(len(self))[index])
+
+    @abstractmethod
+    def _record(self, place: int) -> ImageRecord:
+        """The record at a place, 0 <= place < length."""
+
+
+class RecordFiles(LazyRecords):
     """The records of several files, one after the other; blank lines are skipped.
 
     Cheap to send to other processes, which read the files themselves; the files must stay as they are.
@@ -46,18 +66,8 @@ class RecordFiles(Sequence[ImageRecord]):
     def __len__(self) -> int:
         return len(self._lines)
 
-    @overload
-    def __getitem__(self, index: int) -> ImageRecord: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> RecordView: ...
-
-    def __getitem__(self, index: int | slice) -> ImageRecord | RecordView:
-        """A record, or a view of several."""
-        if isinstance(index, slice):
-            return RecordView(self, np.arange(len(self))[index])
-        place = range(len(self))[index]
-        number = int(np.searchsorted(self._firsts, place, side="right")) - 1
+    def _record(self, place: int) -> ImageRecord:
+        number = _sequence_of(place, self._firsts)
         start, end, line = self._lines[place].tolist()
         path = self.paths[number]
         try:
@@ -95,7 +105,7 @@ class RecordFiles(Sequence[ImageRecord]):
         return np.delete(lines, blank, axis=0)
 
 
-class RecordView(Sequence[ImageRecord]):
+class RecordView(LazyRecords):
     """Some of the records of another sequence, in any order, changed when they are asked for.
 
     Args:
@@ -117,21 +127,12 @@ class RecordView(Sequence[ImageRecord]):
     def __len__(self) -> int:
         return len(self._indices)
 
-    @overload
-    def __getitem__(self, index: int) -> ImageRecord: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> RecordView: ...
-
-    def __getitem__(self, index: int | slice) -> ImageRecord | RecordView:
-        """A record, or a view of several."""
-        if isinstance(index, slice):
-            return RecordView(self._records, self._indices[index], self._change)
-        record = self._records[int(self._indices[index])]
+    def _record(self, place: int) -> ImageRecord:
+        record = self._records[int(self._indices[place])]
         return record if self._change is None else self._change(record)
 
 
-class JoinedRecords(Sequence[ImageRecord]):
+class JoinedRecords(LazyRecords):
     """The records of several sequences, one after the other."""
 
     def __init__(self, sequences: Sequence[Sequence[ImageRecord]]) -> None:
@@ -141,19 +142,14 @@ class JoinedRecords(Sequence[ImageRecord]):
     def __len__(self) -> int:
         return int(self._firsts[-1])
 
-    @overload
-    def __getitem__(self, index: int) -> ImageRecord: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> RecordView: ...
-
-    def __getitem__(self, index: int | slice) -> ImageRecord | RecordView:
-        """A record, or a view of several."""
-        if isinstance(index, slice):
-            return RecordView(self, np.arange(len(self))[index])
-        place = range(len(self))[index]
-        number = int(np.searchsorted(self._firsts, place, side="right")) - 1
+    def _record(self, place: int) -> ImageRecord:
+        number = _sequence_of(place, self._firsts)
         return self._sequences[number][place - int(self._firsts[number])]
+
+
+def _sequence_of(place: int, firsts: np.ndarray) -> int:
+    """Which of several sequences, one after the other, holds a place; `firsts` are where they begin, and the end."""
+    return int(np.searchsorted(firsts, place, side="right")) - 1
 
 
 def _line_ends(content: mmap.mmap) -> np.ndarray:
