@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from torch import Tensor, nn
+from torch import Tensor
 
 from conftest import REPOSITORY, golden_folder
 from scenetext.build import build_task, load_encoder_weights, load_trained_task
@@ -34,7 +34,16 @@ from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.text.charset import CharacterSet
 from scenetext.weights.files import WeightFile, read_weights, write_safetensors
 from scenetext.weights.image_encoder import load_image_encoder
-from weight_layouts import SMALL, SMALL_OCLIP, clip_layout, oclip_layout, randomised, small_encoder
+from weight_layouts import (
+    SMALL,
+    SMALL_OCLIP,
+    clip_layout,
+    halved,
+    oclip_layout,
+    randomised,
+    small_encoder,
+    write_torchscript,
+)
 
 scripted = pytest.mark.filterwarnings("ignore:.*torch.jit.*")
 
@@ -202,28 +211,6 @@ def test_files_of_another_source_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="would be written over what is read"):
         convert_to_mmocr(clip, tmp_path / "." / "clip.pt")
     assert not target.exists()
-
-
-def write_torchscript(path: Path, tensors: dict[str, Tensor]) -> None:
-    """A TorchScript archive whose nested modules hold these tensors under these names, as OpenAI's does."""
-    root = nn.Module()
-    for name, value in tensors.items():
-        *parents, last = name.split(".")
-        module = root
-        for part in parents:
-            if part not in dict(module.named_children()):
-                module.add_module(part, nn.Module())
-            module = module.get_submodule(part)
-        if value.is_floating_point():
-            module.register_parameter(last, nn.Parameter(value))
-        else:
-            module.register_buffer(last, value)
-    torch.jit.script(root).save(str(path))
-
-
-def halved(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """In half precision as OpenAI's archive: convolutions, projections and attention, not the batch norms."""
-    return {name: value.half() if value.ndim >= 2 else value for name, value in tensors.items()}
 
 
 @scripted

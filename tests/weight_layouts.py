@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -66,3 +67,25 @@ def small_encoder(tensors: dict[str, Tensor]) -> PooledClipResNet:
     encoder = PooledClipResNet(ClipResNetSettings(**SMALL), 2, output)
     encoder.load_state_dict(inside)
     return encoder.eval()
+
+
+def write_torchscript(path: Path, tensors: dict[str, Tensor]) -> None:
+    """A TorchScript archive whose nested modules hold these tensors under these names, as OpenAI's does."""
+    root = nn.Module()
+    for name, value in tensors.items():
+        *parents, last = name.split(".")
+        module = root
+        for part in parents:
+            if part not in dict(module.named_children()):
+                module.add_module(part, nn.Module())
+            module = module.get_submodule(part)
+        if value.is_floating_point():
+            module.register_parameter(last, nn.Parameter(value))
+        else:
+            module.register_buffer(last, value)
+    torch.jit.script(root).save(str(path))
+
+
+def halved(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """In half precision as OpenAI's archive: convolutions, projections and attention, not the batch norms."""
+    return {name: value.half() if value.ndim >= 2 else value for name, value in tensors.items()}

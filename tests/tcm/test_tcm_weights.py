@@ -17,7 +17,7 @@ from scenetext.tcm.weights import load_tcm_weights
 from scenetext.weights.files import read_weights
 from scenetext.weights.sources import OUR_TCM_DETECTOR, PUBLISHED_TCM, identify_source
 from scenetext.weights.tcm import PROJECTION, published_name
-from weight_layouts import SMALL, clip_layout, oclip_layout, randomised
+from weight_layouts import SMALL, clip_layout, halved, oclip_layout, randomised, write_torchscript
 
 TOKENS = [[49406, 518, 4160, 49407]]
 SIZES: dict[str, Any] = {
@@ -77,6 +77,19 @@ def test_half_precision_is_read_as_single(tmp_path: Path) -> None:
     ours, _ = load(saved(tmp_path / "clip.pt", clip))
     assert ours.text_encoder.text_projection.dtype == torch.float32
     assert text_is_that_of(ours, {name: value.float() for name, value in clip.items()})
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*")
+def test_openais_archive_fills_both_sides(tmp_path: Path) -> None:
+    """RN50.pt as it is published: a TorchScript archive, weights in half precision, numbers among them."""
+    clip = halved({**whole_clip(), "input_resolution": torch.tensor(64), "context_length": torch.tensor(77)})
+    write_torchscript(tmp_path / "RN50.pt", clip)
+    ours, remarks = load(tmp_path / "RN50.pt")
+    single = {name: value.float() for name, value in clip.items()}
+    assert torch.equal(ours.image.conv1.weight, single["visual.conv1.weight"])
+    assert torch.equal(ours.image.attnpool.c_proj.weight, single["visual.attnpool.c_proj.weight"])
+    assert text_is_that_of(ours, single)
+    assert "the first 7 of 77 positions" in remarks
 
 
 def test_pretraining_of_ours_fills_the_image_side_and_clip_the_text_side(tmp_path: Path) -> None:
