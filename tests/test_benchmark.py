@@ -35,6 +35,14 @@ METHOD = {
     **{"decoder_layers": 1, "decoder_heads": 2, "maximum_words": 4},
 }
 DETECTOR = {"name": "dbnet", "inner_channels": 16, "level_channels": 8}
+TCM = {
+    **{"name": "tcm", "fast": True, "input_size": 64, "embed_dim": 16, "text_weights": "none"},
+    **{"text": {"width": 8, "heads": 2, "layers": 1}, "decoder": {"width": 8, "heads": 2, "layers": 1}},
+}
+TCM_PARTS = [
+    f"encoder: {part}"
+    for part in ("image levels", "attention pool", "text feature", "visual prompt", "text refinement")
+]
 
 
 def make_trainer(folder: Path, kind: str, **method: object) -> Trainer:
@@ -55,7 +63,11 @@ def make_trainer(folder: Path, kind: str, **method: object) -> Trainer:
     if kind == "pretraining":
         values |= {"method": {**METHOD, **method}, "transform": {"size": 64}}
     else:
-        values |= {"encoder": {"name": "clip_resnet", **ENCODER}, "detector": DETECTOR, "transform": {"size": [64, 64]}}
+        values |= {
+            "encoder": {"name": "clip_resnet", **ENCODER, **method},
+            "detector": DETECTOR,
+            "transform": {"size": [64, 64]},
+        }
         values["evaluation_transform"] = {"long_side": 64, "short_side": 64}
     return build_trainer(check_run(values, "test"), folder / "run")[0]
 
@@ -74,8 +86,14 @@ def both(*parts: str) -> list[str]:
         ("pretraining", {}, both("image tower", "attention pool", "text encoder", "decoder", "losses")),
         ("pretraining", {"first_stage": True}, both("image tower", "attention pool", "text encoder", "losses")),
         ("detection", {}, [*both("encoder", "head", "losses"), "decode, forward"]),
+        ("detection", TCM, [*both("encoder", *TCM_PARTS, "head", "losses"), "decode, forward"]),
+        (
+            "detection",
+            {**TCM, "visual_prompt": False, "text_refinement": False},
+            [*both("encoder", *TCM_PARTS[:3], "head", "losses"), "decode, forward"],
+        ),
     ],
-    ids=["pretraining", "first stage", "detection"],
+    ids=["pretraining", "first stage", "detection", "tcm", "tcm without decoders"],
 )
 def test_every_part_is_timed(tmp_path: Path, kind: str, method: dict[str, object], parts: list[str]) -> None:
     trainer = make_trainer(tmp_path, kind, **method)

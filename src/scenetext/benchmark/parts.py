@@ -13,6 +13,7 @@ from scenetext.oclip.loss import oclip_loss
 from scenetext.structures import Batch, Features
 from scenetext.tasks.detection import DetectionTask
 from scenetext.tasks.pretraining import PretrainingTask
+from scenetext.tcm.encoder import TcmEncoder
 from scenetext.training.trainer import Trainer
 
 
@@ -98,10 +99,32 @@ def _detection_parts(task: DetectionTask, batch: Batch) -> list[Part]:
     return [
         Part("pixel normalisation", lambda: [task.normalization(batch.images)]),
         Part("encoder", encode),
+        *(_tcm_parts(task.encoder, images) if isinstance(task.encoder, TcmEncoder) else []),
         Part("head", lambda: list(task.head(features).values())),
         Part("losses", lambda: list(task.spec.loss(maps, batch.targets, task.config).values())),
         Part("decode", decode),
     ]
+
+
+def _tcm_parts(encoder: TcmEncoder, images: Tensor) -> list[Part]:
+    """What a TCM encoder is made of; those of its modules that are switched off are left out."""
+    pool = encoder.image.attnpool
+    with torch.no_grad():
+        level = _leaf(encoder.image(images).levels[-1])
+        tokens = _leaf(pool(level))
+        text = _leaf(encoder.text_features(tokens))
+    parts = [
+        Part("encoder: image levels", lambda: encoder.image(images).levels),
+        Part("encoder: attention pool", lambda: [pool(level)]),
+        Part("encoder: text feature", lambda: [encoder.text_features(tokens)]),
+    ]
+    if encoder.visual_prompt is not None:
+        visual_prompt = encoder.visual_prompt
+        parts.append(Part("encoder: visual prompt", lambda: [visual_prompt(tokens[:, 1:], text)]))
+    if encoder.refinement is not None:
+        refinement = encoder.refinement
+        parts.append(Part("encoder: text refinement", lambda: [refinement(text, tokens)]))
+    return parts
 
 
 def _leaf(value: Tensor) -> Tensor:
