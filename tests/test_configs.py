@@ -19,11 +19,11 @@ from scenetext.text.charset import CharacterSet
 from scenetext.training.schedules import learning_rate_factor
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
-PARTS = tuple(CONFIGS / kind / "parts" for kind in ("detectors", "tcm", "tables"))
+PARTS = tuple(CONFIGS / kind / "parts" for kind in ("detectors", "overfit", "tcm", "tables"))
 """What run files and tables are put together from, by `base`."""
 RUNS = sorted(
     path
-    for kind in ("oclip", "detectors", "tcm", "tables/small")
+    for kind in ("oclip", "detectors", "overfit", "tcm", "tables/small")
     for path in (CONFIGS / kind).rglob("*.yaml")
     if not any(path.is_relative_to(part) for part in PARTS)
 )
