@@ -117,7 +117,7 @@ def test_the_score_map_learns_where_text_is() -> None:
     task = build("dbnet").train()
     optimizer = torch.optim.Adam([each for each in task.parameters() if each.requires_grad], lr=1e-3)
     seen, history = batch(task), []
-    for _ in range(40):
+    for _ in range(80):
         losses = task(seen)
         optimizer.zero_grad()
         torch.stack([task.loss_weights[name] * value for name, value in losses.items()]).sum().backward()
