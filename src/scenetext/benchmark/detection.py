@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,16 +10,17 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from scenetext.benchmark.figures import Figure, counted, measured, operations, timed
 from scenetext.benchmark.learnt_maps import learnt_maps, softened
+from scenetext.benchmark.turns import processor_seconds
 from scenetext.build import build_detection_task
 from scenetext.contracts import Maps
 from scenetext.data.dataset import collate
+from scenetext.data.opencv_threads import one_opencv_thread
 from scenetext.data.photometric import PhotometricSettings
 from scenetext.data.samples import load_sample
 from scenetext.data.training_transform import TrainingTransformSettings, training_transform
@@ -201,17 +201,14 @@ def _median_seconds(action: Callable[[], object]) -> float:
 
 
 def _cpu_seconds(action: Callable[[], object]) -> float:
-    """CPU time of an action on one thread: idle threads of OpenCV, which wait by turning, would count as well."""
-    threads, opencv_threads = torch.get_num_threads(), cv2.getNumThreads()
+    """CPU time of an action on one thread, OpenCV's included."""
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    cv2.setNumThreads(1)
     try:
-        began = time.process_time()
-        action()
-        return time.process_time() - began
+        with one_opencv_thread():
+            return processor_seconds(action, torch.device("cpu"))
     finally:
         torch.set_num_threads(threads)
-        cv2.setNumThreads(opencv_threads)
 
 
 def _targets(subject: Subject, index: int) -> None:

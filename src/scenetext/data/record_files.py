@@ -36,8 +36,9 @@ class LazyRecords(Sequence[ImageRecord]):
 
     def __getitem__(self, index: int | slice) -> ImageRecord | RecordView:
         """A record, or a view of several."""
-        places = range(len(self))[index]
-        return self._record(places) if isinstance(places, int) else RecordView(self, np.arange(len(self))[index])
+        if isinstance(index, slice):
+            return RecordView(self, np.arange(len(self))[index])
+        return self._record(range(len(self))[index])
 
     @abstractmethod
     def _record(self, place: int) -> ImageRecord:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -22,6 +21,7 @@ import PIL
 import yaml
 
 import scenetext
+from scenetext.data.opencv_threads import one_opencv_thread
 from scenetext.data.records import write_records
 from scenetext.data.scenes.generator import SceneGenerator
 from scenetext.errors import DataError
@@ -125,7 +125,7 @@ def _make(scenes: SceneGenerator, folder: Path, count: int, workers: int) -> Ite
 
 def _write_chunk(scenes: SceneGenerator, folder: Path, numbers: range) -> list[ImageRecord]:
     records = []
-    with _one_opencv_thread():
+    with one_opencv_thread():  # the processes share the cores
         for number in numbers:
             scene = scenes.encoded_scene(number)
             path = folder / f"{number:06d}.jpg"
@@ -136,17 +136,6 @@ def _write_chunk(scenes: SceneGenerator, folder: Path, numbers: range) -> list[I
 
 def _leave_interrupts_to_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-@contextmanager
-def _one_opencv_thread() -> Iterator[None]:
-    """The processes share the cores; OpenCV's own threads would only be in each other's way."""
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(threads)
 
 
 def _clear(output: Path, overwrite: bool) -> None:
