@@ -22,16 +22,16 @@ from torch import nn
 
 from conftest import REPOSITORY
 from fuzzing import assert_nothing_lost, assert_valid, flips, fuzz, mutations
-from scenetext.data.check_cache import checked_records
-from scenetext.data.dictionary import read_pickled_dictionary
-from scenetext.data.images import decode_image, image_size
-from scenetext.data.matlab import CellArray
+from scenetext.data.preparation.check_cache import checked_records
+from scenetext.data.preparation.dictionaries import read_pickled_dictionary
+from scenetext.data.preparation.shard_writing import write_shards
 from scenetext.data.readers import READERS, ReadReport
-from scenetext.data.record_files import RecordFiles
-from scenetext.data.records import read_records, write_records
-from scenetext.data.shard_writing import write_shards
-from scenetext.predictions import read_predictions, write_detections
-from scenetext.runs import load_run
+from scenetext.data.readers.matlab import CellArray
+from scenetext.data.records.files import RecordFiles
+from scenetext.data.records.format import read_records, write_records
+from scenetext.data.records.images import decode_image, image_size
+from scenetext.evaluation.files import read_predictions, write_detections
+from scenetext.runs.settings import load_run
 from scenetext.structures import Detection, ImageRecord, TextInstance
 from scenetext.text.charset import CharacterSet
 from scenetext.training.checkpoint import load_checkpoint, save_checkpoint

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from scenetext.build import build_task
-from scenetext.data.images import write_image
+from scenetext.data.records.images import write_image
 from scenetext.errors import CheckpointError, ConfigError, ImageError
 from scenetext.inference import TextDetector
-from scenetext.runs import load_run
+from scenetext.runs.build import build_task
+from scenetext.runs.settings import load_run
 from scenetext.training.checkpoint import save_checkpoint
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "detectors" / "dbnet_tiny.yaml"

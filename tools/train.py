@@ -1,30 +1,7 @@
-"""Trains a text detector.
+"""The command `scenetext train`, from a checkout."""
 
-Writes a run folder with checkpoints, logs (TensorBoard and log.jsonl) and best.pt, the weights of the best hmean on
-the validation records. Evaluation always gives the number of detections, their mean and best score, so that "broken"
-and "not trained yet" can be told apart; --overfit N goes further: N images, repeated, with a pass mark.
-
-Ctrl-C or SIGTERM saves and leaves with exit code 75; the same command with --resume goes on.
-"""
-
-from __future__ import annotations
-
-from scenetext.command_line import add_run_arguments, command_parser, run_command
-from scenetext.training_command import run_training
-
-EXAMPLES = """\
-  python tools/train.py configs/detectors/dbnet_tiny.yaml
-  python tools/train.py configs/detectors/dbnet_tiny.yaml encoder.weights=outputs/backbone.safetensors
-  python tools/train.py configs/detectors/dbnet_tiny.yaml --output outputs/try --resume
-  python tools/train.py configs/detectors/dbnet_tiny.yaml --output outputs/check --overfit 8
-"""
-
-
-def main() -> int:
-    parser = command_parser(__doc__ or "", EXAMPLES)
-    add_run_arguments(parser)
-    return run_training(parser.parse_intermixed_args(), "detection")
-
+from scenetext.commands.command_line import run_command
+from scenetext.commands.train import main
 
 if __name__ == "__main__":
     run_command(main)

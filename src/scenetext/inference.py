@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from scenetext.build import load_trained_task
-from scenetext.data.dataset import collate
-from scenetext.data.images import read_image
-from scenetext.data.samples import whole_sample
+from scenetext.data.loading.dataset import collate
+from scenetext.data.records.images import read_image
+from scenetext.data.records.samples import whole_sample
+from scenetext.runs.build import load_trained_task
 from scenetext.structures import Detection, PreparedSample
 from scenetext.tasks.detection import DetectionTask
 from scenetext.training.device import resolve_device

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from detector_subjects import Subject, make_subject
 from scenetext.benchmark.learnt_maps import softened
-from scenetext.data.training_transform import RegionCropSettings, TrainingTransformSettings, training_transform
+from scenetext.data.transforms.training import RegionCropSettings, TrainingTransformSettings, training_transform
 from scenetext.detectors import detector_names
 from scenetext.errors import CheckpointError
 from scenetext.structures import Features, Sample, TextInstance

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from scenetext.contracts import Encoder
-from scenetext.encoder_choice import ENCODERS, build_encoder, encoder_settings, region_loss
+from scenetext.runs.encoders import ENCODERS, build_encoder, encoder_settings, region_loss
 
 SMALL: dict[str, dict[str, Any]] = {
     "clip_resnet": {"layers": (1, 1, 1, 1), "width": 4},

@@ -8,9 +8,9 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from scenetext.contracts import Encoder
-from scenetext.encoder_choice import build_encoder, encoder_settings
 from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings
 from scenetext.encoders.resnet import DeformableConv2d, ResNet, ResNetSettings
+from scenetext.runs.encoders import build_encoder, encoder_settings
 from weight_layouts import randomised
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from naive_rules import naive_counts
 
+from naive_rules import naive_counts
 from scenetext.evaluation import (
     PROTOCOLS,
     DetectionEvaluator,

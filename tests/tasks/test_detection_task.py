@@ -11,10 +11,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenetext.data.dataset import collate
-from scenetext.data.samples import whole_sample
-from scenetext.data.training_transform import TrainingTransformSettings
-from scenetext.data.transforms import EvaluationTransformSettings
+from scenetext.data.loading.dataset import collate
+from scenetext.data.records.samples import whole_sample
+from scenetext.data.transforms.evaluation import EvaluationTransformSettings
+from scenetext.data.transforms.training import TrainingTransformSettings
 from scenetext.detectors import find_detector
 from scenetext.detectors.dbnet.config import DBNetDecoding
 from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from scenetext.data.dataset import RecordDataset, collate_loaded
-from scenetext.data.images import write_image
-from scenetext.data.samples import load_sample
-from scenetext.data.training_transform import TrainingTransformSettings
-from scenetext.data.transforms import EvaluationTransformSettings, WholeImageTransformSettings
+from scenetext.data.loading.dataset import RecordDataset, collate_loaded
+from scenetext.data.records.images import write_image
+from scenetext.data.records.samples import load_sample
+from scenetext.data.transforms.evaluation import EvaluationTransformSettings, WholeImageTransformSettings
+from scenetext.data.transforms.training import TrainingTransformSettings
 from scenetext.detectors import find_detector
 from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings
 from scenetext.structures import ImageRecord, TextInstance

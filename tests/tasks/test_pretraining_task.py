@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from scenetext.data.dataset import collate
-from scenetext.data.samples import whole_sample
-from scenetext.data.transforms import WholeImageTransformSettings
-from scenetext.oclip.attention import ImageAttention, predict_hidden_characters
+from scenetext.data.loading.dataset import collate
+from scenetext.data.records.samples import whole_sample
+from scenetext.data.transforms.evaluation import WholeImageTransformSettings
+from scenetext.pretraining.oclip.attention import ImageAttention, predict_hidden_characters
 from scenetext.structures import Batch, ImageMeta, TextInstance
 from scenetext.tasks import pretraining
 from scenetext.tasks.pretraining import (

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from scenetext.build import build_task
-from scenetext.data.dataset import collate
-from scenetext.data.samples import whole_sample
+from scenetext.data.loading.dataset import collate
+from scenetext.data.records.samples import whole_sample
 from scenetext.detectors import detector_names
-from scenetext.runs import check_run
+from scenetext.runs.build import build_task
+from scenetext.runs.settings import check_run
 from scenetext.structures import Batch, PreparedSample, TextInstance
 from scenetext.tasks.detection import DetectionTask
 from scenetext.training.parameter_groups import ParameterGroupSettings, parameter_groups

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
-from tiny_tcm import TOKENS, tiny_encoder, tiny_settings
 from torch import Tensor
 
 from scenetext.contracts import Encoder
@@ -19,6 +18,7 @@ from scenetext.structures import Features
 from scenetext.tcm.config import TcmSettings
 from scenetext.tcm.encoder import TcmEncoder
 from scenetext.tcm.prompts import prompt_tokens
+from tiny_tcm import TOKENS, tiny_encoder, tiny_settings
 
 SWITCHES = [
     {"fast": fast, "language_prompt": generated, "visual_prompt": visual, "text_refinement": refined, **prompts}

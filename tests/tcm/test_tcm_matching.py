@@ -9,10 +9,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_tcm import tiny_settings
 from torch import Tensor
 
 from scenetext.tcm.matching import MatchingLoss, bimodal_similarity, cosine_map, reduced_region
+from tiny_tcm import tiny_settings
 
 LOSSES = ("balanced_cross_entropy", "dice", "hard_dice")
 

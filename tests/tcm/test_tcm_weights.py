@@ -13,7 +13,7 @@ from scenetext.errors import CheckpointError
 from scenetext.layers.positions import resize_positions
 from scenetext.tcm.config import TcmSettings
 from scenetext.tcm.encoder import TcmEncoder
-from scenetext.tcm.weights import load_tcm_weights
+from scenetext.tcm.loading import load_tcm_weights
 from scenetext.weights.files import read_weights
 from scenetext.weights.sources import OUR_TCM_DETECTOR, PUBLISHED_TCM, identify_source
 from scenetext.weights.tcm import PROJECTION, published_name

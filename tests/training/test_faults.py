@@ -14,8 +14,8 @@ from typing import IO, Any
 import numpy as np
 import pytest
 import torch
-from brightness import BrightnessTask, draw_records, make_trainer
 
+from brightness import BrightnessTask, draw_records, make_trainer
 from processes import CONTEXT
 from scenetext.structures import Batch, ImageRecord
 from scenetext.training.averaging import AveragingSettings
@@ -94,7 +94,7 @@ def train(records: Sequence[ImageRecord], folder: Path, fault: str, number: int,
 
 
 def in_a_process(*arguments: Any) -> int | None:
-    CONTEXT.set_forkserver_preload(["pytest", "scenetext.build", "scenetext.distributed"])
+    CONTEXT.set_forkserver_preload(["pytest", "scenetext.runs.build", "scenetext.distributed"])
     process = CONTEXT.Process(target=train, args=arguments)
     process.start()
     process.join(120)

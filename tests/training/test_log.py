@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from scenetext.data.images import read_image
+from scenetext.data.records.images import read_image
 from scenetext.errors import ImageError
 from scenetext.training.log import RunLog
 

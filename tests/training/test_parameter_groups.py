@@ -6,8 +6,8 @@ from torch import nn
 
 from scenetext.encoders.clip_image import ClipResNetSettings
 from scenetext.errors import ConfigError
-from scenetext.oclip.config import OclipSettings
-from scenetext.oclip.model import OclipModel
+from scenetext.pretraining.oclip.config import OclipSettings
+from scenetext.pretraining.oclip.model import OclipModel
 from scenetext.training.parameter_groups import (
     ParameterGroupSettings,
     freeze,

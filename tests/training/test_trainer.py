@@ -10,9 +10,9 @@ from typing import IO
 
 import pytest
 import torch
-from brightness import BrightnessTask, draw_records, final_weights, make_trainer
 
-from scenetext.data.loader import LoaderSettings
+from brightness import BrightnessTask, draw_records, final_weights, make_trainer
+from scenetext.data.loading.loader import LoaderSettings
 from scenetext.errors import CheckpointError, TrainingError
 from scenetext.structures import ImageRecord
 from scenetext.training.averaging import AveragingSettings

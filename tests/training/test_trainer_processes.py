@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import torch
-from brightness import BrightnessTask, draw_records, final_weights, make_trainer
 from torch import Tensor
 
+from brightness import BrightnessTask, draw_records, final_weights, make_trainer
 from processes import in_processes
 from scenetext.distributed import Processes
 from scenetext.errors import ConfigError, TrainingError

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from scenetext.oclip.model import OclipModel
-from scenetext.oclip.text_encoder import PackedWords, encode_packed
+from scenetext.pretraining.oclip.model import OclipModel
+from scenetext.pretraining.oclip.text_encoder import PackedWords, encode_packed
 from scenetext.structures import Batch
 from scenetext.tasks.detection import DetectionTask
 from scenetext.tasks.pretraining import PretrainingTask

@@ -17,18 +17,18 @@ from torch import Tensor
 from scenetext.benchmark.figures import Figure, counted, measured, operations, timed
 from scenetext.benchmark.learnt_maps import learnt_maps, softened
 from scenetext.benchmark.turns import processor_seconds
-from scenetext.build import build_detection_task
 from scenetext.contracts import Maps
-from scenetext.data.dataset import collate
-from scenetext.data.opencv_threads import one_opencv_thread
-from scenetext.data.photometric import PhotometricSettings
-from scenetext.data.samples import load_sample
-from scenetext.data.training_transform import TrainingTransformSettings, training_transform
-from scenetext.data.transforms import evaluation_transform
+from scenetext.data.loading.dataset import collate
+from scenetext.data.records.opencv_threads import one_opencv_thread
+from scenetext.data.records.samples import load_sample
+from scenetext.data.transforms.evaluation import evaluation_transform
+from scenetext.data.transforms.photometric import PhotometricSettings
+from scenetext.data.transforms.training import TrainingTransformSettings, training_transform
 from scenetext.evaluation.protocols import find_protocol
 from scenetext.evaluation.sweep import DetectionEvaluator
-from scenetext.run_data import read_run_records
-from scenetext.runs import DetectionRun
+from scenetext.runs.build import build_detection_task
+from scenetext.runs.data import read_run_records
+from scenetext.runs.settings import DetectionRun
 from scenetext.structures import Detection, ImageRecord, PreparedSample, Sample
 from scenetext.tasks.detection import DetectionTask
 from scenetext.training.device import resolve_device

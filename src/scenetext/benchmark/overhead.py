@@ -10,7 +10,7 @@ import torch
 
 from scenetext.benchmark.figures import Figure, counted, measured, milliseconds, timed
 from scenetext.benchmark.run import first_batch
-from scenetext.data.loader import training_loader
+from scenetext.data.loading.loader import training_loader
 from scenetext.structures import Batch
 from scenetext.training.log import RunLog
 from scenetext.training.trainer import Trainer

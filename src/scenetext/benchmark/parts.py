@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from scenetext.benchmark.figures import Figure, milliseconds, repeated
-from scenetext.oclip.loss import oclip_loss
+from scenetext.pretraining.oclip.loss import oclip_loss
 from scenetext.structures import Batch, Features
 from scenetext.tasks.detection import DetectionTask
 from scenetext.tasks.pretraining import PretrainingTask

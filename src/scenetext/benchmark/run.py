@@ -18,9 +18,9 @@ from scenetext.benchmark.figures import (
     reset_peak_memory,
 )
 from scenetext.benchmark.parts import time_parts
-from scenetext.data.dataset import RecordDataset, collate_loaded
-from scenetext.data.loader import LoaderSettings, default_workers, training_loader
-from scenetext.data.samples import load_sample
+from scenetext.data.loading.dataset import RecordDataset, collate_loaded
+from scenetext.data.loading.loader import LoaderSettings, default_workers, training_loader
+from scenetext.data.records.samples import load_sample
 from scenetext.structures import Batch
 from scenetext.training.trainer import Trainer
 

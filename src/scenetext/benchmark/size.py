@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from scenetext.benchmark.figures import Figure, counted, operations
-from scenetext.build import build_task
 from scenetext.errors import ConfigError
-from scenetext.runs import PretrainingRun, Run
+from scenetext.runs.build import build_task
+from scenetext.runs.settings import PretrainingRun, Run
 from scenetext.tasks.detection import DetectionTask
 from scenetext.training.parameter_groups import freeze
 

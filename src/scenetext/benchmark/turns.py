@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from scenetext.benchmark.figures import memory_kept, operations, peak_memory, reset_peak_memory, timed
-from scenetext.data.dataset import collate
-from scenetext.data.samples import whole_sample
+from scenetext.data.loading.dataset import collate
+from scenetext.data.records.samples import whole_sample
 from scenetext.errors import ConfigError
 from scenetext.structures import Batch, PreparedSample, TextInstance
 from scenetext.tasks.detection import DetectionTask

@@ -1,1 +1,1 @@
-"""From annotation files to batches: records, images, transforms, loading; and scenes generated to train on."""
+"""From annotation files to batches: records, transforms, loading, readers of data sets, preparation."""

@@ -12,7 +12,7 @@ from typing import Literal
 from scenetext.config import override_values, read_config
 from scenetext.errors import ConfigError
 from scenetext.reproduction.tables import COUNTS, RATES, Column, FigureName, Row, SceneSet, Size, Table
-from scenetext.runs import check_run
+from scenetext.runs.settings import check_run
 
 COUNTED_SIDE = 640
 """Side of the square image whose operations are counted, in pixels: that of DBNet's training."""
@@ -214,7 +214,7 @@ def _scene_step(scenes: SceneSet, options: Options) -> Step:
     arguments = (str(options.repository / scenes.config), *scenes.overrides, "--output", str(scenes.folder))
     arguments += ("--count", str(scenes.count), "--seed", str(scenes.seed), "--overwrite")
     title = f"scenes {scenes.folder}"
-    return Step("scenes", title, "generate_scenes.py", arguments, scenes.folder, scenes.folder / "records.jsonl")
+    return Step("scenes", title, "generate.py", arguments, scenes.folder, scenes.folder / "records.jsonl")
 
 
 def _digest(content: object) -> str:

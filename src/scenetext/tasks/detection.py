@@ -13,8 +13,8 @@ import numpy as np
 from torch import Tensor, nn
 
 from scenetext.contracts import DetectorSpec, Encoder, Maps, Metric, RegionLoss
-from scenetext.data.training_transform import TrainingTransformSettings, training_transform
-from scenetext.data.transforms import EvaluationTransformSettings, evaluation_transform
+from scenetext.data.transforms.evaluation import EvaluationTransformSettings, evaluation_transform
+from scenetext.data.transforms.training import TrainingTransformSettings, training_transform
 from scenetext.drawing.detections import draw_detections
 from scenetext.errors import DataError
 from scenetext.evaluation.protocols import find_protocol
@@ -23,7 +23,7 @@ from scenetext.layers.normalization import PixelNormalization
 from scenetext.structures import Batch, Detection, ImageRecord, PreparedSample, Sample
 from scenetext.tasks.decoding import Decoder, DecodingPool
 from scenetext.tasks.evaluation_settings import EvaluationSettings
-from scenetext.tasks.photographs import named_photographs
+from scenetext.tasks.pictures import named_photographs
 from scenetext.tasks.region_loss import merged_loss_weights, region_losses
 from scenetext.tasks.views import ViewMaps, make_views
 

@@ -8,9 +8,9 @@ from typing import Annotated
 from pydantic import Field
 
 from scenetext.config import Settings
-from scenetext.data.transforms import EvaluationTransformSettings
+from scenetext.data.transforms.evaluation import EvaluationTransformSettings
+from scenetext.evaluation.files.submission import SubmissionFormat
 from scenetext.evaluation.sweep import DEFAULT_THRESHOLDS
-from scenetext.predictions.submission import SubmissionFormat
 
 Scale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Threshold = Annotated[float, Field(ge=0, le=1)]
@@ -43,10 +43,10 @@ class EvaluationSettings(Settings):
     thresholds: tuple[float, ...] = DEFAULT_THRESHOLDS
     """Score thresholds that are tried; the best hmean is reported with its threshold."""
     threshold: float = Field(default=0.5, ge=0, le=1)
-    """The score from which on a detection counts as text, fixed in advance: `tools/test.py` reports the scores at it
-    apart from those at the best of `thresholds`, and `tools/detect.py` writes what reaches it."""
+    """The score from which on a detection counts as text, fixed in advance: evaluation reports the scores at it apart
+    from those at the best of `thresholds`, and detection writes what reaches it."""
     datasets: dict[str, DatasetEvaluationSettings] = Field(default_factory=dict)
-    """What `tools/test.py` measures, by name; without any, the run's validation records."""
+    """What `tools/evaluate.py` measures, by name; without any, the run's validation records."""
     scales: tuple[Scale, ...] = Field(default=(1.0,), min_length=1)
     """Sizes in which every image is looked at, relative to `evaluation_transform`; published results have one."""
     flip: bool = False

@@ -8,16 +8,16 @@ import numpy as np
 from torch import Tensor, nn
 
 from scenetext.contracts import Metric
-from scenetext.data.transforms import WholeImageTransformSettings, whole_image_transform
+from scenetext.data.transforms.evaluation import WholeImageTransformSettings, whole_image_transform
 from scenetext.errors import ConfigError
 from scenetext.layers.normalization import PixelNormalization
-from scenetext.oclip.attention import attention_sheet, image_attention
-from scenetext.oclip.config import OclipSettings
-from scenetext.oclip.loss import PartSummary, oclip_loss, pairs_of
-from scenetext.oclip.model import OclipModel
-from scenetext.oclip.targets import decode_typed_word, encode_words
+from scenetext.pretraining.oclip.attention import attention_sheet, image_attention
+from scenetext.pretraining.oclip.config import OclipSettings
+from scenetext.pretraining.oclip.loss import PartSummary, oclip_loss, pairs_of
+from scenetext.pretraining.oclip.model import OclipModel
+from scenetext.pretraining.oclip.targets import decode_typed_word, encode_words
 from scenetext.structures import Batch, ImageMeta, ImageRecord, PreparedSample, Sample
-from scenetext.tasks.photographs import named_photographs
+from scenetext.tasks.pictures import named_photographs
 from scenetext.tasks.pretraining_metric import FIRST_STAGE_BEST, RANKS, PretrainingMetric, PretrainingPredictions
 from scenetext.text.charset import CharacterSet
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from scenetext.evaluation.retrieval import recall_at
 from scenetext.structures import Batch
+from scenetext.tasks.retrieval import recall_at
 
 RANKS = (1, 5)
 """Ranks at which characters and retrieval are counted."""

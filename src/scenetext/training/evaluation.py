@@ -11,8 +11,8 @@ from torch import nn
 from tqdm import tqdm
 
 from scenetext.contracts import Metric, Task
-from scenetext.data.dataset import RecordDataset, collate_loaded
-from scenetext.data.loader import LoaderSettings, evaluation_loader
+from scenetext.data.loading.dataset import RecordDataset, collate_loaded
+from scenetext.data.loading.loader import LoaderSettings, evaluation_loader
 from scenetext.distributed import Processes
 from scenetext.structures import SkippedImage
 

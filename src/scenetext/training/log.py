@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from scenetext.data.images import write_image
+from scenetext.data.records.images import write_image
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from scenetext.config import Settings
-from scenetext.data.loader import LoaderSettings
+from scenetext.data.loading.loader import LoaderSettings
 from scenetext.training.averaging import AveragingSettings
 from scenetext.training.device import Precision
 from scenetext.training.optimizers import OptimizerSettings

@@ -13,8 +13,8 @@ import torch.distributed as dist
 
 from scenetext.config import changed_settings
 from scenetext.contracts import Task
-from scenetext.data.dataset import RecordDataset
-from scenetext.data.loader import training_loader
+from scenetext.data.loading.dataset import RecordDataset
+from scenetext.data.loading.loader import training_loader
 from scenetext.distributed import Processes
 from scenetext.errors import CheckpointError, TrainingError
 from scenetext.structures import Batch, SkippedImage

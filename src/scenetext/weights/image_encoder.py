@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from scenetext.errors import CheckpointError
 from scenetext.layers.positions import resize_positions
 from scenetext.weights.files import WeightFile
-from scenetext.weights.ours import PIXEL_STATISTICS, stored_encoder_settings
+from scenetext.weights.native import PIXEL_STATISTICS, stored_encoder_settings
 from scenetext.weights.report import count_groups, load_weights
 from scenetext.weights.sources import Source, identify_source
 from scenetext.weights.torchvision import OFFSETS, STEM_AND_READERS, has_deep_stem

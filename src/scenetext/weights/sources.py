@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from scenetext.errors import CheckpointError
-from scenetext.weights import clip, mmocr, oclip, ours, tcm, torchvision
+from scenetext.weights import clip, mmocr, native, oclip, tcm, torchvision
 
 _FIRST_KEYS = 5
 
@@ -24,7 +24,7 @@ class Source:
         recognises: whether named tensors are of this kind; no two sources should say yes.
         encoder_name: name of a tensor as our encoder has it; None: it is no part of that.
         encoder_settings: the weights under those names -> the settings of the encoder, `name` first, as far as weights
-            tell them; raises a CheckpointError where they are of no encoder of ours.
+            tell them; raises a CheckpointError where they are of no encoder of native.
     """
 
     name: str
@@ -41,20 +41,20 @@ def _behind(prefix: str) -> Callable[[str], str | None]:
 OUR_PRETRAINING = Source(
     name="a pre-training of ours",
     sign="network.visual.conv3.weight",
-    recognises=lambda weights: f"{ours.PRETRAINED_ENCODER}conv3.weight" in weights,
-    encoder_name=_behind(ours.PRETRAINED_ENCODER),
+    recognises=lambda weights: f"{native.PRETRAINED_ENCODER}conv3.weight" in weights,
+    encoder_name=_behind(native.PRETRAINED_ENCODER),
 )
 OUR_DETECTOR = Source(
     name="a detector of ours",
     sign="encoder.conv3.weight",
-    recognises=lambda weights: f"{ours.DETECTOR_ENCODER}conv3.weight" in weights,
-    encoder_name=_behind(ours.DETECTOR_ENCODER),
+    recognises=lambda weights: f"{native.DETECTOR_ENCODER}conv3.weight" in weights,
+    encoder_name=_behind(native.DETECTOR_ENCODER),
 )
 OUR_TCM_DETECTOR = Source(
     name="a detector of ours with TCM",
     sign="encoder.image.conv3.weight",
-    recognises=lambda weights: f"{ours.TCM_IMAGE_ENCODER}conv3.weight" in weights,
-    encoder_name=_behind(ours.TCM_IMAGE_ENCODER),
+    recognises=lambda weights: f"{native.TCM_IMAGE_ENCODER}conv3.weight" in weights,
+    encoder_name=_behind(native.TCM_IMAGE_ENCODER),
 )
 OUR_ENCODER = Source(
     name="an image encoder of ours",
@@ -94,8 +94,8 @@ PUBLISHED_TCM = Source(
 OUR_RESNET_DETECTOR = Source(
     name="a detector of ours on torchvision's ResNet",
     sign="encoder.conv1.weight and no encoder.conv3.weight, or encoder.stem.0.weight",
-    recognises=lambda weights: torchvision.is_torchvision_resnet(weights, ours.DETECTOR_ENCODER),
-    encoder_name=_behind(ours.DETECTOR_ENCODER),
+    recognises=lambda weights: torchvision.is_torchvision_resnet(weights, native.DETECTOR_ENCODER),
+    encoder_name=_behind(native.DETECTOR_ENCODER),
     encoder_settings=torchvision.resnet_settings,
 )
 TORCHVISION = Source(

@@ -14,7 +14,7 @@ from scenetext.errors import DataError
 from scenetext.structures import ImageRecord
 
 OTHER = "files that are no images by their names"
-SHEETS = "sheets of samples beside records, which prepare_dataset.py drew"
+SHEETS = "sheets of samples beside records, which prepare.py drew"
 _SHEET_ENDING = "_samples.jpg"
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import shapely
 
 from scenetext.data.readers.report import ReadReport
-from scenetext.data.records import LARGEST_COORDINATE, is_encodable
+from scenetext.data.records.format import LARGEST_COORDINATE, is_encodable
 from scenetext.geometry.polygon import signed_area
 from scenetext.structures import TextInstance
 

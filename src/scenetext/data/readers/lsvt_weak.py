@@ -16,7 +16,7 @@ from scenetext.data.readers.keyed_labels import MISSING, UNLABELLED
 from scenetext.data.readers.places import Split
 from scenetext.data.readers.reader import Argument, Reader
 from scenetext.data.readers.report import ReadReport
-from scenetext.data.records import is_encodable
+from scenetext.data.records.format import is_encodable
 from scenetext.errors import DataError, ImageError
 from scenetext.structures import ImageRecord, TextInstance
 

@@ -50,7 +50,7 @@ def _label(instance: Node, report: ReadReport) -> Label:
     return Label(points, transcription, ignore=transcription == IGNORED_TEXT or instance.is_set("ignore"))
 
 
-_SOURCE = "see https://github.com/open-mmlab/mmocr (its prepare_dataset.py and converters write them)"
+_SOURCE = "see https://github.com/open-mmlab/mmocr (its prepare.py and converters write them)"
 _ARGUMENTS = (
     Argument("images", "folder", "folder that the names of the images are relative to"),
     Argument("ground_truths", "file", "the JSON file"),

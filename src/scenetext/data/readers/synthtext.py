@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from scenetext.data.matlab import Cell, CellArray
 from scenetext.data.readers.files import UNREADABLE, path_inside, with_sizes
+from scenetext.data.readers.matlab import Cell, CellArray
 from scenetext.data.readers.places import Split
 from scenetext.data.readers.reader import Argument, Reader
 from scenetext.data.readers.report import ReadReport
-from scenetext.data.records import is_encodable
+from scenetext.data.records.format import is_encodable
 from scenetext.errors import DataError, ImageError
 from scenetext.geometry.polygon import clip_polygon, polygon_area
 from scenetext.structures import ImageRecord, TextInstance

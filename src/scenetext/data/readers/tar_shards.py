@@ -12,7 +12,7 @@ from tqdm import tqdm
 from scenetext.data.readers.files import IMAGE_SUFFIXES, natural_order
 from scenetext.data.readers.reader import Argument, Reader
 from scenetext.data.readers.report import ReadReport
-from scenetext.data.records import SHARD_SUFFIX, RecordError, is_encodable, parse_record
+from scenetext.data.records.format import SHARD_SUFFIX, RecordError, is_encodable, parse_record
 from scenetext.errors import DataError
 from scenetext.structures import ImageRecord
 
@@ -106,7 +106,7 @@ def _placed(path: Path, key: str, name: str, span: tuple[int, int], line: bytes)
 
 READER = Reader(
     title="tar shards that lack their records file, or were written by webdataset with our records in them",
-    source="shards are made by `prepare_dataset.py shards`, or by https://github.com/webdataset/webdataset",
+    source="shards are made by `prepare.py shards`, or by https://github.com/webdataset/webdataset",
     files="a folder of *.tar with an image and a .json of the same name for every image",
     arguments=(Argument("shards", "folder", "folder of the shards"),),
     function=read_tar_shards,

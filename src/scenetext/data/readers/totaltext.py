@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from scenetext.data.matlab import Cell, CellArray
 from scenetext.data.readers.files import IMAGE_SUFFIXES, files_by_name, renamed
 from scenetext.data.readers.instances import Label, points_of
 from scenetext.data.readers.labelled import pair_files, paired_records
+from scenetext.data.readers.matlab import Cell, CellArray
 from scenetext.data.readers.places import Split
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.report import ReadReport

@@ -10,8 +10,8 @@ import numpy as np
 
 from scenetext.detectors.fcenet.config import STRIDES, FCENetSettings
 from scenetext.detectors.fcenet.fourier import fourier_signature
+from scenetext.detectors.fcenet.sidelines import line_length, resample_line, text_sides
 from scenetext.geometry.offset import area_and_perimeter
-from scenetext.geometry.sidelines import line_length, resample_line, text_sides
 from scenetext.structures import Sample
 
 LEAST_CENTRE_POINTS = 3

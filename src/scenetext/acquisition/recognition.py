@@ -1,0 +1,177 @@
+"""Reading many photographs with several engines at once, and giving up when too many of them fail."""
+
+from __future__ import annotations
+
+import queue
+import sys
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, closing
+from itertools import islice
+from pathlib import Path
+
+from pydantic import Field, PositiveInt
+from tqdm import tqdm
+
+from scenetext.acquisition.engine import OcrEngine
+from scenetext.acquisition.journal import Journal, Recognition
+from scenetext.config import Settings
+from scenetext.data.records.images import read_image
+from scenetext.errors import EngineError, ScenetextError
+
+_FIRST_IMAGES = 10
+"""When each of so many first images fails, it is not the images."""
+_EXAMPLES = 10
+
+
+class RecognitionSettings(Settings):
+    """How photographs are read."""
+
+    workers: PositiveInt = 1
+    """Engines side by side, each a process of its own."""
+    timeout: float = Field(default=300.0, gt=0, le=1e6)
+    """Seconds for an image (an engine's first one includes its start), after which it has failed."""
+    maximum_failed_share: float = Field(default=0.1, ge=0, le=1)
+    """Share of the photographs that may fail; more end the run."""
+
+
+def read_photographs(
+    folder: Path,
+    names: Sequence[str],
+    make_engine: Callable[[], OcrEngine],
+    journal: Journal,
+    settings: RecognitionSettings,
+    retry_failed: bool = False,
+) -> None:
+    """Has an engine read those photographs that the journal does not know, into the journal.
+
+    A progress bar shows how far it is; every photograph that fails is told as it does.
+
+    Args:
+        folder: where the photographs are.
+        names: their paths relative to the folder, with "/".
+        make_engine: called once for each worker.
+        retry_failed: whether to read those again that failed before.
+
+    Raises:
+        EngineError: an engine cannot be made, or too many photographs have failed, earlier runs included.
+    """
+    left = _unread(folder, names, journal, retry_failed)
+    limit = FailureLimit(len(names), settings.maximum_failed_share)
+    for name in sorted(set(names).difference(left)):
+        limit.count(journal.find(name))
+    limit.check()
+    with (
+        closing(recognize_all(folder, left, make_engine, settings.workers)) as recognitions,
+        tqdm(total=len(names), initial=len(names) - len(left), desc="reading", unit="image", disable=None) as progress,
+    ):
+        for recognition in recognitions:
+            journal.add(recognition)
+            if recognition.error is not None:
+                progress.write(f"failed: {recognition.error}", file=sys.stderr)
+            limit.count(recognition)
+            limit.check()
+            progress.update()
+
+
+def recognize_all(
+    folder: Path, names: Iterable[str], make_engine: Callable[[], OcrEngine], workers: int
+) -> Generator[Recognition, None, None]:
+    """Reads photographs, several at a time; they come as they are done, not in the order of the names.
+
+    Args:
+        folder: where the photographs are.
+        names: their paths relative to the folder; taken as they are needed.
+        make_engine: called once for each worker, here; an engine is used by one worker at a time.
+        workers: photographs that are read at the same time, each in a thread: engines that run as commands compute
+            side by side.
+
+    Raises:
+        EngineError: an engine cannot be made.
+    """
+    engines: queue.SimpleQueue[OcrEngine] = queue.SimpleQueue()
+    pending: set[Future[Recognition]] = set()
+    with ThreadPoolExecutor(workers) as threads, ExitStack() as ending:
+        for _ in range(workers):
+            engine = make_engine()
+            ending.callback(engine.close)
+            engines.put(engine)
+        ending.callback(lambda: [future.cancel() for future in pending])  # comes first, before engines are closed
+        left = iter(names)
+        while True:
+            added = islice(left, 2 * workers - len(pending))
+            pending |= {threads.submit(_recognize, folder, name, engines) for name in added}
+            if not pending:
+                return
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+
+
+class FailureLimit:
+    """Counts the photographs that could not be used; some are lived with, too many end the run.
+
+    Args:
+        total: photographs in all.
+        maximum_share: share of failed photographs above which `check` raises.
+    """
+
+    def __init__(self, total: int, maximum_share: float) -> None:
+        self._total = total
+        self._maximum_share = maximum_share
+        self._seen = 0
+        self._failed = 0
+        self._examples: list[str] = []
+
+    def count(self, recognition: Recognition) -> None:
+        """Counts a photograph."""
+        self._seen += 1
+        if recognition.error is not None:
+            self._failed += 1
+            self._examples = [*self._examples, recognition.error][:_EXAMPLES]
+
+    def check(self) -> None:
+        """Ends the run where there is reason to.
+
+        Raises:
+            EngineError: too many have failed, or all of the first ones; quotes the first of their errors.
+        """
+        too_many = self._failed > self._maximum_share * self._total
+        if too_many or self._failed == self._seen >= _FIRST_IMAGES:
+            raise EngineError(
+                f"{self._failed} of the first {self._seen} of {self._total} photographs could not be used; mend the "
+                "cause and run again with --retry-failed, or allow more with --maximum-failed-share:\n"
+                + "\n".join(f"  {error}" for error in self._examples)
+            )
+
+
+def _unread(folder: Path, names: Iterable[str], journal: Journal, retry_failed: bool) -> list[str]:
+    """The photographs that the journal does not know as they are, and on demand those that failed."""
+    return [
+        name
+        for name in names
+        if not journal.knows(name, _file_size(folder / name)) or (retry_failed and journal.find(name).error is not None)
+    ]
+
+
+def _file_size(path: Path) -> int:
+    """Bytes; 0 where the file cannot be asked."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _recognize(folder: Path, name: str, engines: queue.SimpleQueue[OcrEngine]) -> Recognition:
+    """Checks that an image is whole and has a free engine read it."""
+    path = folder / name
+    size = _file_size(path)
+    try:
+        height, width = read_image(path).shape[:2]
+        engine = engines.get()
+        try:
+            return Recognition(name, size, width, height, tuple(engine.recognize(path)))
+        finally:
+            engines.put(engine)
+    except ScenetextError as error:
+        return Recognition(name, size, error=str(error))

@@ -1,0 +1,289 @@
+"""Runs the whole road on generated scenes: generate, pre-train, transfer, train a detector, evaluate, detect, attend.
+
+Takes about ten minutes on two cores without a GPU. Every step is a command that is printed before it runs, so it can be
+repeated and changed alone. Everything lands under one folder, with a short report at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import shlex
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from scenetext.commands.command_line import command_parser
+from scenetext.data.records.format import read_records
+from scenetext.errors import ConfigError, TrainingError
+from scenetext.training.log import format_duration
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+EXAMPLES = """\
+  python tools/demo.py
+  python tools/demo.py --output /tmp/demo --backgrounds ~/photographs --share 0.25
+"""
+
+REAL_RUN = """\
+## What a real run needs
+
+- Pre-training: oCLIP's published models saw SynthText (800,000 images) for 100 epochs at 512 x 512 on 8 V100 GPUs, in
+  mixed precision. This demo saw a few thousand images of one word at 96 x 96.
+- Fine-tuning: DBNet on ICDAR 2015 is trained for 1,200 epochs at 640 x 640, with a ResNet-50.
+- So the figures above say that every part works and learns, and nothing about what the methods reach.
+"""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command of the road: `arguments` of the interpreter, and a title for the report."""
+
+    title: str
+    arguments: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return shlex.join(["python", *self.arguments])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where everything lies and how much of everything there is."""
+
+    output: Path
+    share: float
+    device: str
+    backgrounds: tuple[str, ...]
+
+    def amount(self, full: int, least: int) -> int:
+        """So much of `full` as was asked for, but at least `least`."""
+        return max(round(full * self.share), least)
+
+    def scenes(self, config: str, name: str, count: int, seed: int) -> Step:
+        """Generates `count` scenes under scenes/<name>."""
+        return Step(
+            f"generate {count} scenes ({name})",
+            (
+                "tools/generate.py",
+                f"configs/scenes/{config}.yaml",
+                *("--output", str(self.output / "scenes" / name)),
+                *("--count", str(count), "--seed", str(seed)),
+                *self.backgrounds,
+            ),
+        )
+
+    def records(self, name: str) -> Path:
+        """The record file of generated scenes."""
+        return self.output / "scenes" / name / "records.jsonl"
+
+    def data(self, train: str, validation: str) -> tuple[str, ...]:
+        """Overrides that point a run at generated scenes."""
+        return (f"data.train=[{self.records(train)}]", f"data.validation=[{self.records(validation)}]")
+
+    def training_steps(self, full: int) -> tuple[str, ...]:
+        """Overrides for the length of a training."""
+        steps = self.amount(full, 4)
+        return (
+            f"training.steps={steps}",
+            f"training.evaluate_every={max(steps // 4, 1)}",
+            f"training.device={self.device}",
+        )
+
+
+def plan_steps(plan: Plan) -> list[Step]:
+    """The road up to the detector; what comes after needs its pictures."""
+    pretraining, detector, backbone = (
+        plan.output / "pretraining",
+        plan.output / "detector",
+        plan.output / "backbone.safetensors",
+    )
+    return [
+        plan.scenes("single_word", "words_train", plan.amount(8000, 64), 1),
+        plan.scenes("single_word", "words_validation", plan.amount(400, 16), 2),
+        plan.scenes("few_words", "scenes_train", plan.amount(800, 16), 3),
+        plan.scenes("few_words", "scenes_validation", plan.amount(80, 8), 4),
+        Step(
+            "pre-train the image encoder with oCLIP",
+            (
+                *("tools/pretrain.py", "configs/oclip/tiny.yaml", "--output", str(pretraining)),
+                *plan.data("words_train", "words_validation"),
+                *plan.training_steps(1600),
+            ),
+        ),
+        Step(
+            "take the backbone over",
+            ("tools/convert.py", "backbone", str(pretraining / "best.pt"), str(backbone)),
+        ),
+        Step(
+            "train DBNet on it",
+            (
+                *("tools/train.py", "configs/detectors/dbnet_tiny.yaml", "--output", str(detector)),
+                *plan.data("scenes_train", "scenes_validation"),
+                *plan.training_steps(300),
+                f"encoder.weights={backbone}",
+            ),
+        ),
+        Step(
+            "evaluate the detector",
+            (
+                "tools/evaluate.py",
+                str(detector / "best.pt"),
+                "--device",
+                plan.device,
+                "--output",
+                str(plan.output / "evaluation"),
+            ),
+        ),
+    ]
+
+
+def picture_steps(plan: Plan) -> list[Step]:
+    """Detections on a few unseen scenes, and attention in one unseen word image."""
+    scenes = [str(record.path) for record in read_records(plan.records("scenes_validation"))[:6]]
+    record = next(
+        (r for r in read_records(plan.records("words_validation")) if any(len(i.text or "") > 2 for i in r.instances)),
+        None,
+    )
+    if record is None:
+        raise ConfigError("no validation scene has a word of three characters; generate more scenes (--share)")
+    word = next(i.text for i in record.instances if i.text is not None and len(i.text) > 2)
+    typed = [word[:place] + " " + word[place + 1 :] for place in range(min(len(word), 3))]
+    return [
+        Step(
+            "find text in unseen scenes",
+            (
+                *("tools/detect.py", str(plan.output / "detector" / "best.pt"), *scenes),
+                *("--output", str(plan.output / "detections"), "--device", plan.device),
+            ),
+        ),
+        Step(
+            "draw attention",
+            (
+                *(
+                    "tools/attention.py",
+                    str(plan.output / "pretraining" / "best.pt"),
+                    str(record.path),
+                    *typed,
+                ),
+                *("--output", str(plan.output / "attention"), "--device", plan.device),
+            ),
+        ),
+    ]
+
+
+def run_step(step: Step) -> float:
+    """Runs one command from the repository and returns its seconds.
+
+    Raises:
+        TrainingError: the command failed.
+    """
+    print(f"\n== {step.title}\n{step}", flush=True)
+    started = time.monotonic()
+    code = subprocess.run([sys.executable, *step.arguments], cwd=REPOSITORY).returncode  # noqa: S603 (our own tools)
+    if code != 0:
+        raise TrainingError(f"the step {step.title!r} ended with exit code {code}; its command:\n  {step}")
+    return time.monotonic() - started
+
+
+def evaluations(folder: Path) -> list[dict[str, float]]:
+    """The logged evaluations of a run, first to last."""
+    lines = (json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if line["kind"] == "evaluation"]
+
+
+def peak_memory() -> float:
+    """GiB of the largest process that the steps have run."""
+    kilobytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return kilobytes / 2**20 if sys.platform != "darwin" else kilobytes / 2**30
+
+
+def percent(value: float | None) -> str:
+    return "undefined" if value is None else f"{100 * value:.1f} %"
+
+
+def report(plan: Plan, timed: list[tuple[Step, float]]) -> str:
+    """What was trained, its figures, and where the pictures are."""
+    pretraining = evaluations(plan.output / "pretraining")
+    detector = evaluations(plan.output / "detector")
+    measured = json.loads((plan.output / "evaluation" / "evaluation.json").read_text(encoding="utf-8"))
+    final = measured["datasets"]["validation"]["protocols"]["ic15"]["best_on_this_set"]
+    rows = [
+        f"| {line['step']} | {percent(line['accuracy'])} | {percent(line['wrong_image_accuracy'])} "
+        f"| {percent(line['vision_gain'])} |"
+        for line in pretraining
+    ]
+    curve = ", ".join(f"step {line['step']}: {percent(line['hmean'])}" for line in detector)
+    times = [f"| {format_duration(seconds)} | {step.title} | `{step}` |" for step, seconds in timed]
+    pictures = [
+        ("generated words", plan.output / "scenes" / "words_train" / "sheet.jpg"),
+        ("generated scenes", plan.output / "scenes" / "scenes_train" / "sheet.jpg"),
+        ("where the pre-trained model looks", plan.output / "attention"),
+        ("detections on unseen scenes", plan.output / "detections" / "drawn"),
+        ("the detector's worst images", plan.output / "evaluation" / "worst.jpg"),
+    ]
+    return "\n".join(
+        [
+            "# scenetext demo",
+            "",
+            "## Pre-training (oCLIP)",
+            "",
+            "Share of hidden characters that are read correctly, on unseen images; the vision gain is what is lost",
+            "when the model is shown a wrong image.",
+            "",
+            "| step | right image | wrong image | vision gain |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            "## Detection (DBNet on the pre-trained backbone)",
+            "",
+            f"Precision {percent(final['precision'])}, recall {percent(final['recall'])}, hmean "
+            f"{percent(final['hmean'])} at score threshold {final['threshold']:g} (ICDAR 2015 protocol, best "
+            "threshold on these unseen scenes).",
+            f"During training: {curve}.",
+            "",
+            "## Pictures",
+            "",
+            *(f"- {title}: {path}" for title, path in pictures),
+            "",
+            "## Steps",
+            "",
+            f"{format_duration(sum(seconds for _, seconds in timed))} in all; "
+            f"the largest process took {peak_memory():.1f} GiB.",
+            "",
+            "| time | step | command |",
+            "|---|---|---|",
+            *times,
+            "",
+            REAL_RUN,
+        ]
+    )
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = command_parser(__doc__ or "", EXAMPLES)
+    parser.add_argument("--output", type=Path, default=REPOSITORY / "outputs" / "demo", help="folder for everything")
+    parser.add_argument(
+        "--share", type=float, default=1.0, help="how much of the data and steps (0.02 = a quick check)"
+    )
+    parser.add_argument("--backgrounds", type=Path, help="folder of your photographs, as backgrounds of the scenes")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    output: Path = arguments.output.resolve()
+    if arguments.share <= 0:
+        raise ConfigError(f"--share must be above 0, not {arguments.share:g}")
+    if output.is_dir() and any(output.iterdir()):
+        raise ConfigError(f"{output} is not empty; remove it, or choose another --output")
+    backgrounds = ("--backgrounds", str(arguments.backgrounds.resolve())) if arguments.backgrounds else ()
+    plan = Plan(output, arguments.share, arguments.device, backgrounds)
+    timed = [(step, run_step(step)) for step in plan_steps(plan)]
+    timed += [(step, run_step(step)) for step in picture_steps(plan)]
+    text = report(plan, timed)
+    (output / "report.md").write_text(text, encoding="utf-8")
+    print(f"\n{text}\nreport: {output / 'report.md'}")

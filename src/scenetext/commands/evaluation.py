@@ -1,0 +1,256 @@
+"""The flow of `tools/evaluate.py` for detections, whoever made them: a detector of ours, or any system by its files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scenetext.commands.evaluation_sets import EvaluationSet
+from scenetext.data.loading.dataset import RecordDataset
+from scenetext.data.loading.loader import LoaderSettings
+from scenetext.data.records.images import write_image
+from scenetext.data.records.shards import read_record_image
+from scenetext.drawing.detections import draw_comparison
+from scenetext.drawing.sheets import sheet
+from scenetext.errors import DataError, ImageError
+from scenetext.evaluation.files.assignment import assign_predictions
+from scenetext.evaluation.files.submission import write_submission
+from scenetext.evaluation.lexicon import Lexicons
+from scenetext.evaluation.report import (
+    format_reported,
+    format_sweep,
+    image_reports,
+    reported_report,
+    sweep_report,
+)
+from scenetext.evaluation.reported import ReportedScores, reported_scores
+from scenetext.evaluation.rules import Protocol
+from scenetext.evaluation.sweep import DetectionEvaluator
+from scenetext.runs.data import check_instances, read_all_records
+from scenetext.structures import Detection, ImageRecord
+from scenetext.tasks.detection import DetectionMetric, DetectionTask
+from scenetext.training.evaluation import evaluate
+
+_NAMES_IN_REMARK = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found in the images of a set.
+
+    Attributes:
+        detections: of every image that has a result, in pixels of the original image.
+        missing: images without one.
+        remarks: what is worth telling about both.
+    """
+
+    detections: Mapping[Path, list[Detection]]
+    missing: tuple[Path, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+Finder = Callable[[Sequence[ImageRecord], EvaluationSet], Found]
+"""Finds, or looks up, the texts of all images of some records."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetReport:
+    """The scores of a set, for people and for programs."""
+
+    text: str
+    content: dict[str, Any]
+
+
+def model_finder(task: DetectionTask, device: torch.device, loader: LoaderSettings, seed: int) -> Finder:
+    """Finds texts with a detector, in the test size of each set."""
+    run_size = task.evaluation_transform
+
+    def find(records: Sequence[ImageRecord], measured: EvaluationSet) -> Found:
+        task.set_test_size(measured.test_size or run_size)
+        metric = task.metric(records)
+        if not isinstance(metric, DetectionMetric):
+            raise TypeError("a DetectionTask is measured by a DetectionMetric")
+        skipped = evaluate(task, RecordDataset(records, task.prepare_evaluation, seed), metric, loader, device)
+        return Found(metric.detections, (), tuple(f"skipped image: {image.reason}" for image in skipped))
+
+    return find
+
+
+def file_finder(predictions: Mapping[str, list[Detection]], source: Path, lexicons: Lexicons | None) -> Finder:
+    """Looks texts up among what another system found.
+
+    Args:
+        predictions: by names of images, see `read_predictions`.
+        source: where they come from, for messages.
+        lexicons: what texts are corrected with; None: they stay as they are.
+    """
+
+    def find(records: Sequence[ImageRecord], measured: EvaluationSet) -> Found:
+        assigned = assign_predictions(predictions, [record.path for record in records], source)
+        remarks = []
+        for paths, text in (
+            (list(map(str, assigned.missing)), "images have no result in"),
+            (list(assigned.other), f"names mean no image of {measured.name} in"),
+        ):
+            if paths:
+                more = ", ..." if len(paths) > _NAMES_IN_REMARK else ""
+                remarks.append(f"{len(paths)} {text} {source}: {', '.join(paths[:_NAMES_IN_REMARK])}{more}")
+        detections = dict(assigned.detections)
+        if lexicons is not None:
+            detections = {path: lexicons.correct(found, path) for path, found in detections.items()}
+        return Found(detections, assigned.missing, tuple(remarks))
+
+    return find
+
+
+def evaluate_set(measured: EvaluationSet, find: Finder, folder: Path, pictures: int) -> SetReport:
+    """Measures one set by all its rules, and writes what belongs to it.
+
+    Writes into the folder: per_image.jsonl; worst.jpg and worst/, by the first rule; and the submission where the set
+    has one.
+
+    Args:
+        pictures: how many of the worst images to draw.
+
+    Raises:
+        ScenetextError: records or predictions that cannot be used.
+    """
+    records = read_all_records(measured.records, "evaluation")
+    check_instances(records, f"evaluation in {_names(records.paths)}")
+    others = read_all_records(measured.choose_on, "choosing a threshold") if measured.choose_on else None
+    if others is not None:
+        _check_apart(records, others, measured)
+    found = find(records, measured)
+    remarks = list(found.remarks)
+    other: tuple[Sequence[ImageRecord], Found] | None = None
+    if others is not None:
+        other = others, find(others, measured)
+        remarks += [f"{_names(measured.choose_on)}: {remark}" for remark in other[1].remarks]
+    scored = {protocol: _score(records, found, protocol, measured, other) for protocol in measured.protocols}
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_image_reports(folder / "per_image.jsonl", scored.values())
+    evaluator, reported = scored[measured.protocols[0]]
+    threshold = reported.honest.threshold
+    drawn = draw_worst(evaluator, found.detections, records, threshold, pictures, folder)
+    remarks += [] if drawn is None else [f"worst images: {drawn}"]
+    if measured.submission is not None:
+        everything = {record.path: found.detections.get(record.path, []) for record in records}
+        file = write_submission(folder, everything, measured.submission, threshold)
+        remarks.append(f"submission ({measured.submission}, scores from {threshold:g} on): {file}")
+    return _report(measured, scored, remarks)
+
+
+def _check_apart(records: Sequence[ImageRecord], others: Sequence[ImageRecord], measured: EvaluationSet) -> None:
+    """A threshold chosen on test images is the best on the test set, and must not be called anything else.
+
+    Raises:
+        DataError: an image is in both sets.
+    """
+    common = {record.path.resolve() for record in records} & {record.path.resolve() for record in others}
+    if common:
+        raise DataError(
+            f"{len(common)} images, such as {min(common).name}, are in {measured.name} too: a threshold chosen on them "
+            "is chosen on the test set; choose it on other images",
+            _names(measured.choose_on),
+        )
+
+
+def _score(
+    records: Sequence[ImageRecord],
+    found: Found,
+    protocol: Protocol,
+    measured: EvaluationSet,
+    other: tuple[Sequence[ImageRecord], Found] | None,
+) -> tuple[DetectionEvaluator, ReportedScores]:
+    """A set by one rule, and the scores to quote."""
+    evaluator = evaluated(records, found, protocol, measured.thresholds)
+    chosen_on = None if other is None else evaluated(*other, protocol, measured.thresholds).scores()
+    scores = reported_scores(evaluator.scores(), measured.threshold, chosen_on, _names(measured.choose_on))
+    return evaluator, scores
+
+
+def evaluated(
+    records: Iterable[ImageRecord], found: Found, protocol: Protocol, thresholds: Sequence[float]
+) -> DetectionEvaluator:
+    """All images, scored by one rule."""
+    evaluator = DetectionEvaluator(protocol, thresholds)
+    with_result = [record for record in records if record.path in found.detections]
+    evaluator.add_all((record.path, found.detections[record.path], record.instances) for record in with_result)
+    for record in records:
+        if record.path not in found.detections:
+            evaluator.add_missing(record.path, record.instances)
+    return evaluator
+
+
+def draw_worst(
+    evaluator: DetectionEvaluator,
+    detections: Mapping[Path, Sequence[Detection]],
+    records: Sequence[ImageRecord],
+    threshold: float,
+    count: int,
+    folder: Path,
+) -> Path | None:
+    """Draws the images with the most misses and false detections at a threshold, one by one and as a sheet."""
+    records_by_path = {record.path: record for record in records}
+    drawn, titles = [], []
+    for path, score in evaluator.worst(threshold, count):
+        outcome = evaluator.images[path].outcome(threshold)
+        record = records_by_path[path]
+        try:
+            pixels = read_record_image(record)
+        except ImageError:
+            continue  # told as skipped already
+        picture = draw_comparison(
+            pixels,
+            detections.get(path, []),
+            record.instances,
+            hits=outcome.hits,
+            false=outcome.false,
+            left_out=outcome.left_out,
+            missed=outcome.missed,
+        )
+        write_image(folder / "worst" / f"{path.stem}.jpg", picture)
+        drawn.append(picture)
+        titles.append(f"{path.name}: {score.found:g} of {score.ground_truths} found")
+    if not drawn:
+        return None
+    write_image(folder / "worst.jpg", sheet(drawn, titles, columns=3, tile_width=640))
+    return folder / "worst.jpg"
+
+
+def _report(
+    measured: EvaluationSet,
+    scored: Mapping[Protocol, tuple[DetectionEvaluator, ReportedScores]],
+    remarks: Sequence[str],
+) -> SetReport:
+    parts = [f"## {measured.name}: {_names(measured.records)}\n"]
+    content: dict[str, Any] = {
+        "records": [str(path) for path in measured.records],
+        "remarks": list(remarks),
+        "protocols": {},
+    }
+    for protocol, (evaluator, reported) in scored.items():
+        sweep = evaluator.scores()
+        parts += [format_sweep(sweep), format_reported(reported)]
+        content["protocols"][protocol.name] = {
+            **sweep_report(sweep),
+            "reported": reported_report(reported, protocol),
+        }
+    return SetReport("\n".join(parts) + "".join(f"\n{remark}" for remark in remarks) + "\n", content)
+
+
+def _write_image_reports(path: Path, scored: Iterable[tuple[DetectionEvaluator, ReportedScores]]) -> None:
+    """One JSON object a line, image by image, rule after rule."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for evaluator, reported in scored:
+            for report in image_reports(evaluator, reported.honest.threshold):
+                file.write(f"{json.dumps(report, ensure_ascii=False)}\n")
+
+
+def _names(paths: Sequence[Path]) -> str:
+    return ", ".join(map(str, paths))

@@ -1,0 +1,146 @@
+"""Makes scene-text images with word polygons and transcriptions: signs on walls, facades or your own photographs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from scenetext.commands.command_line import command_parser
+from scenetext.config import dump_yaml, load_settings
+from scenetext.data.records.format import read_records
+from scenetext.data.records.images import read_image, write_image
+from scenetext.drawing.polygons import draw_polygons
+from scenetext.drawing.sheets import sheet
+from scenetext.errors import DataError
+from scenetext.scenes import SceneGenerator, SceneSettings
+from scenetext.scenes.backgrounds import find_photographs
+from scenetext.scenes.fonts import FontSearch, load_fonts
+from scenetext.scenes.words import read_words
+from scenetext.scenes.writing import GenerationReport, generate
+from scenetext.structures import ImageRecord
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+DESCRIPTION = """\
+Makes scene-text images with word polygons and transcriptions; nothing is downloaded.
+
+What the scenes look like is set in the YAML file; configs/scenes holds, from easy to hard:
+  single_word.yaml   one large word in 96 x 96 pixels
+  few_words.yaml     2 to 4 words in 192 x 192
+  street.yaml        3 to 12 words in about 576 x 432, all effects
+--print-config shows every setting. Words too low to be read (ignore_height) are marked "ignore".
+
+Written to the output folder:
+  images/*.jpg       the images
+  records.jsonl      polygons and transcriptions, what all other tools read
+  sheet.jpg          a sample with its polygons, to look at first (ignored words in red)
+  scenes.yaml        settings, seed and versions: all that is needed to make the same images again
+
+The images depend on the seed, not on the number of workers. Take another seed for a validation set."""
+EXAMPLES = """\
+  python tools/generate.py configs/scenes/street.yaml --output outputs/scenes --count 1000 --workers 4
+  python tools/generate.py configs/scenes/single_word.yaml --output outputs/words --count 20000 --seed 1
+  python tools/generate.py configs/scenes/street.yaml --output outputs/mine --count 500 \\
+      --backgrounds photographs --fonts fonts --words words.txt words='[5, 20]' layout.curve_probability=0.5"""
+SAMPLES = 12
+GREEN, RED = (0, 255, 0), (255, 40, 40)
+
+
+def main() -> None:
+    """Parses the command line, makes the scenes, reports."""
+    arguments = parse_arguments()
+    settings = load_settings(SceneSettings, arguments.config, arguments.overrides)
+    if arguments.print_config:
+        print(dump_yaml(settings), end="")
+        return
+    if arguments.output is None:
+        raise DataError("name a folder for the scenes: --output FOLDER")
+    search = load_fonts(arguments.fonts)
+    scenes = SceneGenerator(
+        settings,
+        arguments.seed,
+        search.fonts,
+        read_words(arguments.words) if settings.text.listed else (),
+        find_photographs(arguments.backgrounds) if arguments.backgrounds else (),
+    )
+    interval = 0.1 if sys.stderr.isatty() else 10.0
+    with tqdm(total=arguments.count, unit="image", smoothing=0.05, delay=0.1, mininterval=interval) as progress:
+        report = generate(
+            scenes,
+            arguments.output,
+            arguments.count,
+            arguments.workers,
+            arguments.overwrite,
+            provenance={
+                "command": shlex.join([Path(sys.executable).name, *sys.argv]),
+                "words": str(arguments.words),
+                "photographs": str(arguments.backgrounds) if arguments.backgrounds else None,
+            },
+            on_image=lambda _: progress.update(),
+        )
+        progress.refresh()
+    picture = arguments.output / "sheet.jpg"
+    write_image(picture, sample_sheet(read_records(report.records)[:SAMPLES]))
+    print_summary(report, scenes, search, picture)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = command_parser(DESCRIPTION, EXAMPLES)
+    parser.add_argument("config", type=Path, help="what scenes look like (YAML)")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, as in text.random=0.5")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="folder to write to")
+    parser.add_argument("--count", type=int, default=1000, help="number of images")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed makes the same images")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes; one per core is best")
+    parser.add_argument(
+        "--backgrounds", type=Path, metavar="FOLDER", help="photographs to put signs on, best without text"
+    )
+    parser.add_argument(
+        "--fonts", type=Path, metavar="FOLDER", help="folder of .ttf, .otf; default: the system's fonts"
+    )
+    parser.add_argument(
+        "--words",
+        type=Path,
+        metavar="FILE",
+        default=REPOSITORY / "data/words/english.txt",
+        help="one word a line, UTF-8",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace scenes that are in the output folder")
+    parser.add_argument("--print-config", action="store_true", help="print the resolved settings and stop")
+    return parser.parse_intermixed_args()
+
+
+def sample_sheet(records: list[ImageRecord]) -> np.ndarray:
+    """A grid of images with their polygons and, as titles, their words: (H, W, 3) uint8 RGB."""
+    pictures = []
+    for record in records:
+        image = read_image(record.path)
+        for color, ignore in ((GREEN, False), (RED, True)):
+            polygons = [instance.polygon for instance in record.instances if instance.ignore == ignore]
+            image = draw_polygons(image, [polygon for polygon in polygons if polygon is not None], color)
+        pictures.append(image)
+    titles = [" ".join(instance.text or "" for instance in record.instances) for record in records]
+    return sheet(pictures, titles)
+
+
+def print_summary(report: GenerationReport, scenes: SceneGenerator, search: FontSearch, picture: Path) -> None:
+    """What was made, how fast, from what, and where it lies."""
+    fonts, left_out = search.fonts, scenes.left_out
+    names = ", ".join(fonts.name(number) for number in range(len(fonts))[:4]) + (", ..." if len(fonts) > 4 else "")
+    rate, lowest = report.images / report.seconds, scenes.settings.ignore_height
+    print(f"images       {report.images} ({rate:.1f} per second)")
+    print(f"words        {report.words}, {report.ignored} of them ignored (lower than {lowest:g} px)")
+    print(f"fonts        {len(fonts)} usable ({names}), {len(search.skipped)} skipped")
+    for path, reason in search.skipped[:3]:
+        print(f"             skipped {path.name}: {reason}")
+    if left_out:
+        print(f"left out     {len(left_out)} listed words that no font can write: {', '.join(left_out[:5])}")
+    print(f"backgrounds  {f'{len(scenes.backgrounds)} photographs' if scenes.backgrounds else 'procedural'}")
+    print(f"records      {report.records}")
+    print(f"sample       {picture}  (look at it before you train)")

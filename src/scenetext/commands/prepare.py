@@ -1,0 +1,240 @@
+"""A public dataset, as downloaded, to our record format (JSON lines); validation splits; tar shards; dictionaries.
+
+`prepare.py DATASET --help` says where a dataset comes from and which files it consists of. Every command counts
+what it leaves out or alters, and why.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+from tqdm import tqdm
+
+from scenetext.commands.command_line import command_parser
+from scenetext.data.preparation.check_cache import checked_records
+from scenetext.data.preparation.check_report import check_report
+from scenetext.data.preparation.conversion import Preparation, prepare_dataset
+from scenetext.data.preparation.dictionaries import CharacterCounts, read_pickled_dictionary
+from scenetext.data.preparation.shard_writing import RECORDS_NAME, write_shards
+from scenetext.data.readers import READERS, Finding, Found, Reader, ReadReport
+from scenetext.data.records.files import RecordFiles
+from scenetext.data.records.format import write_records
+from scenetext.errors import DataError
+from scenetext.inspection.sample_sheet import write_sample_sheet
+from scenetext.text.charset import CharacterSet, describe
+
+EXAMPLES = """\
+  python tools/prepare.py totaltext --source downloads/totaltext --output data/totaltext
+  python tools/prepare.py icdar2015 --images ch4_training_images \\
+      --ground-truths ch4_training_localization_transcription_gt --output data/icdar2015/train.jsonl
+  python tools/prepare.py synthtext --images SynthText --ground-truths SynthText/gt.mat \\
+      --output data/synthtext/all.jsonl
+  python tools/prepare.py split data/synthtext/all.jsonl --validation-images 2000 \\
+      --output data/synthtext/train.jsonl --validation-output data/synthtext/validation.jsonl
+  python tools/prepare.py lsvt-weak --images train_weak_images --ground-truths train_weak_labels.json \\
+      --output data/lsvt/all.jsonl --characters-output data/lsvt/characters.txt
+  python tools/prepare.py oclip-table --table train_char.csv --output data/mine/train.jsonl
+  python tools/prepare.py check data/icdar2015/train.jsonl data/icdar2015/test.jsonl
+  python tools/prepare.py shards data/synthtext/train.jsonl --output data/synthtext/shards
+  python tools/prepare.py dictionary char_dict data/characters/published.txt
+  python tools/prepare.py characters data/lsvt/all.jsonl --characters data/characters/published.txt
+"""
+CHARACTERS_SHOWN = 50
+
+
+def prepare(arguments: argparse.Namespace) -> None:
+    """Reads a dataset, writes the records of every split and tells what is in them."""
+    reader: Reader = arguments.reader
+    given = {one.name: getattr(arguments, one.name) for one in reader.arguments}
+    options = {name: value for name, value in given.items() if value is not None}
+    characters = CharacterCounts(known_characters(arguments))
+    found = Found({}, {})
+    if getattr(arguments, "source", None) is None:
+        values = {one.name: one.default_value for one in reader.arguments}
+        tell_preparation(prepare_dataset(reader, {**values, **options}, arguments.output, characters))
+    else:
+        found = reader.find(arguments.source)
+        for name, values in found.splits.items():
+            output = arguments.output / f"{name}.jsonl"
+            tell_preparation(prepare_dataset(reader, {**values, **options}, output, characters))
+    tell_characters(characters, arguments)
+    for name, places in found.missing.items():
+        print("\n  ".join([f"{name}: not written, since it is not in {arguments.source}", *places]))
+
+
+def tell_preparation(done: Preparation) -> None:
+    """Prints what is in a records file and what is not, and draws some of its images."""
+    summary = done.summary
+    print(f"{done.output}: {summary.images} images, {summary.words} words")
+    print(f"  to learn from: {summary.with_polygon} with a polygon, {summary.with_text} with a text")
+    print(f"  ignored: {summary.ignored}")
+    tell_report(done.report)
+    picture = done.output.with_name(f"{done.output.stem}_samples.jpg")
+    for error in write_sample_sheet(picture, RecordFiles([done.output])):
+        print(f"  not on {picture.name}: {error}")
+
+
+def split(arguments: argparse.Namespace) -> None:
+    """Sets the last images of records files aside for validation."""
+    records = RecordFiles(arguments.records)
+    held_out = arguments.validation_images
+    if not 0 < held_out < len(records):
+        raise DataError(f"--validation-images {held_out}: there are {len(records)} images, and some must remain")
+    for path, part in ((arguments.output, records[:-held_out]), (arguments.validation_output, records[-held_out:])):
+        count = write_records(path, tqdm(part, path.name, unit="image", delay=1, disable=None))
+        print(f"{path}: {count} images")
+
+
+def make_shards(arguments: argparse.Namespace) -> None:
+    """Copies the images of records to tar shards."""
+    report = ReadReport()
+    records = RecordFiles(arguments.records)
+    count = write_shards(records, arguments.output, arguments.images_per_shard, arguments.seed, report)
+    print(f"{arguments.output / RECORDS_NAME}: {count} images in shards of {arguments.images_per_shard}")
+    tell_report(report)
+
+
+def count_characters(arguments: argparse.Namespace) -> None:
+    """Builds or checks a dictionary with the words of records files."""
+    counts = CharacterCounts(known_characters(arguments))
+    for _ in counts.watch(tqdm(RecordFiles(arguments.records), unit="image", delay=1, disable=None)):
+        pass
+    tell_characters(counts, arguments)
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Looks through records files and at the headers of their images; 1 where one of them is not usable as it is."""
+    known = known_characters(arguments)
+    checks = {path: checked_records(path, None, print, anew=True) for path in arguments.records}
+    for path, found in checks.items():
+        print("\n".join(check_report(path, found, known)))
+    return 0 if all(found.is_usable for found in checks.values()) else 1
+
+
+def convert_dictionary(arguments: argparse.Namespace) -> None:
+    """Writes a published, pickled dictionary as a plain one."""
+    write_characters(read_pickled_dictionary(arguments.source), arguments.target)
+
+
+def known_characters(arguments: argparse.Namespace) -> CharacterSet | None:
+    return CharacterSet.from_file(arguments.characters) if arguments.characters else None
+
+
+def tell_report(report: ReadReport) -> None:
+    """Prints what was left out or altered, one reason a line."""
+    findings: tuple[tuple[str, Mapping[str, Finding]], ...] = (("left out", report.left_out), ("noted", report.noted))
+    for title, reasons in findings:
+        for reason, finding in reasons.items():
+            print(f"  {title}: {reason}: {finding}")
+
+
+def tell_characters(counts: CharacterCounts, arguments: argparse.Namespace) -> None:
+    """Prints how the words fit a dictionary, and writes one of all characters found, each where it was asked for."""
+    print(f"  {len(counts)} different characters in {counts.words} words")
+    if arguments.characters:
+        unknown = counts.unknown()
+        print(f"  {arguments.characters}: lacks {len(unknown)} of them, which {counts.unknown_words} words have")
+        for one in unknown[:CHARACTERS_SHOWN]:
+            print(f"    {describe(one.character)}: {one.count} times, as in {', '.join(one.words)}")
+        if len(unknown) > CHARACTERS_SHOWN:
+            print(f"    and {len(unknown) - CHARACTERS_SHOWN} more")
+    if arguments.characters_output:
+        write_characters(counts.characters(), arguments.characters_output)
+
+
+def write_characters(characters: CharacterSet, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    characters.write(path)
+    print(f"{path}: {len(characters)} characters, vocabulary {characters.vocabulary_size}")
+
+
+def add_dataset(command: argparse.ArgumentParser, reader: Reader) -> None:
+    """The flags of a dataset: its folder, or those of its reader, and those that all have."""
+    if reader.splits:
+        text = f"folder with what the dataset consists of; writes a file for each split: {', '.join(reader.splits)}"
+        command.add_argument("--source", type=Path, metavar="FOLDER", help=text)
+    for argument in reader.arguments:
+        command.add_argument(
+            argument.flag,
+            type=str if argument.kind == "text" else Path,
+            nargs="+" if argument.kind == "folders" else None,
+            metavar="TEXT" if argument.kind == "text" else argument.kind.removesuffix("s").upper(),
+            help=argument.meaning + (f" (default: {argument.default})" if argument.default else ""),
+        )
+    text = "records file to write (.jsonl)" + ("; with --source, folder to write to" if reader.splits else "")
+    command.add_argument("--output", type=Path, required=True, help=text)
+    add_character_arguments(command)
+    command.set_defaults(run=prepare, reader=reader, refuse=command.error)
+
+
+def check_places(arguments: argparse.Namespace) -> None:
+    """Refuses a dataset that is told in two ways, or in none."""
+    reader: Reader = arguments.reader
+    given = [argument for argument in reader.arguments if getattr(arguments, argument.name) is not None]
+    required = [argument for argument in reader.arguments if argument.is_required]
+    if getattr(arguments, "source", None) is not None:
+        found = {name for split in reader.splits.values() for name in (*split.places, *split.values)}
+        if flags := ", ".join(argument.flag for argument in given if argument.name in found):
+            arguments.refuse(f"--source finds what {flags} would name; leave one of them out")
+        if arguments.output.suffix == ".jsonl" or arguments.output.is_file():
+            arguments.refuse("--output must be a folder, for --source writes a records file for every split")
+    elif not set(required) <= set(given):
+        flags = ", ".join(argument.flag for argument in required)
+        arguments.refuse(f"give {'--source, or all of ' if reader.splits else ''}{flags}")
+
+
+def add_character_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--characters", type=Path, metavar="FILE", help="check the words against this dictionary")
+    command.add_argument(
+        "--characters-output", type=Path, metavar="FILE", help="write a dictionary of all characters found"
+    )
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = command_parser(__doc__ or "", EXAMPLES)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, reader in READERS.items():
+        description = f"{reader.title}. Expected: {reader.files}; {reader.source}."
+        add_dataset(commands.add_parser(name, help=reader.title, description=description), reader)
+
+    text = "set the last images of records files aside for validation"
+    reason = "SynthText's images of one photograph follow each other, so hardly a photograph gets into both parts."
+    command = commands.add_parser("split", help=text, description=f"Will {text}. {reason}")
+    command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
+    command.add_argument("--validation-images", type=int, required=True, metavar="N", help="how many to set aside")
+    command.add_argument("--output", type=Path, required=True, help="records file to write for training")
+    command.add_argument("--validation-output", type=Path, required=True, help="records file to write for validation")
+    command.set_defaults(run=split)
+
+    command = commands.add_parser("shards", help="records and their images to tar shards, in a random order")
+    command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
+    command.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="folder to write to")
+    command.add_argument("--images-per-shard", type=int, default=10_000, metavar="N", help="default: 10000")
+    command.add_argument("--seed", type=int, default=0, help="of the random order; default: 0")
+    command.set_defaults(run=make_shards)
+
+    command = commands.add_parser("characters", help="build or check a dictionary with the words of records files")
+    command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
+    add_character_arguments(command)
+    command.set_defaults(run=count_characters)
+
+    text = "look through records files and at the headers of their images; exit code 1 where one is not usable as it is"
+    command = commands.add_parser("check", help=text, description=f"Will {text}. Trainings use the result.")
+    command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
+    command.add_argument("--characters", type=Path, metavar="FILE", help="hold the words against this dictionary")
+    command.set_defaults(run=check)
+
+    command = commands.add_parser("dictionary", help="a published, pickled dictionary (char_dict) to a plain one")
+    command.add_argument("source", type=Path, help="the pickled dictionary; nothing in it is executed")
+    command.add_argument("target", type=Path, help="dictionary to write, one character a line")
+    command.set_defaults(run=convert_dictionary)
+    return parser.parse_args()
+
+
+def main() -> int | None:
+    arguments = parse_arguments()
+    if arguments.run is prepare:
+        check_places(arguments)
+    return arguments.run(arguments)

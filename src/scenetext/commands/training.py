@@ -1,0 +1,101 @@
+"""The flow that `tools/pretrain.py` and `tools/train.py` share: settings, run folder, training, report, exit code."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from pathlib import Path
+from typing import Literal
+
+from scenetext.config import dump_yaml
+from scenetext.distributed import Processes, is_restarted, joined_processes
+from scenetext.runs.build import build_trainer, prepare_run_folder
+from scenetext.runs.settings import Run, load_run
+from scenetext.training.checkpoint import checkpoints_of
+from scenetext.training.device import process_device
+from scenetext.training.dry_run import rehearse
+from scenetext.training.interruption import EXIT_CODE_INTERRUPTED
+from scenetext.training.log import format_figure
+from scenetext.training.optimizers import describe_groups
+from scenetext.training.trainer import Outcome, Trainer
+
+EXIT_CODE_OVERFIT_FAILED = 3
+
+
+def run_training(arguments: argparse.Namespace, kind: Literal["pretraining", "detection"]) -> int:
+    """Trains as the flags of `add_run_arguments` say, and reports.
+
+    Started by torchrun, it is one process of several; a process that torchrun starts anew goes on from the newest
+    checkpoint.
+
+    Returns:
+        0; 75 where a signal stopped the run (its state is saved); 3 where `--overfit` missed its mark.
+    """
+    overrides = list(arguments.overrides)
+    if arguments.device is not None:
+        overrides.append(f"training.device={arguments.device}")
+    run = load_run(arguments.config, overrides, kind)
+    if arguments.print_config:
+        sys.stdout.write(dump_yaml(run))
+        return 0
+    with joined_processes(process_device(run.training.device), run.training.timeout) as processes:
+        return _train(arguments, run, processes)
+
+
+def _train(arguments: argparse.Namespace, run: Run, processes: Processes) -> int:
+    folder = arguments.output or Path("outputs") / arguments.config.stem
+    resume = arguments.resume or (is_restarted() and bool(checkpoints_of(folder)))
+    trainer, remarks = build_trainer(run, folder, arguments.overfit, resume, processes)
+    remarks += _opening(trainer, run)
+    if arguments.dry_run:
+        _tell(processes, [*remarks, *rehearse(trainer)])
+        return 0
+    if processes.is_main:
+        prepare_run_folder(folder, run, resume or is_restarted())
+    processes.wait("the run folder")
+    if resume:
+        remarks += [f"warning: {remark}" for remark in trainer.resume()]
+        remarks.append(f"resumed after step {trainer.outcome.step}")
+    _tell(processes, remarks)
+    outcome = trainer.fit()
+    return _close(outcome, trainer, folder, arguments.overfit)
+
+
+def _opening(trainer: Trainer, run: Run) -> list[str]:
+    parameters = sum(parameter.numel() for parameter in trainer.module.parameters())
+    images, epoch_images = len(trainer.training_data), trainer.training_data.epoch_images
+    learning = describe_groups(trainer.module, run.optimizer, run.loader.batch_size)
+    several = f" in each of {trainer.processes.count} processes" if trainer.processes.count > 1 else ""
+    return [
+        f"{parameters / 1e6:.2f} M parameters on {trainer.device}{several}, {trainer.learner.precision}; "
+        f"{images} images to train on, {len(trainer.validation_data)} to evaluate on",
+        f"{trainer.total_steps} steps of {run.loader.batch_size} images "
+        f"({trainer.total_steps * run.loader.batch_size / epoch_images:.1f} epochs)",
+        *learning,
+    ]
+
+
+def _close(outcome: Outcome, trainer: Trainer, folder: Path, overfit: int | None) -> int:
+    figures = ", ".join(f"{name} {format_figure(value)}" for name, value in outcome.figures.items())
+    metric = trainer.task.metric(trainer.validation_data.records)
+    lines = [f"last evaluation: {figures or 'none yet'}"]
+    if outcome.best is not None:
+        best = format_figure(outcome.best)
+        lines.append(f"best {metric.best}: {best} after step {outcome.best_step}: {folder / 'best.pt'}")
+    lines.append(f"run folder: {folder} (config.yaml, log.jsonl, tensorboard/, checkpoints/)")
+    if outcome.interrupted or overfit is None:
+        _tell(trainer.processes, lines)
+        return EXIT_CODE_INTERRUPTED if outcome.interrupted else 0
+    reached = outcome.best if outcome.best is not None else math.nan
+    passed = reached >= metric.overfit_mark
+    comparison = f"{metric.best} {format_figure(reached)}, mark {format_figure(metric.overfit_mark)}"
+    lines.append(f"overfit on {overfit} images: {'PASSED' if passed else 'FAILED'} ({comparison})")
+    _tell(trainer.processes, lines)
+    return 0 if passed else EXIT_CODE_OVERFIT_FAILED
+
+
+def _tell(processes: Processes, lines: list[str]) -> None:
+    if processes.is_main:
+        sys.stdout.write("".join(line + "\n" for line in lines))
+        sys.stdout.flush()

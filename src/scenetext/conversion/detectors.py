@@ -1,0 +1,131 @@
+"""MMOCR's checkpoints of whole detectors to ours and back, by the names that each detector declares in its spec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from scenetext.config import validate
+from scenetext.conversion.pretraining import Conversion, read_source
+from scenetext.detectors import find_detector
+from scenetext.errors import CheckpointError, ConfigError
+from scenetext.runs.build import build_detection_task, load_trained_task
+from scenetext.runs.encoders import encoder_settings
+from scenetext.runs.settings import DetectionRun
+from scenetext.tasks.detection import DetectionTask
+from scenetext.training.checkpoint import save_checkpoint, versions
+from scenetext.weights import mmocr, native
+from scenetext.weights.files import WeightFile, write_torch_file
+from scenetext.weights.image_encoder import extract_image_encoder
+from scenetext.weights.report import require_fit
+from scenetext.weights.sources import MMOCR, MMOCR_RESNET, PUBLISHED_TCM
+
+MMOCR_NORMALIZATION = ("encoder.pixel_mean=[0.485,0.456,0.406]", "encoder.pixel_std=[0.229,0.224,0.225]")
+"""Settings of all detectors that MMOCR publishes, those on CLIP's backbone too: ImageNet's statistics."""
+
+
+def convert_from_mmocr_detector(source: Path, target: Path, run: DetectionRun[Any, Any]) -> Conversion:
+    """A detector of MMOCR 1.x or 0.x as a checkpoint of native, for every tool that takes a detector's best.pt.
+
+    Args:
+        run: the run that the checkpoint is to be of: encoder, detector, test size. `MMOCR_NORMALIZATION` is what it
+            should set for weights that MMOCR publishes.
+
+    Raises:
+        CheckpointError: the file holds no detector of MMOCR, or does not fit the run; what differs is listed.
+        ConfigError: the run's detector does not tell MMOCR's names.
+    """
+    file = read_source(source, target, None)
+    weights = {mmocr.current_detector_name(name): value for name, value in file.tensors.items()}
+    left_out = tuple(name for name in weights if name.startswith(mmocr.NO_WEIGHTS))
+    weights = {name: value for name, value in weights.items() if name not in left_out}
+    _require_encoder(WeightFile(file.path, weights, ()), run)
+    with torch.device("meta"):
+        own = build_detection_task(run).state_dict()
+    names = mmocr_names(own, run)
+    require_fit({theirs: own[name] for name, theirs in names.items()}, weights, f"{source} (MMOCR's names)")
+    model = {name: weights[theirs].to(own[name].dtype) for name, theirs in names.items() if theirs in weights}
+    content = {
+        "kind": run.kind,
+        "config": run.model_dump(mode="json"),
+        "model": model,
+        "step": 0,
+        "versions": versions(),
+    }
+    save_checkpoint(target, content)
+    found = f"a detector of MMOCR, as {run.detector.name} on {run.encoder.name}"
+    return Conversion(target, found, len(model), (*file.others, *left_out), _remarks(run))
+
+
+def convert_to_mmocr_detector(source: Path, target: Path) -> Conversion:
+    """A detector of ours under the names of MMOCR 1.x, as a torch file {state_dict}.
+
+    Raises:
+        CheckpointError: the file holds no detector of native.
+        ConfigError: its detector does not tell MMOCR's names.
+    """
+    file = read_source(source, target, None)
+    task, run, _ = load_trained_task(source, "detection")
+    if not isinstance(task, DetectionTask) or not isinstance(run, DetectionRun):
+        raise TypeError("a checkpoint of kind detection holds a DetectionTask")
+    own = task.state_dict()
+    write_torch_file(target, {"state_dict": {theirs: own[name] for name, theirs in mmocr_names(own, run).items()}})
+    mean, std = (
+        [round(255 * value, 3) for value in values] for values in (task.encoder.pixel_mean, task.encoder.pixel_std)
+    )
+    remark = f"MMOCR's data_preprocessor has to have mean={mean}, std={std}, bgr_to_rgb=True"
+    found = f"a detector of native, {run.detector.name} on {run.encoder.name}"
+    return Conversion(target, found, len(own), file.others, (remark, *_remarks(run)))
+
+
+def mmocr_names(own: Mapping[str, Tensor], run: DetectionRun[Any, Any]) -> dict[str, str]:
+    """For every name of a detection task's weights that of MMOCR 1.x, in the same order.
+
+    Raises:
+        ConfigError: the detector declares no name for one of them, or MMOCR has no such encoder.
+    """
+    beginnings = find_detector(run.detector.name).mmocr_names
+    backbone_name = mmocr.BACKBONE_NAMES.get(run.encoder.name)
+    if backbone_name is None:
+        raise ConfigError(f"MMOCR has no encoder like {run.encoder.name}; detectors with TCM convert by to-tcm")
+    names: dict[str, str] = {}
+    for name in own:
+        part, _, rest = name.partition(".")
+        if f"{part}." == native.DETECTOR_ENCODER:
+            names[name] = mmocr.DETECTOR_BACKBONE + backbone_name(rest)
+            continue
+        theirs = mmocr.mmocr_head_name(rest, beginnings)
+        if theirs is None:
+            raise ConfigError(f"{run.detector.name} cannot be converted: it has no name of MMOCR's for {rest}")
+        names[name] = theirs
+    return names
+
+
+def _require_encoder(file: WeightFile, run: DetectionRun[Any, Any]) -> None:
+    """Makes sure that an MMOCR detector stands on the run's encoder; every size that differs is named."""
+    encoder = extract_image_encoder(file)
+    if encoder.source not in (MMOCR, MMOCR_RESNET):
+        hint = "; convert it by from-tcm" if encoder.source is PUBLISHED_TCM else ""
+        raise CheckpointError(f"{file.path}: holds {encoder.source.name}, expected a detector of MMOCR{hint}")
+    found = validate(encoder_settings(encoder.settings["name"]), encoder.settings, str(file.path)).model_dump()
+    wanted = run.encoder.model_dump()
+    differing = ["name"] if found["name"] != wanted["name"] else []
+    # Weights of an ordinary ResNet name neither deformable stages nor a deep stem: it has none.
+    told = [key for key in found if key in encoder.settings or key in ("deformable_stages", "stem")]
+    differing = differing or [key for key in told if found[key] != wanted[key]]
+    if differing:
+        lines = [f"\n  encoder.{key}: {found[key]} in the file, {wanted[key]} in the settings" for key in differing]
+        raise CheckpointError(f"{file.path} does not fit the settings:{''.join(lines)}")
+
+
+def _remarks(run: DetectionRun[Any, Any]) -> tuple[str, ...]:
+    """What neither layout holds and the user has to see to."""
+    stride = getattr(run.encoder, "bottleneck_stride", None)
+    if stride is None or run.encoder.depth < 50:
+        return ()
+    style = {"3x3": "pytorch", "1x1": "caffe"}[stride]
+    return (f"encoder.bottleneck_stride is {stride}, which MMOCR's configurations call style {style!r}",)

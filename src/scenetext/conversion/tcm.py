@@ -1,0 +1,136 @@
+"""Published TCM detectors (MMOCR 0.x's layout) to ours and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from scenetext.conversion.pretraining import Conversion, read_source
+from scenetext.detectors import find_detector
+from scenetext.errors import CheckpointError, ConfigError
+from scenetext.runs.build import build_detection_task, load_trained_task
+from scenetext.runs.settings import DetectionRun
+from scenetext.tcm.config import TcmSettings
+from scenetext.training.checkpoint import save_checkpoint, versions
+from scenetext.weights import mmocr, native, tcm
+from scenetext.weights.files import write_torch_file
+from scenetext.weights.report import require_fit
+from scenetext.weights.sources import PUBLISHED_TCM
+
+PROJECTION = native.DETECTOR_ENCODER + tcm.PROJECTION
+POSITIONS = f"{native.DETECTOR_ENCODER}{tcm.TEXT_ENCODER}positional_embedding"
+
+
+def convert_from_tcm(source: Path, target: Path, run: DetectionRun[Any, Any]) -> Conversion:
+    """A published TCM detector as a checkpoint of native, for every tool that takes a detector's best.pt.
+
+    Args:
+        run: the run that the checkpoint is to be of: encoder (`name: tcm`) with its switches and prompts, detector,
+            test size.
+
+    Raises:
+        CheckpointError: the file holds no such detector, or does not fit the run; what differs is listed.
+        ConfigError: the run's encoder is not TCM, or its detector does not tell MMOCR's names.
+    """
+    file = read_source(source, target, PUBLISHED_TCM)
+    _require_tcm(run)
+    with torch.device("meta"):
+        own = build_detection_task(run).state_dict()
+    names = published_names(own, run)
+    weights = dict(file.tensors)
+    remarks = [*_fit_projection(weights, own), *_fit_positions(weights, own, names[POSITIONS])]
+    require_fit(
+        {theirs: _as_published(name, own[name]) for name, theirs in names.items()}, weights, f"{source} (names of TCM)"
+    )
+    model = {
+        name: _as_published(name, weights[theirs]).to(own[name].dtype).contiguous()
+        for name, theirs in names.items()
+        if theirs in weights
+    }
+    description = {"kind": run.kind, "config": run.model_dump(mode="json"), "versions": versions()}
+    save_checkpoint(target, {**description, "model": model, "step": 0})
+    statistics = "pixel statistics are no part of such a file: encoder.pixel_mean and pixel_std must be its training's"
+    found = f"{PUBLISHED_TCM.name}, as {run.detector.name} on {run.encoder.name}"
+    return Conversion(target, found, len(model), file.others, (*remarks, statistics))
+
+
+def convert_to_tcm(source: Path, target: Path) -> Conversion:
+    """A detector of ours with TCM in the published layout, as a torch file {state_dict}.
+
+    Raises:
+        CheckpointError: the file holds no detector of native.
+        ConfigError: its encoder is not TCM, or its detector does not tell MMOCR's names.
+    """
+    file = read_source(source, target, None)
+    task, run, _ = load_trained_task(source, "detection")
+    if not isinstance(run, DetectionRun):
+        raise TypeError("a checkpoint of kind detection is of a DetectionRun")
+    _require_tcm(run)
+    own = task.state_dict()
+    names = published_names(own, run)
+    state = {theirs: _as_published(name, own[name]).contiguous() for name, theirs in names.items()}
+    write_torch_file(target, {"state_dict": state})
+    remarks = []
+    if PROJECTION in own:
+        shape = tuple(own[PROJECTION].shape)
+        remarks.append(f"pix_w is {shape}; the published FastTCM declares another shape, with which it cannot run")
+    found = f"a detector of native, {run.detector.name} on {run.encoder.name}"
+    return Conversion(target, found, len(state), file.others, tuple(remarks))
+
+
+def published_names(own: Mapping[str, Tensor], run: DetectionRun[Any, Any]) -> dict[str, str]:
+    """For every name of a task's weights that of a published TCM detector, in the same order.
+
+    Raises:
+        ConfigError: there is no such name for one of them.
+    """
+    beginnings = find_detector(run.detector.name).mmocr_names
+    names: dict[str, str] = {}
+    for name in own:
+        part, _, rest = name.partition(".")
+        in_encoder = f"{part}." == native.DETECTOR_ENCODER
+        theirs = tcm.published_name(rest) if in_encoder else mmocr.mmocr_head_name(rest, beginnings)
+        if theirs is None:
+            raise ConfigError(f"{run.detector.name} cannot be converted: TCM's layout has no name for {name}")
+        names[name] = theirs if in_encoder else mmocr.old_detector_name(theirs)
+    return names
+
+
+def _require_tcm(run: DetectionRun[Any, Any]) -> None:
+    if not isinstance(run.encoder, TcmSettings):
+        raise ConfigError(f"the run's encoder is {run.encoder.name}, expected tcm")
+
+
+def _as_published(name: str, value: Tensor) -> Tensor:
+    """Our tensor in the published orientation, or the other way round: the projection is transposed."""
+    return value.transpose(0, 1) if name == PROJECTION else value
+
+
+def _fit_projection(weights: dict[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
+    """Puts the identity in place of FastTCM's projection where that is of the published shape, which fits nothing."""
+    theirs = tcm.ENCODER_NAMES[tcm.PROJECTION]
+    if PROJECTION not in own or theirs not in weights or weights[theirs].shape == own[PROJECTION].shape:
+        return []
+    found = tuple(weights[theirs].shape)
+    weights[theirs] = torch.eye(len(own[PROJECTION]))
+    return [f"{theirs} is {found}, with which the published code cannot run either: the identity in its place"]
+
+
+def _fit_positions(weights: dict[str, Tensor], own: Mapping[str, Tensor], theirs: str) -> list[str]:
+    """Cuts the text encoder's positions to those that the run's prompts need.
+
+    Raises:
+        CheckpointError: the file has fewer.
+    """
+    rows, wanted = len(weights.get(theirs, ())), len(own[POSITIONS])
+    if rows < wanted:
+        raise CheckpointError(
+            f"the file has {rows} positions of text, the run's prompts need {wanted}; shorten encoder.prompts or set "
+            "encoder.learnable_prompts to the file's"
+        )
+    weights[theirs] = weights[theirs][:wanted]
+    return [f"of {rows} positions of text the first {wanted}, which the prompts need"] if rows > wanted else []

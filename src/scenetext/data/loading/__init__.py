@@ -1,0 +1,1 @@
+"""Datasets, their combination, and the processes that prepare batches."""

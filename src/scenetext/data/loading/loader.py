@@ -1,0 +1,276 @@
+"""Which images are seen when, and the processes that prepare them."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from pydantic import Field
+from torch.utils.data import DataLoader, Dataset
+
+from scenetext.config import Settings
+from scenetext.data.loading.combination import Epochs
+from scenetext.data.loading.dataset import LoadedSample, RecordDataset, collate_loaded
+from scenetext.errors import ConfigError, LoaderError, ScenetextError
+from scenetext.structures import Batch
+
+_MOST_DEFAULT_WORKERS = 16
+_MOST_LOSSES = 3
+"""How often in a row, without a batch in between, loader processes may be lost."""
+_LOST = re.compile(r"DataLoader worker \(pid.*(exited unexpectedly|is killed by signal)")
+"""What a DataLoader says of a worker that is gone."""
+
+
+class LoaderSettings(Settings):
+    """How many images at a time, prepared by how many processes."""
+
+    batch_size: int = Field(default=16, ge=1)
+    """Images per training step, over all processes of a distributed training together."""
+    evaluation_batch_size: int = Field(default=4, ge=1)
+    """Most images per batch in evaluation; those of one batch are padded to the largest of them."""
+    workers: int | None = Field(default=None, ge=0)
+    """Processes that prepare images, per training process; 0: none, the training process does it. Default: one less
+    than the cores that this process may use, at least 1, at most 16. The data do not depend on it."""
+
+
+class StepSampler:
+    """The images of every training step: a stream without end that depends on the seed alone.
+
+    The stream is one epoch after the other; step k takes the positions k * batch_size to (k + 1) * batch_size of it,
+    across the end of an epoch where need be. So training can go on from any step with nothing but its number.
+
+    Args:
+        epochs: the images of every epoch.
+        batch_size: images per step over all ranks.
+        first_step, last_step: the steps to give, `last_step` not included.
+        rank, world_size: which equal slice of every step's images to give.
+
+    Yields:
+        For every step its keys (round, index), batch_size / world_size of them: see `Epochs.keys`.
+
+    Raises:
+        ConfigError: the batch cannot be divided evenly among the ranks.
+    """
+
+    def __init__(
+        self,
+        epochs: Epochs,
+        batch_size: int,
+        first_step: int,
+        last_step: int,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        if batch_size % world_size:
+            raise ConfigError(
+                f"loader.batch_size: {batch_size} images per step cannot be divided evenly among {world_size} processes"
+            )
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.first_step = first_step
+        self.last_step = last_step
+        self.rank = rank
+        self.world_size = world_size
+
+    def __len__(self) -> int:
+        return max(0, self.last_step - self.first_step)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        share = self.batch_size // self.world_size
+        epoch, order = -1, np.empty((0, 2), dtype=np.int64)
+        for step in range(self.first_step, self.last_step):
+            start = step * self.batch_size + self.rank * share
+            keys = []
+            for position in range(start, start + share):
+                needed, place = divmod(position, len(self.epochs))
+                if needed != epoch:
+                    epoch, order = needed, self.epochs.keys(needed)
+                keys.append((int(order[place, 0]), int(order[place, 1])))
+            yield keys
+
+
+class BatchLoader:
+    """Batches made by worker processes, in order; iterate over it.
+
+    An error of ours that happens in a worker is raised here as it was, with its own message. A worker that is lost (out
+    of memory, killed) costs the batches that were being made: they are made again, and are the same.
+
+    Args:
+        make: a DataLoader of the batches from a given one on.
+        length: number of batches.
+        tell: is told of every lost worker.
+
+    Raises:
+        LoaderError: while iterating: workers are lost again and again.
+    """
+
+    def __init__(self, make: Callable[[int], DataLoader[Any]], length: int, tell: Callable[[str], None]) -> None:
+        self._make = make
+        self._length = length
+        self._tell = tell
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Batch]:
+        given = losses = 0
+        while given < self._length:
+            batches = _iterate(self._make(given))
+            while True:
+                try:
+                    batch = next(batches, None)
+                except _WorkerLostError as lost:
+                    losses += 1
+                    self._report(lost, losses)
+                    break
+                if batch is None:
+                    return
+                if isinstance(batch, ScenetextError):
+                    raise batch
+                given, losses = given + 1, 0
+                yield batch
+
+    def _report(self, lost: _WorkerLostError, losses: int) -> None:
+        advice = "where memory runs out, lower loader.workers"
+        if losses == _MOST_LOSSES:
+            raise LoaderError(f"loader processes were lost {losses} times in a row ({lost}); {advice}")
+        self._tell(f"warning: a loader process was lost ({lost}), others take its place; {advice}")
+
+
+class _WorkerLostError(Exception):
+    """A loader process is gone."""
+
+
+def _iterate(loader: DataLoader[Any]) -> Iterator[Any]:
+    """The batches of a DataLoader; raises `_WorkerLostError` between batches, and nowhere else.
+
+    A DataLoader's handler of SIGCHLD raises wherever the main process happens to be, in the middle of an update of
+    weights for one. So it is taken out, and losses are noticed when the next batch is waited for.
+    """
+    is_main_thread = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGCHLD) if is_main_thread and hasattr(signal, "SIGCHLD") else None
+    batches = iter(loader)
+    if handler is not None:
+        signal.signal(signal.SIGCHLD, handler)
+    while True:
+        try:
+            batch = next(batches, None)
+        except RuntimeError as error:
+            if not _LOST.match(str(error)):
+                raise
+            raise _WorkerLostError(str(error).splitlines()[0]) from None
+        if batch is None:
+            return
+        yield batch
+
+
+def training_loader(
+    dataset: RecordDataset,
+    settings: LoaderSettings,
+    seed: int,
+    first_step: int,
+    last_step: int,
+    rank: int = 0,
+    world_size: int = 1,
+    tell: Callable[[str], None] = warnings.warn,
+) -> BatchLoader:
+    """The batches of the steps from `first_step` up to, not including, `last_step`: see `StepSampler`."""
+    epochs = Epochs(dataset.parts, seed)
+
+    def steps(given: int) -> StepSampler:
+        return StepSampler(epochs, settings.batch_size, first_step + given, last_step, rank, world_size)
+
+    items = _ItemsOrErrors(dataset.__getitem__)
+    return BatchLoader(lambda given: _loader(items, steps(given), settings.workers), len(steps(0)), tell)
+
+
+def evaluation_loader(
+    dataset: RecordDataset,
+    batch_size: int,
+    workers: int | None,
+    rank: int = 0,
+    world_size: int = 1,
+    tell: Callable[[str], None] = warnings.warn,
+) -> BatchLoader:
+    """Every image exactly once over all ranks, from the narrowest for its height to the widest.
+
+    So the images of a batch have nearly the same shape when they are scaled to the same bounds, and little of it is
+    padding. Images of one aspect come in the order of the records.
+
+    Args:
+        batch_size: the largest; batches are as equal as can be, so that none of a single image remains at the end.
+        workers: see `LoaderSettings`.
+        rank, world_size: which of the batches to give; what is in a batch does not depend on them.
+        tell: is told of a loader process that was lost and replaced.
+    """
+    order = np.argsort([record.width / record.height for record in dataset.records], kind="stable")
+    indices = np.array_split(order, -(-len(dataset) // batch_size))
+    own = [part.tolist() for part in indices[rank::world_size]]
+    items = _ItemsOrErrors(dataset.evaluation_item)
+    return BatchLoader(lambda given: _loader(items, own[given:], workers), len(own), tell)
+
+
+def default_workers() -> int:
+    """One process less than the cores that this process may use, from 1 to 16."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(max(cores - 1, 1), _MOST_DEFAULT_WORKERS)
+
+
+def _loader(items: Dataset[Any], batches: Any, workers: int | None) -> DataLoader[Any]:
+    count = default_workers() if workers is None else workers
+    return DataLoader(
+        items,
+        batch_sampler=batches,
+        num_workers=min(count, len(batches)),
+        collate_fn=_collate_or_error,
+        pin_memory=torch.cuda.is_available(),
+        worker_init_fn=_start_worker,
+        # A DataLoader draws a number whenever it starts. From a generator of its own, or a resumed training, which
+        # starts one more, would go on with other random numbers (dropout) than an uninterrupted one.
+        generator=torch.Generator(),
+    )
+
+
+class _ItemsOrErrors(Dataset[Any]):
+    """Items of a dataset; an error of ours comes as an item, since a DataLoader would bury it in a stack trace."""
+
+    def __init__(self, load: Callable[[Any], LoadedSample]) -> None:
+        self.load = load
+
+    def __getitem__(self, key: Any) -> LoadedSample | ScenetextError:
+        try:
+            return self.load(key)
+        except ScenetextError as error:
+            return error
+
+
+def _collate_or_error(items: Sequence[LoadedSample | ScenetextError]) -> Batch | ScenetextError:
+    loaded = []
+    for item in items:
+        if isinstance(item, ScenetextError):
+            return item
+        loaded.append(item)
+    try:
+        return collate_loaded(loaded)
+    except ScenetextError as error:
+        return error
+
+
+def _start_worker(_worker: int) -> None:
+    """One core per process, and no dying on signals meant for the training: the main process decides when to stop.
+
+    Signals to the whole process group (Ctrl-C, a scheduler's SIGTERM) reach the workers too. They end when the main
+    process closes them or is gone.
+    """
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,0 +1,1 @@
+"""Published datasets to records: conversion, checks, dictionaries, shards."""

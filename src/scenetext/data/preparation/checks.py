@@ -1,0 +1,186 @@
+"""Looking through a dataset before anything is learnt from it: are its images there, and what are its words like?
+
+Of images only the headers are read. What the check finds in a records file is kept beside the file by `check_cache.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import shapely
+from pydantic import Field, NonNegativeInt
+from tqdm import tqdm
+
+from scenetext.config import Settings
+from scenetext.data.records.files import RecordFiles
+from scenetext.data.records.shards import record_image_size
+from scenetext.errors import DataError, ImageError
+from scenetext.structures import ImageRecord, TextInstance
+
+FAULTS_LISTED = 20
+"""Faults that a check quotes; the rest is only counted."""
+_THREADS = 16
+"""Headers are read from disk or network: mostly waiting, so more threads than cores."""
+_CHUNK = 1024
+
+ImageFault = Literal["missing", "unreadable", "other_size"]
+
+
+class RecordsCheck(Settings):
+    """What is in a records file, and what is wrong with it. Counts of words are of instances that are not ignored."""
+
+    images: NonNegativeInt = 0
+    """Images, those of broken lines included."""
+    instances: NonNegativeInt = 0
+    """Text instances, ignored ones included."""
+    ignored: NonNegativeInt = 0
+    """Instances that are neither learnt from nor scored."""
+    untold: NonNegativeInt = 0
+    """Words of unknown transcription."""
+    unplaced: NonNegativeInt = 0
+    """Words without a polygon."""
+    crossing: NonNegativeInt = 0
+    """Polygons whose outline crosses or touches itself."""
+    flat: NonNegativeInt = 0
+    """Polygons without an area: all points on one line."""
+    outside: NonNegativeInt = 0
+    """Polygons that lie wholly outside the image."""
+    broken_lines: NonNegativeInt = 0
+    """Lines that are no records."""
+    missing: NonNegativeInt = 0
+    """Images that are not there."""
+    unreadable: NonNegativeInt = 0
+    """Images whose header cannot be read."""
+    other_size: NonNegativeInt = 0
+    """Images of another size than their record says."""
+    faults: tuple[str, ...] = ()
+    """The first broken lines and faulty images, one message each."""
+    characters: dict[str, NonNegativeInt] = Field(default_factory=dict)
+    """How often each character occurs in the words."""
+
+    @property
+    def faulty_images(self) -> int:
+        """Images that cannot be learnt from."""
+        return self.missing + self.unreadable + self.other_size
+
+    @property
+    def is_all_ignored(self) -> bool:
+        """Whether there is text, all of it marked as ignored."""
+        return self.instances > 0 and self.ignored == self.instances
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether nothing is wrong that would cost images or stop a training."""
+        return self.images > 0 and not (self.broken_lines or self.faulty_images or self.is_all_ignored)
+
+
+def check_records(path: Path) -> RecordsCheck:
+    """Looks through a records file and at the headers of its images; a progress bar tells how far it is.
+
+    Raises:
+        DataError: the file cannot be read. Broken lines are counted instead.
+    """
+    records = RecordFiles([path])
+    tally = _Tally()
+    with (
+        ThreadPoolExecutor(_THREADS) as threads,
+        tqdm(total=len(records), desc=f"checking {path.name}", unit="image", delay=1, disable=None) as progress,
+    ):
+        for start in range(0, len(records), _CHUNK):
+            indices = range(start, min(start + _CHUNK, len(records)))
+            readable = tally.read(records, indices)
+            for record, fault in zip(readable, threads.map(_image_fault, readable), strict=True):
+                tally.add(record, fault)
+            tally.add_polygons(readable)
+            progress.update(len(indices))
+    return tally.result()
+
+
+class _Tally:
+    """Counts what is met on the way through a records file."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._characters: Counter[str] = Counter()
+        self._faults: list[str] = []
+
+    def read(self, records: RecordFiles, indices: Sequence[int]) -> list[ImageRecord]:
+        """The records that can be read."""
+        readable = []
+        for index in indices:
+            self._counts["images"] += 1
+            try:
+                readable.append(records[index])
+            except DataError as error:
+                self._count_fault("broken_lines", str(error))
+        return readable
+
+    def add(self, record: ImageRecord, fault: tuple[ImageFault, str] | None) -> None:
+        """Counts an image with its words."""
+        if fault is not None:
+            self._count_fault(*fault)
+        self._counts["instances"] += len(record.instances)
+        for instance in record.instances:
+            if instance.ignore:
+                self._counts["ignored"] += 1
+                continue
+            self._counts["untold"] += instance.text is None
+            self._counts["unplaced"] += instance.polygon is None
+            self._characters.update("".join((instance.text or "").split()))
+
+    def add_polygons(self, records: Sequence[ImageRecord]) -> None:
+        """Counts what is wrong with the polygons of words."""
+        placed = [(record, polygon) for record in records for polygon in _polygons(record.instances)]
+        if not placed:
+            return
+        outlines = _outlines([polygon for _, polygon in placed])
+        flat = shapely.area(shapely.convex_hull(outlines)) == 0
+        sizes = np.array([(record.width, record.height) for record, _ in placed], dtype=np.float64)
+        bounds = shapely.bounds(outlines)
+        outside = (bounds[:, 2:] <= 0).any(axis=1) | (bounds[:, :2] >= sizes).any(axis=1)
+        self._counts["flat"] += int(flat.sum())
+        self._counts["crossing"] += int((~flat & ~shapely.is_valid(outlines)).sum())
+        self._counts["outside"] += int((~flat & outside).sum())
+
+    def result(self) -> RecordsCheck:
+        """What was counted so far."""
+        return RecordsCheck(**self._counts, faults=tuple(self._faults), characters=dict(self._characters))
+
+    def _count_fault(self, kind: str, message: str) -> None:
+        self._counts[kind] += 1
+        if len(self._faults) < FAULTS_LISTED:
+            self._faults.append(message)
+
+
+def _polygons(instances: Sequence[TextInstance]) -> list[np.ndarray]:
+    return [one.polygon for one in instances if one.polygon is not None and not one.ignore]
+
+
+def _outlines(polygons: Sequence[np.ndarray]) -> np.ndarray:
+    """(n,) shapely polygons."""
+    # Closed by hand: of three points, of which the last is the first, shapely makes no ring.
+    points = np.concatenate([part for polygon in polygons for part in (polygon, polygon[:1])]).astype(np.float64)
+    numbers = np.repeat(np.arange(len(polygons)), [len(polygon) + 1 for polygon in polygons])
+    return np.asarray(shapely.polygons(shapely.linearrings(points, indices=numbers)))
+
+
+def _image_fault(record: ImageRecord) -> tuple[ImageFault, str] | None:
+    """What is wrong with an image, if anything, and a message that says so."""
+    try:
+        height, width = record_image_size(record)
+    except ImageError as error:
+        file = record.path if record.span is None else record.path.parent
+        # Path.exists raises where a name is too long for a file.
+        return ("unreadable" if os.path.exists(file) else "missing"), str(error)  # noqa: PTH110
+    if (width, height) == (record.width, record.height):
+        return None
+    return "other_size", (
+        f"{record.path}: image is {width} x {height} pixels (width x height), its record says "
+        f"{record.width} x {record.height}"
+    )

@@ -1,0 +1,1 @@
+"""The record format, record files, tar shards, and reading images."""

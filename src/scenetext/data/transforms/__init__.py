@@ -1,0 +1,1 @@
+"""Samples to network inputs: one warp, crops, colours; training and evaluation views."""

@@ -1,0 +1,96 @@
+"""A sample seen through one affine matrix: pixels warped once, polygons with them.
+
+Coordinates have their origin at the corner of the top-left pixel, so pixel (column, row) covers [column, column + 1] x
+[row, row + 1] and a mirrored image has x' = width - x.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from scenetext.data.transforms.resampling import Resampling, warp_image
+from scenetext.errors import DataError
+from scenetext.geometry.polygon import clip_polygon, polygon_area
+from scenetext.structures import ImageMeta, Sample, TextInstance
+
+BORDER_TOLERANCE = 0.01
+"""Pixels that a polygon may lie outside the image and still count as inside: rounding of coordinates."""
+
+
+def warp_sample(
+    sample: Sample,
+    matrix: np.ndarray,
+    size: tuple[int, int],
+    content_size: tuple[int, int],
+    smallest_visible_share: float = 0.5,
+    resampling: Resampling = "bilinear",
+) -> Sample:
+    """A sample seen through an affine matrix.
+
+    What becomes of a polygon: wholly inside the content, it is only moved, whatever its shape; wholly outside, it is
+    dropped; partly outside, it is cut at the border (a self-crossing one is repaired first, and the largest part
+    counts), dropped where nothing with an area remains, and ignored where less than the smallest visible share does.
+    A matrix that mirrors also reverses the vertices, so that polygons stay clockwise (or whatever they were), and the
+    first half of them stays the upper side of the text. Texts are kept, and instances of unknown place.
+
+    Args:
+        sample: polygons in pixels of its image.
+        matrix: (3, 3), affine and invertible; takes (x, y, 1) of the current image to pixels of the new one.
+        size: (height, width) of the new image.
+        content_size: (height, width) of its part, from the top-left corner, that may show the photograph; the rest is
+            black.
+        smallest_visible_share: of a polygon's area, from 0 to 1.
+        resampling: bicubic for windows of whole pixels alone.
+
+    Raises:
+        DataError: the matrix is not affine or not invertible, or the resampling is not for it.
+    """
+    matrix = np.asarray(matrix, dtype=np.float64)
+    determinant = np.linalg.det(matrix) if np.isfinite(matrix).all() else 0.0
+    if not determinant or not np.array_equal(matrix[2], [0, 0, 1]):
+        raise DataError(f"a warp needs an affine matrix that can be inverted, got {matrix.tolist()}")
+    image = warp_image(sample.image, matrix, content_size, resampling)
+    if content_size != size:
+        canvas = np.zeros((*size, 3), dtype=np.uint8)
+        canvas[: content_size[0], : content_size[1]] = image
+        image = canvas
+    instances = [
+        _warp_instance(instance, matrix, bool(determinant < 0), content_size, smallest_visible_share)
+        for instance in sample.instances
+    ]
+    meta = ImageMeta(
+        path=sample.meta.path,
+        original_size=sample.meta.original_size,
+        to_original=sample.meta.to_original @ np.linalg.inv(matrix),
+        content_size=content_size,
+    )
+    return Sample(image, tuple(instance for instance in instances if instance is not None), meta)
+
+
+def _warp_instance(
+    instance: TextInstance,
+    matrix: np.ndarray,
+    mirrored: bool,
+    content_size: tuple[int, int],
+    smallest_visible_share: float,
+) -> TextInstance | None:
+    """The instance in the new frame; None where nothing of it is inside the content."""
+    if instance.polygon is None:
+        return instance
+    polygon = (instance.polygon @ matrix[:2, :2].T + matrix[:2, 2]).astype(np.float32)
+    if mirrored:
+        polygon = np.roll(polygon[::-1], len(polygon) // 2, axis=0)
+    height, width = content_size
+    low, high = polygon.min(axis=0), polygon.max(axis=0)
+    if (low >= -BORDER_TOLERANCE).all() and (high <= np.array([width, height]) + BORDER_TOLERANCE).all():
+        return replace(instance, polygon=polygon)
+    if (high <= 0).any() or (low >= [width, height]).any():
+        return None
+    visible = clip_polygon(polygon, width, height)
+    if visible is None:
+        return None
+    # The areas of crossing outlines cancel, so the share can exceed 1 there; the part that is left is valid.
+    too_little = polygon_area(visible) < smallest_visible_share * polygon_area(polygon)
+    return replace(instance, polygon=visible, ignore=instance.ignore or too_little)

@@ -1,0 +1,111 @@
+"""Our own file of detections, written by `tools/detect.py`; other systems can write it, too.
+
+One JSON object for many images, or JSON lines with one image each (`.jsonl`):
+
+    {"images": [{"path": "a/img_1.jpg", "detections": [{"polygon": [[x, y], ...], "score": 0.93, "text": "EXIT"}]}]}
+
+    {"path": "a/img_1.jpg", "detections": [{"polygon": [[x, y], ...], "score": 0.93, "text": "EXIT"}]}
+
+Polygons are in pixels of the original image, EXIF rotation not applied, with at least three points. `score` is from 0
+to 1, and 1 where it is left out; `text` may be left out or null. An image in which nothing was found has an empty list.
+Keys beside `images` tell where the file comes from, and are not read; elsewhere unknown keys are errors.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scenetext.errors import did_you_mean
+from scenetext.evaluation.files.values import (
+    PredictionError,
+    check_name,
+    check_polygon,
+    check_score,
+    check_text,
+    shown,
+)
+from scenetext.structures import Detection
+
+_IMAGE_KEYS = ("path", "detections")
+_DETECTION_KEYS = ("polygon", "score", "text")
+
+
+def write_detections(path: Path, detections: Mapping[Path, Sequence[Detection]]) -> None:
+    """Writes the detections of several images as one JSON object, texts where there are any.
+
+    Polygons are rounded to two decimals, scores to four.
+    """
+    images = [
+        {"path": str(image), "detections": [_format_detection(detection) for detection in found]}
+        for image, found in detections.items()
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"images": images}, indent=1) + "\n", encoding="utf-8")
+
+
+def parse_images(content: Mapping[str, Any]) -> list[tuple[str, list[Detection]]]:
+    """Name and detections of every image of a whole file.
+
+    Raises:
+        PredictionError: says which image and detection is wrong, and how.
+    """
+    images = content["images"]
+    if type(images) is not list:
+        raise PredictionError(f"images must be a list, got {shown(images)}")
+    parsed = []
+    for index, image in enumerate(images):
+        try:
+            parsed.append(parse_image(image))
+        except PredictionError as fault:
+            raise PredictionError(f"images[{index}]: {fault}") from None
+    return parsed
+
+
+def parse_image(image: Any) -> tuple[str, list[Detection]]:
+    """Name and detections of one image.
+
+    Raises:
+        PredictionError: as `parse_images`.
+    """
+    _check_keys(image, _IMAGE_KEYS, required=_IMAGE_KEYS)
+    name, found = check_name(image["path"]), image["detections"]
+    if type(found) is not list:
+        raise PredictionError(f"detections must be a list, got {shown(found)}")
+    detections = []
+    for index, detection in enumerate(found):
+        try:
+            detections.append(_parse_detection(detection))
+        except PredictionError as fault:
+            raise PredictionError(f"detections[{index}] of {name}: {fault}") from None
+    return name, detections
+
+
+def _parse_detection(detection: Any) -> Detection:
+    _check_keys(detection, _DETECTION_KEYS, required=("polygon",))
+    return Detection(
+        check_polygon(detection["polygon"]),
+        check_score(detection.get("score", 1.0)),
+        check_text(detection.get("text")),
+    )
+
+
+def _format_detection(detection: Detection) -> dict[str, Any]:
+    formatted: dict[str, Any] = {
+        "polygon": [[round(float(x), 2), round(float(y), 2)] for x, y in detection.polygon],
+        "score": round(float(detection.score), 4),
+    }
+    return formatted if detection.text is None else {**formatted, "text": detection.text}
+
+
+def _check_keys(value: Any, known: Sequence[str], required: Sequence[str]) -> None:
+    if type(value) is not dict:
+        raise PredictionError(f"expected an object with the keys {', '.join(known)}, got {shown(value)}")
+    for key in required:
+        if key not in value:
+            raise PredictionError(f"the key {key} is missing; there are: {', '.join(map(shown, value)) or 'none'}")
+    for key in value:
+        if key not in known:
+            raise PredictionError(f"the key {shown(key)} is unknown{did_you_mean(key, known)}")

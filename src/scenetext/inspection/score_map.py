@@ -1,0 +1,99 @@
+"""Where a detector with TCM expects text in a photograph, and what its visual prompt adds there (figure 7 of TCM)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from scenetext.data.loading.dataset import collate
+from scenetext.data.records.samples import whole_sample
+from scenetext.drawing.heatmaps import blend_heatmap
+from scenetext.drawing.sheets import sheet
+from scenetext.errors import ConfigError
+from scenetext.tasks.detection import DetectionTask
+from scenetext.tcm.encoder import TcmEncoder
+
+PANEL_WIDTH = 480
+"""Pixels of a panel of a sheet."""
+
+
+@dataclass(frozen=True, eq=False)
+class TextGuidance:
+    """What TCM makes of one photograph, at stride 32 of the network's input, the padding cut off.
+
+    Attributes:
+        scores: for every class its prompt and (h, w) float32, cosine with the text in [-1, 1].
+        embedding: (h, w) float32, length of the image embedding, before the visual prompt.
+        visual_prompt: (h, w) float32, length of what the text adds to it; None for a model without visual prompt.
+    """
+
+    scores: Mapping[str, np.ndarray]
+    embedding: np.ndarray
+    visual_prompt: np.ndarray | None
+
+
+@torch.no_grad()
+def text_guidance(task: DetectionTask, image: np.ndarray, device: torch.device) -> TextGuidance:
+    """The score map and the visual prompt of one photograph, brought to the network as in evaluation.
+
+    Args:
+        task: with trained weights, on `device`; left in evaluation mode.
+        image: (H, W, 3) uint8 RGB.
+
+    Raises:
+        ConfigError: the detector is one without TCM.
+    """
+    encoder = task.encoder
+    if not isinstance(encoder, TcmEncoder):
+        raise ConfigError("this detector has no score map: it was trained without TCM (encoder.name=tcm)")
+    task.eval()
+    sample = whole_sample(image, Path("array"), ())
+    prepared = task.prepare_evaluation(sample, np.random.default_rng(0))
+    batch = collate([prepared]).to(device)
+    pixels = task.normalization(batch.images)
+    features = encoder(pixels)
+    level = encoder.image(pixels).levels[-1]
+    embeddings = encoder.image.attnpool(level)[0, 1:].norm(dim=-1).unflatten(0, level.shape[-2:])
+    cells = [-(-side // encoder.strides[-1]) for side in batch.metas[0].content_size]
+
+    def over_photograph(values: Tensor) -> np.ndarray:
+        return np.ascontiguousarray(values.float().cpu().numpy()[: cells[0], : cells[1]])
+
+    prompts = (*encoder.settings.prompts, *encoder.settings.background_prompts) or ("learnt prompt",)
+    difference = features.side.get("visual_prompt")
+    return TextGuidance(
+        scores={
+            name: over_photograph(score) for name, score in zip(prompts, features.side["score_map"][0], strict=True)
+        },
+        embedding=over_photograph(embeddings),
+        visual_prompt=None if difference is None else over_photograph(difference[0].norm(dim=0)),
+    )
+
+
+def guidance_panels(image: np.ndarray, guidance: TextGuidance) -> dict[str, np.ndarray]:
+    """Title to picture, for every map: the photograph in grey under its colours, each over the whole scale of its own.
+
+    Args:
+        image: (H, W, 3) uint8 RGB, the photograph in any size.
+    """
+    grey = np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+    maps = [("score map", score, f": {prompt}") for prompt, score in guidance.scores.items()]
+    maps.append(("image embedding I", guidance.embedding, ""))
+    if guidance.visual_prompt is not None:
+        maps.append(("visual prompt", guidance.visual_prompt, ""))
+    return {
+        f"{title}, {heat.min():.3g} to {heat.max():.3g}{prompt}": blend_heatmap(grey, heat)
+        for title, heat, prompt in maps
+    }
+
+
+def guidance_sheet(image: np.ndarray, guidance: TextGuidance, title: str = "image") -> np.ndarray:
+    """One picture of everything: the photograph and a panel per map."""
+    panels = guidance_panels(image, guidance)
+    return sheet([image, *panels.values()], [title, *panels], 2, PANEL_WIDTH)

@@ -1,0 +1,1 @@
+"""Pre-training methods, one paper a folder."""

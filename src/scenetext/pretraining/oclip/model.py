@@ -1,0 +1,225 @@
+"""The oCLIP model: image encoder, text encoder and decoder under the parameter names of published checkpoints."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scenetext.encoders.clip_image import PooledClipResNet
+from scenetext.layers.positions import resize_positions
+from scenetext.layers.transformer import Transformer, initialise_blocks
+from scenetext.pretraining.oclip.config import OclipSettings
+from scenetext.pretraining.oclip.decoder import CrossAttentionDecoder
+from scenetext.pretraining.oclip.text_encoder import encode_packed, pack_words, real_words, unpack_words
+
+LOWEST_TEMPERATURE = 0.01
+"""Bound of the contrastive temperature, CLIP's."""
+FIRST_TEMPERATURE = 0.07
+"""Contrastive temperature at the start, CLIP's."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OclipOutputs:
+    """What the model says about a batch.
+
+    Attributes:
+        image_features, text_features: (B, D), unit length; the text feature of an image without words is zero when
+            words are pooled.
+        character_logits: (B, N, V) for the hidden character of every slot; None in the first stage.
+        logit_scale: scalar, inverse of the contrastive temperature.
+        has_words: (B,) bool, whether the image has any word.
+        image_tokens: (B, 1 + h * w, D), as `OclipModel.encode_image` gives them; None in the first stage.
+        word_embeddings: (B, N, D), as `OclipModel.encode_words` gives them.
+    """
+
+    image_features: Tensor
+    text_features: Tensor
+    character_logits: Tensor | None
+    logit_scale: Tensor
+    has_words: Tensor
+    image_tokens: Tensor | None
+    word_embeddings: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AttentionMaps:
+    """Where the model looks; float32, mean over heads, every row sums to 1.
+
+    Attributes:
+        grid: rows h and columns w of the image tokens.
+        image: (B, 1 + h * w, 1 + h * w), attention pool; row and column 0 are the mean position.
+        words: (B, N, h * w), last decoder block; None in the first stage.
+        character_logits: (B, N, V), as `OclipOutputs`.
+    """
+
+    grid: tuple[int, int]
+    image: Tensor
+    words: Tensor | None
+    character_logits: Tensor | None
+
+
+class OclipModel(nn.Module):
+    """oCLIP (Xue et al., ECCV 2022).
+
+    Shapes: B images, N word slots, K character slots, D joint width, V vocabulary. The first-stage model has no decoder
+    and gives no characters.
+
+    Args:
+        settings: sizes and options; `characters` is not looked at.
+        vocabulary_size: V, at least C + 3.
+    """
+
+    def __init__(self, settings: OclipSettings, vocabulary_size: int) -> None:
+        super().__init__()
+        self.settings = settings
+        width, joint = settings.text_width, settings.embed_dim
+        self.visual = PooledClipResNet(settings.encoder, settings.grid, joint)
+        self.transformer = Transformer(width, settings.text_layers, settings.text_heads, causal=True)
+        self.token_embedding = nn.Embedding(vocabulary_size, width)
+        self.positional_embedding = nn.Parameter(torch.empty(settings.context_length, width))
+        self.ln_final = nn.LayerNorm(width)
+        self.text_projection = nn.Parameter(torch.empty(width, joint))
+        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / FIRST_TEMPERATURE)))
+        nn.init.normal_(self.token_embedding.weight, std=0.02)
+        nn.init.normal_(self.positional_embedding, std=0.01)
+        nn.init.normal_(self.text_projection, std=width**-0.5)
+        if not settings.first_stage:
+            self.image_pos = nn.Parameter(torch.empty(settings.grid**2, joint))
+            self.transformer_decoder = CrossAttentionDecoder(joint, settings.decoder_layers, settings.decoder_heads)
+            self.ln_final_decoder = nn.LayerNorm(joint)
+            self.text_class = nn.Linear(joint, vocabulary_size)
+            nn.init.normal_(self.image_pos, std=0.01)
+            initialise_blocks(self.transformer_decoder, width, settings.text_layers)
+            nn.init.normal_(self.text_class.weight, std=width**-0.5)
+
+    def forward(self, images: Tensor, characters: Tensor, image_mask: Tensor | None = None) -> OclipOutputs:
+        """Features of images and of their words, and the hidden characters.
+
+        Args:
+            images: (B, 3, H, W) float, normalised with `visual.pixel_mean` and `pixel_std`.
+            characters: (B, N, K) int64 ids, see `encode_words` of `targets`; all 0 = empty slot.
+            image_mask: (B, H / 32, W / 32) bool, true where the image is padding; kept out of the decoder's sight.
+        """
+        if self.settings.first_stage:
+            return self.features(images, characters)
+        words = self.encode_words(characters)
+        last_level = self.visual(images).levels[-1]
+        tokens = self.visual.attnpool(last_level)
+        logits = self.decode_characters(words, tokens, image_mask, last_level.shape[-2:])
+        return self._outputs(words, real_words(characters), tokens[:, 0], tokens, logits)
+
+    def features(self, images: Tensor, characters: Tensor) -> OclipOutputs:
+        """What the contrastive loss looks at, without tokens and characters; arguments as in `forward`."""
+        image_feature = self.visual.attnpool.global_feature(self.visual(images).levels[-1])
+        return self._outputs(self.encode_words(characters), real_words(characters), image_feature, None, None)
+
+    def _outputs(
+        self, words: Tensor, real: Tensor, image_feature: Tensor, tokens: Tensor | None, logits: Tensor | None
+    ) -> OclipOutputs:
+        """Word embeddings (B, N, D), real slots (B, N), image features (B, D), and what else there is."""
+        return OclipOutputs(
+            image_features=F.normalize(image_feature.float(), dim=-1),
+            text_features=F.normalize(self._pool_words(words.float(), real), dim=-1),
+            character_logits=logits,
+            logit_scale=self._inverse_temperature(),
+            has_words=real.any(dim=1),
+            image_tokens=tokens,
+            word_embeddings=words,
+        )
+
+    def encode_image(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) -> tokens (B, 1 + h * w, D), h * w the grid at stride 32; the mean position comes first."""
+        return self.visual.attnpool(self.visual(images).levels[-1])
+
+    def encode_words(self, characters: Tensor) -> Tensor:
+        """(B, N, K) ids -> word embeddings (B, N, D), not normalised; each word alone, empty slots one constant."""
+        batch, slots, _ = characters.shape
+        packed = pack_words(characters)
+        features = encode_packed(
+            packed, self.token_embedding, self.positional_embedding, self.transformer, self.ln_final
+        )
+        return unpack_words(features @ self.text_projection, packed, (batch, slots))
+
+    def decode_characters(
+        self,
+        word_embeddings: Tensor,
+        image_tokens: Tensor,
+        image_mask: Tensor | None = None,
+        grid: tuple[int, int] | None = None,
+    ) -> Tensor:
+        """The hidden characters of words, read from images; words and images may be paired at will.
+
+        Args:
+            word_embeddings: (B, N, D), of `encode_words`.
+            image_tokens: (B, 1 + h * w, D), of `encode_image`.
+            image_mask: (B, h, w) bool, true = padding.
+            grid: (h, w); None = that of the mask, else a square.
+
+        Returns:
+            (B, N, V) logits.
+        """
+        keys, values, ignored = self._keys_and_values(image_tokens, image_mask, grid)
+        return self._classify(self.transformer_decoder(word_embeddings, keys, values, ignored))
+
+    def attention_maps(self, images: Tensor, characters: Tensor, image_mask: Tensor | None = None) -> AttentionMaps:
+        """Where the model looks, for drawing; arguments as in `forward`. Call it without gradients."""
+        last_level = self.visual(images).levels[-1]
+        grid = (last_level.shape[-2], last_level.shape[-1])
+        image = self.visual.attnpool.weights(last_level)
+        if self.settings.first_stage:
+            return AttentionMaps(grid, image, None, None)
+        words = self.encode_words(characters)
+        seen = self._keys_and_values(self.visual.attnpool(last_level), image_mask, grid)
+        return AttentionMaps(
+            grid=grid,
+            image=image,
+            words=self.transformer_decoder.last_weights(words, *seen),
+            character_logits=self._classify(self.transformer_decoder(words, *seen)),
+        )
+
+    def _classify(self, decoded: Tensor) -> Tensor:
+        return self.text_class(self.ln_final_decoder(decoded))
+
+    def _keys_and_values(
+        self, image_tokens: Tensor, image_mask: Tensor | None, grid: tuple[int, int] | None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Keys (with positions), values and ignored places (B, h * w) of the decoder; the mean position is left out."""
+        values = image_tokens[:, 1:]
+        ignored = None
+        if image_mask is not None:
+            grid = grid or (image_mask.shape[1], image_mask.shape[2])
+            ignored = image_mask.flatten(1)
+            # A softmax over nothing is not a number: an image that is all padding is looked at as if none were.
+            ignored = ignored & ~ignored.all(dim=1, keepdim=True)
+        side = math.isqrt(values.shape[1])
+        height, width = grid or (side, side)
+        if height * width != values.shape[1]:
+            raise ValueError(f"{values.shape[1]} image tokens do not fill a grid of {height} x {width}; pass `grid`")
+        positions = resize_positions(self.image_pos, height, width)
+        return values + positions.to(values.dtype), values, ignored
+
+    def _pool_words(self, words: Tensor, real: Tensor) -> Tensor:
+        """(B, N, D) -> (B, D): mean over real words, or over all slots as published."""
+        if self.settings.word_pooling == "slots":
+            return words.mean(dim=1)
+        weights = real.float() / real.sum(dim=1, keepdim=True).clamp(min=1)
+        return (weights[..., None] * words).sum(dim=1)
+
+    def _inverse_temperature(self) -> Tensor:
+        """exp(logit_scale), at most 100 where clamped.
+
+        In training the parameter itself is put back to the bound, as CLIP's training does: a clamp in the graph alone
+        would leave it without gradient above the bound, never to come down again.
+        """
+        if not self.settings.clamp_logit_scale:
+            return self.logit_scale.exp()
+        bound = -math.log(LOWEST_TEMPERATURE)
+        if not self.training:
+            return self.logit_scale.clamp(max=bound).exp()
+        with torch.no_grad():
+            self.logit_scale.clamp_(max=bound)
+        return self.logit_scale.exp()

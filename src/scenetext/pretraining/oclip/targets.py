@@ -1,0 +1,198 @@
+"""Words to character ids, with one character of each hidden; and which words of a data set can be used at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from tqdm import tqdm
+
+from scenetext.data.records.files import RecordView
+from scenetext.errors import CharacterError, DataError
+from scenetext.pretraining.oclip.config import OclipSettings
+from scenetext.structures import ImageRecord, TextInstance
+from scenetext.text.charset import PAD, CharacterSet
+
+EXAMPLES = 10
+"""Unknown characters that a report quotes; the rest is only counted."""
+
+
+def encode_words(
+    texts: Sequence[str], charset: CharacterSet, settings: OclipSettings, generator: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """The words of one image as the model takes them, in a random order, one random character of each hidden.
+
+    Section 3.2 of the paper. Of more than N words, N are drawn anew at each call (the published code keeps the first
+    32). A word of K characters or more is cut to K - 1 and the end mark; the hidden character is one of those kept
+    (the published code may hide the end mark of such a word).
+
+    Args:
+        texts: words, each of known characters only; none is fine.
+        generator: source of the order and of the hidden places.
+
+    Returns:
+        characters: (N, K) int64 ids: each word with its end mark, then padding; empty slots, all padding, come last.
+        masked: (N,) int64: the id of the hidden character, 0 for an empty slot; all 0 in the first stage, where nothing
+            is hidden.
+
+    Raises:
+        CharacterError: a character outside the set.
+        DataError: an empty text.
+    """
+    slots, length = settings.maximum_words, settings.context_length
+    characters = np.full((slots, length), PAD, dtype=np.int64)
+    masked = np.zeros(slots, dtype=np.int64)
+    chosen = generator.permutation(len(texts))[:slots]
+    kept = np.zeros(len(chosen), dtype=np.int64)
+    for slot, index in enumerate(chosen):
+        ids = word_ids(texts[index], charset, length)
+        characters[slot, : len(ids)] = ids
+        kept[slot] = len(ids) - 1
+    if len(chosen) and not settings.first_stage:
+        rows, places = np.arange(len(chosen)), generator.integers(kept)
+        masked[rows] = characters[rows, places]
+        characters[rows, places] = charset.mask
+    return {"characters": characters, "masked": masked}
+
+
+def encode_typed_word(word: str, charset: CharacterSet, settings: OclipSettings) -> np.ndarray:
+    """(K,) int64 ids of a word typed by a person; every blank in it stands for a hidden character, as in "ST LING".
+
+    Raises:
+        CharacterError: a character outside the set.
+        DataError: an empty word.
+    """
+    ids = np.full(settings.context_length, PAD, dtype=np.int64)
+    known = word_ids(word.replace(" ", charset.characters[0]), charset, settings.context_length)
+    ids[: len(known)] = known
+    ids[[place for place, character in enumerate(word[: len(known) - 1]) if character == " "]] = charset.mask
+    return ids
+
+
+def decode_typed_word(ids: np.ndarray, charset: CharacterSet) -> str:
+    """The characters before the end mark of a word's (K,) ids, a blank for each hidden one: as a person types it."""
+    known = [int(one) for one in ids if one != PAD and one != charset.end]
+    return "".join(" " if one == charset.mask else charset.decode(one) for one in known)
+
+
+def word_ids(word: str, charset: CharacterSet, length: int) -> list[int]:
+    """Ids of a word cut to `length` - 1 characters, and the end mark."""
+    if not word:
+        raise DataError("an empty text is no word; leave it out, as `usable_texts` does")
+    return [*charset.encode(word[: length - 1]), charset.end]
+
+
+@dataclass(frozen=True, slots=True)
+class WordReport:
+    """What became of the texts of a data set.
+
+    Attributes:
+        words: usable words.
+        unknown_words: words left out for a character outside the dictionary.
+        examples: the first of those: (word, character, image).
+        empty_texts: texts of nothing but blanks, left out.
+        untold_texts: instances without transcription or marked to be ignored, left out.
+        images: images with at least one usable word.
+        wordless_images: images without any, left out.
+    """
+
+    words: int
+    unknown_words: int
+    examples: tuple[tuple[str, str, Path], ...]
+    empty_texts: int
+    untold_texts: int
+    images: int
+    wordless_images: int
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.words} words in {self.images} images; "
+            f"left out: {self.unknown_words} words with unknown characters, "
+            f"{self.empty_texts} empty texts, {self.untold_texts} instances without text, "
+            f"{self.wordless_images} images without a usable word"
+        ]
+        lines += [f"  unknown character {one!r} in {word!r} ({path})" for word, one, path in self.examples]
+        return "\n".join(lines)
+
+
+def usable_texts(
+    records: Sequence[ImageRecord], charset: CharacterSet, policy: Literal["skip", "stop"]
+) -> tuple[Sequence[ImageRecord], WordReport]:
+    """The records with nothing but usable words: one instance per word, images without any left out.
+
+    A text with blanks becomes one instance per word, each with the polygon of the whole. Left out, and counted: words
+    with an unknown character, empty texts, instances without text or to be ignored. The records are looked through
+    once, for the report; what is returned makes them anew when they are asked for.
+
+    Args:
+        policy: at a word with an unknown character, "skip" goes on and "stop" raises.
+
+    Raises:
+        CharacterError: under "stop": the character, the word and the image.
+    """
+    counter = _WordCounter(charset, policy)
+    progress = tqdm(records, "words", unit="image", delay=1, disable=None)
+    kept = [index for index, record in enumerate(progress) if counter.add(record)]
+    report = WordReport(
+        words=counter.words,
+        unknown_words=counter.unknown_words,
+        examples=tuple(counter.examples),
+        empty_texts=counter.empty_texts,
+        untold_texts=counter.untold_texts,
+        images=len(kept),
+        wordless_images=len(records) - len(kept),
+    )
+    return RecordView(records, np.array(kept, dtype=np.int64), _UsableWords(charset)), report
+
+
+@dataclass(frozen=True, slots=True)
+class _UsableWords:
+    """A record to the same with one instance per usable word."""
+
+    charset: CharacterSet
+
+    def __call__(self, record: ImageRecord) -> ImageRecord:
+        usable: list[TextInstance] = []
+        for instance in record.instances:
+            if instance.text is None or instance.ignore:
+                continue
+            known = [word for word in instance.text.split() if self.charset.knows(word)]
+            whole = known == [instance.text]
+            usable += [instance] if whole else [replace(instance, text=word) for word in known]
+        return replace(record, instances=tuple(usable))
+
+
+class _WordCounter:
+    """Counts the texts of one record after another: what is usable, and what is left out and why."""
+
+    def __init__(self, charset: CharacterSet, policy: Literal["skip", "stop"]) -> None:
+        self.charset = charset
+        self.policy = policy
+        self.words = self.unknown_words = self.empty_texts = self.untold_texts = 0
+        self.examples: list[tuple[str, str, Path]] = []
+
+    def add(self, record: ImageRecord) -> int:
+        """Number of usable words of an image."""
+        before = self.words
+        for instance in record.instances:
+            if instance.text is None or instance.ignore:
+                self.untold_texts += 1
+                continue
+            words = instance.text.split()
+            self.empty_texts += not words
+            self.words += sum(self._is_known(word, record) for word in words)
+        return self.words - before
+
+    def _is_known(self, word: str, record: ImageRecord) -> bool:
+        if self.charset.knows(word):
+            return True
+        character = self.charset.unknown_characters(word)[0]
+        if self.policy == "stop":
+            raise CharacterError(self.charset.explain_unknown(character, word), record.path)
+        self.unknown_words += 1
+        if len(self.examples) < EXAMPLES:
+            self.examples.append((word, character, record.path))
+        return False

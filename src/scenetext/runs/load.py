@@ -1,0 +1,128 @@
+"""A published oCLIP checkpoint, or a pre-training of ours, as a model that reads: told by the file alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from scenetext.config import read_config, validate
+from scenetext.data.preparation.dictionaries import read_dictionary
+from scenetext.data.transforms.evaluation import WholeImageTransformSettings
+from scenetext.errors import CheckpointError, ConfigError
+from scenetext.pretraining.oclip.config import OclipSettings
+from scenetext.runs.build import load_trained_task
+from scenetext.tasks.pretraining import PretrainingTask
+from scenetext.text.charset import CharacterSet
+from scenetext.weights.files import WeightFile, read_weights
+from scenetext.weights.image_encoder import extract_image_encoder
+from scenetext.weights.oclip import oclip_sizes
+from scenetext.weights.report import load_weights
+from scenetext.weights.sources import OCLIP, OUR_PRETRAINING, identify_source
+
+PUBLISHED_METHOD: Mapping[str, Any] = {"word_pooling": "slots", "clamp_logit_scale": False}
+"""Settings of the method in which our defaults differ from what published models compute."""
+_SIZES = {
+    "embed_dim": "embed_dim",
+    "image_resolution": "input_size",
+    "context_length": "context_length",
+    "vocab_size": "vocabulary_size",
+    "transformer_width": "text_width",
+    "transformer_layers": "text_layers",
+}
+"""Keys of a published model's JSON file, and what oCLIP's settings call them."""
+
+
+def load_pretrained(
+    path: Path, dictionary: Path | None = None, model_config: Path | None = None
+) -> tuple[PretrainingTask, bool]:
+    """A model that reads hidden characters, from its file.
+
+    Args:
+        path: a pre-training's best.pt, or a published oCLIP checkpoint.
+        dictionary: of a published model, plain or pickled; None = printable ASCII.
+        model_config: a published model's JSON file (`model_configs/RN50.json`); None = 8 attention heads, as in all
+            published models. Everything else is told by the weights.
+
+    Returns:
+        The model, and whether it is a published one.
+
+    Raises:
+        CheckpointError: the file is damaged, of another kind, or does not fit together with the others.
+        ConfigError: the model's JSON file is broken or of another model.
+        DataError: the dictionary is broken.
+    """
+    file = read_weights(path)
+    try:
+        source = identify_source(file.tensors)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    characters = None if dictionary is None else read_dictionary(dictionary)
+    if source is OUR_PRETRAINING:
+        return _own_task(path, characters, dictionary), False
+    if source is not OCLIP:
+        raise CheckpointError(f"{path}: holds {source.name}, expected {OUR_PRETRAINING.name} or {OCLIP.name}")
+    return published_task(file, characters, {} if model_config is None else read_config(model_config)), True
+
+
+def published_task(
+    file: WeightFile, characters: CharacterSet | None, model_config: Mapping[str, Any]
+) -> PretrainingTask:
+    """The model of a published checkpoint, in evaluation mode, computing what the published code does.
+
+    Args:
+        characters: None = printable ASCII, as of the English models.
+        model_config: content of its JSON file, or empty.
+
+    Raises:
+        CheckpointError: the weights are not complete, or not those of this dictionary.
+        ConfigError: the JSON file is of another model.
+    """
+    encoder = extract_image_encoder(file)
+    sizes = {**oclip_sizes(file.tensors), "encoder": {name: encoder.settings[name] for name in ("layers", "width")}}
+    _compare_sizes(sizes, model_config, file.path)
+    heads = model_config.get("transformer_heads", 8)
+    values = {**sizes, **PUBLISHED_METHOD, "text_heads": heads, "decoder_heads": heads}
+    settings = validate(OclipSettings, values, str(file.path))
+    _check_dictionary(settings, characters, file.path)
+    transform = WholeImageTransformSettings(size=settings.input_size, resampling="bicubic")
+    task = PretrainingTask(settings, characters or CharacterSet.english(), transform)
+    load_weights(task.network, file.tensors, file.path)
+    return task.eval()
+
+
+def _own_task(path: Path, characters: CharacterSet | None, dictionary: Path | None) -> PretrainingTask:
+    task, _, _ = load_trained_task(path, "pretraining")
+    if not isinstance(task, PretrainingTask):
+        raise TypeError("a checkpoint of kind pretraining holds a PretrainingTask")
+    if characters is not None and characters != task.characters:
+        raise CheckpointError(
+            f"{path}: was trained with another dictionary than {dictionary}; leave that out, this file names its own"
+        )
+    return task.eval()
+
+
+def _compare_sizes(sizes: Mapping[str, Any], model_config: Mapping[str, Any], path: Path) -> None:
+    """Refuses a JSON file that is not of these weights."""
+    found = {theirs: sizes[ours] for theirs, ours in _SIZES.items()}
+    found["vision_layers"] = list(sizes["encoder"]["layers"])
+    found["vision_width"] = sizes["encoder"]["width"]
+    differing = [
+        f"\n  {name}: {value} in the weights, {model_config[name]} in the model's configuration"
+        for name, value in found.items()
+        if name in model_config and model_config[name] != value
+    ]
+    if differing:
+        raise ConfigError(f"{path} is of another model than its configuration:{''.join(differing)}")
+
+
+def _check_dictionary(settings: OclipSettings, characters: CharacterSet | None, path: Path) -> None:
+    """Refuses to guess: without a dictionary, the model must be as large as printable ASCII calls for."""
+    expected = (characters or CharacterSet.english()).vocabulary_size
+    rows = settings.vocabulary_size or expected
+    if rows < expected or (characters is None and rows != expected):
+        given = "printable ASCII" if characters is None else f"the dictionary of {len(characters)} characters"
+        raise CheckpointError(
+            f"{path}: has {rows} rows of characters, {given} needs {expected}; give the dictionary that the model was "
+            "trained with (--char_dict_path)"
+        )

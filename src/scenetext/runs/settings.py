@@ -1,0 +1,142 @@
+"""The settings of whole runs: what a file under `configs/` must hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from scenetext.config import Settings, read_config, validate
+from scenetext.data.loading.combination import TrainingSet
+from scenetext.data.loading.loader import LoaderSettings
+from scenetext.data.transforms.evaluation import EvaluationTransformSettings, WholeImageTransformSettings
+from scenetext.data.transforms.training import TrainingTransformSettings
+from scenetext.detectors import find_detector
+from scenetext.errors import ConfigError
+from scenetext.pretraining.oclip.config import OclipSettings
+from scenetext.runs.encoders import encoder_settings
+from scenetext.tasks.evaluation_settings import EvaluationSettings
+from scenetext.training.optimizers import OptimizerSettings
+from scenetext.training.schedules import ScheduleSettings
+from scenetext.training.settings import TrainingSettings
+
+EncoderType = TypeVar("EncoderType", bound=Settings)
+DetectorType = TypeVar("DetectorType", bound=Settings)
+
+
+class DataSettings(Settings):
+    """Which records are learnt from and which are measured on."""
+
+    train: tuple[TrainingSet, ...]
+    """The datasets, each as the path of a records file, relative to the working directory, or with more said of it, as
+    in {records: data/a.jsonl, share: 0.1, repeat: 3}."""
+    epoch_images: PositiveInt | None = None
+    """Images that count as an epoch where the datasets have weights; default: as many as they have. Without weights, an
+    epoch shows every image as often as its dataset's `repeat` says."""
+    validation: tuple[Path, ...]
+    """Record files for evaluation during training and for choosing the best checkpoint."""
+    check: bool = True
+    """Look through the records and at the headers of all their images before training starts. The result is kept, and
+    used until the records file changes."""
+    check_folder: Path | None = None
+    """Where results of checks are kept; default: beside each records file."""
+    maximum_faulty_share: float = Field(default=0.05, ge=0, le=1)
+    """Training does not start when more than this share of a file's images is missing, cannot be read, or has another
+    size than its record says."""
+
+    @model_validator(mode="after")
+    def _all_weights_or_none(self) -> DataSettings:
+        without = [one for one in self.train if one.weight is None]
+        if without and len(without) < len(self.train):
+            names = ", ".join(str(one.records) for one in without)
+            raise ValueError(f"train: either all datasets have a weight or none; without one: {names}")
+        if without and self.epoch_images is not None:
+            raise ValueError("epoch_images is for datasets with a weight; repeat says how often others are shown")
+        return self
+
+
+class PretrainingDataSettings(DataSettings):
+    """Which records are learnt from, and how many of their words."""
+
+    word_share: float = Field(default=1.0, gt=0, le=1)
+    """Share of each image's words that is trained on, at least one word (Table 3 of the paper: 0.25, 0.5, 0.75, 1).
+    The choice is fixed for every image; evaluation takes all words."""
+    word_share_seed: NonNegativeInt = 0
+    """Which words those are, apart from `training.seed`: a repeated run sees the same ones."""
+
+
+class PretrainingRun(Settings):
+    """A pre-training: `tools/pretrain.py`."""
+
+    kind: Literal["pretraining"]
+    method: OclipSettings = OclipSettings()
+    data: PretrainingDataSettings
+    transform: WholeImageTransformSettings = WholeImageTransformSettings()
+    loader: LoaderSettings = LoaderSettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    training: TrainingSettings
+
+
+class DetectionRun(Settings, Generic[EncoderType, DetectorType]):
+    """A detector's training: `tools/train.py`. The types of `encoder` and `detector` follow from their names."""
+
+    kind: Literal["detection"]
+    encoder: EncoderType
+    detector: DetectorType
+    initial_weights: Path | None = None
+    """Checkpoint of ours whose whole network this run starts from, as after a first training on SynthText; encoder and
+    detector have to be the same there, and `encoder.weights` is not read. null = random, but for `encoder.weights`."""
+    data: DataSettings
+    transform: TrainingTransformSettings = TrainingTransformSettings()
+    evaluation_transform: EvaluationTransformSettings = EvaluationTransformSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    loader: LoaderSettings = LoaderSettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    training: TrainingSettings
+
+
+Run = PretrainingRun | DetectionRun[Any, Any]
+
+
+def load_run(path: Path, overrides: Sequence[str], kind: Literal["pretraining", "detection"] | None = None) -> Run:
+    """Reads and checks a run file.
+
+    Args:
+        kind: what it must describe; None = either, by its key `kind`.
+
+    Raises:
+        ConfigError: the file is of the other kind, or anything in it is wrong; the message names file and key.
+    """
+    values = read_config(path, overrides)
+    given = values.get("kind")
+    if kind is not None and given in ("pretraining", "detection") and given != kind:
+        tool = "tools/pretrain.py" if given == "pretraining" else "tools/train.py"
+        raise ConfigError(f"{path}: describes a {given} run; start it with {tool}")
+    return check_run(values, str(path))
+
+
+def check_run(values: Mapping[str, Any], source: str) -> Run:
+    """Checks the plain values of a run (a merged file, or what a checkpoint stores)."""
+    kind = values.get("kind")
+    if kind not in ("pretraining", "detection"):
+        raise ConfigError(f"{source}: kind is {kind!r}, expected pretraining or detection")
+    if kind == "pretraining":
+        return validate(PretrainingRun, values, source)
+    names = {group: _name_in(values, group, source) for group in ("encoder", "detector")}
+    try:
+        encoder, detector = encoder_settings(names["encoder"]), find_detector(names["detector"]).config
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from None
+    return validate(DetectionRun[encoder, detector], values, source)  # type: ignore[valid-type]
+
+
+def _name_in(values: Mapping[str, Any], group: str, source: str) -> str:
+    """The `name` inside a group of a run, which decides what its other keys mean."""
+    content = values.get(group)
+    if not isinstance(content, Mapping) or not isinstance(content.get("name"), str):
+        raise ConfigError(f"{source}: {group}.name is missing; it says which {group} to build")
+    return str(content["name"])

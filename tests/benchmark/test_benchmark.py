@@ -1,0 +1,286 @@
+"""Benchmarks: the parts are those of the model, and what an ablation takes away changes the speed and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from scenetext.benchmark.ablation import ablate, ablate_parts, kept_for_backward, step
+from scenetext.benchmark.changes import EXPLICIT_ATTENTION, changes_for
+from scenetext.benchmark.figures import Figure, operations, peak_memory, reset_peak_memory
+from scenetext.benchmark.overhead import bare_step, measure_overhead, time_waiting
+from scenetext.benchmark.parts import time_parts
+from scenetext.benchmark.run import first_batch, measure
+from scenetext.benchmark.size import count_detector
+from scenetext.data.records.format import write_records
+from scenetext.data.records.images import write_image
+from scenetext.errors import ConfigError
+from scenetext.reproduction.report import BENCHMARK_NAMES
+from scenetext.reproduction.tables import COUNTS
+from scenetext.runs.build import build_task, build_trainer
+from scenetext.runs.settings import Run, check_run
+from scenetext.structures import ImageRecord, TextInstance
+from scenetext.training.optimizers import set_learning_rate
+from scenetext.training.trainer import Trainer
+
+ENCODER = {"layers": [1, 1, 1, 1], "width": 8}
+METHOD = {
+    **{"encoder": ENCODER, "input_size": 64, "embed_dim": 32, "text_width": 16, "text_heads": 2, "text_layers": 1},
+    **{"decoder_layers": 1, "decoder_heads": 2, "maximum_words": 4},
+}
+DETECTOR = {"name": "dbnet", "inner_channels": 16, "level_channels": 8}
+TCM = {
+    **{"name": "tcm", "fast": True, "input_size": 64, "embed_dim": 16, "text_weights": "none"},
+    **{"text": {"width": 8, "heads": 2, "layers": 1}, "decoder": {"width": 8, "heads": 2, "layers": 1}},
+}
+TCM_PARTS = [
+    f"encoder: {part}"
+    for part in ("image levels", "attention pool", "text feature", "visual prompt", "text refinement")
+]
+
+
+def make_trainer(folder: Path, kind: str, **method: object) -> Trainer:
+    polygon = np.array([[10, 10], [50, 10], [50, 40], [10, 40]], dtype=np.float32)
+    records = []
+    for number, word in enumerate(("stop", "a", "OPEN", "bank")):
+        path = folder / f"{number}.png"
+        write_image(path, np.random.default_rng(number).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+        records.append(ImageRecord(path, 64, 64, (TextInstance(polygon, word),) * (1 + number % 3)))
+    write_records(folder / "records.jsonl", records)
+    values: dict[str, Any] = {
+        "kind": kind,
+        "data": {"train": [str(folder / "records.jsonl")], "validation": [str(folder / "records.jsonl")]},
+        "loader": {"batch_size": 4, "workers": 0},
+        "optimizer": {"learning_rate": 1e-4},
+        "training": {"steps": 5, "evaluate_every": 5, "device": "cpu"},
+    }
+    if kind == "pretraining":
+        values |= {"method": {**METHOD, **method}, "transform": {"size": 64}}
+    else:
+        values |= {
+            "encoder": {"name": "clip_resnet", **ENCODER, **method},
+            "detector": DETECTOR,
+            "transform": {"size": [64, 64]},
+        }
+        values["evaluation_transform"] = {"long_side": 64, "short_side": 64}
+    return build_trainer(check_run(values, "test"), folder / "run")[0]
+
+
+def names(figures: list[Figure]) -> list[str]:
+    return [figure.name for figure in figures]
+
+
+def both(*parts: str) -> list[str]:
+    return [f"{part}, {way}" for part in parts for way in ("forward", "forward and backward")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "parts"),
+    [
+        ("pretraining", {}, both("image tower", "attention pool", "text encoder", "decoder", "losses")),
+        ("pretraining", {"first_stage": True}, both("image tower", "attention pool", "text encoder", "losses")),
+        ("detection", {}, [*both("encoder", "head", "losses"), "decode, forward"]),
+        ("detection", TCM, [*both("encoder", *TCM_PARTS, "head", "losses"), "decode, forward"]),
+        (
+            "detection",
+            {**TCM, "visual_prompt": False, "text_refinement": False},
+            [*both("encoder", *TCM_PARTS[:3], "head", "losses"), "decode, forward"],
+        ),
+    ],
+    ids=["pretraining", "first stage", "detection", "tcm", "tcm without decoders"],
+)
+def test_every_part_is_timed(tmp_path: Path, kind: str, method: dict[str, object], parts: list[str]) -> None:
+    trainer = make_trainer(tmp_path, kind, **method)
+    figures = time_parts(trainer, first_batch(trainer.training_data, 4), 2)
+    assert names(figures) == ["pixel normalisation, forward", *parts, "optimiser update"]
+    assert all(0 < figure.low <= figure.value <= figure.high for figure in figures)
+    assert trainer.module.training
+    assert all(parameter.grad is None for parameter in trainer.module.parameters())
+
+
+def test_figures_of_a_run(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path, "pretraining")
+    figures = {figure.name: figure.value for figure in measure(trainer, 1)}
+    assert figures["parameters"] == pytest.approx(sum(p.numel() for p in trainer.module.parameters()) / 1e6)
+    assert figures["peak memory of training steps"] > 50
+    assert figures["loader, one core"] > 0
+    assert figures["loader, 0 processes"] > 0
+
+
+def test_peak_memory_sees_what_was_given_back() -> None:
+    device = torch.device("cpu")
+    reset_peak_memory(device)
+    before = peak_memory(device)
+    torch.ones(64 << 20, dtype=torch.uint8).sum()
+    assert peak_memory(device) >= before + 32
+
+
+def losses(trainer: Trainer, batch: Any) -> list[float]:
+    with torch.no_grad():
+        return [float(value) for value in trainer.task(batch).values()]
+
+
+def layout(trainer: Trainer) -> list[object]:
+    """What a change may touch and has to put back."""
+    return [
+        *(tensor.stride() for tensor in trainer.module.state_dict().values()),
+        *(value.stride() for state in trainer.learner.optimizer.state.values() for value in state.values()),
+        *((group["fused"], group["foreach"]) for group in trainer.learner.optimizer.param_groups),
+        *(type(module) for module in trainer.module.modules()),
+        *(sorted(vars(module)) for module in trainer.module.modules()),
+        trainer.learner.precision,
+    ]
+
+
+@pytest.mark.parametrize("kind", ["pretraining", "detection"])
+def test_a_change_leaves_the_losses_and_is_taken_back(tmp_path: Path, kind: str) -> None:
+    trainer = make_trainer(tmp_path, kind)
+    batch = first_batch(trainer.training_data, 4)
+    step(trainer, batch)
+    before, expected = layout(trainer), losses(trainer, batch)
+    changes = changes_for(trainer)
+    assert len(changes) == (7 if kind == "pretraining" else 6)
+    for name, change in changes.items():
+        with change(trainer, batch) as changed:
+            assert losses(trainer, changed) == pytest.approx(expected, rel=1e-5), name
+            hidden = name in ("as the run has it", EXPLICIT_ATTENTION)  # the latter is chosen inside torch
+            assert hidden or layout(trainer) != before or changed is not batch, name
+        assert layout(trainer) == before, name
+        assert losses(trainer, batch) == pytest.approx(expected, rel=1e-6), name
+
+
+def test_parts_are_compared_with_and_without_what_concerns_them(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path, "pretraining")
+    rows = ablate_parts(trainer, first_batch(trainer.training_data, 4), 2)
+    assert [row.part for row in rows] == ["attention pool", "decoder", "text encoder", "optimiser update"]
+    assert all(row.milliseconds > 0 and row.changed_milliseconds > 0 and row.ratio > 0 for row in rows)
+
+
+def test_kept_memory_is_that_of_the_saved_activations(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path, "pretraining")
+    batch = first_batch(trainer.training_data, 4)
+    trainer.module.train()
+    kept = kept_for_backward(trainer, batch)
+    assert kept == kept_for_backward(trainer, batch)
+    twice = kept_for_backward(trainer, first_batch(trainer.training_data, 8))
+    assert 1.8 < twice / kept < 2.05
+    with changes_for(trainer)[EXPLICIT_ATTENTION](trainer, batch):
+        assert kept_for_backward(trainer, batch) > kept
+
+
+def test_explicit_attention_is_another_kernel(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path, "pretraining")
+    batch = first_batch(trainer.training_data, 4)
+
+    def softmaxes() -> bool:
+        with torch.profiler.profile() as profile:
+            trainer.task(batch)
+        return any("attention_math" in event.key for event in profile.key_averages())
+
+    assert not softmaxes()
+    with changes_for(trainer)[EXPLICIT_ATTENTION](trainer, batch):
+        assert softmaxes()
+
+
+def test_an_ablation_measures_every_change_beside_the_run(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path, "pretraining")
+    rows = ablate(trainer, first_batch(trainer.training_data, 4), 2)
+    assert [row.name for row in rows] == list(changes_for(trainer))
+    assert rows[0].ratio == 1
+    assert all(0 < row.fastest <= row.milliseconds and row.memory > 50 for row in rows)
+    sizes = {row.name: row.batch_bytes for row in rows}
+    assert sizes["as the run has it"] == 4 * 64 * 64 * 3
+    assert sizes["float32 images from the loader instead of uint8"] == 4 * sizes["as the run has it"]
+
+
+def test_a_bare_step_learns_what_the_trainer_learns(tmp_path: Path) -> None:
+    """So that the difference of their times is that of the loop alone."""
+    one, other = (make_trainer(tmp_path / name, "detection") for name in ("one", "other"))
+    other.module.load_state_dict(one.module.state_dict())
+    batch = first_batch(one.training_data, 4)
+    rate = one.learner.learning_rate = other.learner.learning_rate = 1e-4
+    for trainer in (one, other):
+        set_learning_rate(trainer.learner.optimizer, rate)
+        trainer.learner.optimizer.zero_grad()
+    figures = one.learner.accumulate(batch, step=one.total_steps // 2)
+    set_learning_rate(one.learner.optimizer, rate)
+    one.learner.update()
+    assert bare_step(other, batch) == pytest.approx(figures["loss"])
+    for name, value in one.module.state_dict().items():
+        torch.testing.assert_close(other.module.state_dict()[name], value, msg=name)
+
+
+def test_overhead_and_waiting_are_shares_of_real_steps(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path, "detection")
+    figures = {figure.name: figure for figure in measure_overhead(trainer, 3)}
+    step, line = figures["step of the trainer"], figures["line of the log"]
+    fastest = step.low + line.low / trainer.settings.log_every
+    share = 100 * (fastest / figures["bare step"].low - 1)
+    assert figures["overhead of the trainer, fastest steps"].value == pytest.approx(share)
+    waiting = time_waiting(trainer, 3)
+    assert 0 < waiting.low <= waiting.high < 100
+
+
+def detector_run(**changes: Any) -> Run:
+    values = {
+        **{"kind": "detection", "encoder": {"name": "clip_resnet", **ENCODER}, "detector": DETECTOR},
+        **{
+            "data": {"train": ["gone.jsonl"], "validation": ["gone.jsonl"]},
+            "training": {"steps": 1, "evaluate_every": 1},
+        },
+    }
+    return check_run({**values, **changes}, "test")
+
+
+def test_a_detector_is_counted_without_data() -> None:
+    run = detector_run()
+    counted = {figure.name: figure.value for figure in count_detector(run, 64, 96)}
+    parameters = sum(parameter.numel() for parameter in build_task(run).parameters()) / 1e6
+    assert counted["parameters"] == counted["trainable parameters"] == pytest.approx(parameters)
+    twice = {figure.name: figure.value for figure in count_detector(run, 128, 192)}
+    operations = "inference operations per image"
+    assert twice[operations] == pytest.approx(4 * counted[operations]), "convolutions alone: as many as pixels"
+
+
+def test_tables_of_papers_find_their_figures_under_these_names(tmp_path: Path) -> None:
+    counted = {figure.name for figure in count_detector(detector_run(), 64, 64)}
+    measured = {figure.name for figure in measure(make_trainer(tmp_path, "detection"), 1)}
+    assert {BENCHMARK_NAMES[figure] for figure in COUNTS} == counted
+    assert BENCHMARK_NAMES["images_per_second"] in measured
+
+
+def test_what_is_frozen_is_not_counted_as_trained() -> None:
+    run = detector_run(optimizer={"groups": [{"pattern": "encoder.*", "learning_rate_factor": 0}]})
+    counted = {figure.name: figure.value for figure in count_detector(run, 64, 64)}
+    encoder = sum(value.numel() for name, value in build_task(run).named_parameters() if name.startswith("encoder."))
+    assert counted["trainable parameters"] == pytest.approx(counted["parameters"] - encoder / 1e6)
+
+
+def test_counting_refuses_other_runs_and_sizes() -> None:
+    with pytest.raises(ConfigError, match="multiples of 32"):
+        count_detector(detector_run(), 64, 100)
+    values = {"kind": "pretraining", "method": METHOD, "data": {"train": ["gone.jsonl"], "validation": ["gone.jsonl"]}}
+    with pytest.raises(ConfigError, match="are counted of detectors"):
+        count_detector(check_run({**values, "training": {"steps": 1, "evaluate_every": 1}}, "test"), 64, 64)
+
+
+def test_deformable_convolutions_are_counted_as_ordinary_ones() -> None:
+    deform_conv2d = pytest.importorskip("torchvision.ops").deform_conv2d
+    images, weight = torch.ones(2, 8, 16, 20, requires_grad=True), torch.ones(4, 8, 3, 3, requires_grad=True)
+    offsets = torch.zeros(2, 18, 8, 10, requires_grad=True)
+
+    def ordinary() -> Tensor:
+        return F.conv2d(images, weight, stride=2, padding=1)
+
+    def deformable() -> Tensor:
+        return deform_conv2d(images, offsets, weight, stride=2, padding=1)
+
+    assert operations(deformable) == operations(ordinary) == pytest.approx(2 * 2 * 8 * 10 * 4 * 8 * 9 / 1e9)
+    backward = operations(lambda: deformable().sum().backward())
+    assert backward == operations(lambda: ordinary().sum().backward()) == pytest.approx(3 * operations(ordinary))

@@ -1,0 +1,92 @@
+"""The benchmark of what a detector costs outside of its training step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scenetext.benchmark.detection import Probe, measure_in_turn, sample_in_turn, time_hmean
+from scenetext.benchmark.figures import Figure
+from scenetext.benchmark.learnt_maps import learnt_maps
+from scenetext.data.records.format import write_records
+from scenetext.data.records.images import write_image
+from scenetext.errors import ConfigError
+from scenetext.runs.data import read_all_records
+from scenetext.runs.settings import DetectionRun, check_run
+from scenetext.structures import ImageRecord, TextInstance
+
+DETECTOR = {"name": "dbnet", "inner_channels": 16, "level_channels": 8}
+
+
+def detection_run(folder: Path, **detector: object) -> DetectionRun[Any, Any]:
+    """A run on two photographs of noise, with one word and with the same word twice."""
+    word = TextInstance(np.array([[10, 10], [50, 10], [50, 40], [10, 40]], dtype=np.float32), "word")
+    listed = []
+    for number in (1, 2):
+        path = folder / f"{number}.png"
+        write_image(path, np.random.default_rng(number).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+        listed.append(ImageRecord(path, 64, 64, (word,) * number))
+    records = str(folder / "records.jsonl")
+    write_records(folder / "records.jsonl", listed)
+    values = {
+        "kind": "detection",
+        "encoder": {"name": "clip_resnet", "layers": [1, 1, 1, 1], "width": 8},
+        "detector": detector,
+        "data": {"train": [records], "validation": [records]},
+        "transform": {"size": [64, 64]},
+        "evaluation_transform": {"long_side": 64, "short_side": 64},
+        "training": {"steps": 5, "evaluate_every": 5, "device": "cpu"},
+    }
+    run = check_run(values, "test")
+    assert isinstance(run, DetectionRun)
+    return run
+
+
+def names(figures: list[Figure]) -> list[str]:
+    return [figure.name for figure in figures]
+
+
+def test_detectors_are_measured_outside_of_training(tmp_path: Path) -> None:
+    small = {"pyramid_channels": 8, "head_channels": 8}
+    runs = {
+        "dbnet": detection_run(tmp_path, **DETECTOR),
+        "psenet": detection_run(tmp_path, name="psenet", **small),
+        "pan": detection_run(tmp_path, name="pan", **small),
+    }
+    columns = measure_in_turn(runs, images=2, rounds=2)
+    assert list(columns) == list(runs)
+    for figures in columns.values():
+        found = {figure.name: figure for figure in figures}
+        assert names(figures) == names(columns["dbnet"])
+        assert all(0 < figure.low <= figure.value <= figure.high for figure in figures)
+        assert found["height of the first input"].value == 64
+        assert found["texts decoded in an image, mean"].value == 1, "the same word twice is one text"
+        assert found["polygons in a window, mean"].value == 1.5, "one, and the same twice"
+        assert found["loader, one core"].high == pytest.approx(1000 / found["sample, file to tensors"].low)
+        way = ("input, file to tensor", "forward", "decode")
+        fastest = 1000 / sum(found[name].low for name in way)
+        assert found["end to end, file to detections"].high <= fastest * (1 + 1e-9)
+
+
+def test_round_follows_round() -> None:
+    order: list[str] = []
+
+    def probe(name: str) -> Probe:
+        return Probe(name, "ms", lambda: float(order.append(name) or len(order)))
+
+    values = sample_in_turn({"first": [probe("a"), probe("b")], "second": [probe("c")]}, rounds=2)
+    assert order == ["a", "b", "c"] * 3
+    assert values == {"first": [[4.0, 7.0], [5.0, 8.0]], "second": [[6.0, 9.0]]}, "without the round that warms up"
+
+
+def test_hmean_is_timed_on_all_instances(tmp_path: Path) -> None:
+    run = detection_run(tmp_path, **DETECTOR)
+    assert time_hmean(list(read_all_records(run.data.validation, "test"))) > 0
+
+
+def test_detector_without_learnt_maps_says_so() -> None:
+    with pytest.raises(ConfigError, match=r"novelty has no learnt maps.*learnt_maps\.py"):
+        learnt_maps("novelty", {})

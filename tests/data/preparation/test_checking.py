@@ -1,0 +1,239 @@
+"""A check finds what was put wrong, counts each thing once, and is made anew exactly when its file has changed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scenetext.data.preparation import check_cache
+from scenetext.data.preparation.check_cache import checked_records, kept_path
+from scenetext.data.preparation.check_report import check_report, verdict
+from scenetext.data.preparation.checks import RecordsCheck, check_records
+from scenetext.data.preparation.shard_writing import write_shards
+from scenetext.data.readers import ReadReport
+from scenetext.data.records.format import read_records, write_records
+from scenetext.data.records.images import write_image
+from scenetext.errors import DataError
+from scenetext.geometry.polygon import is_valid, polygon_area
+from scenetext.structures import ImageRecord, TextInstance
+from scenetext.text.charset import CharacterSet
+
+SQUARE = np.array([[10, 10], [50, 10], [50, 40], [10, 40]], dtype=np.float32)
+SILENT = pytest.fail
+"""For checks that should have nothing to tell."""
+
+
+def make_records(folder: Path, count: int) -> list[ImageRecord]:
+    records = []
+    for number in range(count):
+        path = folder / f"{number}.jpg"
+        write_image(path, np.full((48, 64, 3), number, dtype=np.uint8))
+        records.append(ImageRecord(path, 64, 48, (TextInstance(SQUARE, "wörd"),)))
+    return records
+
+
+def check_of(folder: Path, records: list[ImageRecord]) -> RecordsCheck:
+    write_records(folder / "a.jsonl", records)
+    return check_records(folder / "a.jsonl")
+
+
+def test_a_sound_file_is_usable(tmp_path: Path) -> None:
+    check = check_of(tmp_path, make_records(tmp_path, 3))
+    assert check == RecordsCheck(images=3, instances=3, characters={"w": 3, "ö": 3, "r": 3, "d": 3})
+    assert check.is_usable
+    assert verdict(check) == "usable"
+
+
+def test_every_fault_of_an_image_is_found_and_listed(tmp_path: Path) -> None:
+    records = make_records(tmp_path, 6)
+    records[1].path.unlink()
+    records[2].path.write_bytes(b"no image")
+    records[3].path.write_bytes(b"")
+    records[4] = replace(records[4], width=48, height=64)
+    check = check_of(tmp_path, records)
+    assert (check.missing, check.unreadable, check.other_size, check.faulty_images) == (1, 2, 1, 4)
+    assert [fault.split(":")[0] for fault in check.faults] == [str(record.path) for record in records[1:5]]
+    assert "image is 64 x 48 pixels (width x height), its record says 48 x 64" in check.faults[-1]
+    assert not check.is_usable
+    assert verdict(check) == "NOT USABLE as it is: 4 of 6 images cannot be used"
+
+
+def test_images_in_shards_are_checked_by_their_headers(tmp_path: Path) -> None:
+    records = make_records(tmp_path, 4)
+    write_shards(records, tmp_path / "shards", 2, 0, ReadReport())
+    index = tmp_path / "shards" / "records.jsonl"
+    assert check_records(index).is_usable
+    shards = sorted((tmp_path / "shards").glob("*.tar"))
+    shards[0].unlink()
+    last = read_records(index)[-1]
+    assert last.span is not None
+    shards[1].write_bytes(shards[1].read_bytes()[: last.span[0] + last.span[1] - 1])
+    check = check_records(index)
+    assert (check.missing, check.unreadable) == (2, 1)
+    assert "cut short: 1 of" in check.faults[-1]
+
+
+def test_a_long_header_in_a_shard_is_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "0.jpg"
+    write_image(path, np.zeros((48, 64, 3), dtype=np.uint8))
+    content = path.read_bytes()
+    comments = (b"\xff\xfe" + (1002).to_bytes(2, "big") + bytes(1000)) * 20
+    path.write_bytes(content[:2] + comments + content[2:])
+    write_shards([ImageRecord(path, 64, 48, ())], tmp_path / "shards", 2, 0, ReadReport())
+    assert check_records(tmp_path / "shards" / "records.jsonl").is_usable
+
+
+def test_words_and_polygons_are_counted_by_what_is_odd_about_them(tmp_path: Path) -> None:
+    crossing = SQUARE[[0, 2, 1, 3]]
+    line = np.array([[0, 0], [5, 5], [0, 0]], dtype=np.float32)
+    instances = (
+        TextInstance(crossing, "a"),
+        TextInstance(line, "b"),
+        TextInstance(SQUARE + np.float32([60, 0]), None),
+        TextInstance(SQUARE - np.float32([50, 0]), "on the border"),
+        TextInstance(None, "c"),
+        TextInstance(line, None, ignore=True),
+        TextInstance(None, "d", ignore=True),
+    )
+    (record,) = make_records(tmp_path, 1)
+    check = check_of(tmp_path, [replace(record, instances=instances)])
+    assert check.model_dump(exclude={"characters", "faults"}, exclude_defaults=True) == {
+        **{"images": 1, "instances": 7, "ignored": 2, "untold": 1, "unplaced": 1},
+        **{"crossing": 1, "flat": 1, "outside": 2},
+    }
+    assert "d" in check.characters  # of "border"; the ignored "d" does not count
+    assert check.characters["d"] == 1
+    assert " " not in check.characters
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.tuples(*[st.integers(-3, 12)] * 2), min_size=3, max_size=6), min_size=1, max_size=6))
+def test_polygons_are_judged_as_one_by_one(
+    tmp_path_factory: pytest.TempPathFactory, outlines: list[list[tuple[int, int]]]
+) -> None:
+    folder = tmp_path_factory.mktemp("check")
+    polygons = [np.array(outline, dtype=np.float32) for outline in outlines]
+    instances = tuple(TextInstance(polygon, None) for polygon in polygons)
+    check = check_of(folder, [ImageRecord(folder / "none.jpg", 10, 10, instances)])
+
+    def is_flat(polygon: np.ndarray) -> bool:
+        first = polygon - polygon[0]
+        return np.linalg.matrix_rank(first) < 2
+
+    flat = [is_flat(polygon) for polygon in polygons]
+    assert check.flat == sum(flat)
+    valid = [is_valid(polygon) and polygon_area(polygon) > 0 for polygon in polygons]
+    assert check.crossing == sum(not one and not other for one, other in zip(valid, flat, strict=True))
+    beyond = [(p.max(axis=0) <= 0).any() or (p.min(axis=0) >= 10).any() for p in polygons]
+    assert check.outside == sum(one and not other for one, other in zip(beyond, flat, strict=True))
+
+
+def test_broken_lines_are_counted_and_the_rest_is_checked(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    write_records(path, make_records(tmp_path, 3))
+    lines = path.read_bytes().splitlines()
+    path.write_bytes(b"\n".join([lines[0], lines[1][:-5], lines[2], b'{"path": 3}' + b" " * 40]))
+    check = check_records(path)
+    assert (check.images, check.broken_lines, check.instances) == (4, 2, 2)
+    assert [fault.split(": ")[0] for fault in check.faults] == [f"{path}:2", f"{path}:4"]
+    with pytest.raises(DataError, match=r"none\.jsonl: records file cannot be read"):
+        check_records(tmp_path / "none.jsonl")
+
+
+def test_files_without_anything_to_learn_from_are_not_usable(tmp_path: Path) -> None:
+    assert verdict(check_of(tmp_path, [])) == "NOT USABLE as it is: it has no images"
+    (record,) = make_records(tmp_path, 1)
+    ignored = replace(record, instances=(TextInstance(SQUARE, None, ignore=True),) * 2)
+    assert verdict(check_of(tmp_path, [ignored])) == "NOT USABLE as it is: every instance is ignored"
+    assert check_of(tmp_path, [replace(record, instances=())]).is_usable, "images without text are fine"
+
+
+def test_the_report_names_unknown_characters(tmp_path: Path) -> None:
+    check = check_of(tmp_path, make_records(tmp_path, 2))
+    report = "\n".join(check_report(tmp_path / "a.jsonl", check, CharacterSet.english()))
+    assert "\n    'ö' (U+00F6): 2 times" in report
+    assert re.search(r"unknown to the dictionary +1\n", report)
+    assert "unknown to" not in "\n".join(check_report(tmp_path / "a.jsonl", check, None))
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files that were checked, not taken from what was kept."""
+    checked: list[Path] = []
+
+    def check(path: Path) -> RecordsCheck:
+        checked.append(path)
+        return check_records(path)
+
+    monkeypatch.setattr(check_cache, "check_records", check)
+    return checked
+
+
+def test_a_result_is_kept_until_the_file_changes(tmp_path: Path, counted: list[Path]) -> None:
+    path = tmp_path / "a.jsonl"
+    write_records(path, make_records(tmp_path, 2))
+    first = checked_records(path, None, SILENT)
+    assert checked_records(path, None, SILENT) == first
+    assert counted == [path]
+    assert checked_records(path, None, SILENT, anew=True) == first
+    assert counted == [path] * 2
+    status = path.stat()
+    path.write_bytes(path.read_bytes().replace("ö".encode(), b"oo"))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert path.stat().st_size == status.st_size
+    assert path.stat().st_mtime_ns == status.st_mtime_ns
+    assert checked_records(path, None, SILENT).characters["o"] == 4, "size and time of a change may lie"
+    os.utime(path, ns=(0, 0))
+    checked_records(path, None, SILENT)
+    assert len(counted) == 4
+
+
+def test_a_result_does_not_hold_for_a_copy_elsewhere(tmp_path: Path, counted: list[Path]) -> None:
+    """Its images may be missing there."""
+    path, other = tmp_path / "data" / "a.jsonl", tmp_path / "copy" / "a.jsonl"
+    write_records(path, make_records(tmp_path / "data", 2))
+    checked_records(path, None, SILENT)
+    other.parent.mkdir()
+    for name in (path, kept_path(path, None)):
+        shutil.copy2(name, other.parent)
+    assert checked_records(other, None, SILENT).missing == 2
+    assert counted == [path, other]
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe", b"[1]", b'{"file": {}, "check": {}}'])
+def test_what_is_no_result_is_made_anew(tmp_path: Path, counted: list[Path], content: bytes) -> None:
+    path = tmp_path / "a.jsonl"
+    write_records(path, make_records(tmp_path, 1))
+    kept_path(path, None).write_bytes(content)
+    assert checked_records(path, None, SILENT).images == 1
+    checked_records(path, None, SILENT)
+    assert counted == [path]
+
+
+def test_results_go_to_a_folder_of_their_own_and_are_told_apart(tmp_path: Path, counted: list[Path]) -> None:
+    for name in ("one", "two"):
+        write_records(tmp_path / name / "a.jsonl", make_records(tmp_path / name, 1 + len(name) % 2))
+        for _ in range(2):
+            checked_records(tmp_path / name / "a.jsonl", tmp_path / "kept", SILENT)
+    assert len(counted) == 2
+    assert len(list((tmp_path / "kept").iterdir())) == 2
+    assert not kept_path(tmp_path / "one" / "a.jsonl", None).exists()
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_and_no_matter(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    write_records(path, make_records(tmp_path, 1))
+    (tmp_path / "file").write_bytes(b"")
+    told: list[str] = []
+    assert checked_records(path, tmp_path / "file" / "kept", told.append).is_usable
+    assert len(told) == 1
+    assert "cannot be kept" in told[0]
+    assert "data.check_folder" in told[0]

@@ -1,0 +1,128 @@
+"""COCO's form, and what MMOCR writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from damage import data_error
+from dataset_files import (
+    FLAT,
+    HEIGHT,
+    IMAGE,
+    POINTS,
+    WIDTH,
+    WORD,
+    counts,
+    edit,
+    outline,
+    polygons,
+    read_folder,
+    told,
+    write_json,
+    write_photo,
+    write_text,
+)
+from published_folders import BUILDERS
+from scenetext.data.readers import coco
+from scenetext.data.readers.files import UNREADABLE
+from scenetext.data.readers.instances import UNTOLD
+from scenetext.data.readers.labelled import OTHER_SIZE
+from scenetext.errors import DataError
+
+
+def write_coco(folder: Path, annotations: list[dict[str, Any]], **more: Any) -> Path:
+    write_photo(folder / "images" / "img_1.jpg")
+    categories = [{"id": 1, "name": "text"}, {"id": 2, "name": "person"}]
+    content = {"images": [IMAGE], "annotations": annotations, "categories": categories, **more}
+    return write_json(folder / "annotations" / "instances_default.json", content)
+
+
+def test_coco_boxes_parts_masks_crowds_and_texts(tmp_path: Path) -> None:
+    small = [0, 0, 2, 0, 2, 2, 0, 2]
+    words = [
+        {**WORD, "segmentation": [FLAT], "transcription": "A"},
+        {**WORD, "segmentation": [small, FLAT], "text": "B"},
+        {**WORD, "segmentation": [], "utf8_string": "C"},
+        {**WORD, "segmentation": {"counts": "abc", "size": [40, 60]}, "attributes": {"text": "D", "occluded": False}},
+        {**WORD, "attributes": {"rotation": 0.0}},
+        {**WORD, "iscrowd": 1, "text": "E"},
+        {**WORD, "ignore": True, "attributes": {"rotation": 30.0}},
+        {**WORD, "text": "###"},
+        {**WORD, "text": ""},
+    ]
+    write_coco(tmp_path, words)
+    (record,), report = read_folder("coco", tmp_path)["all"]
+    unknown, ignored = (None, False), (None, True)
+    known = [(text, False) for text in "ABCD"]
+    assert told(record) == [*known, unknown, ignored, ignored, ignored, unknown]
+    assert polygons(record) == [POINTS] * 9
+    assert counts(report.noted) == {coco.PARTS: 1, coco.BOXES: 7, coco.TURNED: 1, UNTOLD: 1}
+
+
+def test_coco_categories_are_chosen_by_name(tmp_path: Path) -> None:
+    write_coco(tmp_path, [WORD, {**WORD, "category_id": 2}, {**WORD, "category_id": 2}])
+    (record,), report = read_folder("coco", tmp_path, categories="text")["all"]
+    assert len(record.instances) == 1
+    assert counts(report.left_out) == {coco.OTHER_CATEGORY: 2}
+    (record,), _ = read_folder("coco", tmp_path, categories="text, person")["all"]
+    assert len(record.instances) == 3
+    with pytest.raises(DataError, match="has no category word; there are text, person"):
+        read_folder("coco", tmp_path, categories="word")
+
+
+@pytest.mark.parametrize("name", ["train/img_1.jpg", "img_1.jpg", "train\\img_1.jpg", "elsewhere/img_1.jpg"])
+def test_images_are_found_however_annotations_spell_their_folder(tmp_path: Path, name: str) -> None:
+    write_photo(tmp_path / "images" / "train" / "img_1.jpg")
+    content = {"images": [{**IMAGE, "file_name": name}], "annotations": [WORD]}
+    write_json(tmp_path / "annotations" / "train.json", content)
+    ((record,), _) = read_folder("coco", tmp_path)["train"]
+    assert record.path == tmp_path / "images" / "train" / "img_1.jpg"
+
+
+def test_a_size_that_is_not_that_of_the_image_is_told(tmp_path: Path) -> None:
+    write_coco(tmp_path, [WORD], images=[{**IMAGE, "width": HEIGHT, "height": WIDTH}])
+    (record,), report = read_folder("coco", tmp_path)["all"]
+    assert (record.width, record.height) == (WIDTH, HEIGHT)
+    assert report.noted[OTHER_SIZE].examples == ["img_1.jpg"]
+
+
+def test_mmocr_ignored_words_and_boxes(tmp_path: Path) -> None:
+    BUILDERS["mmocr-1x"][0](tmp_path)
+    words = [
+        {"polygon": FLAT, "bbox": [1, 2, 30, 12], "ignore": True, "text": "###"},
+        {"bbox": [1, 2, 30, 12], "bbox_label": 0, "ignore": False},
+        {"polygon": np.ravel(outline(14)).tolist(), "text": "A", "ignore": False},
+    ]
+    edit(tmp_path / "textdet_train.json", lambda content: content["data_list"][0].update(instances=words))
+    (record,), report = read_folder("mmocr-1x", tmp_path)["train"]
+    assert told(record) == [(None, True), (None, False), ("A", False)]
+    assert polygons(record) == [POINTS, POINTS, outline(14)]
+    assert counts(report.noted) == {coco.BOXES: 1}
+
+    BUILDERS["mmocr-0x"][0](tmp_path / "old")
+    words = [{**WORD, "segmentation": [FLAT]}, {**WORD, "segmentation": [FLAT], "iscrowd": 1}]
+    edit(tmp_path / "old" / "instances_training.json", lambda content: content.update(annotations=words))
+    (record,), _ = read_folder("mmocr-0x", tmp_path / "old")["train"]
+    assert told(record) == [(None, False), (None, True)]
+
+
+@pytest.mark.parametrize("name", ["\ud83d.jpg", "a" * 300 + ".jpg", "nul\0.jpg", "", "/etc/passwd", ".."])
+def test_odd_names_of_images_are_no_crash(tmp_path: Path, name: str) -> None:
+    BUILDERS["coco"][0](tmp_path)
+    write_text(
+        tmp_path / "annotations.json",
+        json.dumps({"images": [IMAGE, {**IMAGE, "id": 8, "file_name": name}], "annotations": [WORD]}),
+    )
+    error = data_error(lambda: read_folder("coco", tmp_path))
+    if error is not None:
+        assert "images[1].file_name" in str(error)
+        return
+    records, report = read_folder("coco", tmp_path)["all"]
+    assert len(records) == 1
+    assert report.left_out[UNREADABLE].count == 1
+    "".join(report.left_out[UNREADABLE].examples).encode("utf-8")

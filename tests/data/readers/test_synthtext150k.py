@@ -1,0 +1,56 @@
+"""SynthText150k: curves, and words spelled in indices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from dataset_files import (
+    FLAT,
+    POINTS,
+    counts,
+    edit,
+    outline,
+    polygons,
+    read_folder,
+    told,
+)
+from published_folders import BUILDERS
+from scenetext.data.readers import synthtext150k
+from scenetext.data.readers.instances import UNTOLD
+
+
+def test_bezier_curves_become_outlines() -> None:
+    straight = np.array([[0, 0], [10, 0], [20, 0], [30, 0], [30, 10], [20, 10], [10, 10], [0, 10]], dtype=np.float64)
+    outline = synthtext150k.bezier_polygon(straight)
+    assert outline.shape == (16, 2)
+    assert outline.dtype == np.float32
+    np.testing.assert_allclose(outline[:8, 0], np.linspace(0, 30, 8), atol=1e-5)
+    np.testing.assert_allclose(outline[:8, 1], 0, atol=1e-6)
+    np.testing.assert_allclose(outline[8:], outline[7::-1] + np.array([0, 10]), atol=1e-5)
+    arch = np.concatenate([[[0, 0], [0, 40], [30, 40], [30, 0]], straight[4:] + np.array([0, 60])])
+    for t, point in zip(np.linspace(0, 1, 8), synthtext150k.bezier_polygon(arch), strict=False):
+        x = 3 * 30 * t**2 * (1 - t) + 30 * t**3
+        np.testing.assert_allclose(point, [x, 120 * t * (1 - t)], atol=1e-4)
+
+
+def test_synthtext150k_outlines_of_three_sorts_and_spelled_words(tmp_path: Path) -> None:
+    BUILDERS["synthtext150k"][0](tmp_path)
+    polygon = np.ravel(outline(10)).tolist()
+    fill = [96] * 20
+    base = {"image_id": 1, "iscrowd": 0, "bbox": [1, 2, 29, 10], "segmentation": [FLAT]}
+    words = [
+        {**base, "polys": polygon, "rec": [33, 66, *fill]},
+        {**base, "rec": [0, 94, *fill]},
+        {**base, "rec": [33, 95, *fill]},
+        {**base, "rec": fill},
+        {**base, "iscrowd": 1, "rec": [33, *fill]},
+        base,
+    ]
+    edit(tmp_path / "syntext1/annotations/train.json", lambda content: content.update(annotations=words))
+    (record,), report = read_folder("synthtext150k", tmp_path)["syntext1"]
+    unknown = (None, False)
+    assert told(record) == [("Ab", False), ("~", False), unknown, unknown, (None, True), unknown]
+    assert polygons(record)[:2] == [outline(10), POINTS]
+    assert counts(report.noted) == {synthtext150k.FOREIGN: 1, UNTOLD: 1}

@@ -1,0 +1,7 @@
+"""The command `scenetext acquire`, from a checkout."""
+
+from scenetext.commands.acquire import main
+from scenetext.commands.command_line import run_command
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,7 @@
+"""The command `scenetext attention`, from a checkout."""
+
+from scenetext.commands.attention import main
+from scenetext.commands.command_line import run_command
+
+if __name__ == "__main__":
+    run_command(main)

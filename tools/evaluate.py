@@ -1,0 +1,7 @@
+"""The command `scenetext evaluate`, from a checkout."""
+
+from scenetext.commands.command_line import run_command
+from scenetext.commands.evaluate import main
+
+if __name__ == "__main__":
+    run_command(main)

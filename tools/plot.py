@@ -1,0 +1,7 @@
+"""The command `scenetext plot`, from a checkout."""
+
+from scenetext.commands.command_line import run_command
+from scenetext.commands.plot import main
+
+if __name__ == "__main__":
+    run_command(main)
