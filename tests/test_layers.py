@@ -10,7 +10,7 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "scenetext"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "structures"),
+    ("errors", "structures", "resources"),
     ("contracts", "config", "distributed"),
     ("geometry", "text", "layers", "drawing"),
     ("data.records", "weights", "evaluation"),
@@ -102,4 +102,4 @@ def test_rule_refuses_sideways_and_upward() -> None:
 def test_every_room_of_the_plan_is_a_single_file_or_folder() -> None:
     """Whatever is loose at the top of the package is one of the few that the plan names."""
     loose = {path.stem for path in SOURCE.glob("*.py")} - {"__init__"}
-    assert loose == {"errors", "structures", "contracts", "distributed", "inference"}
+    assert loose == {"errors", "structures", "resources", "contracts", "distributed", "inference"}

@@ -18,6 +18,7 @@ from scenetext.data.records.images import read_image, write_image
 from scenetext.drawing.polygons import draw_polygons
 from scenetext.drawing.sheets import sheet
 from scenetext.errors import DataError
+from scenetext.resources import resource_folder
 from scenetext.scenes import SceneGenerator, SceneSettings
 from scenetext.scenes.backgrounds import find_photographs
 from scenetext.scenes.fonts import FontSearch, load_fonts
@@ -25,7 +26,6 @@ from scenetext.scenes.words import read_words
 from scenetext.scenes.writing import GenerationReport, generate
 from scenetext.structures import ImageRecord
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 DESCRIPTION = """\
 Makes scene-text images with word polygons and transcriptions; nothing is downloaded.
 
@@ -108,7 +108,7 @@ def parse_arguments() -> argparse.Namespace:
         "--words",
         type=Path,
         metavar="FILE",
-        default=REPOSITORY / "data/words/english.txt",
+        default=resource_folder("words") / "english.txt",
         help="one word a line, UTF-8",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace scenes that are in the output folder")
