@@ -1,4 +1,4 @@
-"""Copies configs, word lists and dictionaries of the repository into the wheel; everything else is in pyproject.toml."""
+"""Copies configs, words and dictionaries of the repository into the wheel; all else is in pyproject.toml."""
 
 import sys
 from pathlib import Path

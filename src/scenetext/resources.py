@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 FOLDERS = {"configs": "configs", "words": "data/words", "dictionaries": "data/characters"}
-"""Where the repository has each kind. A wheel has them in `SHIPPED`, under the same paths: setup.py copies them there."""
+"""Where the repository has each kind. A wheel has them in `SHIPPED`, under the same paths: setup.py puts them there."""
 SHIPPED = "resource_files"
 
 
