@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from scenetext.benchmark.detection import Probe, measure_in_turn, sample_in_turn, time_hmean
-from scenetext.benchmark.figures import Figure
 from scenetext.benchmark.learnt_maps import learnt_maps
+from scenetext.benchmark.measurements import Measurement
 from scenetext.data.records.format import write_records
 from scenetext.data.records.images import write_image
 from scenetext.errors import ConfigError
@@ -45,8 +45,8 @@ def detection_run(folder: Path, **detector: object) -> DetectionRun[Any, Any]:
     return run
 
 
-def names(figures: list[Figure]) -> list[str]:
-    return [figure.name for figure in figures]
+def names(metrics: list[Measurement]) -> list[str]:
+    return [metric.name for metric in metrics]
 
 
 def test_detectors_are_measured_outside_of_training(tmp_path: Path) -> None:
@@ -58,10 +58,10 @@ def test_detectors_are_measured_outside_of_training(tmp_path: Path) -> None:
     }
     columns = measure_in_turn(runs, images=2, rounds=2)
     assert list(columns) == list(runs)
-    for figures in columns.values():
-        found = {figure.name: figure for figure in figures}
-        assert names(figures) == names(columns["dbnet"])
-        assert all(0 < figure.low <= figure.value <= figure.high for figure in figures)
+    for metrics in columns.values():
+        found = {metric.name: metric for metric in metrics}
+        assert names(metrics) == names(columns["dbnet"])
+        assert all(0 < metric.low <= metric.value <= metric.high for metric in metrics)
         assert found["height of the first input"].value == 64
         assert found["texts decoded in an image, mean"].value == 1, "the same word twice is one text"
         assert found["polygons in a window, mean"].value == 1.5, "one, and the same twice"

@@ -1,5 +1,5 @@
 """How fast the parts of a training are, what its optimisations bring, and how much memory it takes.
 
-Machines are shared and noisy: every time is a median over repetitions after a warm-up, and only figures of one run of
+Machines are shared and noisy: every time is a median over repetitions after a warm-up, and only values of one run of
 the command can be compared.
 """

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scenetext.benchmark.figures import Figure, counted, measured, operations, timed
 from scenetext.benchmark.learnt_maps import learnt_maps, softened
-from scenetext.benchmark.turns import processor_seconds
+from scenetext.benchmark.measurements import Measurement, counted, measured, operations, timed
+from scenetext.benchmark.pace import processor_seconds
 from scenetext.contracts import Maps
 from scenetext.data.loading.dataset import collate
 from scenetext.data.records.opencv_threads import one_opencv_thread
@@ -43,7 +43,7 @@ TARGET_WINDOW = TrainingTransformSettings(
 )
 """What targets are timed on, the same for all detectors: windows of stored pixels."""
 _CALLS = 5
-"""How often each image is done in a round; its time is the median, as in the published figures."""
+"""How often each image is done in a round; its time is the median, as in the published values."""
 _EVALUATED_IMAGES = 500
 _WAY_OF_AN_IMAGE = ("input, file to tensor", "forward", "decode")
 """Figures that add up to the time of an image from its file to detections."""
@@ -56,9 +56,9 @@ class Probe:
     """One thing that every round measures again.
 
     Attributes:
-        name, unit: of the figure.
+        name, unit: of the metric.
         sample: measures it once, in that unit.
-        rate: name of the figure in images/s that follows from its milliseconds; None = none does.
+        rate: name of the metric in images/s that follows from its milliseconds; None = none does.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Probe:
     sample: Callable[[], float]
     rate: str | None = None
 
-    def figures(self, values: list[float]) -> list[Figure]:
+    def metrics(self, values: list[float]) -> list[Measurement]:
         """What is told of its samples."""
         own = measured(self.name, values, self.unit)
         return [own] if self.rate is None else [own, measured(self.rate, [1000 / each for each in values], "images/s")]
@@ -93,8 +93,10 @@ class Subject:
     maps: Sequence[Maps]
 
 
-def measure_in_turn(runs: Mapping[str, DetectionRun[Any, Any]], images: int, rounds: int) -> dict[str, list[Figure]]:
-    """The figures of several detectors, measured by turns: every round measures each thing once of each detector.
+def measure_in_turn(
+    runs: Mapping[str, DetectionRun[Any, Any]], images: int, rounds: int
+) -> dict[str, list[Measurement]]:
+    """The metrics of several detectors, measured by turns: every round measures each thing once of each detector.
 
     Whatever disturbs a machine for longer than a round so disturbs all of them alike. Times are CPU time of one thread,
     which other work on the machine disturbs less than the clock; a GPU's forward pass is timed by the clock.
@@ -103,12 +105,12 @@ def measure_in_turn(runs: Mapping[str, DetectionRun[Any, Any]], images: int, rou
         runs: by their names in the result; weights are random.
         images: how many of the training images (for targets and samples) and of the validation images (for decoding and
             hmean) are taken, the first ones.
-        rounds: samples of every figure, each a mean over the images of the median of five calls.
+        rounds: samples of every metric, each a mean over the images of the median of five calls.
     """
     subjects = {name: make_subject(run, images) for name, run in runs.items()}
     probes = {name: probes_of(subject) for name, subject in subjects.items()}
     values = sample_in_turn(probes, rounds)
-    return {name: [*count_subject(subjects[name]), *_figures(probes[name], values[name])] for name in runs}
+    return {name: [*count_subject(subjects[name]), *_metrics(probes[name], values[name])] for name in runs}
 
 
 def sample_in_turn(probes: Mapping[str, Sequence[Probe]], rounds: int) -> dict[str, list[list[float]]]:
@@ -123,12 +125,12 @@ def sample_in_turn(probes: Mapping[str, Sequence[Probe]], rounds: int) -> dict[s
     return values
 
 
-def _figures(probes: Sequence[Probe], values: Sequence[list[float]]) -> list[Figure]:
-    """The figures of every probe, and what follows from those of one image's way."""
-    figures = list(chain.from_iterable(probe.figures(found) for probe, found in zip(probes, values, strict=True)))
+def _metrics(probes: Sequence[Probe], values: Sequence[list[float]]) -> list[Measurement]:
+    """The metrics of every probe, and what follows from those of one image's way."""
+    metrics = list(chain.from_iterable(probe.metrics(found) for probe, found in zip(probes, values, strict=True)))
     way = [found for probe, found in zip(probes, values, strict=True) if probe.name in _WAY_OF_AN_IMAGE]
     rates = [1000 / sum(parts) for parts in zip(*way, strict=True)]
-    return [*figures, measured("end to end, file to detections", rates, "images/s")]
+    return [*metrics, measured("end to end, file to detections", rates, "images/s")]
 
 
 def make_subject(run: DetectionRun[Any, Any], images: int) -> Subject:
@@ -154,7 +156,7 @@ def make_subject(run: DetectionRun[Any, Any], images: int) -> Subject:
     )
 
 
-def count_subject(subject: Subject) -> list[Figure]:
+def count_subject(subject: Subject) -> list[Measurement]:
     """Size and operations of the model, and what the times depend on."""
     image = subject.images
     with torch.device("meta"):

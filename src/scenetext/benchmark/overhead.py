@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from scenetext.benchmark.figures import Figure, counted, measured, milliseconds, timed
+from scenetext.benchmark.measurements import Measurement, counted, measured, milliseconds, timed
 from scenetext.benchmark.run import first_batch
 from scenetext.data.loading.loader import training_loader
 from scenetext.structures import Batch
@@ -19,10 +19,10 @@ from scenetext.training.window import StepWindow
 _WARM_UP = 2
 
 
-def measure_overhead(trainer: Trainer, repetitions: int) -> list[Figure]:
+def measure_overhead(trainer: Trainer, repetitions: int) -> list[Measurement]:
     """Times of a step in the trainer and in a bare loop, one of each in turn on the same batch, and how they differ.
 
-    The figure to trust is the difference of the fastest steps: what disturbs a step only ever adds to its time. A line
+    The metric to trust is the difference of the fastest steps: what disturbs a step only ever adds to its time. A line
     of the log is written every `training.log_every` steps, and its share of the time counts as the trainer's.
 
     Args:
@@ -61,7 +61,7 @@ def bare_step(trainer: Trainer, batch: Batch) -> float:
 
 
 def _time_log_lines(trainer: Trainer, repetitions: int) -> list[float]:
-    """Seconds to write the figures of a step to the log file and to TensorBoard; nothing goes to the terminal."""
+    """Seconds to write the metrics of a step to the log file and to TensorBoard; nothing goes to the terminal."""
     window = StepWindow()
     window.add({**dict.fromkeys(trainer.task.loss_weights, 1.0), "loss": 1.0, "gradient_norm": 1.0}, 1)
     seconds = []
@@ -75,7 +75,7 @@ def _time_log_lines(trainer: Trainer, repetitions: int) -> list[float]:
     return seconds[_WARM_UP:]
 
 
-def time_waiting(trainer: Trainer, steps: int) -> Figure:
+def time_waiting(trainer: Trainer, steps: int) -> Measurement:
     """Share of the time that steps of a real training wait for data, with the run's own loader; per step, in percent.
 
     The first steps are left out: loader processes start while nothing is ready.

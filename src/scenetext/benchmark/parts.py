@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from scenetext.benchmark.figures import Figure, milliseconds, repeated
+from scenetext.benchmark.measurements import Measurement, milliseconds, repeated
 from scenetext.pretraining.oclip.loss import oclip_loss
 from scenetext.structures import Batch, Features
 from scenetext.tasks.detection import DetectionTask
@@ -30,18 +30,18 @@ class Part:
     forward: Callable[[], Sequence[Tensor]]
 
 
-def time_parts(trainer: Trainer, batch: Batch, repetitions: int) -> list[Figure]:
+def time_parts(trainer: Trainer, batch: Batch, repetitions: int) -> list[Measurement]:
     """Forward, and forward with backward, of every part of the model in training mode, and the optimiser's update.
 
     The sum is a little more than a step: every part makes the gradient of its inputs, and the step overlaps some work.
     """
     batch = batch.to(trainer.device)
     trainer.module.train()
-    figures: list[Figure] = []
+    metrics: list[Measurement] = []
     with trainer.learner.autocast():
         for part in parts_of(trainer.task, batch):
-            figures += _time_part(part, trainer, repetitions)
-    return [*figures, _time_update(trainer, batch, repetitions)]
+            metrics += _time_part(part, trainer, repetitions)
+    return [*metrics, _time_update(trainer, batch, repetitions)]
 
 
 def parts_of(task: object, batch: Batch) -> list[Part]:
@@ -132,30 +132,30 @@ def _leaf(value: Tensor) -> Tensor:
     return value.detach().requires_grad_(value.is_floating_point())
 
 
-def forward_and_backward(part: Part, trainer: Trainer) -> None:
+def _forward_and_backward(part: Part, trainer: Trainer) -> None:
     """A part once, with gradients, which are thrown away."""
     made = [value for value in part.forward() if value.requires_grad]
     torch.autograd.backward(made, [torch.ones_like(value) for value in made])
     trainer.learner.optimizer.zero_grad(set_to_none=True)
 
 
-def make_gradients(trainer: Trainer, batch: Batch) -> None:
+def _make_gradients(trainer: Trainer, batch: Batch) -> None:
     """Gives every parameter the gradient of one batch, for the optimiser to be timed with."""
     losses = trainer.task(batch)
     sum(losses.values(), start=torch.zeros((), device=trainer.device)).backward()  # type: ignore[no-untyped-call]
 
 
-def _time_part(part: Part, trainer: Trainer, repetitions: int) -> list[Figure]:
-    figures = [milliseconds(f"{part.name}, forward", repeated(part.forward, repetitions, trainer.device))]
+def _time_part(part: Part, trainer: Trainer, repetitions: int) -> list[Measurement]:
+    metrics = [milliseconds(f"{part.name}, forward", repeated(part.forward, repetitions, trainer.device))]
     if any(value.requires_grad for value in part.forward()):
-        seconds = repeated(lambda: forward_and_backward(part, trainer), repetitions, trainer.device)
-        figures.append(milliseconds(f"{part.name}, forward and backward", seconds))
-    return figures
+        seconds = repeated(lambda: _forward_and_backward(part, trainer), repetitions, trainer.device)
+        metrics.append(milliseconds(f"{part.name}, forward and backward", seconds))
+    return metrics
 
 
-def _time_update(trainer: Trainer, batch: Batch, repetitions: int) -> Figure:
+def _time_update(trainer: Trainer, batch: Batch, repetitions: int) -> Measurement:
     """The optimiser alone, with the gradients of one batch."""
-    make_gradients(trainer, batch)
+    _make_gradients(trainer, batch)
     seconds = repeated(trainer.learner.optimizer.step, repetitions, trainer.device)
     trainer.learner.optimizer.zero_grad(set_to_none=True)
     return milliseconds("optimiser update", seconds)

@@ -1,4 +1,4 @@
-"""The figures of one run: training step, its parts, evaluation, preparation of images, size and memory."""
+"""The metrics of one run: training step, its parts, evaluation, preparation of images, size and memory."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import time
 import numpy as np
 import torch
 
-from scenetext.benchmark.figures import (
-    Figure,
+from scenetext.benchmark.measurements import (
+    Measurement,
     counted,
     measured,
     milliseconds,
@@ -21,23 +21,28 @@ from scenetext.benchmark.parts import time_parts
 from scenetext.data.loading.dataset import RecordDataset, collate_loaded
 from scenetext.data.loading.loader import LoaderSettings, default_workers, training_loader
 from scenetext.data.records.samples import load_sample
+from scenetext.errors import ConfigError
+from scenetext.runs.build import build_task
+from scenetext.runs.settings import PretrainingRun, Run
 from scenetext.structures import Batch
+from scenetext.tasks.detection import DetectionTask
+from scenetext.training.parameter_groups import freeze
 from scenetext.training.trainer import Trainer
 
 _LEAST_IMAGES = 20
-"""Images that a figure of the preparation is taken from, at least: they differ."""
+"""Images that a metric of the preparation is taken from, at least: they differ."""
 _LOADER_BATCH = 8
 _LOADER_BATCHES = 24
 _LOADER_START = 8
 """Batches that loader processes may have made before they are counted."""
 
 
-def measure(trainer: Trainer, repetitions: int) -> list[Figure]:
-    """All figures of a run; its weights are trained by a few steps on the way.
+def measure(trainer: Trainer, repetitions: int) -> list[Measurement]:
+    """All metrics of a run; its weights are trained by a few steps on the way.
 
     Args:
         trainer: as `build_trainer` makes it, before `fit`.
-        repetitions: samples of every measured figure.
+        repetitions: samples of every measured metric.
     """
     batch = first_batch(trainer.training_data, trainer.loader.batch_size)
     return [
@@ -55,7 +60,7 @@ def first_batch(dataset: RecordDataset, size: int) -> Batch:
     return collate_loaded([dataset[0, index % len(dataset)] for index in range(size)])
 
 
-def count_model(trainer: Trainer, batch: Batch) -> list[Figure]:
+def count_model(trainer: Trainer, batch: Batch) -> list[Measurement]:
     """Parameters, and floating-point operations of forward, losses and backward per image (2 per multiply-add)."""
     parameters = sum(parameter.numel() for parameter in trainer.module.parameters()) / 1e6
     trainer.module.train()
@@ -69,7 +74,38 @@ def count_model(trainer: Trainer, batch: Batch) -> list[Figure]:
     return [counted("parameters", parameters, "M"), counted("training operations per image", per_image, "GFLOP")]
 
 
-def time_step(trainer: Trainer, batch: Batch, repetitions: int) -> list[Figure]:
+def count_detector(run: Run, height: int, width: int) -> list[Measurement]:
+    """Parameters, those of them that are trained, and floating-point operations of one image (2 per multiply-add).
+
+    What a model computes once and keeps, such as the text feature of FastTCM, is not among the operations of an image:
+    those of a second one are counted.
+
+    Args:
+        height, width: of the image, in pixels; multiples of 32.
+
+    Raises:
+        ConfigError: the run is a pre-training, or the size does not fit.
+    """
+    if height < 32 or width < 32 or height % 32 or width % 32:
+        raise ConfigError(f"an image of {height} x {width} pixels: give sides that are multiples of 32")
+    task = build_task(run)
+    if isinstance(run, PretrainingRun) or not isinstance(task, DetectionTask):
+        raise ConfigError("operations of an image are counted of detectors, and this run is a pre-training")
+    freeze(task, run.optimizer.groups)
+    task.eval()
+    images = torch.zeros(1, 3, height, width, dtype=torch.uint8)
+    with torch.no_grad():
+        task.maps(images)
+        inference = operations(lambda: task.maps(images))
+    parameters = [(parameter.numel() / 1e6, parameter.requires_grad) for parameter in task.parameters()]
+    return [
+        counted("parameters", sum(count for count, _ in parameters), "M"),
+        counted("trainable parameters", sum(count for count, trained in parameters if trained), "M"),
+        counted("inference operations per image", inference, "GFLOP"),
+    ]
+
+
+def time_step(trainer: Trainer, batch: Batch, repetitions: int) -> list[Measurement]:
     """A whole training step on one batch: copy to the device, forward, losses, backward, update; and its memory."""
     reset_peak_memory(trainer.device)
     seconds = repeated(lambda: trainer.train_step(batch), repetitions, trainer.device)
@@ -81,7 +117,7 @@ def time_step(trainer: Trainer, batch: Batch, repetitions: int) -> list[Figure]:
     ]
 
 
-def time_evaluation(trainer: Trainer, repetitions: int) -> Figure:
+def time_evaluation(trainer: Trainer, repetitions: int) -> Measurement:
     """Prediction of one evaluation batch, decoding included."""
     dataset, size = trainer.validation_data, trainer.loader.evaluation_batch_size
     batch = collate_loaded([dataset.evaluation_item(index) for index in range(min(size, len(dataset)))])
@@ -91,7 +127,7 @@ def time_evaluation(trainer: Trainer, repetitions: int) -> Figure:
     return measured("evaluation", [len(batch.metas) / each for each in seconds], "images/s")
 
 
-def time_preparation(dataset: RecordDataset, repetitions: int) -> list[Figure]:
+def time_preparation(dataset: RecordDataset, repetitions: int) -> list[Measurement]:
     """Images per second that one process on one core prepares for training, and the milliseconds of its two parts."""
     reading, preparing = [], []
     threads = torch.get_num_threads()
@@ -113,7 +149,7 @@ def time_preparation(dataset: RecordDataset, repetitions: int) -> list[Figure]:
     ]
 
 
-def time_loader(dataset: RecordDataset, settings: LoaderSettings) -> Figure:
+def time_loader(dataset: RecordDataset, settings: LoaderSettings) -> Measurement:
     """Images per second that arrive from the run's number of loader processes while nothing else is done."""
     workers = default_workers() if settings.workers is None else settings.workers
     small = LoaderSettings(batch_size=_LOADER_BATCH, workers=workers)

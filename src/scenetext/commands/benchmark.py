@@ -1,7 +1,7 @@
-"""Measures and counts what runs cost; prints tables of Markdown, and writes the figures as JSON where asked to.
+"""Measures and counts what runs cost; prints tables of Markdown, and writes the metrics as JSON where asked to.
 
 Several configs are measured in one run, and the last columns give each as a ratio to the first: ratios hold where the
-machine is shared, single figures do not. `benchmark.py WHAT --help` explains each kind of measurement.
+machine is shared, single metrics do not. `benchmark.py WHAT --help` explains each kind of measurement.
 """
 
 from __future__ import annotations
@@ -18,20 +18,18 @@ from typing import Any
 
 import torch
 
-from scenetext.benchmark.ablation import ablate, ablate_parts
 from scenetext.benchmark.detection import measure_in_turn
-from scenetext.benchmark.figures import Figure, timed
+from scenetext.benchmark.measurements import Measurement, metric_table, timed
 from scenetext.benchmark.overhead import measure_overhead, time_waiting
-from scenetext.benchmark.run import first_batch, measure
-from scenetext.benchmark.size import count_detector
-from scenetext.benchmark.tables import (
-    ablation_table,
+from scenetext.benchmark.pace import (
+    Pace,
+    evaluation_pace,
     evaluation_pace_table,
-    figure_table,
-    part_table,
+    processor_seconds,
+    training_pace,
     training_pace_table,
 )
-from scenetext.benchmark.turns import Pace, evaluation_pace, processor_seconds, training_pace
+from scenetext.benchmark.run import count_detector, measure
 from scenetext.commands.command_line import command_parser
 from scenetext.errors import ConfigError
 from scenetext.runs.build import build_task, build_trainer
@@ -43,7 +41,6 @@ from scenetext.training.trainer import Trainer
 EXAMPLES = """\
   python tools/benchmark.py run configs/oclip/tiny.yaml loader.batch_size=64
   python tools/benchmark.py run configs/detectors/dbnet_tiny.yaml configs/detectors/pan_tiny.yaml
-  python tools/benchmark.py ablation configs/oclip/tiny.yaml
   python tools/benchmark.py overhead configs/oclip/tiny.yaml --repetitions 50
   python tools/benchmark.py detection configs/detectors/{dbnet,pan}/icdar2015_imagenet.yaml --images 30
   python tools/benchmark.py pace configs/detectors/dbnet/icdar2015_scratch.yaml configs/tcm/tcm_dbnet_icdar2015.yaml
@@ -61,8 +58,6 @@ def parse_arguments() -> argparse.Namespace:
     text = "training step and each of its parts, evaluation, preparation of images, memory, operations"
     manner = "Uses the run's own data and settings; configs are measured one after the other."
     add_command(commands, "run", measure_runs, text, manner)
-    text = "the training step with each of its optimisations taken away"
-    add_command(commands, "ablation", ablate_run, text, "Takes one step of each in turn. One config.")
     text = "what the training loop costs beside a bare one, and how long it waits for data"
     add_command(commands, "overhead", measure_overheads, text, "One step of each in turn, on the same batch.")
     add_detector_commands(commands)
@@ -101,8 +96,8 @@ def add_command(
     command.add_argument(
         "configs", nargs="+", metavar="CONFIG|key=value", help="run files (YAML), and settings to change in all of them"
     )
-    command.add_argument("--repetitions", type=positive, default=10, help="samples of every figure")
-    command.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
+    command.add_argument("--repetitions", type=positive, default=10, help="samples of every metric")
+    command.add_argument("--json", type=Path, metavar="FILE", help="also write the metrics here")
     command.set_defaults(function=function)
     return command
 
@@ -153,8 +148,8 @@ def measure_overheads(arguments: argparse.Namespace) -> Report:
     columns = {}
     for name, run in named_runs(arguments).items():
         with built(run) as trainer:
-            figures = measure_overhead(trainer, arguments.repetitions)
-            columns[name] = [*figures, time_waiting(trainer, arguments.repetitions)]
+            metrics = measure_overhead(trainer, arguments.repetitions)
+            columns[name] = [*metrics, time_waiting(trainer, arguments.repetitions)]
     return report(columns)
 
 
@@ -165,18 +160,6 @@ def measure_detectors(arguments: argparse.Namespace) -> Report:
 def count_sizes(arguments: argparse.Namespace) -> Report:
     side = arguments.size
     return report({name: count_detector(run, side, side) for name, run in named_detectors(arguments).items()})
-
-
-def ablate_run(arguments: argparse.Namespace) -> Report:
-    runs = named_runs(arguments)
-    if len(runs) > 1:
-        raise ConfigError("an ablation is of one config, and several are named")
-    with built(*runs.values()) as trainer:
-        batch = first_batch(trainer.training_data, trainer.loader.batch_size)
-        parts = ablate_parts(trainer, batch, arguments.repetitions)
-        steps = ablate(trainer, batch, arguments.repetitions)
-    content = {"parts": [asdict(row) for row in parts], "steps": [asdict(row) for row in steps]}
-    return f"{part_table(parts)}\n\n{ablation_table(steps)}", content
 
 
 def compare_pace(arguments: argparse.Namespace) -> Report:
@@ -213,8 +196,8 @@ def detector_on(run: DetectionRun[Any, Any], device: torch.device) -> DetectionT
     return task
 
 
-def report(columns: dict[str, list[Figure]]) -> Report:
-    return figure_table(columns), {name: [asdict(figure) for figure in found] for name, found in columns.items()}
+def report(columns: dict[str, list[Measurement]]) -> Report:
+    return metric_table(columns), {name: [asdict(metric) for metric in found] for name, found in columns.items()}
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from conftest import REPOSITORY
-from scenetext.benchmark.turns import Pace, drawn_batch, training_pace
+from scenetext.benchmark.pace import Pace, drawn_batch, training_pace
 from scenetext.runs.build import build_task
 from scenetext.runs.settings import load_run
 from scenetext.tasks.detection import DetectionTask

@@ -1,4 +1,4 @@
-"""A figure of a benchmark, and how times and memory are taken."""
+"""A metric of a benchmark, and how times and memory are taken."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
@@ -23,7 +23,7 @@ _RESET_PEAK = Path("/proc/self/clear_refs")
 
 
 @dataclass(frozen=True)
-class Figure:
+class Measurement:
     """One measured or counted thing.
 
     Attributes:
@@ -40,14 +40,14 @@ class Figure:
     high: float
 
 
-def measured(name: str, values: list[float], unit: str) -> Figure:
-    """A figure of several samples."""
-    return Figure(name, statistics.median(values), unit, min(values), max(values))
+def measured(name: str, values: list[float], unit: str) -> Measurement:
+    """A metric of several samples."""
+    return Measurement(name, statistics.median(values), unit, min(values), max(values))
 
 
-def counted(name: str, value: float, unit: str) -> Figure:
-    """A figure that does not vary."""
-    return Figure(name, value, unit, value, value)
+def counted(name: str, value: float, unit: str) -> Measurement:
+    """A metric that does not vary."""
+    return Measurement(name, value, unit, value, value)
 
 
 def timed(action: Callable[[], object], device: torch.device) -> float:
@@ -64,8 +64,8 @@ def repeated(action: Callable[[], object], repetitions: int, device: torch.devic
     return [timed(action, device) for _ in range(repetitions + _WARM_UP)][_WARM_UP:]
 
 
-def milliseconds(name: str, seconds: list[float]) -> Figure:
-    """A figure of times given in seconds."""
+def milliseconds(name: str, seconds: list[float]) -> Measurement:
+    """A metric of times given in seconds."""
     return measured(name, [1000 * each for each in seconds], "ms")
 
 
@@ -106,6 +106,36 @@ def _deformable_backward_operations(
 ) -> int:
     """Products for the sampled pixels' gradient and for the weight's."""
     return 2 * _deformable_operations(images, weight, offsets)
+
+
+def metric_table(columns: Mapping[str, Sequence[Measurement]]) -> str:
+    """Figures as rows and configs as columns: median (smallest to largest), then ratios to the first config.
+
+    A metric that a config does not have (a detector has no decoder of words) is a dash.
+    """
+    names = list(columns)
+    others = names[1:]
+    lines = [
+        "| metric | " + " | ".join([*names, *(f"{name} / {names[0]}" for name in others)]) + " |",
+        "|---|" + "---:|" * (len(names) + len(others)),
+    ]
+    found = [{metric.name: metric for metric in metrics} for metrics in columns.values()]
+    for name, unit in {metric.name: metric.unit for metrics in columns.values() for metric in metrics}.items():
+        row = [metrics.get(name) for metrics in found]
+        ratios = [_ratio_cell(metric, row[0]) for metric in row[1:]]
+        lines.append(f"| {name}, {unit} | " + " | ".join([*map(_metric_cell, row), *ratios]) + " |")
+    return "\n".join(lines)
+
+
+def _metric_cell(metric: Measurement | None) -> str:
+    if metric is None:
+        return "-"
+    spread = f" ({metric.low:.3g} to {metric.high:.3g})" if metric.low < metric.high else ""
+    return f"{metric.value:.4g}{spread}"
+
+
+def _ratio_cell(metric: Measurement | None, first: Measurement | None) -> str:
+    return f"{metric.value / first.value:.2f}" if metric and first and first.value else "-"
 
 
 def reset_peak_memory(device: torch.device) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from scenetext.benchmark.figures import memory_kept, operations, peak_memory, reset_peak_memory, timed
+from scenetext.benchmark.measurements import memory_kept, operations, peak_memory, reset_peak_memory, timed
 from scenetext.data.loading.dataset import collate
 from scenetext.data.records.samples import whole_sample
 from scenetext.errors import ConfigError
@@ -27,7 +27,7 @@ _WORD = np.array([(0, 0), (1, 0), (1, 0.3), (0, 0.3)], np.float32)
 
 Precision = Callable[[], AbstractContextManager[object]]
 Clock = Callable[[Callable[[], object], torch.device], float]
-"""Seconds that an action takes: `figures.timed`, or `processor_seconds`."""
+"""Seconds that an action takes: `measurements.timed`, or `processor_seconds`."""
 
 
 def processor_seconds(action: Callable[[], object], device: torch.device) -> float:
@@ -170,3 +170,31 @@ def forward_operations(task: DetectionTask, batch: Batch, training: bool) -> flo
     """GFLOP of a forward pass per image; in evaluation without what was computed before and is kept."""
     with torch.set_grad_enabled(training):
         return operations(lambda: task.maps(batch.images)) / len(batch.images)
+
+
+def evaluation_pace_table(paces: Sequence[Pace]) -> str:
+    """One row per detector: medians with the smallest and the largest round."""
+    lines = [
+        f"| detector | evaluation, ms | images/s | speed / {paces[0].name} | GFLOP an image, forward |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    return "\n".join([*lines, *(f"| {_pace_cells(pace, 1)} |" for pace in paces)])
+
+
+def training_pace_table(paces: Sequence[Pace], images: int) -> str:
+    """As `evaluation_pace_table`, of a training step of so many images, with its memory."""
+    lines = [
+        f"| detector | training step of {images}, ms | images/s | speed / {paces[0].name} | GFLOP an image, forward | "
+        "kept for backward, MiB | peak memory, MiB |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    return "\n".join(
+        [*lines, *(f"| {_pace_cells(pace, images)} | {pace.kept:.0f} | {pace.peak:.0f} |" for pace in paces)]
+    )
+
+
+def _pace_cells(pace: Pace, images: int) -> str:
+    times = sorted(1000 * each for each in pace.seconds)
+    spread = f"{1000 / pace.speed:.4g} ({times[0]:.4g} to {times[-1]:.4g})"
+    ratio = f"{pace.ratio:.3f} ({min(pace.ratios):.2f} to {max(pace.ratios):.2f})"
+    return f"{pace.name} | {spread} | {images * pace.speed:.3g} | {ratio} | {pace.operations:.1f}"
