@@ -1,4 +1,4 @@
-"""The seams of the house: Encoder and its RegionLoss, DetectorSpec, Task, Metric. All else is functions and records."""
+"""The contracts: Encoder and its AuxiliaryLoss, DetectorSpec, Task, Metric. All else is functions and records."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Encoder(Protocol):
         """images: (B, 3, H, W) float, normalised; H and W multiples of the largest stride."""
 
 
-class RegionLoss(Protocol):
+class AuxiliaryLoss(Protocol):
     """A loss that an encoder adds to that of any detector: it knows of the detector only where text is.
 
     Attributes:
@@ -88,15 +88,8 @@ class Metric(Protocol):
     """Collects predictions over an evaluation and sums them up.
 
     Where several processes share an evaluation, each fills a metric of its own with its images, and one includes those
-    of the others before it computes; so metrics are picklable.
-
-    Attributes:
-        best: name of the figure, among those of `compute`, by which the best checkpoint is chosen (higher is better).
-        overfit_mark: value of that figure that a sound model reaches on a few images it was trained on (`--overfit`).
+    of the others before it computes. So a metric pickles as what it counted: small, and complete.
     """
-
-    best: str
-    overfit_mark: float
 
     def update(self, batch: Batch, predictions: Any) -> None:
         """Adds one batch, with what the task's `predict` returned for it."""
@@ -104,11 +97,11 @@ class Metric(Protocol):
     def include(self, other: Self) -> None:
         """Adds what another process collected over the same evaluation; no image may be in both.
 
-        Figures are those of one metric that was given all images, in whatever order metrics are included.
+        The values are those of one metric that was given all images, in whatever order metrics are included.
         """
 
     def compute(self) -> dict[str, float]:
-        """All figures over what was added; rates are in [0, 1]."""
+        """All values over what was added, by name; rates are in [0, 1]."""
 
 
 class Task(Protocol):
@@ -121,9 +114,14 @@ class Task(Protocol):
 
     Attributes:
         loss_weights: weight of every loss term that `forward` returns; the trainer sums and logs.
+        best_metric: name of the value, among those of the metric, by which the best checkpoint is chosen; higher is
+            better.
+        overfit_mark: value of it that a sound model reaches on a few images it was trained on (`--overfit`).
     """
 
     loss_weights: Mapping[str, float]
+    best_metric: str
+    overfit_mark: float
 
     def __call__(self, batch: Batch, others: Sequence[Any] = ()) -> dict[str, Tensor]:
         """Named, unweighted, scalar float32 losses of a training batch, or of one part of it.

@@ -124,6 +124,17 @@ class Batch:
             for part in slices
         ]
 
+    def named_images(self) -> dict[str, np.ndarray]:
+        """The images as the network sees them, padding cut off, for drawing: names to (H, W, 3) uint8 RGB.
+
+        A name is the position in the batch and that of the file, "3_sign", since files of one name lie in many folders.
+        """
+        pixels = self.images.permute(0, 2, 3, 1).cpu().numpy()
+        return {
+            f"{index}_{meta.path.stem}": np.ascontiguousarray(image[: meta.content_size[0], : meta.content_size[1]])
+            for index, (image, meta) in enumerate(zip(pixels, self.metas, strict=True))
+        }
+
     def to(self, device: torch.device) -> Batch:
         """The same batch with its tensors on `device`; copies overlap with computation where memory is pinned."""
         return Batch(

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from scenetext.contracts import Encoder
-from scenetext.runs.encoders import ENCODERS, build_encoder, encoder_settings, region_loss
+from scenetext.runs.encoders import ENCODERS, auxiliary_loss, build_encoder, encoder_settings
 
 SMALL: dict[str, dict[str, Any]] = {
     "clip_resnet": {"layers": (1, 1, 1, 1), "width": 4},
@@ -47,7 +47,7 @@ def test_levels_are_what_the_encoder_says(name: str) -> None:
 @pytest.mark.parametrize("name", ENCODERS)
 def test_a_loss_of_its_own_works_on_what_it_leaves_beside_the_levels(name: str) -> None:
     encoder = build(name)
-    loss = region_loss(encoder_settings(name).model_validate({"name": name, **SMALL[name]}))
+    loss = auxiliary_loss(encoder_settings(name).model_validate({"name": name, **SMALL[name]}))
     if loss is None:
         assert not encoder(torch.randn(1, 3, 64, 64)).side
         return

@@ -24,9 +24,6 @@ from scenetext.training.trainer import Trainer
 
 
 class BrightnessMetric:
-    best = "closeness"
-    overfit_mark = 0.5
-
     def __init__(self) -> None:
         self.errors: list[float] = []
 
@@ -43,6 +40,9 @@ class BrightnessMetric:
 class BrightnessTask(nn.Module):
     """`signal_at`: sends this process a signal in that forward; `signal_in_evaluation`: in the first evaluation;
     `nan_at`: forwards whose loss is not a number."""
+
+    best_metric = "closeness"
+    overfit_mark = 0.5
 
     def __init__(
         self, signal_at: int | None = None, nan_at: Sequence[int] = (), signal_in_evaluation: bool = False

@@ -67,7 +67,7 @@ def test_first_stage_trains_and_is_measured_by_retrieval() -> None:
     assert len(predictions.hidden) == 0
     metric = task.metric([])
     metric.update(batch, predictions)
-    assert math.isfinite(metric.compute()[metric.best])
+    assert math.isfinite(metric.compute()[task.best_metric])
     assert math.isnan(metric.compute()["accuracy"])
 
 

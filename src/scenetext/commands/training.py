@@ -78,18 +78,18 @@ def _opening(trainer: Trainer, run: Run) -> list[str]:
 
 def _close(outcome: Outcome, trainer: Trainer, folder: Path, overfit: int | None) -> int:
     figures = ", ".join(f"{name} {format_figure(value)}" for name, value in outcome.figures.items())
-    metric = trainer.task.metric(trainer.validation_data.records)
+    name, mark = trainer.task.best_metric, trainer.task.overfit_mark
     lines = [f"last evaluation: {figures or 'none yet'}"]
     if outcome.best is not None:
         best = format_figure(outcome.best)
-        lines.append(f"best {metric.best}: {best} after step {outcome.best_step}: {folder / 'best.pt'}")
+        lines.append(f"best {name}: {best} after step {outcome.best_step}: {folder / 'best.pt'}")
     lines.append(f"run folder: {folder} (config.yaml, log.jsonl, tensorboard/, checkpoints/)")
     if outcome.interrupted or overfit is None:
         _tell(trainer.processes, lines)
         return EXIT_CODE_INTERRUPTED if outcome.interrupted else 0
     reached = outcome.best if outcome.best is not None else math.nan
-    passed = reached >= metric.overfit_mark
-    comparison = f"{metric.best} {format_figure(reached)}, mark {format_figure(metric.overfit_mark)}"
+    passed = reached >= mark
+    comparison = f"{name} {format_figure(reached)}, mark {format_figure(mark)}"
     lines.append(f"overfit on {overfit} images: {'PASSED' if passed else 'FAILED'} ({comparison})")
     _tell(trainer.processes, lines)
     return 0 if passed else EXIT_CODE_OVERFIT_FAILED

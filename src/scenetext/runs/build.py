@@ -19,7 +19,7 @@ from scenetext.detectors import find_detector
 from scenetext.distributed import Processes
 from scenetext.errors import CheckpointError, ConfigError
 from scenetext.runs.data import RunRecords, read_run_records
-from scenetext.runs.encoders import build_encoder, region_loss
+from scenetext.runs.encoders import auxiliary_loss, build_encoder
 from scenetext.runs.settings import DetectionRun, PretrainingRun, Run, check_run
 from scenetext.tasks.detection import DetectionTask
 from scenetext.tasks.pretraining import PretrainingTask
@@ -58,7 +58,7 @@ def build_detection_task(run: DetectionRun[Any, Any], augment: bool = True) -> D
         run.evaluation_transform,
         run.evaluation,
         augment,
-        region_loss(run.encoder),
+        auxiliary_loss(run.encoder),
     )
 
 

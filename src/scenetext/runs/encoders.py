@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from scenetext.config import Settings
-from scenetext.contracts import Encoder, RegionLoss
+from scenetext.contracts import AuxiliaryLoss, Encoder
 from scenetext.encoders import BACKBONES
 from scenetext.errors import ConfigError, did_you_mean
 from scenetext.tcm.config import TcmSettings
@@ -37,6 +37,6 @@ def build_encoder(settings: Any) -> Encoder:
     return ENCODERS[settings.name][1](settings)
 
 
-def region_loss(settings: Any) -> RegionLoss | None:
+def auxiliary_loss(settings: Any) -> AuxiliaryLoss | None:
     """The loss that the encoder of these settings adds to a detector's; None for a plain backbone."""
     return MatchingLoss(settings) if isinstance(settings, TcmSettings) else None

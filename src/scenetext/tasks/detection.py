@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from scenetext.contracts import DetectorSpec, Encoder, Maps, Metric, RegionLoss
+from scenetext.contracts import AuxiliaryLoss, DetectorSpec, Encoder, Maps, Metric
 from scenetext.data.transforms.evaluation import EvaluationTransformSettings, evaluation_transform
 from scenetext.data.transforms.training import TrainingTransformSettings, training_transform
 from scenetext.drawing.detections import draw_detections
@@ -21,10 +21,9 @@ from scenetext.evaluation.protocols import find_protocol
 from scenetext.evaluation.sweep import DetectionEvaluator
 from scenetext.layers.normalization import PixelNormalization
 from scenetext.structures import Batch, Detection, ImageRecord, PreparedSample, Sample
+from scenetext.tasks.auxiliary_loss import auxiliary_losses, merged_loss_weights
 from scenetext.tasks.decoding import Decoder, DecodingPool
 from scenetext.tasks.evaluation_settings import EvaluationSettings
-from scenetext.tasks.pictures import named_photographs
-from scenetext.tasks.region_loss import merged_loss_weights, region_losses
 from scenetext.tasks.views import ViewMaps, make_views
 
 
@@ -44,8 +43,11 @@ class DetectionTask(nn.Module):
         transform, evaluation_transform: how images are brought to the network in training and otherwise.
         evaluation: the scoring rule.
         augment: False prepares training images as evaluation images (for `--overfit`).
-        region_loss: what the encoder adds to the detector's losses; None = nothing.
+        auxiliary_loss: what the encoder adds to the detector's losses; None = nothing.
     """
+
+    best_metric = "hmean"
+    overfit_mark = 0.9
 
     def __init__(
         self,
@@ -56,7 +58,7 @@ class DetectionTask(nn.Module):
         evaluation_transform: EvaluationTransformSettings,
         evaluation: EvaluationSettings,
         augment: bool = True,
-        region_loss: RegionLoss | None = None,
+        auxiliary_loss: AuxiliaryLoss | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -70,8 +72,8 @@ class DetectionTask(nn.Module):
         self.augment = augment
         self.decoder = Decoder(spec.decode, config, evaluation.merge_iou)
         self._largest_view = _enlarged(evaluation_transform, max(evaluation.scales))
-        self.region_loss = region_loss
-        self.loss_weights: Mapping[str, float] = merged_loss_weights(config.loss_weights.model_dump(), region_loss)
+        self.auxiliary_loss = auxiliary_loss
+        self.loss_weights: Mapping[str, float] = merged_loss_weights(config.loss_weights.model_dump(), auxiliary_loss)
 
     def maps(self, images: Tensor) -> Maps:
         """The head's maps of (B, 3, H, W) uint8 images."""
@@ -81,7 +83,7 @@ class DetectionTask(nn.Module):
         """The unweighted loss terms of the detector and, where it has any, of its encoder."""
         features = self.encoder(self.normalization(batch.images))
         losses = self.spec.loss(self.head(features), batch.targets, self.config)
-        added = region_losses(self.region_loss, features.side, self.spec, batch.targets, self.config.name)
+        added = auxiliary_losses(self.auxiliary_loss, features.side, self.spec, batch.targets, self.config.name)
         return {**losses, **added}
 
     def summary(self, batch: Batch) -> None:
@@ -108,11 +110,8 @@ class DetectionTask(nn.Module):
     def pictures(self, batch: Batch) -> dict[str, np.ndarray]:
         """Every image with its detections and their scores."""
         found = self.spec.decode(self.maps(batch.images), self.config)
-        photographs = named_photographs(batch).items()
-        return {
-            name: draw_detections(photograph, detections)
-            for (name, photograph), detections in zip(photographs, found, strict=True)
-        }
+        images = batch.named_images().items()
+        return {name: draw_detections(image, texts) for (name, image), texts in zip(images, found, strict=True)}
 
     def prepare_training(self, sample: Sample, generator: np.random.Generator) -> PreparedSample:
         """Random geometry and colour, then the detector's targets."""
@@ -143,9 +142,6 @@ class DetectionMetric:
     `compute` gives precision, recall and hmean at the threshold of the best hmean on these very images, that threshold,
     and what tells "broken" from "not trained yet": the number of detections, their mean and best score.
     """
-
-    best = "hmean"
-    overfit_mark = 0.9
 
     def __init__(
         self, records: Sequence[ImageRecord], settings: EvaluationSettings, pool: DecodingPool | None = None

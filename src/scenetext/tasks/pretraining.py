@@ -17,7 +17,6 @@ from scenetext.pretraining.oclip.loss import PartSummary, oclip_loss, pairs_of
 from scenetext.pretraining.oclip.model import OclipModel
 from scenetext.pretraining.oclip.targets import decode_typed_word, encode_words
 from scenetext.structures import Batch, ImageMeta, ImageRecord, PreparedSample, Sample
-from scenetext.tasks.pictures import named_photographs
 from scenetext.tasks.pretraining_metric import FIRST_STAGE_BEST, RANKS, PretrainingMetric, PretrainingPredictions
 from scenetext.text.charset import CharacterSet
 
@@ -36,6 +35,8 @@ class PretrainingTask(nn.Module):
         augment: False prepares training images as evaluation images (for `--overfit`).
     """
 
+    overfit_mark = 0.9
+
     def __init__(
         self,
         settings: OclipSettings,
@@ -48,6 +49,7 @@ class PretrainingTask(nn.Module):
         self.characters = characters
         self.transform = transform
         self.augment = augment
+        self.best_metric = FIRST_STAGE_BEST if settings.first_stage else "accuracy"
         self.loss_weights: Mapping[str, float] = {str(name): weight for name, weight in settings.loss_weights.items()}
         self.network = OclipModel(settings, vocabulary_size(settings, characters))
         self.normalization = PixelNormalization(self.network.visual.pixel_mean, self.network.visual.pixel_std)
@@ -98,13 +100,13 @@ class PretrainingTask(nn.Module):
         characters, masked = (batch.targets[name].cpu().numpy() for name in ("characters", "masked"))
         size = (batch.images.shape[2], batch.images.shape[3])
         drawn = {}
-        for index, (name, photograph) in enumerate(named_photographs(batch).items()):
+        for index, (name, image) in enumerate(batch.named_images().items()):
             words = np.flatnonzero(characters[index].any(axis=1))
             typed = [decode_typed_word(characters[index, slot], self.characters) for slot in words[:WORDS_DRAWN]]
             hidden = [self.characters.decode(int(masked[index, slot])) for slot in words[:WORDS_DRAWN]]
-            attention = image_attention(maps, index, typed, self.characters, size, photograph.shape[:2], hidden)
+            attention = image_attention(maps, index, typed, self.characters, size, image.shape[:2], hidden)
             title = f"input, {len(attention.words)} of {len(words)} words"
-            drawn[name] = attention_sheet(photograph, attention, title)
+            drawn[name] = attention_sheet(image, attention, title)
         return drawn
 
     def prepare_training(self, sample: Sample, generator: np.random.Generator) -> PreparedSample:
@@ -119,7 +121,7 @@ class PretrainingTask(nn.Module):
 
     def metric(self, records: Sequence[ImageRecord]) -> Metric:
         """Masked-character accuracy with the right and with a wrong image; in the first stage, retrieval alone."""
-        return PretrainingMetric(FIRST_STAGE_BEST if self.settings.first_stage else "accuracy")
+        return PretrainingMetric()
 
     def _prepare(self, sample: Sample, generator: np.random.Generator) -> PreparedSample:
         texts = [instance.text for instance in sample.instances if instance.text and not instance.ignore]

@@ -35,7 +35,7 @@ def bimodal_similarity(text: Tensor, image: Tensor) -> Tensor:
 
 
 class MatchingLoss:
-    """The score map against where a detector's targets have text: a `RegionLoss`.
+    """The score map against where a detector's targets have text: an `AuxiliaryLoss`.
 
     Args:
         settings: the encoder's, whose score map it is about.

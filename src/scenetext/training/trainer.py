@@ -43,7 +43,7 @@ class Outcome:
     Attributes:
         step: finished steps.
         figures: of the last evaluation.
-        best: value of the metric's best-figure over the run, None before the first evaluation.
+        best: highest value of the task's `best_metric` over the run, None before the first evaluation.
         best_step: the step that reached it.
         evaluated_step: the step after which `figures` were taken, -1 before the first evaluation.
         interrupted: name of the signal that ended the run early, None where it ran to its end.
@@ -294,7 +294,7 @@ class Trainer:
         figures = metric.compute()
         if unread := sum(count for _, _, count in results):
             figures["skipped_images"] = float(unread)
-        self._take_figures(figures, metric.best, log)
+        self._take_figures(figures, self.task.best_metric, log)
         if self.processes.is_main and self.settings.pictures:
             with self.learner.autocast():
                 drawn = draw(self.task, self.validation_data, self.settings.pictures, self.device)

@@ -1,4 +1,4 @@
-"""The loss that an encoder adds to a detector's, and the maps of text that it reads from the detector's targets."""
+"""The auxiliary loss: what an encoder adds to a detector's loss, from the detector's own maps of where text is."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from scenetext.contracts import DetectorSpec, RegionLoss, Targets
+from scenetext.contracts import AuxiliaryLoss, DetectorSpec, Targets
 from scenetext.errors import ConfigError
 
 
-def region_losses(
-    loss: RegionLoss | None, side: Mapping[str, Tensor], spec: DetectorSpec, targets: Targets, name: str
+def auxiliary_losses(
+    loss: AuxiliaryLoss | None, side: Mapping[str, Tensor], spec: DetectorSpec, targets: Targets, name: str
 ) -> dict[str, Tensor]:
     """The encoder's unweighted loss terms; nothing for an encoder without a loss.
 
@@ -35,7 +35,7 @@ def region_losses(
     return loss(side, region, valid)
 
 
-def merged_loss_weights(detector: Mapping[str, float], encoder: RegionLoss | None) -> dict[str, float]:
+def merged_loss_weights(detector: Mapping[str, float], encoder: AuxiliaryLoss | None) -> dict[str, float]:
     """The weight of every loss term of a detector and its encoder.
 
     Raises:
@@ -50,7 +50,7 @@ def merged_loss_weights(detector: Mapping[str, float], encoder: RegionLoss | Non
 
 def _demand(name: str) -> str:
     return (
-        f"the encoder of this run learns where text is, from what detector {name!r} tells: `text_region` in the "
+        f"the encoder of this run learns where text is, from the targets of detector {name!r}: `text_region` in the "
         "DetectorSpec of its __init__.py must turn the targets of a batch into two maps of 0 and 1, where text is and "
         "where that is known, (B, H, W) each, at the image's size or that over a whole number."
     )

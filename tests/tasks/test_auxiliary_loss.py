@@ -10,17 +10,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from scenetext.contracts import DetectorSpec, RegionLoss, Targets
+from scenetext.contracts import AuxiliaryLoss, DetectorSpec, Targets
 from scenetext.detectors import find_detector
 from scenetext.errors import ConfigError
-from scenetext.tasks.region_loss import merged_loss_weights, region_losses
+from scenetext.tasks.auxiliary_loss import auxiliary_losses, merged_loss_weights
 
 TARGETS = {"probability": torch.ones(2, 64, 96), "probability_valid": torch.ones(2, 64, 96)}
 SIDE = {"score_map": torch.zeros(2, 1, 2, 3)}
 
 
 class CountText:
-    """A region loss that tells how much text there is."""
+    """An auxiliary loss that measures how much text there is."""
 
     loss_weights: Mapping[str, float] = {"amount": 0.5}
 
@@ -33,10 +33,10 @@ def spec(text_region: Any) -> DetectorSpec:
 
 
 def test_region_and_valid_come_from_the_detector() -> None:
-    loss: RegionLoss = CountText()
-    found = region_losses(loss, SIDE, find_detector("dbnet"), TARGETS, "dbnet")
+    loss: AuxiliaryLoss = CountText()
+    found = auxiliary_losses(loss, SIDE, find_detector("dbnet"), TARGETS, "dbnet")
     assert found == {"amount": torch.tensor(1.0)}
-    assert region_losses(None, {}, spec(forgotten), TARGETS, "dbnet") == {}, "a plain backbone asks for nothing"
+    assert auxiliary_losses(None, {}, spec(forgotten), TARGETS, "dbnet") == {}, "a plain backbone asks for nothing"
 
 
 def forgotten(targets: Targets) -> tuple[Tensor, Tensor]:
@@ -59,7 +59,7 @@ def forgotten(targets: Targets) -> tuple[Tensor, Tensor]:
 )
 def test_detector_without_the_maps_gets_a_message_for_its_author(text_region: Any, what: str) -> None:
     with pytest.raises(ConfigError, match=what) as caught:
-        region_losses(CountText(), SIDE, spec(text_region), TARGETS, "newnet")
+        auxiliary_losses(CountText(), SIDE, spec(text_region), TARGETS, "newnet")
     message = str(caught.value)
     assert "detector 'newnet'" in message
     assert "`text_region` in the DetectorSpec of its __init__.py" in message
