@@ -214,7 +214,10 @@ def total_over_ranks(values: Tensor) -> Tensor:
 
 
 class _GatherRows(torch.autograd.Function):
-    """All-gather, whose gradient is an all-reduce of which each process keeps its own rows."""
+    """All-gather, whose gradient is an all-reduce of which each process keeps its own rows.
+
+    Torch's own (`torch.distributed.nn.functional.all_gather`) is deprecated, and its successor is newer than torch 2.6.
+    """
 
     @staticmethod
     def forward(_context: Any, rows: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import os
 import pickle
 import zipfile
@@ -17,8 +18,8 @@ from torch import Tensor, nn
 
 from scenetext.errors import CheckpointError
 from scenetext.weights.files import read_weights
-from scenetext.weights.module_pickle import read_module_pickle
-from scenetext.weights.torchscript import is_torchscript, read_torchscript
+from scenetext.weights.torchscript import ModuleObject, ModuleUnpickler, is_torchscript, read_torchscript
+from scenetext.weights.unpickling import UnsafePickleError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*")
 
@@ -136,7 +137,7 @@ def test_calls_are_refused_and_not_made(
     monkeypatch.chdir(tmp_path)
     for content in (bomb, [bomb], {"a": (bomb,)}):
         path = rezip(archive, tmp_path / "bomb.pt", {"model/data.pkl": pickle.dumps(content, protocol)})
-        with pytest.raises(CheckpointError, match=r"bomb\.pt: (calls|holds the pickle instruction)"):
+        with pytest.raises(CheckpointError, match=r"bomb\.pt: (names|holds the pickle instruction)"):
             read_weights(path)
     assert not (tmp_path / "exploded").exists()
 
@@ -147,13 +148,17 @@ def test_calls_hidden_in_a_whole_archive_are_named_and_not_made(
     monkeypatch.chdir(tmp_path)
     whole = pickled(archive)
     for old, new, told in (
-        (b"ccollections\nOrderedDict\n", b"cposix\nsystem\n", "calls posix.system"),
-        (b"ctorch.jit._pickle\nbuild_intlist\n", b"cbuiltins\neval\n", "calls builtins.eval"),
-        (b"ctorch._utils\n_rebuild_tensor_v2\n", b"ctorch._utils\n_rebuild_parameter\n", "_rebuild_parameter"),
-        (b"c__torch__.torch.nn.modules.batchnorm\nBatchNorm2d\n", b"csubprocess\nPopen\n", "an object of subprocess"),
-        (b"c__torch__.torch.nn.modules.batchnorm\nBatchNorm2d\n", b"c__torch__x\nPopen\n", "an object of __torch__x"),
-        (b"ctorch\nLongStorage\n", b"cos\nLongStorage\n", "refers to os.LongStorage"),
-        (b"ctorch\nLongStorage\n", b"ctorch\nload\n", "numbers of the type load"),
+        (b"ccollections\nOrderedDict\n", b"cposix\nsystem\n", "names posix.system"),
+        (b"ctorch.jit._pickle\nbuild_intlist\n", b"cbuiltins\neval\n", "names builtins.eval"),
+        (
+            b"ctorch._utils\n_rebuild_tensor_v2\n",
+            b"ctorch._utils\n_rebuild_parameter\n",
+            "names torch._utils._rebuild_parameter",
+        ),
+        (b"c__torch__.torch.nn.modules.batchnorm\nBatchNorm2d\n", b"csubprocess\nPopen\n", "names subprocess.Popen"),
+        (b"c__torch__.torch.nn.modules.batchnorm\nBatchNorm2d\n", b"c__torch__x\nPopen\n", "names __torch__x.Popen"),
+        (b"ctorch\nLongStorage\n", b"cos\nLongStorage\n", "names os.LongStorage"),
+        (b"ctorch\nLongStorage\n", b"ctorch\nload\n", "names torch.load"),
     ):
         assert old in whole
         path = rezip(archive, tmp_path / "bomb.pt", {"model/data.pkl": whole.replace(old, new)})
@@ -164,11 +169,62 @@ def test_calls_hidden_in_a_whole_archive_are_named_and_not_made(
         read_torchscript(rezip(archive, tmp_path / "bomb.pt", {"model/data.pkl": arrays}))
 
 
-def test_a_class_cannot_be_changed_by_a_pickle() -> None:
+@pytest.mark.parametrize(
+    "named",
+    [b"__torch__\nM", b"torch\nFloatStorage", b"torch._utils\n_rebuild_tensor_v2", b"collections\nOrderedDict"],
+)
+@pytest.mark.parametrize(
+    "state",
+    [
+        b"N}X\x01\x00\x00\x00ab\x86",
+        b"}X\x01\x00\x00\x00aK\x01s",
+        b"N}X\x01\x00\x00\x00aK\x01s\x86",
+        b"N}X\x07\x00\x00\x00_resultK\x01s\x86",
+        b"N}X\x07\x00\x00\x00__new__K\x01s\x86",
+    ],
+    ids=["damaged", "attributes", "slots", "result", "new"],
+)
+def test_what_a_name_stands_for_cannot_be_changed_by_a_pickle(named: bytes, state: bytes) -> None:
     """What an unpickler with an allow-list would do: set attributes on the class that it let through."""
-    program = b"\x80\x02c__torch__\nM\nN}X\x01\x00\x00\x00ab\x86b."
-    with pytest.raises((CheckpointError, TypeError, ValueError)):
-        read_module_pickle(program)
+    before = dict(vars(ModuleObject))
+    unpickler = ModuleUnpickler(b"\x80\x02c" + named + b"\n" + state + b"b.")
+    with pytest.raises((CheckpointError, pickle.UnpicklingError, TypeError, ValueError, AttributeError)):
+        unpickler.load()
+    assert dict(vars(ModuleObject)) == before
+    assert read_back(one_tensor("2 2", "1 2", 2, 6)) == (2, 2)
+
+
+def read_back(content: bytes) -> tuple[int, ...]:
+    """The size that a pickle gives for the tensor `w`."""
+    return ModuleUnpickler(content).load().attributes["w"].size
+
+
+def test_registered_extensions_are_not_looked_up() -> None:
+    """What another library of this process registered, and perhaps used already, is not in reach of a file."""
+    copyreg.add_extension("os", "system", 200)
+    try:
+        assert pickle.loads(b"\x80\x02\x82\xc8.") is os.system  # now in the cache of the process
+        with pytest.raises(UnsafePickleError, match="the pickle instruction EXT1"):
+            ModuleUnpickler(b"\x80\x02\x82\xc8(X\x04\x00\x00\x00truetR.")
+    finally:
+        copyreg.remove_extension("os", "system", 200)
+
+
+def test_a_pickle_cannot_ask_for_much_memory_or_deep_recursion(tmp_path: Path) -> None:
+    """A few bytes that would make room for 10^9 values; modules and lists 100,000 levels deep; lists of 2^60 parts."""
+    module = b"c__torch__\nM\n)\x81"
+    deep = module + (b"}X\x01\x00\x00\x00a" + module) * 100_000 + b"sb" * 100_000
+    lists = b"]" * 100_000 + b"a" * 99_999
+    shared = b"]q\x00" + b"".join(b"](h" + bytes([n]) + b"h" + bytes([n]) + b"eq" + bytes([n + 1]) for n in range(60))
+    size = one_tensor("2 2", "1 2", 2, 6).replace(b"J\x02\x00\x00\x00J\x02\x00\x00\x00t", shared + b"t", 1)
+    for content, problem in (
+        (b"\x80\x02]r\xff\xff\xff\x3f.", "remembers a value under 1073741823"),
+        (b"\x80\x02" + deep + b".", "modules within themselves"),
+        (b"\x80\x02" + lists + b".", "holds list, expected a module"),
+        (size, "is no whole number"),
+    ):
+        with pytest.raises(CheckpointError, match=problem):
+            read_torchscript(write_one_tensor(tmp_path / "w.pt", content))
 
 
 def little(value: int) -> bytes:

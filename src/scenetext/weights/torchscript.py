@@ -9,16 +9,16 @@ from __future__ import annotations
 import math
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from scenetext.errors import CheckpointError
-from scenetext.weights.module_pickle import ModuleObject, StoredTensor, read_module_pickle
+from scenetext.weights.unpickling import DataUnpickler, UnsafePickleError
 
 _STORAGE_TYPES: Mapping[str, torch.dtype] = MappingProxyType(
     {
@@ -34,6 +34,12 @@ _STORAGE_TYPES: Mapping[str, torch.dtype] = MappingProxyType(
         "BoolStorage": torch.bool,
     }
 )
+_INSTRUCTIONS = (
+    "PROTO STOP BININT BININT1 BININT2 LONG1 BINFLOAT BINUNICODE NONE NEWTRUE NEWFALSE GLOBAL MARK BINPUT LONG_BINPUT "
+    "BINGET LONG_BINGET EMPTY_TUPLE EMPTY_LIST EMPTY_DICT TUPLE TUPLE1 TUPLE2 TUPLE3 APPEND APPENDS SETITEM SETITEMS "
+    "NEWOBJ BUILD REDUCE BINPERSID"
+)
+"""What torch's writer emits (torch/csrc/jit/serialization/pickler.cpp)."""
 _LARGEST_PICKLE = 64 * 2**20
 """Bytes; that of CLIP's RN50 has less than one million."""
 _MOST_PARTS = 100_000
@@ -62,9 +68,9 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = _Members(archive, path.stat().st_size)
-            root = read_module_pickle(members.read_pickle())
+            root = ModuleUnpickler(members.read_pickle()).load()
             return {name: members.tensor(stored) for name, stored in _named_tensors(root)}
-    except CheckpointError as error:
+    except (CheckpointError, UnsafePickleError) as error:
         raise CheckpointError(f"{path}: {error}") from None
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from None
@@ -72,6 +78,97 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"{path}: is damaged, or no TorchScript archive of weights ({type(error).__name__}: {error})"
         ) from None
+
+
+class _Storage(NamedTuple):
+    """What the pickle says of a storage, nothing of it checked.
+
+    Attributes:
+        kind: its torch class, such as "FloatStorage".
+        key: name of the member that holds its bytes.
+        count: numbers in it.
+    """
+
+    kind: Any
+    key: Any
+    count: Any
+
+
+class StoredTensor(NamedTuple):
+    """What the pickle says of a tensor, nothing of it checked; offset, size and stride count numbers."""
+
+    storage: Any
+    offset: Any
+    size: Any
+    stride: Any
+
+
+class ModuleObject:
+    """An object of one of the archive's own classes: attributes, and nothing that could be called."""
+
+    attributes: Mapping[Any, Any] = MappingProxyType({})
+
+    def __setstate__(self, state: object) -> None:
+        if not isinstance(state, dict):
+            raise CheckpointError(f"an object has a state of {type(state).__name__}, expected named attributes")
+        self.attributes = state
+
+
+class _Function:
+    """Stands for a function that the pickle calls: gives what the pickle describes, and cannot be changed by it."""
+
+    __slots__ = ("_result",)
+
+    def __init__(self, result: Callable[..., Any]) -> None:
+        self._result = result
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._result(*arguments)
+
+    def __setstate__(self, state: object) -> None:
+        raise UnsafePickleError("changes a function, which weights do not need")
+
+
+_first_argument = _Function(lambda content, *_: content)
+_FUNCTIONS: Mapping[tuple[str, str], _Function] = MappingProxyType(
+    {
+        ("torch._utils", "_rebuild_tensor_v2"): _Function(
+            lambda storage, offset, size, stride, *_: StoredTensor(storage, offset, size, stride)
+        ),
+        ("collections", "OrderedDict"): _Function(lambda: {}),
+        **{
+            ("torch.jit._pickle", name): _first_argument
+            for name in ("build_intlist", "build_doublelist", "build_boollist", "build_tensorlist", "restore_type_tag")
+        },
+    }
+)
+
+
+class ModuleUnpickler(DataUnpickler):
+    """Reads the tree of module objects that torch's TorchScript writer pickles: `ModuleObject`, `StoredTensor`, data.
+
+    Raises:
+        CheckpointError, UnsafePickleError: from `load`, for what the weights of modules do not need.
+        Exception: any other, where the pickle is damaged.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content, _INSTRUCTIONS)
+
+    def find_class(self, module: str, name: str) -> Any:
+        """What stands for a name that weights need: `ModuleObject`, a `_Function`, or the text of a storage type."""
+        if module.split(".")[0] == "__torch__":
+            return ModuleObject
+        if module == "torch" and name.endswith("Storage"):
+            return name
+        return _FUNCTIONS.get((module, name)) or super().find_class(module, name)
+
+    def persistent_load(self, identity: Any) -> _Storage:
+        """The storage that the pickle refers to."""
+        kind, storage, key, _, count = identity
+        if kind != "storage" or not isinstance(storage, str):
+            raise CheckpointError("refers to something outside its pickle that is no storage of numbers")
+        return _Storage(storage, key, count)
 
 
 class _Members:
@@ -111,7 +208,9 @@ class _Members:
         """The tensor that the pickle describes, after checking that it lies within its storage."""
         kind, key, available = stored.storage
         size, stride, offset = tuple(stored.size), tuple(stored.stride), stored.offset
-        if len(size) != len(stride) or any(type(n) is not int or n < 0 for n in (available, offset, *size, *stride)):
+        if any(type(number) is not int for number in (available, offset, *size, *stride)):
+            raise CheckpointError("describes an impossible tensor: a size, stride or offset is no whole number")
+        if len(size) != len(stride) or min(available, offset, *size, *stride) < 0:
             raise CheckpointError(f"describes an impossible tensor: size {size}, stride {stride}, offset {offset}")
         last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
         # A tensor of more numbers than its storage would be a small file that fills the memory once it is copied.
@@ -152,7 +251,9 @@ def _named_tensors(root: Any) -> Iterator[tuple[str, StoredTensor]]:
         prefix, module = pending.pop()
         inside = []
         for name, value in module.attributes.items():
-            if not isinstance(name, str) or "." in name:
+            if not isinstance(name, str):
+                raise CheckpointError(f"a module has an attribute whose name is {type(name).__name__}, expected text")
+            if "." in name:
                 raise CheckpointError(f"a module has an attribute of the name {name!r}")
             # Modules may be shared, so they may also contain themselves: names without end.
             parts += 1

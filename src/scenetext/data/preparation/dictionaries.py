@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
-import pickletools
+import reprlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from typing import Any
 from scenetext.errors import DataError
 from scenetext.structures import ImageRecord
 from scenetext.text.charset import CharacterSet
+from scenetext.weights.unpickling import DataUnpickler, UnsafePickleError
 
 _EXAMPLES = 3
 _LARGEST_PICKLE = 1 << 24
@@ -106,8 +107,8 @@ def read_dictionary(path: Path) -> CharacterSet:
 def read_pickled_dictionary(path: Path) -> CharacterSet:
     """The dictionary of a published oCLIP model: a pickled list of code points, in the order of their ids.
 
-    Nothing is unpickled: the few pickle instructions that write a plain list are followed here, any other is refused.
-    So nothing in the file can be executed.
+    Only the pickle instructions that write a plain list are followed, any other is refused before anything is read; so
+    nothing in the file can be executed.
 
     Raises:
         DataError: the file is missing, damaged, holds anything but a list of characters, or one that is blank or
@@ -126,12 +127,11 @@ def read_pickled_dictionary(path: Path) -> CharacterSet:
     return CharacterSet(characters, path)
 
 
-_MARK = object()
-_WITHOUT_EFFECT = frozenset({"PROTO", "FRAME", "PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"})
-"""They number values for later reference; a list of different characters refers to none."""
-_VALUES = frozenset(
-    {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE"}
+_LIST_INSTRUCTIONS = (
+    "PROTO FRAME STOP PUT BINPUT LONG_BINPUT MEMOIZE MARK EMPTY_LIST EMPTY_TUPLE LIST TUPLE TUPLE1 TUPLE2 TUPLE3 "
+    "APPEND APPENDS INT BININT BININT1 BININT2 LONG LONG1 UNICODE BINUNICODE SHORT_BINUNICODE"
 )
+"""What all protocols write for a list or tuple of numbers and texts; nothing names or calls, or refers back."""
 
 
 def _looks_pickled(path: Path) -> bool:
@@ -146,49 +146,16 @@ def _looks_pickled(path: Path) -> bool:
 
 
 def _unpickled_list(data: bytes) -> Sequence[Any]:
-    """The list of numbers and texts that pickle instructions spell; ValueError says why there is none."""
-    stack: list[Any] = []
+    """The list or tuple that a pickle holds; ValueError says why there is none."""
     try:
-        for opcode, argument, _ in pickletools.genops(data):
-            if opcode.name == "STOP":
-                break
-            _follow(opcode.name, argument, stack)
-    except IndexError:
-        raise ValueError("its instructions do not fit together") from None
-    if len(stack) != 1 or not isinstance(stack[0], list):
+        found = DataUnpickler(data, _LIST_INSTRUCTIONS).load()
+    except UnsafePickleError as error:
+        raise ValueError(f"it {error}") from None
+    except Exception as error:  # bytes from anywhere can raise anything
+        raise ValueError(f"its instructions do not fit together ({error})") from None
+    if not isinstance(found, (list, tuple)):
         raise ValueError("it holds something else than one list")
-    return stack[0]
-
-
-def _follow(name: str, argument: Any, stack: list[Any]) -> None:
-    """One pickle instruction (Python's pickletools documents them)."""
-    if name in _VALUES:
-        stack.append(argument)
-    elif name in ("EMPTY_LIST", "EMPTY_TUPLE"):
-        stack.append([])
-    elif name == "MARK":
-        stack.append(_MARK)
-    elif name in ("LIST", "TUPLE"):
-        stack.append(_pop_to_mark(stack))
-    elif name == "APPENDS":
-        _extend(stack, _pop_to_mark(stack))
-    elif name == "APPEND":
-        _extend(stack, [stack.pop()])
-    elif name not in _WITHOUT_EFFECT:
-        raise ValueError(f"the instruction {name} has no place in one")
-
-
-def _pop_to_mark(stack: list[Any]) -> list[Any]:
-    items: list[Any] = []
-    while (item := stack.pop()) is not _MARK:
-        items.append(item)
-    return items[::-1]
-
-
-def _extend(stack: list[Any], items: list[Any]) -> None:
-    if not isinstance(stack[-1], list):
-        raise ValueError("its instructions do not fit together")
-    stack[-1].extend(items)
+    return found
 
 
 def _character(value: Any) -> str:
@@ -198,7 +165,7 @@ def _character(value: Any) -> str:
     elif type(value) is int and 0 <= value <= 0x10FFFF:
         character = chr(value)
     else:
-        raise ValueError(f"{value!r:.40} is no character")
+        raise ValueError(f"{reprlib.repr(value)} is no character")
     if any(0xD800 <= ord(one) <= 0xDFFF for one in character):
         raise ValueError(f"{character!a} is half of a character (a lone surrogate)")
     return character
