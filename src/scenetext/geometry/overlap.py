@@ -1,4 +1,4 @@
-"""How much polygons overlap: areas of intersection and IoU of every pair of two lists."""
+"""How much polygons overlap: areas of intersection of every pair of two lists."""
 
 from __future__ import annotations
 
@@ -61,34 +61,46 @@ def make_regions(
         repair: invalid shapely geometries to valid ones; the largest polygonal part of its result is used.
 
     Raises:
-        DataError: a polygon of another shape or with coordinates that are not finite; the message gives its index.
+        DataError: as `stack_polygons`.
     """
-    vertices, counts = _stack(polygons)
+    vertices, counts = stack_polygons(polygons)
     repaired = _are_invalid(vertices)
     if repaired.any():
         outlines = [vertices[index, :count] for index, count in enumerate(counts)]
         for index, geometry in zip(np.nonzero(repaired)[0], repair(shapely.polygons(vertices[repaired])), strict=True):
             part = largest_part(geometry)
             outlines[index] = np.zeros((1, 2)) if part is None else part
-        vertices, counts = _stack(outlines)
+        vertices, counts = stack_polygons(outlines)
     local = vertices - vertices[:, :1]
     x, y = local[..., 0], local[..., 1]
     signed_areas = 0.5 * (x[:, :-1] * y[:, 1:] - x[:, 1:] * y[:, :-1]).sum(axis=1)
     return Regions(vertices, counts, signed_areas, repaired & (signed_areas != 0))
 
 
-def iou_matrix(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> np.ndarray:
-    """Intersection over union of all pairs, (F, S) float64 in [0, 1]; 0 where either polygon has no area.
-
-    Invalid polygons count with their largest valid part.
+def stack_polygons(polygons: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Polygons of any number of vertices in one array: the last one of each is repeated.
 
     Args:
-        first, second: polygons (V, 2), in pixels of one frame.
+        polygons: (V, 2) each, (x, y) pixels of one frame.
+
+    Returns:
+        Vertices (N, M, 2) float64, M at least 3, and (N,) int, how many of them each polygon has.
+
+    Raises:
+        DataError: a polygon of another shape or with coordinates that are not finite; the message gives its index.
     """
-    rows, columns = make_regions(first), make_regions(second)
-    overlap = intersection_matrix(rows, columns)
-    union = rows.areas[:, None] + columns.areas - overlap
-    return np.divide(overlap, union, out=np.zeros_like(overlap), where=overlap > 0)
+    for index, polygon in enumerate(polygons):
+        if polygon.ndim != 2 or polygon.shape[1] != 2 or not len(polygon):
+            raise DataError(f"polygon {index} has the shape {polygon.shape}; expected (V, 2), one (x, y) per vertex")
+    counts = np.array([len(polygon) for polygon in polygons], dtype=np.int64)
+    if not len(counts):
+        return np.zeros((0, 3, 2)), counts
+    points = np.concatenate(polygons, dtype=np.float64, casting="unsafe")
+    if not np.isfinite(points).all():
+        index = next(index for index, polygon in enumerate(polygons) if not np.isfinite(polygon).all())
+        raise DataError(f"polygon {index} has coordinates that are not finite: {polygons[index].tolist()}")
+    first = np.cumsum(counts) - counts
+    return points[first[:, None] + np.minimum(np.arange(max(3, counts.max())), counts[:, None] - 1)], counts
 
 
 def intersection_matrix(first: Regions, second: Regions) -> np.ndarray:
@@ -195,19 +207,3 @@ def _are_invalid(vertices: np.ndarray) -> np.ndarray:
     if unclear.any():
         invalid[unclear] = ~shapely.is_valid(shapely.polygons(vertices[unclear]))
     return invalid
-
-
-def _stack(polygons: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Checked vertices (N, M, 2) float64, the last one repeated, M at least 3, and their counts (N,) int."""
-    for index, polygon in enumerate(polygons):
-        if polygon.ndim != 2 or polygon.shape[1] != 2 or not len(polygon):
-            raise DataError(f"polygon {index} has the shape {polygon.shape}; expected (V, 2), one (x, y) per vertex")
-    counts = np.array([len(polygon) for polygon in polygons], dtype=np.int64)
-    if not len(counts):
-        return np.zeros((0, 3, 2)), counts
-    points = np.concatenate(polygons, dtype=np.float64, casting="unsafe")
-    if not np.isfinite(points).all():
-        index = next(index for index, polygon in enumerate(polygons) if not np.isfinite(polygon).all())
-        raise DataError(f"polygon {index} has coordinates that are not finite: {polygons[index].tolist()}")
-    first = np.cumsum(counts) - counts
-    return points[first[:, None] + np.minimum(np.arange(max(3, counts.max())), counts[:, None] - 1)], counts

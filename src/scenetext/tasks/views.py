@@ -9,7 +9,7 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
-from scenetext.geometry.overlap import iou_matrix
+from scenetext.geometry.suppression import suppress_overlapping
 from scenetext.structures import Detection
 
 _MULTIPLE = 32
@@ -77,13 +77,9 @@ def merge_detections(found: Sequence[Detection], iou_threshold: float) -> list[D
         found: in pixels of one frame.
         iou_threshold: in [0, 1].
     """
-    ordered = sorted(found, key=lambda detection: -detection.score)
-    overlap = iou_matrix([detection.polygon for detection in ordered], [detection.polygon for detection in ordered])
-    kept: list[int] = []
-    for index in range(len(ordered)):
-        if not (overlap[index, kept] > iou_threshold).any():
-            kept.append(index)
-    return [ordered[index] for index in kept]
+    found = found[::-1]  # of equal scores, suppression keeps the later one; here that of the earlier view
+    scores = np.array([detection.score for detection in found])
+    return [found[index] for index in suppress_overlapping([each.polygon for each in found], scores, iou_threshold)]
 
 
 def _resize(images: Tensor, scale: float) -> View:

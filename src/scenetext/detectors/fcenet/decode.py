@@ -10,7 +10,7 @@ import numpy as np
 from scenetext.contracts import Maps
 from scenetext.detectors.fcenet.config import STRIDES, FCENetDecoding, FCENetSettings
 from scenetext.detectors.fcenet.fourier import contour_matrix
-from scenetext.detectors.fcenet.suppression import suppress_overlapping
+from scenetext.geometry.suppression import suppress_overlapping
 from scenetext.structures import Detection
 
 LevelMaps = tuple[np.ndarray, np.ndarray, np.ndarray]

@@ -1,4 +1,8 @@
+"""Non-maximum suppression of polygons, against its definition with exact overlaps."""
+
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -6,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shapely import Polygon
 
-from scenetext.detectors.fcenet.suppression import suppress_overlapping
+from scenetext.geometry.suppression import suppress_overlapping
 
 SQUARE = np.array([(0, 0), (10, 0), (10, 10), (0, 10)], np.float32)
 
@@ -18,7 +22,7 @@ def overlap(first: np.ndarray, second: np.ndarray) -> float:
     return float(one.intersection(other).area / union) if union else 0.0
 
 
-def one_after_the_other(polygons: np.ndarray, scores: np.ndarray, threshold: float) -> list[int]:
+def one_after_the_other(polygons: Sequence[np.ndarray] | np.ndarray, scores: np.ndarray, threshold: float) -> list[int]:
     """From the definition: the last of the best stays, and drops what overlaps it."""
     remaining = sorted(range(len(scores)), key=lambda index: scores[index])
     kept = []
@@ -86,3 +90,15 @@ def test_result_is_that_of_exact_overlaps(drawn: tuple[np.ndarray, np.ndarray], 
     polygons, scores = drawn
     expected = one_after_the_other(polygons, scores, threshold)
     assert suppress_overlapping(polygons, scores, threshold).tolist() == expected
+
+
+@given(candidates(), st.sampled_from([0.1, 0.3, 0.7]), st.integers(0, 2**32 - 1))
+def test_polygons_may_have_different_numbers_of_vertices(
+    drawn: tuple[np.ndarray, np.ndarray], threshold: float, seed: int
+) -> None:
+    """As the detections of several views have; some lose their last vertices here."""
+    polygons, scores = drawn
+    counts = np.random.default_rng(seed).integers(3, polygons.shape[1] + 1, len(polygons))
+    ragged = [polygon[:count] for polygon, count in zip(polygons, counts, strict=True)]
+    expected = one_after_the_other(ragged, scores, threshold)
+    assert suppress_overlapping(ragged, scores, threshold).tolist() == expected

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import shapely
 
+from scenetext.geometry.overlap import stack_polygons
+
 
 def suppress_overlapping(
-    polygons: np.ndarray, scores: np.ndarray, threshold: float, groups: np.ndarray | None = None
+    polygons: np.ndarray | Sequence[np.ndarray], scores: np.ndarray, threshold: float, groups: np.ndarray | None = None
 ) -> np.ndarray:
     """Chooses the best candidates, one after the other, each of which drops the others that overlap it too much.
 
@@ -17,7 +20,7 @@ def suppress_overlapping(
     0 leaves them, as in MMOCR. Most overlaps need not be computed for it: see `_certainly_above`.
 
     Args:
-        polygons: (N, V, 2), pixels.
+        polygons: (N, V, 2), or N of any numbers of vertices (V, 2), pixels of one frame.
         scores: (N,); of equal scores, the later one is better.
         threshold: IoU, at least 0, above which the worse candidate is dropped.
         groups: (N,) integers; candidates compete in their own group only. None = all in one.
@@ -25,7 +28,7 @@ def suppress_overlapping(
     Returns:
         (K,) indices of those that stay, best first.
     """
-    shapes = _make_shapes(polygons)
+    shapes = _make_shapes(polygons if isinstance(polygons, np.ndarray) else stack_polygons(polygons)[0])
     groups = np.zeros(len(scores), np.int64) if groups is None else groups
     remaining = np.argsort(scores, kind="stable")[::-1]
     rank = np.empty_like(remaining)
