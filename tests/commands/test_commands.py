@@ -421,6 +421,22 @@ def test_a_dry_run_tells_what_to_expect_and_writes_nothing(scenes: Path, tmp_pat
     assert "optimizer.learning_rate" in broken.stderr
 
 
+def test_too_few_minutes_are_refused(scenes: Path, tmp_path: Path) -> None:
+    config = detection_config(tmp_path, scenes / "records.jsonl")
+    few = run("tools/train.py", config, "--output", tmp_path / "run", "--minutes", "0.001")
+    fails_with(few, "--minutes 0.001 is too short: a step takes")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_resumed_run_keeps_the_length_that_its_minutes_gave(scenes: Path, tmp_path: Path) -> None:
+    config, folder = detection_config(tmp_path, scenes / "records.jsonl"), tmp_path / "run"
+    assert run("tools/train.py", config, "--output", folder, "training.steps=9").returncode == 0
+    again = run("tools/train.py", config, "--output", folder, "--minutes", "0.001", "--resume")
+    assert again.returncode == 0, again.stderr
+    assert "9 steps, as when the run began" in again.stdout
+    assert yaml.safe_load((folder / "config.yaml").read_text())["training"]["steps"] == 9
+
+
 def test_printed_config_reads_back(scenes: Path, tmp_path: Path) -> None:
     config = detection_config(tmp_path, scenes / "records.jsonl")
     done = run("tools/train.py", config, "--print-config", "training.seed=7")

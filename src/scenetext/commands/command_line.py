@@ -55,6 +55,13 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N; default: training.device")
     parser.add_argument(
+        "--minutes",
+        type=float,
+        metavar="M",
+        help="measure the rate first, and choose the steps so that the schedule ends within M minutes; evaluations, "
+        "checkpoints and warm-up keep their share of the run",
+    )
+    parser.add_argument(
         "--dry-run",
         action="store_true",
         help="build everything, take two steps and an evaluation, tell expected time and memory, write no run folder",

@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+import time
 from pathlib import Path
 from typing import Literal
 
 from scenetext.config import dump_yaml
 from scenetext.distributed import Processes, is_restarted, joined_processes
+from scenetext.errors import ConfigError
 from scenetext.runs.build import build_trainer, prepare_run_folder
+from scenetext.runs.minutes import run_within, with_steps
 from scenetext.runs.settings import Run, load_run
 from scenetext.training.checkpoint import checkpoints_of
 from scenetext.training.device import process_device
@@ -46,7 +49,15 @@ def run_training(arguments: argparse.Namespace, kind: Literal["pretraining", "de
 def _train(arguments: argparse.Namespace, run: Run, processes: Processes) -> int:
     folder = arguments.output or Path("outputs") / arguments.config.stem
     resume = arguments.resume or (is_restarted() and bool(checkpoints_of(folder)))
+    began = time.monotonic()
     trainer, remarks = build_trainer(run, folder, arguments.overfit, resume, processes)
+    if arguments.minutes is not None:
+        if resume:
+            run, remark = _with_kept_length(run, trainer, folder)
+        else:
+            run, remark = run_within(run, trainer, arguments.minutes, time.monotonic() - began)
+        trainer, remarks = build_trainer(run, folder, arguments.overfit, resume, processes)
+        remarks.append(remark)
     remarks += _opening(trainer, run)
     if arguments.dry_run:
         _tell(processes, [*remarks, *rehearse(trainer)])
@@ -60,6 +71,15 @@ def _train(arguments: argparse.Namespace, run: Run, processes: Processes) -> int
     _tell(processes, remarks)
     outcome = trainer.fit()
     return _close(outcome, trainer, folder, arguments.overfit)
+
+
+def _with_kept_length(run: Run, trainer: Trainer, folder: Path) -> tuple[Run, str]:
+    """A run that goes on keeps the steps that were chosen when it began."""
+    path = folder / "config.yaml"
+    if not path.is_file():
+        raise ConfigError(f"{path} is missing, which holds the length that --minutes chose for this run")
+    steps = load_run(path, [], run.kind).training.total_steps(trainer.training_data.epoch_images, run.loader.batch_size)
+    return with_steps(run, steps, trainer.total_steps), f"{steps} steps, as when the run began"
 
 
 def _opening(trainer: Trainer, run: Run) -> list[str]:

@@ -31,7 +31,7 @@ def rehearse(trainer: Trainer) -> list[str]:
         TrainingError: a loss that is not finite, and whatever the real run would raise.
     """
     seconds_a_step = _time_steps(trainer)
-    seconds_an_evaluation = _time_evaluation(trainer)
+    seconds_an_evaluation = time_evaluation(trainer, _EVALUATED_IMAGES)
     evaluations = -(-trainer.total_steps // trainer.settings.evaluate_every)
     whole = seconds_a_step * trainer.total_steps + seconds_an_evaluation * evaluations
     kept = trainer.settings.keep_checkpoints + 1
@@ -61,10 +61,10 @@ def _time_steps(trainer: Trainer) -> float:
     return seconds
 
 
-def _time_evaluation(trainer: Trainer) -> float:
-    """Seconds of a whole evaluation, as told by a few images."""
+def time_evaluation(trainer: Trainer, images: int) -> float:
+    """Seconds of an evaluation of all validation images, estimated from the first `images` of them."""
     data = trainer.validation_data
-    few = RecordDataset(data.records[:_EVALUATED_IMAGES], data.prepare, data.seed)
+    few = RecordDataset(data.records[:images], data.prepare, data.seed)
     metric = trainer.task.metric(few.records)
     began = time.perf_counter()
     with trainer.learner.autocast():
