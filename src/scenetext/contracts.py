@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -70,9 +70,6 @@ class DetectorSpec:
         decode: (maps, config) -> for every image its detections, in pixels of the (padded) input image.
         text_region: targets -> (region, valid), (B, H, W) in {0, 1} each: where text is, and where that is known; for
             whoever adds a pixel loss or draws.
-        mmocr_names: beginnings of the head's parameter names -> the same in an MMOCR 1.x checkpoint
-            ("pyramid.lateral.0" -> "neck.lateral_convs.0.conv"); the longest that fits counts. Together they cover
-            every parameter and buffer of the head.
     """
 
     config: type[Any]
@@ -81,7 +78,27 @@ class DetectorSpec:
     loss: Callable[[Maps, Targets, Any], dict[str, Tensor]]
     decode: Callable[[Maps, Any], list[list[Detection]]]
     text_region: Callable[[Targets], tuple[Tensor, Tensor]]
-    mmocr_names: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DetectorExamples:
+    """What shows a detector at work without a training, for the contract tests and the benchmark of decoding.
+
+    The optional file `detectors/<name>/examples.py` ends with `EXAMPLES = DetectorExamples(...)`.
+
+    Attributes:
+        small: settings that make it quick to build and to run.
+        perfect_maps: (targets, config) -> the maps of a head that has learnt these targets: logits of 10 and -10 where
+            a probability is meant, and the exact values of everything else that is decoded.
+        soft_maps: prefixes of the names of those logits whose edges a network draws softly.
+        long_text_overlap: least IoU with which rectangles longer than twice their height come back from perfect maps;
+            0.8 is asked of all others.
+    """
+
+    small: Mapping[str, Any]
+    perfect_maps: Callable[[Targets, Any], dict[str, Tensor]]
+    soft_maps: tuple[str, ...]
+    long_text_overlap: float = 0.8
 
 
 class Metric(Protocol):

@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 
 from scenetext.benchmark.detection import Probe, measure_in_turn, sample_in_turn, time_hmean
-from scenetext.benchmark.learnt_maps import learnt_maps
 from scenetext.benchmark.measurements import Measurement
 from scenetext.data.records.format import write_records
 from scenetext.data.records.images import write_image
-from scenetext.errors import ConfigError
 from scenetext.runs.data import read_all_records
 from scenetext.runs.settings import DetectionRun, check_run
 from scenetext.structures import ImageRecord, TextInstance
@@ -85,8 +83,3 @@ def test_round_follows_round() -> None:
 def test_hmean_is_timed_on_all_instances(tmp_path: Path) -> None:
     run = detection_run(tmp_path, **DETECTOR)
     assert time_hmean(list(read_all_records(run.data.validation, "test"))) > 0
-
-
-def test_detector_without_learnt_maps_says_so() -> None:
-    with pytest.raises(ConfigError, match=r"novelty has no learnt maps.*learnt_maps\.py"):
-        learnt_maps("novelty", {})

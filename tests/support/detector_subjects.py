@@ -1,4 +1,4 @@
-"""Every detector with small settings, for the tests that all of them share."""
+"""Every detector with the small settings of its `examples.py`, for the tests that all of them share."""
 
 from __future__ import annotations
 
@@ -9,19 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from scenetext.benchmark.learnt_maps import learnt_maps
-from scenetext.contracts import DetectorSpec, Maps, Targets
-from scenetext.detectors import find_detector
+from scenetext.contracts import DetectorExamples, DetectorSpec, Maps, Targets
+from scenetext.detectors import find_detector, find_examples
 from scenetext.structures import Sample
-
-CASES: dict[str, dict[str, Any]] = {
-    "dbnet": {"inner_channels": 16, "level_channels": 8},
-    "dbnetpp": {"inner_channels": 16, "level_channels": 8},
-    "fcenet": {"pyramid_channels": 16},
-    "pan": {"pyramid_channels": 8, "head_channels": 8},
-    "psenet": {"pyramid_channels": 16, "head_channels": 8},
-}
-"""For every detector, settings that make it quick."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +20,10 @@ class Subject:
 
     spec: DetectorSpec
     config: Any
+    examples: DetectorExamples
 
     def perfect_maps(self, targets: Targets) -> Maps:
-        return learnt_maps(self.config.name, targets)
+        return self.examples.perfect_maps(targets, self.config)
 
     def head(self, channels: tuple[int, ...] = (8, 8, 8, 8)) -> nn.Module:
         torch.manual_seed(0)
@@ -51,6 +42,5 @@ class Subject:
 
 
 def make_subject(name: str) -> Subject:
-    assert name in CASES, f"detector {name!r} is on disk: give it a line in CASES"
-    spec = find_detector(name)
-    return Subject(spec, spec.config(**CASES[name]))
+    spec, examples = find_detector(name), find_examples(name)
+    return Subject(spec, spec.config(name=name, **examples.small), examples)

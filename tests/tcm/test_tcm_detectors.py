@@ -12,20 +12,13 @@ import torch
 
 from scenetext.data.loading.dataset import collate
 from scenetext.data.records.samples import whole_sample
-from scenetext.detectors import detector_names
+from scenetext.detectors import detector_names, find_examples
 from scenetext.runs.build import build_task
 from scenetext.runs.settings import check_run
 from scenetext.structures import Batch, PreparedSample, TextInstance
 from scenetext.tasks.detection import DetectionTask
 from scenetext.training.parameter_groups import ParameterGroupSettings, parameter_groups
 
-SMALL: dict[str, dict[str, Any]] = {
-    "dbnet": {"inner_channels": 16, "level_channels": 8},
-    "dbnetpp": {"inner_channels": 16, "level_channels": 8},
-    "fcenet": {"pyramid_channels": 16},
-    "pan": {"pyramid_channels": 8, "head_channels": 8},
-    "psenet": {"pyramid_channels": 16, "head_channels": 8},
-}
 ENCODER: dict[str, Any] = {
     "name": "tcm",
     "layers": [1, 1, 1, 1],
@@ -47,7 +40,7 @@ def build(detector: str, **encoder: Any) -> DetectionTask:
     values = {
         "kind": "detection",
         "encoder": {**ENCODER, **encoder},
-        "detector": {"name": detector, **SMALL.get(detector, {})},
+        "detector": {"name": detector, **find_examples(detector).small},
         "data": {"train": ["none.jsonl"], "validation": ["none.jsonl"]},
         "training": {"steps": 1, "evaluate_every": 1},
     }

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from conftest import golden_folder
 from scenetext.detectors import find_detector
+from scenetext.detectors.dbnet.mmocr import NAMES
 from scenetext.encoders.clip_image import PooledClipResNet
 from scenetext.tcm.encoder import INITIAL_GATE, TcmEncoder
 from scenetext.tcm.matching import MatchingLoss
@@ -123,7 +124,7 @@ def detector(loss: str, trainable_text: bool = True) -> tuple[TcmEncoder, torch.
     sizes = {"inner_channels": neck["lateral_channels"], "level_channels": neck["out_channels"]}
     head = spec.head(spec.config(**sizes), encoder.channels)
     names = {current_detector_name(key): value for key, value in arrays("tiny_state_dict").items()}
-    theirs = {name: mmocr_head_name(name, spec.mmocr_names) for name in head.state_dict()}
+    theirs = {name: mmocr_head_name(name, NAMES) for name in head.state_dict()}
     head.load_state_dict({name: torch.from_numpy(names[other]) for name, other in theirs.items() if other is not None})
     return encoder, head.eval(), MatchingLoss(tiny_settings(ALL, loss=loss))
 
@@ -177,7 +178,7 @@ def test_detector_in_training(loss: str) -> None:
     (5 * terms["probability"] + terms["binary"] + 10 * terms["threshold"] + auxiliary).backward()
     parameters = {published_name(name): value for name, value in encoder.named_parameters()}
     for name, value in head.named_parameters():
-        parameters[(mmocr_head_name(name, spec.mmocr_names) or "").replace("det_head", "bbox_head")] = value
+        parameters[(mmocr_head_name(name, NAMES) or "").replace("det_head", "bbox_head")] = value
     gradients = [name.removeprefix(f"{prefix}grad.") for name in stored if name.startswith(f"{prefix}grad.")]
     assert len(gradients) >= 10
     for name in gradients:

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from scenetext.benchmark.learnt_maps import learnt_maps, softened
 from scenetext.benchmark.measurements import Measurement, counted, measured, operations, timed
 from scenetext.benchmark.pace import processor_seconds
 from scenetext.contracts import Maps
@@ -24,6 +24,7 @@ from scenetext.data.records.samples import load_sample
 from scenetext.data.transforms.evaluation import evaluation_transform
 from scenetext.data.transforms.photometric import PhotometricSettings
 from scenetext.data.transforms.training import TrainingTransformSettings, training_transform
+from scenetext.detectors import find_examples
 from scenetext.evaluation.protocols import find_protocol
 from scenetext.evaluation.sweep import DetectionEvaluator
 from scenetext.runs.build import build_detection_task
@@ -134,7 +135,12 @@ def _metrics(probes: Sequence[Probe], values: Sequence[list[float]]) -> list[Mea
 
 
 def make_subject(run: DetectionRun[Any, Any], images: int) -> Subject:
-    """Builds the detector of a run and what it is timed on."""
+    """Builds the detector of a run and what it is timed on.
+
+    Raises:
+        ConfigError: the detector has no `examples.py`, whose maps would be decoded.
+    """
+    examples = find_examples(run.detector.name)
     torch.manual_seed(run.training.seed)
     device = resolve_device(run.training.device)
     task = build_detection_task(run).eval().to(device)
@@ -152,8 +158,27 @@ def make_subject(run: DetectionRun[Any, Any], images: int) -> Subject:
         validation,
         windows=[training_transform(each, TARGET_WINDOW, np.random.default_rng(i)) for i, each in enumerate(samples)],
         images=collate([PreparedSample(whole[0])]).images,
-        maps=[softened(learnt_maps(run.detector.name, one), seed) for seed, one in enumerate(targets)],
+        maps=[
+            softened(examples.perfect_maps(one, task.config), examples.soft_maps, seed)
+            for seed, one in enumerate(targets)
+        ],
     )
+
+
+def softened(maps: Maps, soft: tuple[str, ...], seed: int) -> dict[str, Tensor]:
+    """Perfect maps as a network gives them: soft edges (means over 3 x 3) and noise (standard deviation 0.5).
+
+    Args:
+        soft: prefixes of the names of the maps that this is done to, `DetectorExamples.soft_maps`.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    made = dict(maps)
+    for name, logits in maps.items():
+        if name.startswith(soft):
+            stacked = logits.flatten(0, -3)[:, None]
+            smoothed = F.avg_pool2d(F.pad(stacked, (1, 1, 1, 1), mode="replicate"), 3, stride=1).view(logits.shape)
+            made[name] = smoothed + 0.5 * torch.randn(logits.shape, generator=generator)
+    return made
 
 
 def count_subject(subject: Subject) -> list[Measurement]:

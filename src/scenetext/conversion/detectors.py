@@ -11,7 +11,7 @@ from torch import Tensor
 
 from scenetext.config import validate
 from scenetext.conversion.pretraining import Conversion, read_source
-from scenetext.detectors import find_detector
+from scenetext.detectors import optional_file
 from scenetext.errors import CheckpointError, ConfigError
 from scenetext.runs.build import build_detection_task, load_trained_task
 from scenetext.runs.encoders import encoder_settings
@@ -37,7 +37,7 @@ def convert_from_mmocr_detector(source: Path, target: Path, run: DetectionRun[An
 
     Raises:
         CheckpointError: the file holds no detector of MMOCR, or does not fit the run; what differs is listed.
-        ConfigError: the run's detector does not tell MMOCR's names.
+        ConfigError: MMOCR does not have the run's detector.
     """
     file = read_source(source, target, None)
     weights = {mmocr.current_detector_name(name): value for name, value in file.tensors.items()}
@@ -66,7 +66,7 @@ def convert_to_mmocr_detector(source: Path, target: Path) -> Conversion:
 
     Raises:
         CheckpointError: the file holds no detector of native.
-        ConfigError: its detector does not tell MMOCR's names.
+        ConfigError: MMOCR does not have its detector.
     """
     file = read_source(source, target, None)
     task, run, _ = load_trained_task(source, "detection")
@@ -86,9 +86,9 @@ def mmocr_names(own: Mapping[str, Tensor], run: DetectionRun[Any, Any]) -> dict[
     """For every name of a detection task's weights that of MMOCR 1.x, in the same order.
 
     Raises:
-        ConfigError: the detector declares no name for one of them, or MMOCR has no such encoder.
+        ConfigError: MMOCR has no such detector or encoder, or there is no name for one of the weights.
     """
-    beginnings = find_detector(run.detector.name).mmocr_names
+    prefixes = head_prefixes(run.detector.name)
     backbone_name = mmocr.BACKBONE_NAMES.get(run.encoder.name)
     if backbone_name is None:
         raise ConfigError(f"MMOCR has no encoder like {run.encoder.name}; detectors with TCM convert by to-tcm")
@@ -98,10 +98,26 @@ def mmocr_names(own: Mapping[str, Tensor], run: DetectionRun[Any, Any]) -> dict[
         if f"{part}." == native.DETECTOR_ENCODER:
             names[name] = mmocr.DETECTOR_BACKBONE + backbone_name(rest)
             continue
-        theirs = mmocr.mmocr_head_name(rest, beginnings)
+        theirs = mmocr.mmocr_head_name(rest, prefixes)
         if theirs is None:
             raise ConfigError(f"{run.detector.name} cannot be converted: it has no name of MMOCR's for {rest}")
         names[name] = theirs
+    return names
+
+
+def head_prefixes(detector: str) -> Mapping[str, str]:
+    """Prefixes of the names of a detector's head, and the same in MMOCR 1.x: `NAMES` of its `mmocr.py`.
+
+    Raises:
+        ConfigError: it has no such file, since MMOCR does not have the detector.
+    """
+    module = optional_file(detector, "mmocr")
+    if module is None:
+        raise ConfigError(
+            f"{detector} cannot be converted: MMOCR has no such detector, as far as scenetext knows (there is no "
+            f"detectors/{detector}/mmocr.py with the names of its weights there)"
+        )
+    names: Mapping[str, str] = module.NAMES
     return names
 
 

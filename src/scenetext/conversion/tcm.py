@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from scenetext.conversion.detectors import head_prefixes
 from scenetext.conversion.pretraining import Conversion, read_source
-from scenetext.detectors import find_detector
 from scenetext.errors import CheckpointError, ConfigError
 from scenetext.runs.build import build_detection_task, load_trained_task
 from scenetext.runs.settings import DetectionRun
@@ -34,7 +34,7 @@ def convert_from_tcm(source: Path, target: Path, run: DetectionRun[Any, Any]) ->
 
     Raises:
         CheckpointError: the file holds no such detector, or does not fit the run; what differs is listed.
-        ConfigError: the run's encoder is not TCM, or its detector does not tell MMOCR's names.
+        ConfigError: the run's encoder is not TCM, or MMOCR does not have its detector.
     """
     file = read_source(source, target, PUBLISHED_TCM)
     _require_tcm(run)
@@ -63,7 +63,7 @@ def convert_to_tcm(source: Path, target: Path) -> Conversion:
 
     Raises:
         CheckpointError: the file holds no detector of native.
-        ConfigError: its encoder is not TCM, or its detector does not tell MMOCR's names.
+        ConfigError: its encoder is not TCM, or MMOCR does not have its detector.
     """
     file = read_source(source, target, None)
     task, run, _ = load_trained_task(source, "detection")
@@ -88,12 +88,12 @@ def published_names(own: Mapping[str, Tensor], run: DetectionRun[Any, Any]) -> d
     Raises:
         ConfigError: there is no such name for one of them.
     """
-    beginnings = find_detector(run.detector.name).mmocr_names
+    prefixes = head_prefixes(run.detector.name)
     names: dict[str, str] = {}
     for name in own:
         part, _, rest = name.partition(".")
         in_encoder = f"{part}." == native.DETECTOR_ENCODER
-        theirs = tcm.published_name(rest) if in_encoder else mmocr.mmocr_head_name(rest, beginnings)
+        theirs = tcm.published_name(rest) if in_encoder else mmocr.mmocr_head_name(rest, prefixes)
         if theirs is None:
             raise ConfigError(f"{run.detector.name} cannot be converted: TCM's layout has no name for {name}")
         names[name] = theirs if in_encoder else mmocr.old_detector_name(theirs)

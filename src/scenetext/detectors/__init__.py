@@ -1,11 +1,17 @@
-"""One folder per detector, each with the same five files; a detector is found by the name of its folder."""
+"""One folder per detector, each with the same five files; a detector is found by the name of its folder.
+
+Two files beside them are found by their names, and optional: `examples.py` (small settings and perfect maps, for the
+contract tests and the benchmark) and `mmocr.py` (the names of its weights in MMOCR's checkpoints, for conversion).
+"""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
+from types import ModuleType
 
-from scenetext.contracts import DetectorSpec
+from scenetext.contracts import DetectorExamples, DetectorSpec
 from scenetext.errors import ConfigError, did_you_mean
 
 
@@ -26,3 +32,25 @@ def find_detector(name: str) -> DetectorSpec:
         raise ConfigError(f"detector {name!r} is unknown{suggestion} Known detectors: {', '.join(known)}")
     spec: DetectorSpec = importlib.import_module(f"{__name__}.{name}").SPEC
     return spec
+
+
+def find_examples(name: str) -> DetectorExamples:
+    """The examples of a known detector.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    module = optional_file(name, "examples")
+    if module is None:
+        raise ConfigError(
+            f"detector {name!r} has no detectors/{name}/examples.py, which says what a head that has learnt its "
+            "targets would put out; write it as DetectorExamples in contracts.py says"
+        )
+    examples: DetectorExamples = module.EXAMPLES
+    return examples
+
+
+def optional_file(name: str, file: str) -> ModuleType | None:
+    """A module beside those of a known detector, by its name; None where its folder has none."""
+    module = f"{__name__}.{name}.{file}"
+    return importlib.import_module(module) if importlib.util.find_spec(module) else None

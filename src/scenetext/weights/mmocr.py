@@ -63,15 +63,16 @@ def old_detector_name(name: str) -> str:
     return _OLD_HEAD + name.removeprefix(_HEAD) if name.startswith(_HEAD) else name
 
 
-def mmocr_head_name(name: str, beginnings: Mapping[str, str]) -> str | None:
-    """MMOCR's name of a tensor of a detector's neck or head; None: no beginning fits.
+def mmocr_head_name(name: str, prefixes: Mapping[str, str]) -> str | None:
+    """MMOCR's name of a tensor of a detector's neck or head; None: no prefix fits.
 
     Args:
-        beginnings: whole parts of our names to theirs, as `DetectorSpec.mmocr_names`; the longest that fits counts.
+        prefixes: whole parts of scenetext's names to MMOCR's, as in a detector's `mmocr.py`; the longest
+            that fits counts.
     """
     parts = name.split(".")
     for length in range(len(parts), 0, -1):
-        theirs = beginnings.get(".".join(parts[:length]))
+        theirs = prefixes.get(".".join(parts[:length]))
         if theirs is not None:
             return ".".join([theirs, *parts[length:]])
     return None

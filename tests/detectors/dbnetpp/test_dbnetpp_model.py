@@ -8,8 +8,8 @@ from torch import Tensor
 from conftest import golden_folder
 from scenetext.detectors.dbnet.config import DBNetSettings
 from scenetext.detectors.dbnet.model import head as dbnet_head
-from scenetext.detectors.dbnetpp import MMOCR_NAMES
 from scenetext.detectors.dbnetpp.config import DBNetPPSettings
+from scenetext.detectors.dbnetpp.mmocr import NAMES
 from scenetext.detectors.dbnetpp.model import ScaleAttention, ScaleFusedPyramid, head
 from scenetext.errors import ConfigError
 from scenetext.weights.mmocr import mmocr_head_name
@@ -18,7 +18,7 @@ from scenetext.weights.mmocr import mmocr_head_name
 def test_pyramid_equals_published_one() -> None:
     arrays = np.load(golden_folder("detectors") / "module_fpnc_asf.npz")
     pyramid = ScaleFusedPyramid(channels=(8, 16, 32, 64), inner_channels=16, level_channels=8)
-    published = {name: mmocr_head_name(f"pyramid.{name}", MMOCR_NAMES) or "" for name in pyramid.state_dict()}
+    published = {name: mmocr_head_name(f"pyramid.{name}", NAMES) or "" for name in pyramid.state_dict()}
     keys = {name: f"param/{theirs.removeprefix('neck.')}" for name, theirs in published.items()}
     assert set(keys.values()) == {key for key in arrays.files if key.startswith("param/")}
     pyramid.load_state_dict({name: torch.from_numpy(arrays[key]) for name, key in keys.items()})

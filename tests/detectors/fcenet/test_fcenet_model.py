@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from conftest import golden_folder
-from scenetext.detectors.fcenet import SPEC
 from scenetext.detectors.fcenet.config import FCENetSettings
+from scenetext.detectors.fcenet.mmocr import NAMES
 from scenetext.detectors.fcenet.model import FCENetHead, head
 from scenetext.errors import ConfigError
 from scenetext.structures import Features
@@ -35,8 +35,8 @@ def features(channels: tuple[int, ...], size: tuple[int, int] = (64, 96), batch:
 
 def mmocr_name(name: str) -> str:
     """MMOCR's name of a parameter, by the longest beginning that fits."""
-    beginning = max((ours for ours in SPEC.mmocr_names if name.startswith(ours + ".")), key=len)
-    return SPEC.mmocr_names[beginning] + name.removeprefix(beginning)
+    beginning = max((ours for ours in NAMES if name.startswith(ours + ".")), key=len)
+    return NAMES[beginning] + name.removeprefix(beginning)
 
 
 def golden_outputs(arrays: Any, network: FCENetHead) -> dict[str, Tensor]:

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from conftest import golden_folder
-from scenetext.detectors.pan import SPEC
 from scenetext.detectors.pan.config import PANSettings
+from scenetext.detectors.pan.mmocr import NAMES
 from scenetext.detectors.pan.model import EnhancedPyramid, head
 from scenetext.errors import ConfigError
 from text_samples import features, golden_module, to_mmocr
@@ -19,10 +19,7 @@ def test_pyramid_equals_published_one(name: str, width: int, pyramids: int) -> N
     pyramid = EnhancedPyramid((8, 16, 32, 64), width, pyramids)
     assert len(parameters) == len(pyramid.state_dict())
     pyramid.load_state_dict(
-        {
-            key: parameters[to_mmocr(f"pyramid.{key}", SPEC.mmocr_names).removeprefix("neck.")]
-            for key in pyramid.state_dict()
-        }
+        {key: parameters[to_mmocr(f"pyramid.{key}", NAMES).removeprefix("neck.")] for key in pyramid.state_dict()}
     )
     expected = torch.cat([outputs[str(level)] for level in range(4)], dim=1)
     torch.testing.assert_close(pyramid.eval()(inputs), expected, atol=1e-4, rtol=1e-4)
@@ -43,7 +40,7 @@ def test_names_and_shapes_are_those_of_the_published_models(
     expected = {name: shape for name, shape, _ in listed if not name.startswith(("backbone.", "data_preprocessor."))}
     with torch.device("meta"):
         network = head(PANSettings(pyramids=pyramids), channels)
-    found = {to_mmocr(name, SPEC.mmocr_names): list(value.shape) for name, value in network.state_dict().items()}
+    found = {to_mmocr(name, NAMES): list(value.shape) for name, value in network.state_dict().items()}
     assert found == expected
 
 

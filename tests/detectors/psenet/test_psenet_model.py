@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from conftest import golden_folder
-from scenetext.detectors.psenet import SPEC
 from scenetext.detectors.psenet.config import PSENetSettings
+from scenetext.detectors.psenet.mmocr import NAMES
 from scenetext.detectors.psenet.model import SmoothedPyramid, head
 from scenetext.errors import ConfigError
 from text_samples import features, golden_module, to_mmocr
@@ -19,10 +19,7 @@ def test_pyramid_equals_published_one(name: str, fusion: Literal["concatenate", 
     parameters, outputs, inputs = golden_module(name)
     pyramid = SmoothedPyramid((8, 16, 32, 64), 256, fusion)
     pyramid.load_state_dict(
-        {
-            key: parameters[to_mmocr(f"pyramid.{key}", SPEC.mmocr_names).removeprefix("neck.")]
-            for key in pyramid.state_dict()
-        }
+        {key: parameters[to_mmocr(f"pyramid.{key}", NAMES).removeprefix("neck.")] for key in pyramid.state_dict()}
     )
     torch.testing.assert_close(pyramid.eval()(inputs), outputs["0"], atol=1e-4, rtol=1e-4)
 
@@ -34,7 +31,7 @@ def test_names_and_shapes_are_those_of_the_published_model() -> None:
     expected = {name: shape for name, shape, _ in listed if not name.startswith(("backbone.", "data_preprocessor."))}
     with torch.device("meta"):
         network = head(PSENetSettings(), (256, 512, 1024, 2048))
-    found = {to_mmocr(name, SPEC.mmocr_names): list(value.shape) for name, value in network.state_dict().items()}
+    found = {to_mmocr(name, NAMES): list(value.shape) for name, value in network.state_dict().items()}
     assert found == expected
 
 

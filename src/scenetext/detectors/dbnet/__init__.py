@@ -17,17 +17,6 @@ def text_region(targets: Targets) -> tuple[Tensor, Tensor]:
     return targets["probability"], targets["probability_valid"]
 
 
-MMOCR_NAMES = {
-    **{f"pyramid.lateral.{level}": f"neck.lateral_convs.{level}.conv" for level in range(4)},
-    **{f"pyramid.smooth.{level}": f"neck.smooth_convs.{level}.conv" for level in range(4)},
-    **{
-        f"{ours}.{part}": f"det_head.{theirs}.{number}"
-        for ours, theirs in (("probability", "binarize"), ("threshold", "threshold"))
-        for part, number in (("reduce", 0), ("reduce_norm", 1), ("enlarge", 3), ("enlarge_norm", 4), ("predict", 6))
-    },
-}
-"""Beginnings of parameter names, ours to MMOCR's; its branches are sequences, in which the ReLUs count."""
-
 SPEC = DetectorSpec(
     config=DBNetSettings,
     head=head,
@@ -35,5 +24,4 @@ SPEC = DetectorSpec(
     loss=loss,
     decode=decode,
     text_region=text_region,
-    mmocr_names=MMOCR_NAMES,
 )

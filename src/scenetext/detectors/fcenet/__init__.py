@@ -17,18 +17,6 @@ def text_region(targets: Targets) -> tuple[Tensor, Tensor]:
     return targets["region"], targets["region_valid"]
 
 
-MMOCR_NAMES = {
-    "pyramid.lateral.0": "neck.lateral_convs.0.conv",
-    "pyramid.lateral.1": "neck.lateral_convs.1.conv",
-    "pyramid.lateral.2": "neck.lateral_convs.2.conv",
-    "pyramid.smooth.0": "neck.fpn_convs.0.conv",
-    "pyramid.smooth.1": "neck.fpn_convs.1.conv",
-    "pyramid.smooth.2": "neck.fpn_convs.2.conv",
-    "regions": "det_head.out_conv_cls",
-    "contour": "det_head.out_conv_reg",
-}
-"""Beginnings of our parameters' names, and of the same in MMOCR 1.x."""
-
 SPEC = DetectorSpec(
     config=FCENetSettings,
     head=head,
@@ -36,5 +24,4 @@ SPEC = DetectorSpec(
     loss=loss,
     decode=decode,
     text_region=text_region,
-    mmocr_names=MMOCR_NAMES,
 )

@@ -18,22 +18,6 @@ def text_region(targets: Targets) -> tuple[Tensor, Tensor]:
     return targets["level"].clamp(max=1), targets["valid"]
 
 
-MMOCR_NAMES = {
-    **{
-        f"pyramid.{ours}.{part}": f"neck.{theirs}.{theirs_part}"
-        for ours, theirs in (
-            *((f"lateral.{level}", f"lateral_convs.{level}") for level in range(4)),
-            *((f"smooth.{level}", f"fpn_convs.{level}") for level in range(3)),
-            ("fuse", "output_convs"),
-        )
-        for part, theirs_part in (("convolution", "conv"), ("norm", "bn"))
-    },
-    "kernels.reduce.convolution": "det_head.conv1",
-    "kernels.reduce.norm": "det_head.bn1",
-    "kernels.predict": "det_head.conv2",
-}
-"""Beginnings of parameter names, ours to MMOCR's."""
-
 SPEC = DetectorSpec(
     config=PSENetSettings,
     head=head,
@@ -41,5 +25,4 @@ SPEC = DetectorSpec(
     loss=loss,
     decode=decode,
     text_region=text_region,
-    mmocr_names=MMOCR_NAMES,
 )

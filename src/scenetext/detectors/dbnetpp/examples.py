@@ -1,0 +1,5 @@
+"""DBNet++ in small; its maps are DBNet's."""
+
+from __future__ import annotations
+
+from scenetext.detectors.dbnet.examples import EXAMPLES as EXAMPLES
