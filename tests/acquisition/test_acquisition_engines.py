@@ -16,8 +16,7 @@ import pytest
 from damage import with_other_bytes, with_pieces
 from ocr_engines import MadeUpEngine
 from scenetext.acquisition.command_engine import CommandEngine, parse_answer
-from scenetext.acquisition.engine import OcrText, format_text, parse_texts
-from scenetext.acquisition.serving import serve
+from scenetext.acquisition.engine import OcrText, format_text, parse_texts, serve
 from scenetext.data.records.format import RecordError
 from scenetext.errors import EngineError
 

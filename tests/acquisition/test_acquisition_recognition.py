@@ -13,8 +13,7 @@ from ocr_engines import MadeUpEngine, write_photograph
 from scenetext.acquisition.command_engine import CommandEngine
 from scenetext.acquisition.engine import OcrText
 from scenetext.acquisition.journal import Journal
-from scenetext.acquisition.photographs import find_photographs
-from scenetext.acquisition.recognition import RecognitionSettings, read_photographs, recognize_all
+from scenetext.acquisition.recognition import RecognitionSettings, image_names, read_photographs, recognize_all
 from scenetext.errors import DataError, EngineError
 
 
@@ -49,7 +48,7 @@ def engine() -> type[CountingEngine]:
 def photographs(folder: Path, names: Sequence[str]) -> list[str]:
     for name in names:
         write_photograph(folder / name)
-    return find_photographs(folder)[0]
+    return image_names(folder)[0]
 
 
 def test_every_photograph_is_read_once_by_engines_side_by_side(tmp_path: Path, engine: type[CountingEngine]) -> None:
@@ -85,7 +84,7 @@ def test_unreadable_files_never_reach_the_engine(tmp_path: Path, engine: type[Co
     (tmp_path / "cut.png").write_bytes(whole.read_bytes()[:-20])
     (tmp_path / "text.jpg").write_text("no image")
     (tmp_path / "empty.jpg").touch()
-    names, others = find_photographs(tmp_path)
+    names, others = image_names(tmp_path)
     assert others == 0
     done = {item.name: item.error for item in recognize_all(tmp_path, [*names, "gone.jpg"], engine, workers=1)}
     assert done.pop("whole.png") is None
@@ -146,9 +145,9 @@ def test_images_are_told_by_their_names(tmp_path: Path) -> None:
     for name in ("b.JPG", "a/c.png", ".hidden.png", ".cache/d.png"):
         write_photograph(tmp_path / name)
     (tmp_path / "notes.txt").touch()
-    assert find_photographs(tmp_path) == (["a/c.png", "b.JPG"], 1)
+    assert image_names(tmp_path) == (["a/c.png", "b.JPG"], 1)
     with pytest.raises(DataError, match="is not a folder"):
-        find_photographs(tmp_path / "none")
+        image_names(tmp_path / "none")
     (tmp_path / "a" / "only").mkdir()
     with pytest.raises(DataError, match="holds no images"):
-        find_photographs(tmp_path / "a" / "only")
+        image_names(tmp_path / "a" / "only")

@@ -9,6 +9,7 @@ import pytest
 from shapely.geometry import Polygon
 
 from scenetext.config import load_settings, validate
+from scenetext.data.readers.files import find_images
 from scenetext.errors import DataError, ImageError
 from scenetext.scenes import SceneGenerator, SceneSettings, backgrounds
 from scenetext.scenes.fonts import FontLibrary, load_fonts
@@ -212,10 +213,10 @@ def test_generator_errors(tmp_path: Path) -> None:
         make({}, seed=-1)
     with pytest.raises(DataError, match="none of the 0 listed words"):
         make({}, ())
-    with pytest.raises(DataError, match="folder of backgrounds does not exist"):
-        backgrounds.find_photographs(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="nowhere: is not a folder"):
+        find_images(tmp_path / "nowhere")
     with pytest.raises(DataError, match="holds no image"):
-        backgrounds.find_photographs(tmp_path)
+        find_images(tmp_path)
 
 
 def test_photographs_are_behind_the_signs(tmp_path: Path) -> None:
@@ -223,7 +224,7 @@ def test_photographs_are_behind_the_signs(tmp_path: Path) -> None:
     red[..., 2] = 200  # OpenCV writes BGR
     cv2.imwrite(str(tmp_path / "red.png"), red)
     settings = validate(SceneSettings, {"width": [160, 160], "height": [120, 120], "words": [1, 1]}, "test")
-    paths = backgrounds.find_photographs(tmp_path)
+    paths, _ = find_images(tmp_path)
     image, instances = SceneGenerator(settings, 0, FontLibrary([None]), WORDS, paths).scene(0)
     assert len(instances) == 1
     corner = image[:8, :8].reshape(-1, 3).mean(axis=0)

@@ -116,7 +116,7 @@ def test_command(tmp_path: Path) -> None:
     [
         (("--count", "0"), "at least 1, got 0"),
         (("--words", "nowhere.txt"), "nowhere.txt: the word list cannot be read"),
-        (("--backgrounds", "nowhere"), "nowhere: the folder of backgrounds does not exist"),
+        (("--backgrounds", "nowhere"), "nowhere: is not a folder"),
         (("--fonts", "nowhere"), "nowhere: the font folder does not exist"),
         (("layout.rotatoin=3",), "did you mean rotation?"),
     ],

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from scenetext.contracts import DetectorExamples, DetectorSpec, Maps, Targets
 from scenetext.detectors import find_detector, find_examples
 from scenetext.structures import Sample
+from scenetext.training.learner import weighted_sum
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,7 @@ class Subject:
 
     def total(self, maps: Maps, targets: Targets) -> Tensor:
         """The weighted sum of the losses, as the trainer forms it."""
-        weights = dict(self.config.loss_weights)
-        terms = self.spec.loss(maps, targets, self.config)
-        return torch.stack([term * weights[name] for name, term in terms.items()]).sum()
+        return weighted_sum(self.spec.loss(maps, targets, self.config), dict(self.config.loss_weights))
 
 
 def make_subject(name: str) -> Subject:

@@ -17,6 +17,7 @@ from scenetext.runs.build import build_task
 from scenetext.runs.settings import check_run
 from scenetext.structures import Batch, PreparedSample, TextInstance
 from scenetext.tasks.detection import DetectionTask
+from scenetext.training.learner import weighted_sum
 from scenetext.training.parameter_groups import ParameterGroupSettings, parameter_groups
 
 ENCODER: dict[str, Any] = {
@@ -70,7 +71,7 @@ def test_detector_learns_and_so_do_prompts_but_not_the_text_encoder(detector: st
     losses = task(batch(task))
     assert set(losses) == set(task.loss_weights)
     assert losses["matching"] > 0
-    torch.stack([task.loss_weights[name] * value for name, value in losses.items()]).sum().backward()
+    weighted_sum(losses, task.loss_weights).backward()
     for name, parameter in task.named_parameters():
         if name.startswith("encoder.text_encoder."):
             assert parameter.grad is None, name
@@ -113,7 +114,7 @@ def test_the_score_map_learns_where_text_is() -> None:
     for _ in range(80):
         losses = task(seen)
         optimizer.zero_grad()
-        torch.stack([task.loss_weights[name] * value for name, value in losses.items()]).sum().backward()
+        weighted_sum(losses, task.loss_weights).backward()
         optimizer.step()
         history.append(losses["matching"].item())
     assert history[-1] < 0.98 * same_everywhere < history[0], history

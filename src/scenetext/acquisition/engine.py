@@ -9,14 +9,16 @@ with the polygon optional.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
 from scenetext.data.records.format import RecordError, format_instance, parse_instance
+from scenetext.errors import ScenetextError
 from scenetext.structures import TextInstance
 
 _KEYS = frozenset({"text", "confidence", "polygon"})
@@ -80,6 +82,30 @@ def parse_texts(texts: Any) -> tuple[OcrText, ...]:
         except RecordError as fault:
             raise RecordError(f"texts[{index}]: {fault}") from None
     return tuple(parsed)
+
+
+def serve(engine: OcrEngine, paths: BinaryIO, answers: BinaryIO) -> None:
+    """Makes a command of an engine: answers for one image after the other, until there are no more paths.
+
+    Args:
+        engine: what reads the images; closed at the end.
+        paths: UTF-8, one a line, such as `sys.stdin.buffer`.
+        answers: such as `sys.stdout.buffer`; a line of JSON each, as in `command_engine`.
+    """
+    try:
+        for line in paths:
+            path = line.decode("utf-8").rstrip("\r\n")
+            answers.write(json.dumps({"path": path, **_read(engine, path)}).encode("ascii") + b"\n")
+            answers.flush()
+    finally:
+        engine.close()
+
+
+def _read(engine: OcrEngine, path: str) -> dict[str, Any]:
+    try:
+        return {"texts": [format_text(text) for text in engine.recognize(Path(path))]}
+    except ScenetextError as error:
+        return {"error": str(error)}
 
 
 def _parse_text(text: Any) -> OcrText:

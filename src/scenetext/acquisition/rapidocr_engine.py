@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from scenetext.acquisition.engine import OcrText
-from scenetext.acquisition.serving import serve
+from scenetext.acquisition.engine import OcrText, serve
 from scenetext.data.records.images import read_image
 from scenetext.errors import EngineError
 

@@ -16,8 +16,10 @@ from tqdm import tqdm
 from scenetext.acquisition.engine import OcrEngine
 from scenetext.acquisition.journal import Journal, Recognition
 from scenetext.config import Settings
+from scenetext.data.readers.files import find_images
+from scenetext.data.records.format import is_encodable
 from scenetext.data.records.images import read_image
-from scenetext.errors import EngineError, ScenetextError
+from scenetext.errors import DataError, EngineError, ScenetextError
 
 _FIRST_IMAGES = 10
 """When each of so many first images fails, it is not the images."""
@@ -33,6 +35,22 @@ class RecognitionSettings(Settings):
     """Seconds for an image (an engine's first one includes its start), after which it has failed."""
     maximum_failed_share: float = Field(default=0.1, ge=0, le=1)
     """Share of the photographs that may fail; more end the run."""
+
+
+def image_names(folder: Path) -> tuple[list[str], int]:
+    """The images in a folder and its subfolders, as `find_images` finds them.
+
+    Returns:
+        Names relative to the folder, with "/" and sorted; and the number of other files.
+
+    Raises:
+        DataError: there is no such folder or no image in it, or a name is not UTF-8.
+    """
+    images, others = find_images(folder)
+    names = sorted(path.relative_to(folder).as_posix() for path in images)
+    if broken := next((name for name in names if not is_encodable(name)), None):
+        raise DataError(f"the name {broken!a} is not UTF-8; rename the image", folder)
+    return names, others
 
 
 def read_photographs(

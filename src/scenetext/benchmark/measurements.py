@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -139,20 +137,12 @@ def _ratio_cell(metric: Measurement | None, first: Measurement | None) -> str:
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Lets `peak_memory` count from here on; on a CPU only where the system can (Linux), elsewhere from the start."""
+    """Lets `peak_memory` (training/device.py) count from here on; on a CPU only on Linux, elsewhere from the start."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return
     with suppress(OSError):
         _RESET_PEAK.write_text("5")  # proc(5): resets the peak resident set size
-
-
-def peak_memory(device: torch.device) -> float:
-    """MiB: most memory of tensors on a GPU; else the largest resident set of this process, loader processes apart."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 def memory_kept(module: nn.Module, forward: Callable[[], object]) -> float:

@@ -12,6 +12,7 @@ from scenetext.benchmark.measurements import Measurement, counted, measured, mil
 from scenetext.benchmark.run import first_batch
 from scenetext.data.loading.loader import training_loader
 from scenetext.structures import Batch
+from scenetext.training.learner import weighted_sum
 from scenetext.training.log import RunLog
 from scenetext.training.trainer import Trainer
 from scenetext.training.window import StepWindow
@@ -51,7 +52,7 @@ def bare_step(trainer: Trainer, batch: Batch) -> float:
     trainer.learner.optimizer.zero_grad(set_to_none=True)
     with trainer.learner.autocast():
         losses = trainer.task(batch.to(trainer.device))
-    loss = torch.stack([trainer.task.loss_weights[name] * value for name, value in losses.items()]).sum()
+    loss = weighted_sum(losses, trainer.task.loss_weights)
     loss.backward()  # type: ignore[no-untyped-call]
     limit = trainer.learner.optimizer_settings.clip_gradient_norm
     if limit is not None:

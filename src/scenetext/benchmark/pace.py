@@ -13,12 +13,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from scenetext.benchmark.measurements import memory_kept, operations, peak_memory, reset_peak_memory, timed
+from scenetext.benchmark.measurements import memory_kept, operations, reset_peak_memory, timed
 from scenetext.data.loading.dataset import collate
 from scenetext.data.records.samples import whole_sample
 from scenetext.errors import ConfigError
 from scenetext.structures import Batch, PreparedSample, TextInstance
 from scenetext.tasks.detection import DetectionTask
+from scenetext.training.device import peak_memory
+from scenetext.training.learner import weighted_sum
 
 _WARM_UP = 2
 """Rounds that are not counted."""
@@ -121,7 +123,7 @@ def training_pace(
         task.zero_grad(set_to_none=True)
         with precision():
             losses = task(batch)
-        torch.stack([task.loss_weights[name] * value for name, value in losses.items()]).sum().backward()  # type: ignore[no-untyped-call]
+        weighted_sum(losses, task.loss_weights).backward()  # type: ignore[no-untyped-call]
 
     for task in tasks.values():
         task.train()
@@ -148,7 +150,7 @@ def _take_turns(
         for name, task in tasks.items():
             reset_peak_memory(device)
             taken = clock(partial(turn, task, batches[name]), device)
-            peaks[name] = peak_memory(device)
+            peaks[name] = peak_memory(device) / 2**20
             task.zero_grad(set_to_none=True)
             if number >= _WARM_UP:
                 seconds[name].append(taken)

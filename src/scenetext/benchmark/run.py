@@ -13,7 +13,6 @@ from scenetext.benchmark.measurements import (
     measured,
     milliseconds,
     operations,
-    peak_memory,
     repeated,
     reset_peak_memory,
 )
@@ -26,6 +25,7 @@ from scenetext.runs.build import build_task
 from scenetext.runs.settings import PretrainingRun, Run
 from scenetext.structures import Batch
 from scenetext.tasks.detection import DetectionTask
+from scenetext.training.device import peak_memory
 from scenetext.training.parameter_groups import freeze
 from scenetext.training.trainer import Trainer
 
@@ -113,7 +113,7 @@ def time_step(trainer: Trainer, batch: Batch, repetitions: int) -> list[Measurem
     return [
         milliseconds("training step", seconds),
         measured("training", [size / each for each in seconds], "images/s"),
-        counted("peak memory of training steps", peak_memory(trainer.device), "MiB"),
+        counted("peak memory of training steps", peak_memory(trainer.device) / 2**20, "MiB"),
     ]
 
 

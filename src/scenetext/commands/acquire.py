@@ -20,9 +20,8 @@ from scenetext.acquisition.agreement import format_agreement, measure_agreement,
 from scenetext.acquisition.command_engine import CommandEngine
 from scenetext.acquisition.engine import OcrEngine
 from scenetext.acquisition.journal import Journal
-from scenetext.acquisition.photographs import find_photographs
 from scenetext.acquisition.rapidocr_engine import MODULE, rapidocr_version
-from scenetext.acquisition.recognition import RecognitionSettings, read_photographs
+from scenetext.acquisition.recognition import RecognitionSettings, image_names, read_photographs
 from scenetext.acquisition.selection import (
     CONFIDENCE_STEPS,
     SelectionReport,
@@ -150,7 +149,7 @@ def main() -> None:
     selecting = chosen_settings(SelectionSettings, arguments)
     reading = chosen_settings(RecognitionSettings, arguments)
     characters = CharacterSet.from_file(arguments.characters) if arguments.characters else None
-    names, others = find_photographs(arguments.folder)
+    names, others = image_names(arguments.folder)
     engine, make_engine = choose_engine(arguments, reading.timeout)
     journal_path = arguments.journal or arguments.output.with_name(f"{arguments.output.name}.journal")
     report = SelectionReport()

@@ -19,6 +19,7 @@ from pathlib import Path
 from scenetext.commands.command_line import command_parser
 from scenetext.data.records.format import read_records
 from scenetext.errors import ConfigError, TrainingError
+from scenetext.training.device import largest_resident_set
 from scenetext.training.log import format_duration
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -194,12 +195,6 @@ def evaluations(folder: Path) -> list[dict[str, float]]:
     return [line for line in lines if line["kind"] == "evaluation"]
 
 
-def peak_memory() -> float:
-    """GiB of the largest process that the steps have run."""
-    kilobytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return kilobytes / 2**20 if sys.platform != "darwin" else kilobytes / 2**30
-
-
 def percent(value: float | None) -> str:
     return "undefined" if value is None else f"{100 * value:.1f} %"
 
@@ -251,7 +246,7 @@ def report(plan: Plan, timed: list[tuple[Step, float]]) -> str:
             "## Steps",
             "",
             f"{format_duration(sum(seconds for _, seconds in timed))} in all; "
-            f"the largest process took {peak_memory():.1f} GiB.",
+            f"the largest process took {largest_resident_set(resource.RUSAGE_CHILDREN) / 2**30:.1f} GiB.",
             "",
             "| time | step | command |",
             "|---|---|---|",

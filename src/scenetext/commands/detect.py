@@ -15,14 +15,13 @@ from pathlib import Path
 from tqdm import tqdm
 
 from scenetext.commands.command_line import add_view_arguments, command_parser, view_overrides
+from scenetext.data.readers.files import IMAGE_SUFFIXES
 from scenetext.data.records.images import read_image, write_image
 from scenetext.drawing.detections import draw_detections
 from scenetext.errors import DataError, ImageError
 from scenetext.evaluation.files import write_detections
 from scenetext.inference import TextDetector
 from scenetext.structures import Detection
-
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 
 EXAMPLES = """\
   python tools/detect.py outputs/dbnet_tiny/best.pt photograph.jpg

@@ -8,23 +8,19 @@ import shlex
 import sys
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from scenetext.commands.command_line import command_parser
 from scenetext.config import dump_yaml, load_settings
-from scenetext.data.records.format import read_records
-from scenetext.data.records.images import read_image, write_image
-from scenetext.drawing.polygons import draw_polygons
-from scenetext.drawing.sheets import sheet
+from scenetext.data.readers.files import find_images
+from scenetext.data.records.files import RecordFiles
 from scenetext.errors import DataError
+from scenetext.inspection.sample_sheet import write_sample_sheet
 from scenetext.resources import resource_folder
 from scenetext.scenes import SceneGenerator, SceneSettings
-from scenetext.scenes.backgrounds import find_photographs
 from scenetext.scenes.fonts import FontSearch, load_fonts
 from scenetext.scenes.words import read_words
 from scenetext.scenes.writing import GenerationReport, generate
-from scenetext.structures import ImageRecord
 
 DESCRIPTION = """\
 Makes scene-text images with word polygons and transcriptions; nothing is downloaded.
@@ -47,8 +43,6 @@ EXAMPLES = """\
   python tools/generate.py configs/scenes/single_word.yaml --output outputs/words --count 20000 --seed 1
   python tools/generate.py configs/scenes/street.yaml --output outputs/mine --count 500 \\
       --backgrounds photographs --fonts fonts --words words.txt words='[5, 20]' layout.curve_probability=0.5"""
-SAMPLES = 12
-GREEN, RED = (0, 255, 0), (255, 40, 40)
 
 
 def main() -> None:
@@ -66,7 +60,7 @@ def main() -> None:
         arguments.seed,
         search.fonts,
         read_words(arguments.words) if settings.text.listed else (),
-        find_photographs(arguments.backgrounds) if arguments.backgrounds else (),
+        find_images(arguments.backgrounds)[0] if arguments.backgrounds else (),
     )
     interval = 0.1 if sys.stderr.isatty() else 10.0
     with tqdm(total=arguments.count, unit="image", smoothing=0.05, delay=0.1, mininterval=interval) as progress:
@@ -85,7 +79,7 @@ def main() -> None:
         )
         progress.refresh()
     picture = arguments.output / "sheet.jpg"
-    write_image(picture, sample_sheet(read_records(report.records)[:SAMPLES]))
+    write_sample_sheet(picture, RecordFiles([report.records]))
     print_summary(report, scenes, search, picture)
 
 
@@ -114,19 +108,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--overwrite", action="store_true", help="replace scenes that are in the output folder")
     parser.add_argument("--print-config", action="store_true", help="print the resolved settings and stop")
     return parser.parse_intermixed_args()
-
-
-def sample_sheet(records: list[ImageRecord]) -> np.ndarray:
-    """A grid of images with their polygons and, as titles, their words: (H, W, 3) uint8 RGB."""
-    pictures = []
-    for record in records:
-        image = read_image(record.path)
-        for color, ignore in ((GREEN, False), (RED, True)):
-            polygons = [instance.polygon for instance in record.instances if instance.ignore == ignore]
-            image = draw_polygons(image, [polygon for polygon in polygons if polygon is not None], color)
-        pictures.append(image)
-    titles = [" ".join(instance.text or "" for instance in record.instances) for record in records]
-    return sheet(pictures, titles)
 
 
 def print_summary(report: GenerationReport, scenes: SceneGenerator, search: FontSearch, picture: Path) -> None:

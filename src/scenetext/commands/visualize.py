@@ -8,6 +8,7 @@ predictions  a checkpoint on records: hit, missed, false, ignored by the run's p
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,13 +19,13 @@ from scenetext.commands.command_line import command_parser
 from scenetext.data.loading.dataset import LoadedSample, RecordDataset, collate_loaded
 from scenetext.data.records.files import JoinedRecords
 from scenetext.data.records.images import write_image
-from scenetext.data.records.samples import load_sample
 from scenetext.data.records.shards import read_record_image
 from scenetext.drawing.detections import FALSE, HIT, IGNORED, MISSED, draw_comparison, draw_instances
 from scenetext.drawing.legend import add_legend
 from scenetext.drawing.maps import map_panels
 from scenetext.drawing.sheets import sheet
 from scenetext.errors import DataError
+from scenetext.inspection.sample_sheet import LEGEND, write_sample_sheet
 from scenetext.runs.build import build_detection_task, load_trained_task
 from scenetext.runs.data import read_all_records, training_sets
 from scenetext.runs.settings import load_run
@@ -38,7 +39,6 @@ EXAMPLES = """\
   python tools/visualize.py predictions outputs/dbnet_tiny/best.pt --records data/icdar2015/val.jsonl
   python tools/visualize.py predictions outputs/dbnet_tiny/best.pt --only img_12.jpg --threshold 0.6
 """
-GROUND_TRUTH = (("text", HIT), ("ignored", IGNORED), ("first vertex", MISSED))
 PREDICTIONS = (
     ("hit", HIT),
     ("false", FALSE),
@@ -68,16 +68,14 @@ def choose_records(records: Sequence[ImageRecord], arguments: argparse.Namespace
 
 def show_dataset(arguments: argparse.Namespace) -> list[Path]:
     """One sheet of the ground truth."""
-    pictures, titles = [], []
-    for _, record in choose_records(read_all_records(arguments.records, "drawing"), arguments):
-        sample = load_sample(record)
-        ignored = sum(instance.ignore for instance in record.instances)
-        unplaced = sum(instance.polygon is None for instance in record.instances)
-        place = f", {unplaced} of unknown place" if unplaced else ""
-        titles.append(f"{record.path.name}: {len(record.instances) - ignored} texts, {ignored} ignored{place}")
-        pictures.append(draw_instances(sample.image, sample.instances))
-    drawn = sheet(pictures, titles, columns=3, tile_width=PANEL_WIDTH)
-    return [save(arguments.output / "dataset.png", add_legend(drawn, GROUND_TRUTH))]
+    chosen = [record for _, record in choose_records(read_all_records(arguments.records, "drawing"), arguments)]
+    path: Path = arguments.output / "dataset.png"
+    errors = write_sample_sheet(path, chosen, len(chosen))
+    if errors and len(errors) == len(chosen):
+        raise errors[0]
+    for error in errors:
+        print(f"not on {path.name}: {error}", file=sys.stderr)
+    return [path]
 
 
 def show_targets(arguments: argparse.Namespace) -> list[Path]:
@@ -94,7 +92,7 @@ def show_targets(arguments: argparse.Namespace) -> list[Path]:
         first = (f"{record.path.name}, epoch {arguments.epoch}", image)
         others = map_panels(prepared.targets, prepared.sample.image)
         path = arguments.output / "targets" / f"{index:06d}_{record.path.stem}.png"
-        written.append(save(path, panels_sheet([first, *others], GROUND_TRUTH)))
+        written.append(save(path, panels_sheet([first, *others], LEGEND)))
         tell_undrawn(prepared.targets)
     return written
 

@@ -11,12 +11,10 @@ import cv2
 import numpy as np
 
 from scenetext.data.records.images import read_image
-from scenetext.errors import DataError
 from scenetext.scenes import textures
 from scenetext.scenes.textures import Size
 from scenetext.scenes.warps import Pose
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 OVERSCAN = 1.2
 """The flat facade is this much larger than the image, so that perspective seldom shows its mirrored border."""
 DARKEST_EXPOSURE = 0.42
@@ -35,20 +33,6 @@ class Background:
     illumination: np.ndarray
     white: np.ndarray
     softness: float
-
-
-def find_photographs(folder: Path) -> tuple[Path, ...]:
-    """All image files below a folder, sorted.
-
-    Raises:
-        DataError: the folder does not exist or holds no image.
-    """
-    if not folder.is_dir():
-        raise DataError("the folder of backgrounds does not exist", folder)
-    found = tuple(sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()))
-    if not found:
-        raise DataError(f"the folder of backgrounds holds no image ({', '.join(sorted(SUFFIXES))})", folder)
-    return found
 
 
 def photograph(paths: Sequence[Path], size: Size, generator: np.random.Generator) -> Background:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import sys
 from contextlib import AbstractContextManager
 from typing import Literal
 
@@ -49,11 +50,17 @@ def process_device(name: str) -> torch.device:
     return resolve_device(f"cuda:{local_rank()}")
 
 
-def peak_memory(device: torch.device) -> float:
-    """Most memory held so far, in GiB: on a GPU by tensors there, on a CPU by this process."""
+def peak_memory(device: torch.device) -> int:
+    """Most bytes held so far: on a GPU by tensors there, else the largest resident set of this process."""
     if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        return torch.cuda.max_memory_allocated(device)
+    return largest_resident_set(resource.RUSAGE_SELF)
+
+
+def largest_resident_set(who: int) -> int:
+    """Most bytes this process (`resource.RUSAGE_SELF`), or the largest of its children (`RUSAGE_CHILDREN`), held."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(who).ru_maxrss * unit
 
 
 def _check_cuda(device: torch.device) -> None:

@@ -39,7 +39,7 @@ def rehearse(trainer: Trainer) -> list[str]:
     return [
         f"dry run: {seconds_a_step:.3g} s a step, {format_duration(seconds_an_evaluation)} an evaluation; "
         f"{trainer.total_steps} steps and {evaluations} evaluations take about {format_duration(whole)}",
-        f"dry run: {where} at most {peak_memory(trainer.device):.2f} GiB; "
+        f"dry run: {where} at most {peak_memory(trainer.device) / 2**30:.2f} GiB; "
         f"{kept} checkpoints of {_checkpoint_size(trainer) / 2**20:.0f} MiB",
         "dry run: no run folder was written",
     ]

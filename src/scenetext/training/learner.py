@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, cast
@@ -181,8 +181,7 @@ class Learner:
     def _losses(self, part: Batch, others: Sequence[Any]) -> dict[str, Tensor]:
         with self.autocast():
             losses = cast(dict[str, Tensor], self._forward(part, others))
-        weighted = [self.task.loss_weights[name] * value for name, value in losses.items()]
-        return {**losses, "loss": torch.stack(weighted).sum()}
+        return {**losses, "loss": weighted_sum(losses, self.task.loss_weights)}
 
     def _exchanging(self, now: bool) -> AbstractContextManager[None]:
         """Gradients of several parts are exchanged once, with the last of them."""
@@ -196,6 +195,11 @@ class Learner:
         if limit is not None:
             return nn.utils.clip_grad_norm_(parameters, limit)
         return nn.utils.get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
+
+
+def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    """The scalar that is minimised: every loss term times its weight, which must be there for each of them."""
+    return torch.stack([weights[name] * value for name, value in losses.items()]).sum()
 
 
 def _check_division(settings: RunSettings, processes: Processes) -> None:

@@ -44,7 +44,7 @@ class StepWindow:
             "learning_rate": learning_rate,
             "images_per_second": self.images / elapsed,
             "waiting_share": self.waited / elapsed,
-            "memory_gib": peak_memory(device),
+            "memory_gib": peak_memory(device) / 2**30,
         }
 
     def leave_out(self, seconds: float) -> None:

@@ -52,6 +52,25 @@ def files_by_name(folder: Path, suffixes: frozenset[str], prefix: str = "", recu
     return files
 
 
+def find_images(folder: Path) -> tuple[list[Path], int]:
+    """The images in a folder and its subfolders, known by their suffixes; hidden files and folders are excluded.
+
+    Returns:
+        The images, sorted, and the number of other files.
+
+    Raises:
+        DataError: there is no such folder, or no image in it.
+    """
+    if not folder.is_dir():
+        raise DataError("is not a folder", folder)
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    files = [path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    images = sorted(path for path in files if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not images:
+        raise DataError(f"holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})", folder)
+    return images, len(files) - len(images)
+
+
 def images_by_name(folders: Iterable[Path]) -> dict[str, Path]:
     """Name without suffix to image, of all folders and their subfolders: a dataset may come in many archives.
 

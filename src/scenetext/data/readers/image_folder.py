@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from scenetext.data.readers.files import IMAGE_SUFFIXES, natural_order
+from scenetext.data.readers.files import find_images, natural_order
 from scenetext.data.readers.labelled import Labelled, indexed_records
 from scenetext.data.readers.places import Split
 from scenetext.data.readers.reader import Argument, Reader
 from scenetext.data.readers.report import ReadReport
-from scenetext.errors import DataError
 from scenetext.structures import ImageRecord
 
 OTHER = "files that are no images by their names"
@@ -24,13 +23,10 @@ def read_images(images: Path, report: ReadReport) -> Iterator[ImageRecord]:
     Raises:
         DataError: there are none, or none of them can be read.
     """
-    files = [path for path in images.rglob("*") if path.is_file() and not path.name.startswith(".")]
-    chosen = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
-    report.leave_out(OTHER, count=len(files) - len(chosen))
+    chosen, others = find_images(images)
+    report.leave_out(OTHER, count=others)
     sheets = {path for path in chosen if _is_sheet(path)}
     report.leave_out(SHEETS, count=len(sheets))
-    if not chosen:
-        raise DataError(f"holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})", images)
     ordered = sorted(set(chosen) - sheets, key=lambda path: natural_order(str(path)))
     return indexed_records([Labelled(path, None) for path in ordered], lambda _: [], images, report)
 

@@ -9,8 +9,6 @@ from pathlib import Path, PurePath, PureWindowsPath
 from scenetext.errors import DataError
 from scenetext.structures import Detection
 
-_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"})
-
 
 @dataclass(frozen=True, slots=True)
 class AssignedPredictions:
@@ -30,8 +28,8 @@ class AssignedPredictions:
 def assign_predictions(
     predictions: Mapping[str, list[Detection]], images: Iterable[Path], source: Path
 ) -> AssignedPredictions:
-    """Finds the image of every prediction: by its file name, without the suffix where the prediction's name has none,
-    and among several of that name by the folders above.
+    """Finds the image of every prediction: by its file name, else by its file name without the suffix; among several of
+    that name by the folders above.
 
     Args:
         source: where the predictions come from, for messages.
@@ -40,13 +38,15 @@ def assign_predictions(
         DataError: a name means several images, an image has two results, or no name means any image at all.
     """
     paths = list(images)
+    by_name: dict[str, list[Path]] = {}
     by_stem: dict[str, list[Path]] = {}
     for path in paths:
+        by_name.setdefault(path.name, []).append(path)
         by_stem.setdefault(path.stem, []).append(path)
     assigned: dict[Path, str] = {}
     other: list[str] = []
     for name in predictions:
-        image = _image_of(name, by_stem, source)
+        image = _image_of(name, by_name, by_stem, source)
         if image is None:
             other.append(name)
         elif image in assigned:
@@ -60,12 +60,11 @@ def assign_predictions(
     return AssignedPredictions(detections, tuple(path for path in paths if path not in assigned), tuple(other))
 
 
-def _image_of(name: str, by_stem: Mapping[str, Sequence[Path]], source: Path) -> Path | None:
+def _image_of(
+    name: str, by_name: Mapping[str, Sequence[Path]], by_stem: Mapping[str, Sequence[Path]], source: Path
+) -> Path | None:
     wanted = PureWindowsPath(name)  # takes / and \
-    has_suffix = wanted.suffix.lower() in _SUFFIXES
-    candidates = by_stem.get(wanted.stem if has_suffix else wanted.name, ())
-    if has_suffix:
-        candidates = [path for path in candidates if path.name == wanted.name]
+    candidates = by_name.get(wanted.name) or by_stem.get(wanted.name, ())
     if len(candidates) < 2:
         return candidates[0] if candidates else None
     agreeing = [_common_folders(wanted, path) for path in candidates]
