@@ -38,6 +38,16 @@ class Encoder(Protocol):
     def __call__(self, images: Tensor) -> Features:
         """images: (B, 3, H, W) float, normalised; H and W multiples of the largest stride."""
 
+    def load_weights(self) -> list[str]:
+        """Loads the weights that its settings name.
+
+        Returns:
+            What was recognised, loaded and left out, a line each; nothing where the settings name no weights.
+
+        Raises:
+            CheckpointError: a file cannot be read or downloaded, is of no known source, or does not fit.
+        """
+
 
 class AuxiliaryLoss(Protocol):
     """A loss that an encoder adds to that of any detector: it knows of the detector only where text is.
@@ -55,6 +65,28 @@ class AuxiliaryLoss(Protocol):
             side: the encoder's `Features.side`.
             region, valid: what the detector's `text_region` gives, (B, H, W) in {0, 1} each.
         """
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """One encoder, assembled from plain parts; its file ends with `SPEC = EncoderSpec(...)`.
+
+    Attributes:
+        settings: its settings, a `Settings` subclass; the default of its key `name` is the name of the encoder.
+        build: settings -> the encoder, an `nn.Module` with random weights.
+        small: settings that make it quick to build and to run, for the contract tests.
+        auxiliary_loss: settings -> what it adds to a detector's losses; None = nothing.
+    """
+
+    settings: type[Any]
+    build: Callable[[Any], Encoder]
+    small: Mapping[str, Any]
+    auxiliary_loss: Callable[[Any], AuxiliaryLoss] | None = None
+
+    @property
+    def name(self) -> str:
+        """What `encoder.name` in a config calls it."""
+        return str(self.settings.model_fields["name"].default)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""What every encoder keeps to, found by name: a new one is checked once it has a line in `SMALL`."""
+"""What every encoder keeps to, found by name: a new one is checked as soon as its file is there."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,28 +10,23 @@ import torch
 from torch import nn
 
 from scenetext.contracts import Encoder
-from scenetext.runs.encoders import ENCODERS, auxiliary_loss, build_encoder, encoder_settings
+from scenetext.errors import CheckpointError
+from scenetext.runs.encoders import auxiliary_loss, build_encoder, encoder_names, find_encoder
 
-SMALL: dict[str, dict[str, Any]] = {
-    "clip_resnet": {"layers": (1, 1, 1, 1), "width": 4},
-    "resnet": {"depth": 18},
-    "tcm": {
-        "layers": (1, 1, 1, 1),
-        "width": 4,
-        "pool_heads": 4,
-        "embed_dim": 16,
-        "text": {"width": 8, "heads": 2, "layers": 1},
-        "decoder": {"width": 8, "heads": 2, "layers": 1},
-    },
-}
+every_encoder = pytest.mark.parametrize("name", encoder_names())
 
 
-def build(name: str) -> Any:
-    torch.manual_seed(0)
-    return build_encoder(encoder_settings(name).model_validate({"name": name, **SMALL[name]}))
+def settings_of(name: str, **values: Any) -> Any:
+    spec = find_encoder(name)
+    return spec.settings.model_validate({"name": name, **spec.small, **values})
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+def build(name: str, seed: int = 0, **values: Any) -> Any:
+    torch.manual_seed(seed)
+    return build_encoder(settings_of(name, **values))
+
+
+@every_encoder
 @torch.no_grad()
 def test_levels_are_what_the_encoder_says(name: str) -> None:
     encoder = build(name)
@@ -44,10 +40,10 @@ def test_levels_are_what_the_encoder_says(name: str) -> None:
         assert all(len(value) == 2 for value in features.side.values())
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@every_encoder
 def test_a_loss_of_its_own_works_on_what_it_leaves_beside_the_levels(name: str) -> None:
     encoder = build(name)
-    loss = auxiliary_loss(encoder_settings(name).model_validate({"name": name, **SMALL[name]}))
+    loss = auxiliary_loss(settings_of(name))
     if loss is None:
         assert not encoder(torch.randn(1, 3, 64, 64)).side
         return
@@ -59,3 +55,45 @@ def test_a_loss_of_its_own_works_on_what_it_leaves_beside_the_levels(name: str) 
             assert (value.shape, value.dtype) == ((), torch.float32)
             assert value.isfinite()
             assert value.requires_grad
+
+
+def saved(path: Path, encoder: nn.Module) -> Path:
+    """The encoder as a detector's checkpoint has it."""
+    torch.save({"model": {f"encoder.{name}": value for name, value in encoder.state_dict().items()}}, path)
+    return path
+
+
+@every_encoder
+def test_weights_of_a_detector_on_it_are_loaded_and_told(name: str, tmp_path: Path) -> None:
+    path = saved(tmp_path / "best.pt", build(name, seed=1))
+    # "none" in the small settings stands for a part that is to stay random, for which there are weights here.
+    named = {key: None for key, value in find_encoder(name).small.items() if value == "none"}
+    encoder = build(name, weights=path, **named)
+    expected = {key.removeprefix("encoder."): value for key, value in torch.load(path)["model"].items()}
+    before = {key: value.clone() for key, value in encoder.state_dict().items()}
+    assert any(not torch.equal(before[key], value) for key, value in expected.items())
+    lines = encoder.load_weights()
+    assert any(str(path) in line and "tensors fit" in line for line in lines), lines
+    after = encoder.state_dict()
+    assert all(torch.equal(after[key], value) for key, value in expected.items())
+
+
+@every_encoder
+def test_without_weights_named_it_stays_as_it_is(name: str) -> None:
+    encoder = build(name)
+    before = {key: value.clone() for key, value in encoder.state_dict().items()}
+    assert all(isinstance(line, str) for line in encoder.load_weights())
+    assert all(torch.equal(before[key], value) for key, value in encoder.state_dict().items())
+
+
+@every_encoder
+def test_weights_that_do_not_fit_are_refused_by_name(name: str, tmp_path: Path) -> None:
+    encoder = build(name)
+    content = {f"encoder.{key}": value for key, value in encoder.state_dict().items()}
+    removed = next(key for key in content if key.endswith("layer4.0.conv1.weight"))
+    torch.save({"model": {key: value for key, value in content.items() if key != removed}}, tmp_path / "holed.pt")
+    torch.save({"model": {"foreign.weight": torch.zeros(1)}}, tmp_path / "foreign.pt")
+    with pytest.raises(CheckpointError, match=r"holed\.pt(.|\n)*missing from the file: layer4\.0\.conv1\.weight"):
+        build(name, weights=tmp_path / "holed.pt").load_weights()
+    with pytest.raises(CheckpointError, match=r"foreign\.pt(.|\n)*no known source"):
+        build(name, weights=tmp_path / "foreign.pt").load_weights()

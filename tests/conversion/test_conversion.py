@@ -28,7 +28,7 @@ from scenetext.conversion.pretraining import (
 from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings, PooledClipResNet
 from scenetext.encoders.resnet import ResNet, ResNetSettings
 from scenetext.errors import CheckpointError, ConfigError
-from scenetext.runs.build import build_task, load_encoder_weights, load_trained_task
+from scenetext.runs.build import build_task, load_trained_task
 from scenetext.runs.settings import PretrainingRun, check_run, load_run
 from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.text.charset import CharacterSet
@@ -262,7 +262,7 @@ def test_openais_layout_at_full_size_initialises_both_kinds_of_training(tmp_path
         REPOSITORY / "configs/oclip/rn50.yaml", [f"method.encoder.weights={tmp_path}/RN50.pt"], "pretraining"
     )
     task = build_task(run)
-    remarks = load_encoder_weights(task, run)
+    remarks = task.encoder.load_weights()
     assert any("(1024, 2048)" in line and "(384, 2048)" in line for line in remarks)
     assert isinstance(task, PretrainingTask)
     for name, value in task.network.visual.state_dict().items():

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from scenetext.contracts import Encoder
 from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings
 from scenetext.encoders.resnet import DeformableConv2d, ResNet, ResNetSettings
-from scenetext.runs.encoders import build_encoder, encoder_settings
+from scenetext.runs.encoders import build_encoder, find_encoder
 from weight_layouts import randomised
 
 
@@ -33,7 +33,7 @@ def test_levels_equal_torchvisions(depth: int) -> None:
 
 @pytest.mark.parametrize("depth", [18, 34, 50, 101, 152])
 def test_encoder_keeps_the_contract(depth: int) -> None:
-    assert encoder_settings("resnet") is ResNetSettings
+    assert find_encoder("resnet").settings is ResNetSettings
     with torch.device("meta"):
         encoder = build_encoder(ResNetSettings(depth=depth))
         assert isinstance(encoder, Encoder)

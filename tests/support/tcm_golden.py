@@ -17,7 +17,7 @@ from conftest import golden_folder
 from scenetext.tcm.config import TcmSettings
 from scenetext.tcm.encoder import TcmEncoder
 from scenetext.text.clip_tokenizer import tokenize
-from scenetext.weights.tcm import PROJECTION, published_name
+from scenetext.weights.published_tcm import PROJECTION, published_name
 
 Combination = dict[str, Any]
 

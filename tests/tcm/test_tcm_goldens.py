@@ -19,7 +19,7 @@ from scenetext.tcm.matching import MatchingLoss
 from scenetext.weights.files import WeightFile
 from scenetext.weights.image_encoder import load_image_encoder
 from scenetext.weights.mmocr import current_detector_name, mmocr_head_name
-from scenetext.weights.tcm import published_name
+from scenetext.weights.published_tcm import published_name
 from tcm_golden import arrays, combinations, compare, compare_gradient, config, tiny_encoder, tiny_settings
 
 ALL: dict[str, Any] = {"mode": "PP+LP", "lg": 1, "vg": 1}

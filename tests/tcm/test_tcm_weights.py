@@ -13,10 +13,9 @@ from scenetext.errors import CheckpointError
 from scenetext.layers.positions import resize_positions
 from scenetext.tcm.config import TcmSettings
 from scenetext.tcm.encoder import TcmEncoder
-from scenetext.tcm.loading import load_tcm_weights
 from scenetext.weights.files import read_weights
+from scenetext.weights.published_tcm import PROJECTION, published_name
 from scenetext.weights.sources import OUR_TCM_DETECTOR, PUBLISHED_TCM, identify_source
-from scenetext.weights.tcm import PROJECTION, published_name
 from weight_layouts import SMALL, clip_layout, halved, oclip_layout, randomised, write_torchscript
 
 TOKENS = [[49406, 518, 4160, 49407]]
@@ -30,10 +29,9 @@ SIZES: dict[str, Any] = {
 }
 
 
-def encoder(**values: Any) -> tuple[TcmEncoder, TcmSettings]:
+def encoder(**values: Any) -> TcmEncoder:
     torch.manual_seed(3)
-    settings = TcmSettings.model_validate({**SIZES, **values})
-    return TcmEncoder(settings, TOKENS), settings
+    return TcmEncoder(TcmSettings.model_validate({**SIZES, **values}), TOKENS)
 
 
 def whole_clip() -> dict[str, Tensor]:
@@ -49,8 +47,8 @@ def saved(path: Path, tensors: dict[str, Tensor]) -> Path:
 
 
 def load(path: Path | None, **values: Any) -> tuple[TcmEncoder, str]:
-    ours, settings = encoder(weights=path, **values)
-    return ours, "\n".join(load_tcm_weights(ours, settings))
+    ours = encoder(weights=path, **values)
+    return ours, "\n".join(ours.load_weights())
 
 
 def text_is_that_of(ours: TcmEncoder, clip: dict[str, Tensor]) -> bool:
@@ -166,7 +164,7 @@ def test_detector_of_ours_with_tcm_fills_everything(tmp_path: Path) -> None:
 
 def test_parts_that_the_other_detector_has_not_stay_as_they_are_and_are_told(tmp_path: Path) -> None:
     ours, remarks = load(saved(tmp_path / "best.pt", our_detector(visual_prompt=False, learnable_prompts=4)), fast=True)
-    fresh, _ = encoder(fast=True)
+    fresh = encoder(fast=True)
     assert ours.visual_prompt is not None
     assert fresh.visual_prompt is not None
     name = "out_proj.1.weight"

@@ -14,7 +14,7 @@ from scenetext.conversion.pretraining import Conversion, read_source
 from scenetext.detectors import optional_file
 from scenetext.errors import CheckpointError, ConfigError
 from scenetext.runs.build import build_detection_task, load_trained_task
-from scenetext.runs.encoders import encoder_settings
+from scenetext.runs.encoders import find_encoder
 from scenetext.runs.settings import DetectionRun
 from scenetext.tasks.detection import DetectionTask
 from scenetext.training.checkpoint import save_checkpoint, versions
@@ -127,7 +127,7 @@ def _require_encoder(file: WeightFile, run: DetectionRun[Any, Any]) -> None:
     if encoder.source not in (MMOCR, MMOCR_RESNET):
         hint = "; convert it by from-tcm" if encoder.source is PUBLISHED_TCM else ""
         raise CheckpointError(f"{file.path}: holds {encoder.source.name}, expected a detector of MMOCR{hint}")
-    found = validate(encoder_settings(encoder.settings["name"]), encoder.settings, str(file.path)).model_dump()
+    found = validate(find_encoder(encoder.settings["name"]).settings, encoder.settings, str(file.path)).model_dump()
     wanted = run.encoder.model_dump()
     differing = ["name"] if found["name"] != wanted["name"] else []
     # Weights of an ordinary ResNet name neither deformable stages nor a deep stem: it has none.

@@ -16,7 +16,7 @@ from scenetext.encoders.resnet import ResNet
 from scenetext.errors import CheckpointError
 from scenetext.pretraining.oclip.model import OclipModel
 from scenetext.runs.build import build_characters, describe_run
-from scenetext.runs.encoders import build_encoder, encoder_settings
+from scenetext.runs.encoders import build_encoder, find_encoder
 from scenetext.runs.load import PUBLISHED_METHOD
 from scenetext.runs.settings import PretrainingRun
 from scenetext.tasks.pretraining import vocabulary_size
@@ -206,7 +206,7 @@ def _read_encoder(source: Path, target: Path, expected: Source | None = None) ->
 
 def _empty_encoder(encoder: ImageEncoderWeights, source: Path) -> Encoder:
     """The encoder of these settings, without weights."""
-    settings = validate(encoder_settings(encoder.settings["name"]), encoder.settings, str(source))
+    settings = validate(find_encoder(encoder.settings["name"]).settings, encoder.settings, str(source))
     with torch.device("meta"):
         return build_encoder(settings)
 

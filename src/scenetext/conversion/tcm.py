@@ -16,13 +16,13 @@ from scenetext.runs.build import build_detection_task, load_trained_task
 from scenetext.runs.settings import DetectionRun
 from scenetext.tcm.config import TcmSettings
 from scenetext.training.checkpoint import save_checkpoint, versions
-from scenetext.weights import mmocr, native, tcm
+from scenetext.weights import mmocr, native, published_tcm
 from scenetext.weights.files import write_torch_file
 from scenetext.weights.report import require_fit
 from scenetext.weights.sources import PUBLISHED_TCM
 
-PROJECTION = native.DETECTOR_ENCODER + tcm.PROJECTION
-POSITIONS = f"{native.DETECTOR_ENCODER}{tcm.TEXT_ENCODER}positional_embedding"
+PROJECTION = native.DETECTOR_ENCODER + published_tcm.PROJECTION
+POSITIONS = f"{native.DETECTOR_ENCODER}{published_tcm.TEXT_ENCODER}positional_embedding"
 
 
 def convert_from_tcm(source: Path, target: Path, run: DetectionRun[Any, Any]) -> Conversion:
@@ -93,7 +93,7 @@ def published_names(own: Mapping[str, Tensor], run: DetectionRun[Any, Any]) -> d
     for name in own:
         part, _, rest = name.partition(".")
         in_encoder = f"{part}." == native.DETECTOR_ENCODER
-        theirs = tcm.published_name(rest) if in_encoder else mmocr.mmocr_head_name(rest, prefixes)
+        theirs = published_tcm.published_name(rest) if in_encoder else mmocr.mmocr_head_name(rest, prefixes)
         if theirs is None:
             raise ConfigError(f"{run.detector.name} cannot be converted: TCM's layout has no name for {name}")
         names[name] = theirs if in_encoder else mmocr.old_detector_name(theirs)
@@ -112,7 +112,7 @@ def _as_published(name: str, value: Tensor) -> Tensor:
 
 def _fit_projection(weights: dict[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
     """Puts the identity in place of FastTCM's projection where that is of the published shape, which fits nothing."""
-    theirs = tcm.ENCODER_NAMES[tcm.PROJECTION]
+    theirs = published_tcm.ENCODER_NAMES[published_tcm.PROJECTION]
     if PROJECTION not in own or theirs not in weights or weights[theirs].shape == own[PROJECTION].shape:
         return []
     found = tuple(weights[theirs].shape)

@@ -1,17 +1,15 @@
-"""Image encoders: a batch of images to feature levels. A new one is a file here and a line in `BACKBONES`."""
+"""Image encoders: a batch of images to feature levels. A new one is a file here that ends with a `SPEC`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import Any
+import importlib
+import pkgutil
 
-from scenetext.config import Settings
-from scenetext.contracts import Encoder
-from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings
-from scenetext.encoders.resnet import ResNet, ResNetSettings
+from scenetext.contracts import EncoderSpec
 
-BACKBONES: Mapping[str, tuple[type[Settings], Callable[[Any], Encoder]]] = MappingProxyType(
-    {"clip_resnet": (ClipResNetSettings, ClipResNet), "resnet": (ResNetSettings, ResNet)}
-)
-"""Settings and class of every encoder here, by name; `encoder_choice` adds those that methods bring."""
+
+def backbones() -> dict[str, EncoderSpec]:
+    """The encoders of this folder, by name: every file with a `SPEC`. Methods bring others, see `runs.encoders`."""
+    modules = (importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__))
+    specs: list[EncoderSpec] = [module.SPEC for module in modules if hasattr(module, "SPEC")]
+    return {spec.name: spec for spec in specs}

@@ -13,11 +13,14 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from scenetext.contracts import EncoderSpec
 from scenetext.encoders.settings import EncoderSettings
 from scenetext.layers.batch_norms import statistics_untouched
 from scenetext.layers.positions import resize_positions
 from scenetext.layers.transformer import join_heads, mean_attention_weights, split_heads
 from scenetext.structures import Features
+from scenetext.weights.files import read_weights
+from scenetext.weights.image_encoder import load_image_encoder
 
 EXPANSION = 4
 """Output channels of a bottleneck over its inner width."""
@@ -96,6 +99,7 @@ class ClipResNet(nn.Module):
 
     def __init__(self, settings: ClipImageSettings) -> None:
         super().__init__()
+        self.settings = settings
         self.pixel_mean = settings.pixel_mean or self.pixel_mean
         self.pixel_std = settings.pixel_std or self.pixel_std
         width = settings.width
@@ -122,6 +126,11 @@ class ClipResNet(nn.Module):
         second = self._run(self.layer2, first)
         third = self._run(self.layer3, second)
         return Features(levels=(first, second, third, self._run(self.layer4, third)))
+
+    def load_weights(self) -> list[str]:
+        """As `Encoder.load_weights`, the attention pool of a `PooledClipResNet` included."""
+        weights = self.settings.weights
+        return [] if weights is None else load_image_encoder(self, read_weights(weights))
 
     def _run(self, blocks: nn.Sequential, features: Tensor) -> Tensor:
         """(B, C, H, W) through the bottlenecks of a stage."""
@@ -217,3 +226,6 @@ class PooledClipResNet(ClipResNet):
         super().__init__(settings)
         width = self.channels[-1]
         self.attnpool = AttentionPool(grid, width, heads or width // 64, output_dim)
+
+
+SPEC = EncoderSpec(settings=ClipResNetSettings, build=ClipResNet, small={"layers": (1, 1, 1, 1), "width": 4})

@@ -10,8 +10,12 @@ import torch
 from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
 
+from scenetext.contracts import EncoderSpec
 from scenetext.encoders.settings import EncoderSettings
 from scenetext.structures import Features
+from scenetext.weights.files import read_weights
+from scenetext.weights.image_encoder import load_image_encoder
+from scenetext.weights.torchvision import imagenet_weights
 
 SHALLOW_DEPTHS = (18, 34)
 """Depths whose blocks are two 3x3 convolutions; the others are bottlenecks."""
@@ -73,6 +77,7 @@ class ResNet(nn.Module):
         super().__init__()
         from torchvision.models import get_model
 
+        self.settings = settings
         self.pixel_mean = settings.pixel_mean or self.pixel_mean
         self.pixel_std = settings.pixel_std or self.pixel_std
         narrowest = 64 if settings.depth in SHALLOW_DEPTHS else 256
@@ -101,6 +106,15 @@ class ResNet(nn.Module):
         second = self.layer2(first)
         third = self.layer3(second)
         return Features(levels=(first, second, third, self.layer4(third)))
+
+    def load_weights(self) -> list[str]:
+        """As `Encoder.load_weights`, from a file or ImageNet's."""
+        weights = self.settings.weights
+        if weights is None:
+            return []
+        return load_image_encoder(
+            self, imagenet_weights(self.settings.depth) if weights == "imagenet" else read_weights(weights)
+        )
 
 
 def _deep_stem() -> nn.Sequential:
@@ -171,3 +185,6 @@ class DeformableConv2d(nn.Conv2d):
                 mask=mask.sigmoid(),
             )
         return sampled.to(features.dtype)
+
+
+SPEC = EncoderSpec(settings=ResNetSettings, build=ResNet, small={"depth": 18})

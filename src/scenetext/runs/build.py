@@ -10,8 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from torch import nn
-
 from scenetext.config import Settings, dump_yaml, override_values
 from scenetext.data.loading.combination import Part
 from scenetext.data.loading.dataset import RecordDataset
@@ -23,16 +21,11 @@ from scenetext.runs.encoders import auxiliary_loss, build_encoder
 from scenetext.runs.settings import DetectionRun, PretrainingRun, Run, check_run
 from scenetext.tasks.detection import DetectionTask
 from scenetext.tasks.pretraining import PretrainingTask
-from scenetext.tcm.encoder import TcmEncoder
-from scenetext.tcm.loading import load_tcm_weights
 from scenetext.text.charset import CharacterSet
 from scenetext.training.checkpoint import checkpoints_of, load_checkpoint, versions
 from scenetext.training.seed import seed_everything
 from scenetext.training.trainer import Trainer
-from scenetext.weights.files import read_weights
-from scenetext.weights.image_encoder import load_image_encoder
 from scenetext.weights.report import load_weights
-from scenetext.weights.torchvision import imagenet_weights
 
 
 def build_pretraining_task(
@@ -62,33 +55,14 @@ def build_detection_task(run: DetectionRun[Any, Any], augment: bool = True) -> D
     )
 
 
-def load_encoder_weights(task: PretrainingTask | DetectionTask, run: Run) -> list[str]:
-    """Loads the weights that the run's encoder is to start from, and tells what fitted; nothing where it names none.
-
-    Raises:
-        CheckpointError: the file is of no known source, does not fit the encoder, or cannot be downloaded; or nothing
-            says where the text side of TCM comes from.
-    """
-    settings: Any = run.method.encoder if isinstance(run, PretrainingRun) else run.encoder
-    encoder = task.network.visual if isinstance(task, PretrainingTask) else task.encoder
-    if isinstance(encoder, TcmEncoder):
-        return load_tcm_weights(encoder, settings)
-    if settings.weights is None:
-        return []
-    if not isinstance(encoder, nn.Module):
-        raise TypeError("an encoder with weights is an nn.Module")
-    file = imagenet_weights(settings.depth) if settings.weights == "imagenet" else read_weights(settings.weights)
-    return load_image_encoder(encoder, file)
-
-
 def load_initial_weights(task: PretrainingTask | DetectionTask, run: Run) -> list[str]:
     """Loads what the run is to start from: a whole network of ours, or the encoder's weights; tells what fitted.
 
     Raises:
-        CheckpointError: the file is of another network, or `load_encoder_weights` cannot use it.
+        CheckpointError: the file is of another network, or cannot be used for the encoder.
     """
     if isinstance(run, PretrainingRun) or run.initial_weights is None:
-        return load_encoder_weights(task, run)
+        return task.encoder.load_weights()
     content = load_checkpoint(run.initial_weights)
     report = load_weights(task, content["model"], run.initial_weights)
     return [f"initial weights: {run.initial_weights} (step {content['step']}): {report}"]

@@ -1,42 +1,46 @@
-"""The encoder that a run names: a plain backbone, or TCM, which is an encoder with a loss of its own."""
+"""The encoder that a run names: a plain backbone, or a method that is an encoder, such as TCM."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any
 
-from scenetext.config import Settings
-from scenetext.contracts import AuxiliaryLoss, Encoder
-from scenetext.encoders import BACKBONES
+from scenetext.contracts import AuxiliaryLoss, Encoder, EncoderSpec
+from scenetext.encoders import backbones
 from scenetext.errors import ConfigError, did_you_mean
-from scenetext.tcm.config import TcmSettings
-from scenetext.tcm.encoder import TcmEncoder
-from scenetext.tcm.matching import MatchingLoss
+from scenetext.tcm import SPEC as TCM
 
-ENCODERS: Mapping[str, tuple[type[Settings], Callable[[Any], Encoder]]] = MappingProxyType(
-    {**BACKBONES, "tcm": (TcmSettings, TcmEncoder)}
-)
-"""Settings and class of every encoder, by name."""
+METHODS = (TCM,)
+"""Encoders that are methods with a folder of their own."""
 
 
-def encoder_settings(name: str) -> type[Settings]:
-    """The settings type of an encoder.
+def encoder_names() -> tuple[str, ...]:
+    """All encoders, in alphabetical order."""
+    return tuple(sorted(_encoders()))
+
+
+def find_encoder(name: str) -> EncoderSpec:
+    """The encoder of that name.
 
     Raises:
-        ConfigError: no encoder has that name; the known ones are listed.
+        ConfigError: there is none; the message lists those there are and suggests the nearest.
     """
-    if name not in ENCODERS:
-        suggestion = did_you_mean(name, ENCODERS)
-        raise ConfigError(f"encoder {name!r} is unknown{suggestion} Known encoders: {', '.join(sorted(ENCODERS))}")
-    return ENCODERS[name][0]
+    known = _encoders()
+    if name not in known:
+        suggestion = did_you_mean(name, known)
+        raise ConfigError(f"encoder {name!r} is unknown{suggestion} Known encoders: {', '.join(sorted(known))}")
+    return known[name]
 
 
 def build_encoder(settings: Any) -> Encoder:
-    """The encoder that these settings (of a type from `encoder_settings`) describe, with random weights."""
-    return ENCODERS[settings.name][1](settings)
+    """The encoder that these settings (of a type from `find_encoder`) describe, with random weights."""
+    return find_encoder(settings.name).build(settings)
 
 
 def auxiliary_loss(settings: Any) -> AuxiliaryLoss | None:
     """The loss that the encoder of these settings adds to a detector's; None for a plain backbone."""
-    return MatchingLoss(settings) if isinstance(settings, TcmSettings) else None
+    make = find_encoder(settings.name).auxiliary_loss
+    return None if make is None else make(settings)
+
+
+def _encoders() -> dict[str, EncoderSpec]:
+    return backbones() | {spec.name: spec for spec in METHODS}

@@ -16,7 +16,7 @@ from scenetext.data.transforms.training import TrainingTransformSettings
 from scenetext.detectors import find_detector
 from scenetext.errors import ConfigError
 from scenetext.pretraining.oclip.config import OclipSettings
-from scenetext.runs.encoders import encoder_settings
+from scenetext.runs.encoders import find_encoder
 from scenetext.tasks.evaluation_settings import EvaluationSettings
 from scenetext.training.optimizers import OptimizerSettings
 from scenetext.training.schedules import ScheduleSettings
@@ -128,7 +128,7 @@ def check_run(values: Mapping[str, Any], source: str) -> Run:
         return validate(PretrainingRun, values, source)
     names = {group: _name_in(values, group, source) for group in ("encoder", "detector")}
     try:
-        encoder, detector = encoder_settings(names["encoder"]), find_detector(names["detector"]).config
+        encoder, detector = find_encoder(names["encoder"]).settings, find_detector(names["detector"]).config
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from None
     return validate(DetectionRun[encoder, detector], values, source)  # type: ignore[valid-type]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from torch import Tensor, nn
 
-from scenetext.contracts import Metric
+from scenetext.contracts import Encoder, Metric
 from scenetext.data.transforms.evaluation import WholeImageTransformSettings, whole_image_transform
 from scenetext.errors import ConfigError
 from scenetext.layers.normalization import PixelNormalization
@@ -53,6 +53,11 @@ class PretrainingTask(nn.Module):
         self.loss_weights: Mapping[str, float] = {str(name): weight for name, weight in settings.loss_weights.items()}
         self.network = OclipModel(settings, vocabulary_size(settings, characters))
         self.normalization = PixelNormalization(self.network.visual.pixel_mean, self.network.visual.pixel_std)
+
+    @property
+    def encoder(self) -> Encoder:
+        """The image encoder, which detectors start from."""
+        return self.network.visual
 
     def forward(self, batch: Batch, others: Sequence[PartSummary] = ()) -> dict[str, Tensor]:
         """The unweighted terms "character" (absent in the first stage) and "contrastive"."""

@@ -16,6 +16,7 @@ from scenetext.errors import ConfigError
 from scenetext.structures import Features
 from scenetext.tcm.config import TcmSettings
 from scenetext.tcm.decoder import PromptDecoder
+from scenetext.tcm.loading import load_tcm_weights
 from scenetext.tcm.matching import bimodal_similarity, cosine_map
 from scenetext.tcm.prompts import TextPrompts, prompt_tokens
 
@@ -122,6 +123,10 @@ class TcmEncoder(nn.Module):
         if self._text is None:
             self._text = self.prompts(self.text_encoder, image)
         return self._text
+
+    def load_weights(self) -> list[str]:
+        """As `Encoder.load_weights`: image side, text side, and TCM's own parts; see `load_tcm_weights`."""
+        return load_tcm_weights(self)
 
     def forget_text(self) -> None:
         """Has the kept text feature computed anew; whoever changes weights in evaluation mode by hand calls this."""

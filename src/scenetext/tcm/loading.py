@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from scenetext.errors import CheckpointError
-from scenetext.tcm.config import TcmSettings
-from scenetext.tcm.encoder import TcmEncoder
-from scenetext.weights import native, tcm
+from scenetext.weights import native, published_tcm
 from scenetext.weights.clip import IMAGE_ENCODER as CLIP_IMAGE
 from scenetext.weights.files import WeightFile, read_weights
 from scenetext.weights.image_encoder import POOL, extract_image_encoder, fit_pool, load_image_encoder
 from scenetext.weights.report import compare_weights, count_groups
 from scenetext.weights.text_encoder import load_text_encoder, text_encoder_names
 
+if TYPE_CHECKING:
+    from scenetext.tcm.encoder import TcmEncoder
+
 ENCODER_PARTS = ("image.", "text_encoder.")
 """In front of the names of the parts that CLIP has as well."""
 
 
-def load_tcm_weights(encoder: TcmEncoder, settings: TcmSettings) -> list[str]:
-    """Fills a TCM encoder from `weights` and `text_weights`.
+def load_tcm_weights(encoder: TcmEncoder) -> list[str]:
+    """Fills a TCM encoder from `weights` and `text_weights` of its settings.
 
     Image side: any file with a ResNet of CLIP's. Text side: `text_weights`, else the same file where it has a text
     encoder of CLIP's. Attention pool: that of `weights` where it leads to the same joint space (as CLIP's own does),
@@ -34,6 +36,7 @@ def load_tcm_weights(encoder: TcmEncoder, settings: TcmSettings) -> list[str]:
     Raises:
         CheckpointError: a file cannot be used, or nothing says where the text side comes from.
     """
+    settings = encoder.settings
     file = None if settings.weights is None else read_weights(settings.weights)
     chosen = read_weights(settings.text_weights) if isinstance(settings.text_weights, Path) else None
     remarks: list[str] = []
@@ -58,8 +61,8 @@ def own_parts(file: WeightFile) -> dict[str, str]:
     if f"{native.TCM_IMAGE_ENCODER}conv3.weight" in file.tensors:
         inside = [name for name in file.tensors if name.startswith(native.DETECTOR_ENCODER)]
         named = {name.removeprefix(native.DETECTOR_ENCODER): name for name in inside}
-    elif tcm.is_published_tcm(file.tensors):
-        named = tcm.published_encoder_names(file.tensors)
+    elif published_tcm.is_published_tcm(file.tensors):
+        named = published_tcm.published_encoder_names(file.tensors)
     else:
         return {}
     return {name: theirs for name, theirs in named.items() if not name.startswith(ENCODER_PARTS)}
@@ -70,8 +73,8 @@ def _load_own_parts(encoder: TcmEncoder, file: WeightFile, names: dict[str, str]
     if not names:
         return []
     weights: dict[str, Tensor] = {name: file.tensors[theirs] for name, theirs in names.items()}
-    if tcm.is_published_tcm(file.tensors) and tcm.PROJECTION in weights:
-        weights[tcm.PROJECTION] = weights[tcm.PROJECTION].transpose(0, 1)
+    if published_tcm.is_published_tcm(file.tensors) and published_tcm.PROJECTION in weights:
+        weights[published_tcm.PROJECTION] = weights[published_tcm.PROJECTION].transpose(0, 1)
     wanted = {name: value for name, value in encoder.state_dict().items() if not name.startswith(ENCODER_PARTS)}
     report = compare_weights(wanted, weights)
     encoder.load_state_dict({name: weights[name] for name in report.matched}, strict=False)

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from scenetext.errors import CheckpointError
-from scenetext.weights import clip, mmocr, native, oclip, tcm, torchvision
+from scenetext.weights import clip, mmocr, native, oclip, published_tcm, torchvision
 
 _FIRST_KEYS = 5
 
@@ -88,8 +88,8 @@ MMOCR = Source(
 PUBLISHED_TCM = Source(
     name="a published TCM detector",
     sign="backbone.conv3.weight and text_encoder.token_embedding.weight",
-    recognises=tcm.is_published_tcm,
-    encoder_name=_behind(tcm.IMAGE_ENCODER),
+    recognises=published_tcm.is_published_tcm,
+    encoder_name=_behind(published_tcm.IMAGE_ENCODER),
 )
 OUR_RESNET_DETECTOR = Source(
     name="a detector of ours on torchvision's ResNet",

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from scenetext.errors import CheckpointError
-from scenetext.weights import clip, native, tcm
+from scenetext.weights import clip, native, published_tcm
 from scenetext.weights.files import WeightFile
 from scenetext.weights.report import load_weights
 
-_BEGINNINGS = ("", f"{native.DETECTOR_ENCODER}{tcm.TEXT_ENCODER}", tcm.TEXT_ENCODER)
+_BEGINNINGS = ("", f"{native.DETECTOR_ENCODER}{published_tcm.TEXT_ENCODER}", published_tcm.TEXT_ENCODER)
 """In front of its names: in CLIP's files, in a detector of ours with TCM, and in a published one."""
 _PARTS = ("token_embedding.", "positional_embedding", "text_projection", "transformer.", "ln_final.")
 _POSITIONS = "positional_embedding"

@@ -1,4 +1,4 @@
-"""Names of published TCM checkpoints (MMOCR 0.x's layout) for the parts of our TCM encoder, and back."""
+"""Names of published TCM checkpoints (MMOCR 0.x's layout) for the parts of scenetext's TCM encoder, and back."""
 
 from __future__ import annotations
 
