@@ -24,14 +24,14 @@ def tasks() -> dict[str, DetectionTask]:
 
 def test_drawn_batch_has_text_to_learn_from() -> None:
     (task,) = tasks().values()
-    batch = drawn_batch(task, 96, 2, torch.device("cpu"))
+    batch = drawn_batch(task, (96, 96), 2, torch.device("cpu"))
     assert batch.images.shape == (2, 3, 96, 96)
     region, _ = task.spec.text_region(batch.targets)
     assert 0.02 < region.float().mean() < 0.5
 
 
 def test_training_is_timed_and_its_memory_counted() -> None:
-    (pace,) = training_pace(tasks(), 64, 1, 2, torch.device("cpu"))
+    (pace,) = training_pace(tasks(), (64, 64), 1, 2, torch.device("cpu"))
     assert len(pace.seconds) == len(pace.ratios) == 2
     assert pace.ratios == (1.0, 1.0), "the first is compared with itself"
     assert pace.kept > 0.1

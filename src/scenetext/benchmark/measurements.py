@@ -68,8 +68,12 @@ def milliseconds(name: str, seconds: list[float]) -> Measurement:
 
 
 def operations(action: Callable[[], object]) -> float:
-    """GFLOP of an action, 2 per multiply-add: matrix products, attention, convolutions, deformable ones as well."""
-    with FlopCounterMode(display=False, custom_mapping=_formulas()) as counter:
+    """GFLOP of an action, 2 per multiply-add: matrix products, attention, convolutions, deformable ones as well.
+
+    What is compiled runs as it was before: inside fused kernels nothing could be counted.
+    """
+    counter = FlopCounterMode(display=False, custom_mapping=_formulas())
+    with torch.compiler.set_stance("force_eager"), counter:
         action()
     return counter.get_total_flops() / 1e9
 
@@ -156,7 +160,8 @@ def memory_kept(module: nn.Module, forward: Callable[[], object]) -> float:
             saved[memory.data_ptr()] = memory.nbytes()
         return value
 
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda value: value):
+    eager = torch.compiler.set_stance("force_eager")  # compiled parts save other things, in ways that hooks do not see
+    with eager, torch.autograd.graph.saved_tensors_hooks(note, lambda value: value):
         losses = forward()
     del losses  # held to here: memory that is given back and taken again would count once
     return sum(saved.values()) / 2**20

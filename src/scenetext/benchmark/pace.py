@@ -17,7 +17,7 @@ from scenetext.benchmark.measurements import memory_kept, operations, reset_peak
 from scenetext.data.loading.dataset import collate
 from scenetext.data.records.samples import whole_sample
 from scenetext.errors import ConfigError
-from scenetext.structures import Batch, PreparedSample, TextInstance
+from scenetext.structures import Batch, PreparedSample, Sample, TextInstance
 from scenetext.tasks.detection import DetectionTask
 from scenetext.training.device import peak_memory
 from scenetext.training.learner import weighted_sum
@@ -27,6 +27,8 @@ _WARM_UP = 2
 _WORD = np.array([(0, 0), (1, 0), (1, 0.3), (0, 0.3)], np.float32)
 """A word's outline, in units of its length."""
 
+Size = tuple[int, int]
+"""(height, width) in pixels."""
 Precision = Callable[[], AbstractContextManager[object]]
 Clock = Callable[[Callable[[], object], torch.device], float]
 """Seconds that an action takes: `measurements.timed`, or `processor_seconds`."""
@@ -76,22 +78,29 @@ class Pace:
         return statistics.median(self.ratios)
 
 
-def drawn_batch(task: DetectionTask, size: int, count: int, device: torch.device) -> Batch:
-    """Noise images (count, 3, size, size) with four words each and the detector's own targets of them."""
+def drawn_samples(size: Size, count: int) -> list[Sample]:
+    """Noise images of this size with four words each."""
     generator = np.random.default_rng(0)
+    scale = np.array(size[::-1], np.float32)
     samples = []
     for number in range(count):
-        image = generator.integers(0, 256, (size, size, 3), np.uint8)
+        image = generator.integers(0, 256, (*size, 3), np.uint8)
         corners = generator.uniform(0, 0.6, (4, 2)).astype(np.float32)
-        words = tuple(TextInstance((corner + 0.3 * _WORD) * size, "word") for corner in corners)
-        sample = whole_sample(image, Path(f"noise_{number}"), words)
-        samples.append(PreparedSample(sample, task.spec.targets(sample, task.config)))
-    return collate(samples).to(device)
+        words = tuple(TextInstance((corner + 0.3 * _WORD) * scale, "word") for corner in corners)
+        samples.append(whole_sample(image, Path(f"noise_{number}"), words))
+    return samples
+
+
+def drawn_batch(task: DetectionTask, size: Size, count: int, device: torch.device) -> Batch:
+    """Noise images (count, 3, *size) with four words each and the detector's own targets of them."""
+    samples = drawn_samples(size, count)
+    prepared = [PreparedSample(sample, task.spec.targets(sample, task.config)) for sample in samples]
+    return collate(prepared).to(device)
 
 
 def evaluation_pace(
     tasks: Mapping[str, DetectionTask],
-    size: int,
+    size: Size,
     rounds: int,
     device: torch.device,
     precision: Precision = nullcontext,
@@ -110,7 +119,7 @@ def evaluation_pace(
 
 def training_pace(
     tasks: Mapping[str, DetectionTask],
-    size: int,
+    size: Size,
     images: int,
     rounds: int,
     device: torch.device,
@@ -130,7 +139,7 @@ def training_pace(
     return _take_turns(tasks, turn, drawn_batches(tasks, size, images, device), rounds, device, clock, training=True)
 
 
-def drawn_batches(tasks: Mapping[str, DetectionTask], size: int, count: int, device: torch.device) -> dict[str, Batch]:
+def drawn_batches(tasks: Mapping[str, DetectionTask], size: Size, count: int, device: torch.device) -> dict[str, Batch]:
     """A batch for every detector: the same images, its own targets."""
     return {name: drawn_batch(task, size, count, device) for name, task in tasks.items()}
 

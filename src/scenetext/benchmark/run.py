@@ -26,6 +26,7 @@ from scenetext.runs.settings import PretrainingRun, Run
 from scenetext.structures import Batch
 from scenetext.tasks.detection import DetectionTask
 from scenetext.training.device import peak_memory
+from scenetext.training.learner import Learner
 from scenetext.training.parameter_groups import freeze
 from scenetext.training.trainer import Trainer
 
@@ -46,7 +47,7 @@ def measure(trainer: Trainer, repetitions: int) -> list[Measurement]:
     """
     batch = first_batch(trainer.training_data, trainer.loader.batch_size)
     return [
-        *count_model(trainer, batch),
+        *count_model(trainer.learner, batch),
         *time_step(trainer, batch, repetitions),
         *time_parts(trainer, batch, repetitions),
         time_evaluation(trainer, repetitions),
@@ -60,17 +61,17 @@ def first_batch(dataset: RecordDataset, size: int) -> Batch:
     return collate_loaded([dataset[0, index % len(dataset)] for index in range(size)])
 
 
-def count_model(trainer: Trainer, batch: Batch) -> list[Measurement]:
+def count_model(learner: Learner, batch: Batch) -> list[Measurement]:
     """Parameters, and floating-point operations of forward, losses and backward per image (2 per multiply-add)."""
-    parameters = sum(parameter.numel() for parameter in trainer.module.parameters()) / 1e6
-    trainer.module.train()
+    parameters = sum(parameter.numel() for parameter in learner.module.parameters()) / 1e6
+    learner.module.train()
 
     def forward_and_backward() -> None:
-        losses = trainer.task(batch.to(trainer.device))
-        sum(losses.values(), start=torch.zeros((), device=trainer.device)).backward()  # type: ignore[no-untyped-call]
+        losses = learner.task(batch.to(learner.device))
+        sum(losses.values(), start=torch.zeros((), device=learner.device)).backward()  # type: ignore[no-untyped-call]
 
     per_image = operations(forward_and_backward) / len(batch.metas)
-    trainer.learner.optimizer.zero_grad(set_to_none=True)
+    learner.optimizer.zero_grad(set_to_none=True)
     return [counted("parameters", parameters, "M"), counted("training operations per image", per_image, "GFLOP")]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -19,6 +20,7 @@ from typing import Any
 import torch
 
 from scenetext.benchmark.detection import measure_in_turn
+from scenetext.benchmark.gpu import TINY, GpuBenchmark, Sizes
 from scenetext.benchmark.measurements import Measurement, metric_table, timed
 from scenetext.benchmark.overhead import measure_overhead, time_waiting
 from scenetext.benchmark.pace import (
@@ -30,10 +32,18 @@ from scenetext.benchmark.pace import (
     training_pace_table,
 )
 from scenetext.benchmark.run import count_detector, measure
+from scenetext.benchmark.stages import PAGE_NAME, Stage, StageRunner, within
 from scenetext.commands.command_line import command_parser
+from scenetext.config import load_settings
+from scenetext.data.loading.loader import default_workers
 from scenetext.errors import ConfigError
+from scenetext.resources import resource_folder
 from scenetext.runs.build import build_task, build_trainer
 from scenetext.runs.settings import DetectionRun, Run, load_run
+from scenetext.scenes import SceneGenerator, SceneSettings
+from scenetext.scenes.fonts import load_fonts
+from scenetext.scenes.words import read_words
+from scenetext.scenes.writing import RECORDS_NAME, generate
 from scenetext.tasks.detection import DetectionTask
 from scenetext.training.device import autocast_to, resolve_device, resolve_precision
 from scenetext.training.trainer import Trainer
@@ -41,6 +51,7 @@ from scenetext.training.trainer import Trainer
 EXAMPLES = """\
   python tools/benchmark.py run configs/oclip/tiny.yaml loader.batch_size=64
   python tools/benchmark.py run configs/detectors/dbnet_tiny.yaml configs/detectors/pan_tiny.yaml
+  python tools/benchmark.py gpu --minutes 10 --output outputs/h100
   python tools/benchmark.py overhead configs/oclip/tiny.yaml --repetitions 50
   python tools/benchmark.py detection configs/detectors/{dbnet,pan}/icdar2015_imagenet.yaml --images 30
   python tools/benchmark.py pace configs/detectors/dbnet/icdar2015_scratch.yaml configs/tcm/tcm_dbnet_icdar2015.yaml
@@ -61,6 +72,7 @@ def parse_arguments() -> argparse.Namespace:
     text = "what the training loop costs beside a bare one, and how long it waits for data"
     add_command(commands, "overhead", measure_overheads, text, "One step of each in turn, on the same batch.")
     add_detector_commands(commands)
+    add_gpu_command(commands)
     return parser.parse_args()
 
 
@@ -86,6 +98,23 @@ def add_detector_commands(commands: Any) -> None:
     text = "parameters and operations of detectors"
     command = add_command(commands, "size", count_sizes, text, "Counted; no data and no weights are read.")
     command.add_argument("--size", type=positive, default=640, help="side of the image, pixels; a multiple of 32")
+
+
+def add_gpu_command(commands: Any) -> None:
+    """Everything about one card; it needs no config."""
+    text = "one card: pre-training, detectors and TCM against the rate of its own matrix products"
+    manner = (
+        "Every result is written as soon as it is there; a second call with the same folder does what is not done. "
+        "On a CPU all sizes are tiny, and say nothing."
+    )
+    command = commands.add_parser("gpu", help=text, description=f"Measures {text}. {manner}")
+    command.add_argument("--output", type=Path, default=Path("outputs/gpu_benchmark"), help="folder of the results")
+    command.add_argument("--minutes", type=float, default=15.0, help="when to stop, between stages and within them")
+    command.add_argument("--data", type=Path, metavar="RECORDS", help="what the loader reads; default: new scenes")
+    command.add_argument("--fonts", type=Path, metavar="FOLDER", help="of the scenes; default: the system's")
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    command.add_argument("--tiny", action="store_true", help="tiny sizes on a GPU, too")
+    command.set_defaults(function=measure_card, json=None)
 
 
 def add_command(
@@ -162,15 +191,51 @@ def count_sizes(arguments: argparse.Namespace) -> Report:
     return report({name: count_detector(run, side, side) for name, run in named_detectors(arguments).items()})
 
 
+def measure_card(arguments: argparse.Namespace) -> Report:
+    began = time.monotonic()
+    device = resolve_device(arguments.device)
+    sizes = TINY if arguments.tiny or device.type == "cpu" else Sizes()
+    scenes = arguments.output / "scenes"
+    benchmark = GpuBenchmark(device, sizes, arguments.output, arguments.data or scenes / RECORDS_NAME)
+    stages = benchmark.stages()
+    if arguments.data is None:
+        config, count = ("single_word", 8) if sizes.tiny else ("street", 1000)
+        make = partial(make_scenes, config, scenes, count, arguments.fonts)
+        place = [stage.name for stage in stages].index("waiting")
+        stages.insert(place, Stage("scenes", f"{count} scenes", 60, make))
+    runner = StageRunner(
+        arguments.output,
+        benchmark.subject(),
+        began + 60 * arguments.minutes,
+        benchmark.page,
+        lambda line: print(line, flush=True),
+        benchmark.clean,
+    )
+    results = runner.run(stages)
+    content = {name: asdict(result) for name, result in results.items()}
+    return (arguments.output / PAGE_NAME).read_text(encoding="utf-8"), content
+
+
+def make_scenes(config: str, folder: Path, count: int, fonts: Path | None, seconds: float) -> dict[str, Any]:
+    """Generated scenes for the loader to read."""
+    settings = load_settings(SceneSettings, resource_folder("configs") / "scenes" / f"{config}.yaml")
+    words = read_words(resource_folder("words") / "english.txt")
+    scenes = SceneGenerator(settings, 0, load_fonts(fonts).fonts, words)
+    with within(seconds):
+        made = generate(scenes, folder, count, default_workers(), overwrite=True)
+    return {"images": made.images, "seconds": made.seconds}
+
+
 def compare_pace(arguments: argparse.Namespace) -> Report:
     runs = named_detectors(arguments)
     settings = next(iter(runs.values())).training
     device = resolve_device(settings.device)
     precision = resolve_precision(settings.precision, device)
     tasks = {name: detector_on(run, device) for name, run in runs.items()}
-    autocast, clock, size = partial(autocast_to, precision, device), CLOCKS[arguments.clock], arguments.size
-    threads = torch.get_num_threads()
-    text = f"{device}, {precision}, {threads} threads, {arguments.clock} clock, images of {size} x {size} pixels\n\n"
+    autocast, clock = partial(autocast_to, precision, device), CLOCKS[arguments.clock]
+    size, threads = (arguments.size, arguments.size), torch.get_num_threads()
+    what = f"images of {size[0]} x {size[1]} pixels"
+    text = f"{device}, {precision}, {threads} threads, {arguments.clock} clock, {what}\n\n"
     paces = evaluation_pace(tasks, size, arguments.repetitions, device, autocast, clock)
     text, content = text + evaluation_pace_table(paces), {"evaluation": pace_rows(paces)}
     if arguments.training_repetitions > 0:
