@@ -37,7 +37,7 @@ class ImageError(DataError):
 
 
 class LoaderError(ScenetextError):
-    """Processes that prepare images are lost again and again; the message says what to try."""
+    """A process that prepares images is lost (out of memory, killed); the message says what to try."""
 
 
 class CharacterError(DataError):

@@ -166,7 +166,7 @@ class Trainer:
     def _run(self, log: RunLog, guard: InterruptionGuard) -> None:
         stop = self._catch_up_evaluation(log, guard)
         window = StepWindow()
-        batches = self._timed_batches(window, log)
+        batches = self._timed_batches(window)
         while stop is None and (batch := next(batches, None)) is not None:
             report = self._step(batch, guard)
             self._watch(batch, report, log)
@@ -186,7 +186,7 @@ class Trainer:
                 window.leave_out(time.monotonic() - began)
         self._finish(log, stop)
 
-    def _timed_batches(self, window: StepWindow, log: RunLog) -> Iterator[Batch]:
+    def _timed_batches(self, window: StepWindow) -> Iterator[Batch]:
         if self.outcome.step >= self.total_steps:
             return
         batches = iter(
@@ -198,7 +198,6 @@ class Trainer:
                 self.total_steps,
                 self.processes.rank,
                 self.processes.count,
-                log.message,
             )
         )
         while True:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -177,34 +179,50 @@ def test_workers_use_one_thread_and_outlive_signals_to_the_group(tmp_path: Path)
 
 
 def prepare_or_die(sample: Sample, generator: np.random.Generator) -> PreparedSample:
-    """Dies as under the system's out-of-memory killer, once where a file "deadly" allows no more, else always."""
-    deadly = sample.meta.path.parent / "deadly"
-    if sample.meta.path.name == "3.png" and deadly.exists():
-        if deadly.read_text() == "once":
-            deadly.unlink()
+    """Dies as under the system's out-of-memory killer, where there is a file "deadly"."""
+    if sample.meta.path.name == "3.png" and (sample.meta.path.parent / "deadly").exists():
         os.kill(os.getpid(), signal.SIGKILL)
     return prepare(sample, generator)
 
 
-def test_a_lost_worker_is_told_replaced_and_changes_nothing(tmp_path: Path) -> None:
+def test_a_lost_worker_ends_the_stream_and_the_next_one_goes_on_with_the_same(tmp_path: Path) -> None:
     dataset = RecordDataset(make_records(tmp_path, 6), prepare_or_die, seed=5)
     settings = LoaderSettings(batch_size=2, workers=2)
     expected = content(list(training_loader(dataset, settings, 5, 0, 6)))
-    (tmp_path / "deadly").write_text("once")
-    told: list[str] = []
-    assert content(list(training_loader(dataset, settings, 5, 0, 6, tell=told.append))) == expected
-    assert len(told) == 1
-    assert "a loader process was lost" in told[0]
+    (tmp_path / "deadly").touch()
+    given: list[Batch] = []
+    batches = iter(training_loader(dataset, settings, 5, 0, 6))
+    with pytest.raises(LoaderError, match=r"a loader process was lost .* lower loader\.workers"):
+        given.extend(batches)
     assert signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL, "nothing may raise in the middle of a step"
+    (tmp_path / "deadly").unlink()
+    rest = training_loader(dataset, settings, 5, len(given), 6)
+    assert content([*given, *rest]) == expected
 
 
-@pytest.mark.slow
-def test_workers_lost_again_and_again_stop_the_run(tmp_path: Path) -> None:
-    dataset = RecordDataset(make_records(tmp_path, 6), prepare_or_die, seed=5)
-    (tmp_path / "deadly").write_text("always")
-    loader = training_loader(dataset, LoaderSettings(batch_size=6, workers=1), 5, 0, 6, tell=lambda _: None)
-    with pytest.raises(LoaderError, match=r"3 times in a row .* lower loader\.workers"):
-        next(iter(loader))
+FAILING = """
+import sys
+from pathlib import Path
+from test_loader import LoaderSettings, RecordDataset, make_records, prepare, training_loader
+
+def train():
+    dataset = RecordDataset(make_records(Path(sys.argv[1]), 6), prepare, seed=5)
+    batches = iter(training_loader(dataset, LoaderSettings(batch_size=2, workers=3), 5, 0, 1000))
+    next(batches)  # the error's trace refers to the iterator, by this frame
+    raise ValueError("what went wrong")
+
+train()
+"""
+
+
+def test_a_training_that_fails_ends_with_its_loader_processes(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FAILING, str(tmp_path)]
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": path}, check=False
+    )
+    assert done.returncode == 1
+    assert "what went wrong" in done.stderr
 
 
 @pytest.mark.slow

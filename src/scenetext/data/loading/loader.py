@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import multiprocessing
 import os
 import re
 import signal
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import cv2
@@ -23,8 +25,6 @@ from scenetext.errors import ConfigError, LoaderError, ScenetextError
 from scenetext.structures import Batch
 
 _MOST_DEFAULT_WORKERS = 16
-_MOST_LOSSES = 3
-"""How often in a row, without a batch in between, loader processes may be lost."""
 _LOST = re.compile(r"DataLoader worker \(pid.*(exited unexpectedly|is killed by signal)")
 """What a DataLoader says of a worker that is gone."""
 
@@ -98,78 +98,68 @@ class StepSampler:
 
 
 class BatchLoader:
-    """Batches made by worker processes, in order; iterate over it.
+    """The batches of a DataLoader, in order; iterate over it.
 
-    An error of ours that happens in a worker is raised here as it was, with its own message. A worker that is lost (out
-    of memory, killed) costs the batches that were being made: they are made again, and are the same.
-
-    Args:
-        make: a DataLoader of the batches from a given one on.
-        length: number of batches.
-        tell: is told of every lost worker.
+    An error of scenetext that happens in a loader process is raised here as it was, with its own message.
 
     Raises:
-        LoaderError: while iterating: workers are lost again and again.
+        LoaderError: while iterating: a loader process was lost (out of memory, killed).
     """
 
-    def __init__(self, make: Callable[[int], DataLoader[Any]], length: int, tell: Callable[[str], None]) -> None:
-        self._make = make
-        self._length = length
-        self._tell = tell
+    def __init__(self, loader: DataLoader[Any]) -> None:
+        self._loader = loader
 
     def __len__(self) -> int:
-        return self._length
+        return len(self._loader)
 
     def __iter__(self) -> Iterator[Batch]:
-        given = losses = 0
-        while given < self._length:
-            batches = _iterate(self._make(given))
-            while True:
-                try:
-                    batch = next(batches, None)
-                except _WorkerLostError as lost:
-                    losses += 1
-                    self._report(lost, losses)
-                    break
-                if batch is None:
-                    return
-                if isinstance(batch, ScenetextError):
-                    raise batch
-                given, losses = given + 1, 0
-                yield batch
-
-    def _report(self, lost: _WorkerLostError, losses: int) -> None:
-        advice = "where memory runs out, lower loader.workers"
-        if losses == _MOST_LOSSES:
-            raise LoaderError(f"loader processes were lost {losses} times in a row ({lost}); {advice}")
-        self._tell(f"warning: a loader process was lost ({lost}), others take its place; {advice}")
+        if self._loader.num_workers:
+            _kill_loader_processes_at_exit()
+        batches = _without_interruptions(self._loader)
+        while True:
+            try:
+                batch = next(batches, None)
+            except RuntimeError as error:
+                if not _LOST.match(str(error)):
+                    raise
+                raise LoaderError(
+                    f"a loader process was lost ({str(error).splitlines()[0]}): the memory ran out, or it was killed; "
+                    "lower loader.workers; --resume goes on from the last checkpoint"
+                ) from None
+            if batch is None:
+                return
+            if isinstance(batch, ScenetextError):
+                raise batch
+            yield batch
 
 
-class _WorkerLostError(Exception):
-    """A loader process is gone."""
+def _without_interruptions(loader: DataLoader[Any]) -> Iterator[Any]:
+    """A DataLoader's iterator, without its handler of SIGCHLD.
 
-
-def _iterate(loader: DataLoader[Any]) -> Iterator[Any]:
-    """The batches of a DataLoader; raises `_WorkerLostError` between batches, and nowhere else.
-
-    A DataLoader's handler of SIGCHLD raises wherever the main process happens to be, in the middle of an update of
-    weights for one. So it is taken out, and losses are noticed when the next batch is waited for.
+    That handler raises wherever the main process happens to be, in the middle of an update of weights for one. Without
+    it, a lost process is noticed when the next batch is waited for.
     """
     is_main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGCHLD) if is_main_thread and hasattr(signal, "SIGCHLD") else None
     batches = iter(loader)
     if handler is not None:
         signal.signal(signal.SIGCHLD, handler)
-    while True:
-        try:
-            batch = next(batches, None)
-        except RuntimeError as error:
-            if not _LOST.match(str(error)):
-                raise
-            raise _WorkerLostError(str(error).splitlines()[0]) from None
-        if batch is None:
-            return
-        yield batch
+    return batches
+
+
+@cache
+def _kill_loader_processes_at_exit() -> None:
+    """Once, whatever ends this process: Python would send SIGTERM, which loader processes ignore, and wait for them.
+
+    They are still there where an error's stack trace refers to the iterator, which would else have ended them.
+    """
+    atexit.register(_kill_daemons)
+
+
+def _kill_daemons() -> None:
+    for child in multiprocessing.active_children():
+        if child.daemon:
+            child.kill()
 
 
 def training_loader(
@@ -180,16 +170,10 @@ def training_loader(
     last_step: int,
     rank: int = 0,
     world_size: int = 1,
-    tell: Callable[[str], None] = warnings.warn,
 ) -> BatchLoader:
     """The batches of the steps from `first_step` up to, not including, `last_step`: see `StepSampler`."""
-    epochs = Epochs(dataset.parts, seed)
-
-    def steps(given: int) -> StepSampler:
-        return StepSampler(epochs, settings.batch_size, first_step + given, last_step, rank, world_size)
-
-    items = _ItemsOrErrors(dataset.__getitem__)
-    return BatchLoader(lambda given: _loader(items, steps(given), settings.workers), len(steps(0)), tell)
+    steps = StepSampler(Epochs(dataset.parts, seed), settings.batch_size, first_step, last_step, rank, world_size)
+    return _loader(dataset.__getitem__, steps, settings.workers)
 
 
 def evaluation_loader(
@@ -198,7 +182,6 @@ def evaluation_loader(
     workers: int | None,
     rank: int = 0,
     world_size: int = 1,
-    tell: Callable[[str], None] = warnings.warn,
 ) -> BatchLoader:
     """Every image exactly once over all ranks, from the narrowest for its height to the widest.
 
@@ -209,13 +192,10 @@ def evaluation_loader(
         batch_size: the largest; batches are as equal as can be, so that none of a single image remains at the end.
         workers: see `LoaderSettings`.
         rank, world_size: which of the batches to give; what is in a batch does not depend on them.
-        tell: is told of a loader process that was lost and replaced.
     """
     order = np.argsort([record.width / record.height for record in dataset.records], kind="stable")
     indices = np.array_split(order, -(-len(dataset) // batch_size))
-    own = [part.tolist() for part in indices[rank::world_size]]
-    items = _ItemsOrErrors(dataset.evaluation_item)
-    return BatchLoader(lambda given: _loader(items, own[given:], workers), len(own), tell)
+    return _loader(dataset.evaluation_item, [part.tolist() for part in indices[rank::world_size]], workers)
 
 
 def default_workers() -> int:
@@ -224,10 +204,11 @@ def default_workers() -> int:
     return min(max(cores - 1, 1), _MOST_DEFAULT_WORKERS)
 
 
-def _loader(items: Dataset[Any], batches: Any, workers: int | None) -> DataLoader[Any]:
+def _loader(load: Callable[[Any], LoadedSample], batches: Any, workers: int | None) -> BatchLoader:
+    """Batches of what `load` gives for the keys that `batches` lists for each."""
     count = default_workers() if workers is None else workers
-    return DataLoader(
-        items,
+    loader = DataLoader(
+        _ItemsOrErrors(load),
         batch_sampler=batches,
         num_workers=min(count, len(batches)),
         collate_fn=_collate_or_error,
@@ -237,6 +218,7 @@ def _loader(items: Dataset[Any], batches: Any, workers: int | None) -> DataLoade
         # starts one more, would go on with other random numbers (dropout) than an uninterrupted one.
         generator=torch.Generator(),
     )
+    return BatchLoader(loader)
 
 
 class _ItemsOrErrors(Dataset[Any]):
