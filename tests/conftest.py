@@ -1,4 +1,4 @@
-"""Shared fixtures: where the golden figures lie, and a clear reason where they are absent."""
+"""Shared fixtures, and how hypothesis draws its examples."""
 
 from __future__ import annotations
 
@@ -19,15 +19,6 @@ hypothesis.settings.register_profile("explore", deadline=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "explore")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-
-
-def golden_folder(name: str) -> Path:
-    """Folder of golden figures of one part ("oclip", "detectors", "tcm"); skips the calling test where it is absent."""
-    root = Path(os.environ.get("SCENETEXT_GOLDEN", REPOSITORY.parent / "shared" / "golden"))
-    folder = root / name
-    if not folder.is_dir():
-        pytest.skip(f"golden figures not found at {folder}; set SCENETEXT_GOLDEN to the folder that holds {name}/")
-    return folder
 
 
 def real_data_folder(name: str) -> Path:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
-from conftest import golden_folder
+from golden import golden_json
 from scenetext.config import dump_yaml, load_settings
 from scenetext.runs.build import build_task
 from scenetext.runs.settings import PretrainingRun, Run, check_run, load_run
@@ -56,7 +55,7 @@ def test_run_file_builds_its_task_and_prints_back(path: Path, tmp_path: Path) ->
 def test_full_size_models_have_the_published_names_and_shapes(file: str, golden: str, tmp_path: Path) -> None:
     with torch.device("meta"):
         task = build_task(with_dictionary(load(CONFIGS / "oclip" / f"{file}.yaml"), tmp_path / "characters.txt"))
-    shapes = json.loads((golden_folder("oclip") / f"keys_{golden}.json").read_text())["shapes"]
+    shapes = golden_json("oclip", f"keys_{golden}.json")["shapes"]
     assert isinstance(task, PretrainingTask)
     assert {name: list(value.shape) for name, value in task.network.state_dict().items()} == {
         name: one["shape"] for name, one in shapes.items()
@@ -65,7 +64,7 @@ def test_full_size_models_have_the_published_names_and_shapes(file: str, golden:
 
 def test_full_size_training_has_the_published_schedule() -> None:
     run = load(CONFIGS / "oclip" / "rn50.yaml")
-    golden = json.loads((golden_folder("oclip") / "tiny_optimizer.json").read_text())
+    golden = golden_json("oclip", "tiny_optimizer.json")
     published = golden["schedule"]["base0.0005_warm10000_total335400"]
     assert run.training.steps == 335400
     for step, rate in published["lr"].items():

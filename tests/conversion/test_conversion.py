@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import yaml
 from torch import Tensor
 
-from conftest import REPOSITORY, golden_folder
+from conftest import REPOSITORY
+from golden import golden_arrays, golden_json
+from oclip_golden import tiny_sizes
 from scenetext.conversion.pretraining import (
     PUBLISHED_BEHAVIOUR,
     convert_backbone,
@@ -75,16 +75,12 @@ def same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
 
 @pytest.mark.parametrize("prefix", ["module.", ""])
 def test_published_goldens_come_out_of_a_converted_checkpoint(tmp_path: Path, prefix: str) -> None:
-    with np.load(golden_folder("oclip") / "tiny_state_dict.npz") as archive:
-        stored = {name.removeprefix("module."): torch.from_numpy(archive[name]) for name in archive.files}
-    with np.load(golden_folder("oclip") / "tiny_outputs.npz") as archive:
-        golden = {name: torch.from_numpy(archive[name]) for name in archive.files}
-    config = json.loads((golden_folder("oclip") / "tiny_config.json").read_text())["model"]
+    tensors = {name: torch.from_numpy(value) for name, value in golden_arrays("oclip", "tiny_state_dict").items()}
+    stored = {name.removeprefix("module."): value for name, value in tensors.items()}
+    golden = {name: torch.from_numpy(value) for name, value in golden_arrays("oclip", "tiny_outputs").items()}
     run = pretraining(
-        encoder={"layers": config["vision_layers"], "width": config["vision_width"]},
-        **{key: config[key] for key in ("embed_dim", "context_length")},
-        **{"input_size": 64, "text_width": 16, "text_heads": 2, "text_layers": 2},
-        **{"decoder_layers": 2, "decoder_heads": 2, "maximum_words": 5, "word_pooling": "slots"},
+        **{**tiny_sizes(), "encoder": tiny_sizes()["encoder"].model_dump()},
+        word_pooling="slots",
         clamp_logit_scale=False,
     )
     source = published(tmp_path / "published.pt", stored, prefix)
@@ -108,7 +104,7 @@ def test_published_goldens_come_out_of_a_converted_checkpoint(tmp_path: Path, pr
 
 @pytest.mark.parametrize(("golden", "config"), [("RN50", "rn50"), ("RN101", "rn101"), ("RN50_lsvt", "rn50_lsvt")])
 def test_published_layouts_fit_the_full_size_configs(tmp_path: Path, golden: str, config: str) -> None:
-    shapes = json.loads((golden_folder("oclip") / f"keys_{golden}.json").read_text())["shapes"]
+    shapes = golden_json("oclip", f"keys_{golden}.json")["shapes"]
     tensors = {name: torch.zeros(()).expand(one["shape"]) for name, one in shapes.items()}  # takes no memory
     overrides = []
     if config == "rn50_lsvt":  # a dictionary with a few characters less than the model has rows for
@@ -244,7 +240,7 @@ def test_clip_initialises_an_encoder_directly_and_through_a_file(tmp_path: Path,
 @scripted
 def test_openais_layout_at_full_size_initialises_both_kinds_of_training(tmp_path: Path) -> None:
     """RN50.pt as a user has it: names and shapes of the golden list, the text side narrower to save time."""
-    golden = json.loads((golden_folder("oclip") / "keys_openai_clip_RN50.json").read_text())
+    golden = golden_json("oclip", "keys_openai_clip_RN50.json")
     generator = torch.Generator().manual_seed(0)
     tensors: dict[str, Tensor] = {}
     for name, one in golden["shapes"].items():
@@ -286,8 +282,8 @@ def test_mmocr_and_back_is_the_same_from_every_source(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["RN50", "RN101"])
 def test_mmocr_file_has_the_published_names_and_shapes(tmp_path: Path, name: str) -> None:
-    golden = json.loads((golden_folder("oclip") / f"mmocr_name_map_{name}.json").read_text())
-    keys = json.loads((golden_folder("oclip") / f"keys_{name}.json").read_text())["shapes"]
+    golden = golden_json("oclip", f"mmocr_name_map_{name}.json")
+    keys = golden_json("oclip", f"keys_{name}.json")["shapes"]
     kept = ("visual.", "token_embedding")
     tensors = {key: torch.zeros(()).expand(one["shape"]) for key, one in keys.items() if key.startswith(kept)}
     source = published(tmp_path / "oclip.pt", tensors)  # an expanded tensor is saved as the one number that it holds

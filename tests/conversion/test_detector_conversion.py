@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,8 @@ import torch
 import yaml
 from torch import Tensor
 
-from conftest import REPOSITORY, golden_folder
+from conftest import REPOSITORY
+from golden import golden_json
 from scenetext.conversion.detectors import (
     MMOCR_NORMALIZATION,
     convert_from_mmocr_detector,
@@ -76,7 +76,7 @@ def detection_run(encoder: dict[str, Any], detector: dict[str, Any], **others: A
 
 def published_layout(name: str) -> dict[str, Tensor]:
     """Names, shapes and types of a published model; every tensor repeats one random number, so that files are small."""
-    layout = json.loads((golden_folder("detectors") / "state_dict_keys.json").read_text())[name]
+    layout = golden_json("detectors", "state_dict_keys.json")[name]
     generator = torch.Generator().manual_seed(0)
     (entries,) = (value for value in layout.values() if isinstance(value, list))
     return {
@@ -133,7 +133,7 @@ def test_every_number_of_parameters_is_the_published_one(name: str) -> None:
     run = published_run(name)
     with torch.device("meta"):
         task = build_task(run)
-    published = json.loads((golden_folder("detectors") / "state_dict_keys.json").read_text())[name]
+    published = golden_json("detectors", "state_dict_keys.json")[name]
     assert sum(parameter.numel() for parameter in task.parameters()) == published["num_parameters"]
 
 
@@ -243,7 +243,7 @@ def test_files_that_are_no_detector_of_mmocr_are_refused(tmp_path: Path) -> None
 
 def test_tcm_checkpoints_are_refused(tmp_path: Path) -> None:
     """Of MMOCR 0.x in its names, but of CLIP's image encoder under its own ones and a text encoder beside it."""
-    shapes = json.loads((golden_folder("tcm") / "keys_TCM_DBNet.json").read_text())["shapes"]
+    shapes = golden_json("tcm", "keys_TCM_DBNet.json")["shapes"]
     tensors = {key: torch.zeros(()).expand(one["shape"]) for key, one in shapes.items()}
     with pytest.raises(CheckpointError, match="holds a published TCM detector, .* convert it by from-tcm"):
         convert_from_mmocr_detector(

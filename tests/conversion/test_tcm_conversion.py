@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,8 @@ import torch
 import yaml
 from torch import Tensor
 
-from conftest import REPOSITORY, golden_folder
+from conftest import REPOSITORY
+from golden import golden_json
 from scenetext.conversion.detectors import convert_to_mmocr_detector
 from scenetext.conversion.tcm import convert_from_tcm, convert_to_tcm
 from scenetext.encoders.clip_image import ClipResNetSettings
@@ -52,7 +52,7 @@ def detection_run(detector: str = "dbnet", **encoder: Any) -> DetectionRun[Any, 
 def layout(name: str) -> dict[str, Tensor]:
     """A published model with random numbers."""
     generator = torch.Generator().manual_seed(0)
-    shapes = json.loads((golden_folder("tcm") / f"{name}.json").read_text())["shapes"]
+    shapes = golden_json("tcm", f"{name}.json")["shapes"]
     return {
         key: torch.rand(one["shape"], generator=generator) if one["dtype"] == "float32" else torch.tensor(index)
         for index, (key, one) in enumerate(shapes.items())
@@ -89,7 +89,7 @@ def test_published_layouts_convert_and_come_back_the_same(tmp_path: Path, name: 
 def test_our_full_size_model_has_the_published_shapes(name: str) -> None:
     with torch.device("meta"):
         task = build_task(detection_run(**LAYOUTS[name]))
-    published = json.loads((golden_folder("tcm") / f"{name}.json").read_text())["parameters"]["total"]
+    published = golden_json("tcm", f"{name}.json")["parameters"]["total"]
     ours = sum(parameter.numel() for parameter in task.parameters())
     assert ours - published == (1024 * 1024 - 1024 * 512 if "v2" in name else 0), "the square projection, if any"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import shapely
 
-from conftest import golden_folder
+from golden import golden_arrays, golden_json
 from scenetext.evaluation import DEFAULT_THRESHOLDS, DetectionEvaluator, SweepScores, find_protocol, threshold_grid
 from scenetext.geometry.overlap import intersection_matrix, make_regions
 from scenetext.structures import Detection, TextInstance
@@ -23,14 +22,14 @@ VARIANTS = ["default_grid", "panet_grid", "iou0.7", "ignore_precision0.7"]
 @pytest.fixture(scope="module")
 def images() -> Images:
     """In single precision, as the reference keeps polygons (double precision moves some IoU by 1e-6)."""
-    arrays = np.load(golden_folder("detectors") / "hmean_iou_inputs.npz")
+    arrays = golden_arrays("detectors", "hmean_iou_inputs")
 
     def polygons(key: str) -> list[np.ndarray]:
         points, counts = arrays[f"{key}_polygons"].astype(np.float32), arrays[f"{key}_num_points"]
         return [outline[:count] for outline, count in zip(points, counts, strict=True)]
 
     loaded: Images = {}
-    for key in sorted({name.split("/")[0] for name in arrays.files}):
+    for key in sorted({name.split("/")[0] for name in arrays}):
         scores, ignored = arrays[f"{key}/scores"], arrays[f"{key}/ignored"]
         detections = [Detection(*found) for found in zip(polygons(f"{key}/pred"), scores, strict=True)]
         instances = [
@@ -43,7 +42,7 @@ def images() -> Images:
 
 @pytest.fixture(scope="module")
 def published() -> dict[str, Any]:
-    return json.loads((golden_folder("detectors") / "hmean_iou_results.json").read_text(encoding="utf-8"))
+    return golden_json("detectors", "hmean_iou_results.json")
 
 
 def evaluator_of(strategy: str, parameters: dict[str, Any]) -> DetectionEvaluator:

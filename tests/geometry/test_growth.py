@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from conftest import golden_folder
+from golden import golden_arrays
 from scenetext.geometry.growth import grow_labels
 
 
@@ -82,7 +82,7 @@ def test_ties_by_hand() -> None:
 
 @pytest.mark.parametrize("layout", ["a640", "b320"])
 def test_expansion_equals_the_published_operator(layout: str) -> None:
-    golden = np.load(golden_folder("detectors") / f"post_pse_{layout}.npz")
+    golden = golden_arrays("detectors", f"post_pse_{layout}")
     masks, labels, expected = golden["kernel_masks"], golden["kernel_labels"], golden["expanded_labels"]
     # mmcv's operator gives what growing straight into the largest mask gives, whatever the masks in between.
     assert np.array_equal(grow_labels(labels, masks[:1]), expected)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shapely import Polygon
 
-from conftest import golden_folder
+from golden import golden_arrays
 from scenetext.geometry.offset import (
     area_and_perimeter,
     largest_part,
@@ -48,7 +48,7 @@ def as_ring(polygon: np.ndarray) -> list[tuple[float, ...]]:
 
 
 def test_offset_equals_published_rings() -> None:
-    golden = np.load(golden_folder("detectors") / "offset_polygon.npz")
+    golden = golden_arrays("detectors", "offset_polygon")
     compared = 0
     for index, distance in enumerate(golden["distance"]):
         polygon = golden["polygons"][index, : golden["num_points"][index]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import PIL.Image
 import pytest
 import torch
 
-from conftest import golden_folder
+from golden import golden_arrays, golden_json
 from scenetext.data.records.samples import whole_sample
 from scenetext.data.transforms.evaluation import WholeImageTransformSettings, whole_image_transform
 from scenetext.data.transforms.resampling import resize_image
@@ -34,13 +33,11 @@ def make_task(first_stage: bool = False) -> PretrainingTask:
 
 
 def golden(name: str) -> np.ndarray:
-    with np.load(golden_folder("oclip") / "preprocess.npz") as archive:
-        return np.asarray(archive[name])
+    return golden_arrays("oclip", "preprocess")[name]
 
 
 def assert_as_published(found: torch.Tensor, expected: np.ndarray) -> None:
-    with (golden_folder("oclip") / "preprocess.json").open() as stream:
-        same = json.load(stream)["pillow"] == PIL.__version__
+    same = golden_json("oclip", "preprocess.json")["pillow"] == PIL.__version__
     np.testing.assert_allclose(found.numpy(), expected, rtol=0, atol=1e-5 if same else ONE_GREY_LEVEL)
 
 

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from conftest import golden_folder
+from golden import golden_arrays
 from scenetext.layers.convolution import ConvolutionBlock, MapPredictor, initialise_uniformly
 
 HEAD_NAMES = {"conv1": "reduce.convolution", "bn1": "reduce.norm", "conv2": "predict"}
@@ -13,16 +12,16 @@ HEAD_NAMES = {"conv1": "reduce.convolution", "bn1": "reduce.norm", "conv2": "pre
 
 @pytest.mark.parametrize(("name", "channels", "maps"), [("pse_head", 32, 7), ("pan_head", 64, 6)])
 def test_predictor_equals_published_heads(name: str, channels: int, maps: int) -> None:
-    arrays = np.load(golden_folder("detectors") / f"module_{name}.npz")
+    arrays = golden_arrays("detectors", f"module_{name}")
     predictor = MapPredictor(channels, 16, maps).eval()
-    published = {key.removeprefix("param/"): arrays[key] for key in arrays.files if key.startswith("param/")}
+    published = {key.removeprefix("param/"): arrays[key] for key in arrays if key.startswith("param/")}
     predictor.load_state_dict(
         {
             f"{HEAD_NAMES[key.partition('.')[0]]}.{key.partition('.')[2]}": torch.from_numpy(array)
             for key, array in published.items()
         }
     )
-    inputs = [torch.from_numpy(arrays[key]) for key in arrays.files if key.startswith("input/")]
+    inputs = [torch.from_numpy(arrays[key]) for key in arrays if key.startswith("input/")]
     expected = torch.from_numpy(arrays["output/0"])
     torch.testing.assert_close(predictor(torch.cat(inputs, dim=1)), expected, atol=1e-4, rtol=1e-4)
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from conftest import golden_folder
+from golden import golden_arrays, golden_json
 from scenetext.layers.pixel_losses import (
     balanced_cross_entropy,
     dice_loss,
@@ -19,16 +18,16 @@ from scenetext.layers.pixel_losses import (
     squared_dice_loss,
     sum_of_largest,
 )
+from text_samples import golden_dbnet_batch
 
 
 def golden_maps() -> dict[str, Tensor]:
-    arrays = np.load(golden_folder("detectors") / "loss_db.npz")
     names = ("prob_logits", "thr_map", "binary_map", "gt_shrink", "gt_shrink_mask", "gt_thr", "gt_thr_mask")
-    return {name: torch.from_numpy(arrays[name].astype(np.float32)) for name in names}
+    return {name: golden_dbnet_batch()[name] for name in names}
 
 
 def golden_values(name: str) -> dict[str, float]:
-    values: dict[str, dict[str, float]] = json.loads((golden_folder("detectors") / "loss_values.json").read_text())
+    values: dict[str, dict[str, float]] = golden_json("detectors", "loss_values.json")
     return values[name]
 
 
@@ -155,9 +154,8 @@ def test_hardest_pixels_equal_sorting(seed: int, text_share: float, valid_share:
 
 
 def test_hardest_pixels_equal_published_ones() -> None:
-    folder = golden_folder("detectors")
-    golden = np.load(folder / "loss_pan.npz")
-    drawn = [np.load(folder / f"targets_pan_{layout}.npz") for layout in ("b320", "b320x")]
+    golden = golden_arrays("detectors", "loss_pan")
+    drawn = [golden_arrays("detectors", f"targets_pan_{layout}") for layout in ("b320", "b320x")]
     text, valid = (torch.from_numpy(np.stack([arrays[name] for arrays in drawn])) for name in ("gt_kernels", "gt_mask"))
     logits = torch.from_numpy(golden["pred"][:, :1].astype(np.float32))
     enlarged = torch.nn.functional.interpolate(logits, size=valid.shape[-2:], mode="bilinear")[:, 0]
@@ -177,15 +175,14 @@ def test_squared_dice_by_hand() -> None:
 
 @pytest.mark.parametrize(("method", "weight"), [("pse", 0.7), ("pan", 1.0)])
 def test_older_published_selection_ranks_ignored_text_among_the_negatives(method: str, weight: float) -> None:
-    folder = golden_folder("detectors")
-    drawn = [np.load(folder / f"targets_legacy04_{layout}.npz") for layout in ("b320", "b320x")]
+    drawn = [golden_arrays("detectors", f"targets_legacy04_{layout}") for layout in ("b320", "b320x")]
     kernels, valid = (
         torch.from_numpy(np.stack([arrays[f"{method}_{name}"] for arrays in drawn]))[..., ::4, ::4]
         for name in ("gt_kernels", "gt_mask")
     )
-    logits = torch.from_numpy(np.load(folder / f"loss_{method}.npz")["pred"][:, 0].astype(np.float32))
+    logits = torch.from_numpy(golden_arrays("detectors", f"loss_{method}")["pred"][:, 0].astype(np.float32))
     probability, text = logits.sigmoid(), kernels[:, 0] > 0
-    values = json.loads((folder / "loss_values_legacy04.json").read_text())
+    values = golden_json("detectors", "loss_values_legacy04.json")
     expected = values[f"{method}_downsample0.25"]["loss_text"]
 
     older = hardest_pixels(probability, text, torch.ones_like(valid)) & (valid > 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import signal
 import subprocess
@@ -20,6 +19,7 @@ import pytest
 import yaml
 
 from conftest import REPOSITORY
+from golden import golden_json
 from scenetext.config import read_config, validate
 from scenetext.errors import ConfigError, DataError
 from scenetext.reproduction.plan import Options, RowRun, Step, plan_table
@@ -40,9 +40,6 @@ from scenetext.training.interruption import EXIT_CODE_INTERRUPTED
 
 TABLES = REPOSITORY / "configs/tables"
 FILES = sorted(TABLES.glob("*.yaml"))
-SEEDS = {"oclip": "oclip_paper.txt", "tcm": "tcm_slides.md"}
-NUMBER = re.compile(r"(?<![+.\d])\d+(?:\.\d+)?")
-"""A figure, but not a gain such as +1.9, which the slides print between figures."""
 
 
 def table_of(path: Path) -> Table:
@@ -71,14 +68,9 @@ def test_every_row_of_every_table_has_usable_configs(path: Path, size: Size) -> 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_published_figures_are_those_of_the_paper(path: Path) -> None:
-    """Every row's figures stand one after the other in a line of our copy of the paper."""
+    """Every row's figures stand one after the other in a line of the paper, of which we keep the numbers."""
     table = table_of(path)
-    source = REPOSITORY.parent / "shared" / "seeds" / SEEDS[table.paper]
-    if "SCENETEXT_GOLDEN" in os.environ:
-        source = Path(os.environ["SCENETEXT_GOLDEN"]).parent / "seeds" / SEEDS[table.paper]
-    if not source.is_file():
-        pytest.skip(f"no copy of the paper at {source}")
-    lines = [[float(number) for number in NUMBER.findall(line)] for line in source.read_text("utf-8").splitlines()]
+    lines = golden_json("papers", f"{table.paper}.json")
     for row in table.rows:
         told = [value for value in row.published if value is not None]
         assert not told or any(told == line[at : at + len(told)] for line in lines for at in range(len(line))), row.name

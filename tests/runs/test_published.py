@@ -14,7 +14,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from conftest import REPOSITORY, golden_folder
+from conftest import REPOSITORY
+from golden import golden_arrays, golden_json
 from scenetext.data.records.images import write_image
 from scenetext.errors import CheckpointError, ConfigError
 from scenetext.runs.load import load_pretrained, published_task
@@ -46,15 +47,14 @@ def write_files(folder: Path) -> dict[str, Path]:
 
 def test_a_published_model_gives_its_own_figures(tmp_path: Path) -> None:
     """The tiny golden model in the published files: checkpoint with "module.", pickled dictionary, JSON file."""
-    folder = golden_folder("oclip")
-    with np.load(folder / "tiny_state_dict.npz") as archive:
-        state = {name.removeprefix("module."): torch.from_numpy(archive[name]) for name in archive.files}
+    stored, golden = golden_arrays("oclip", "tiny_state_dict"), golden_arrays("oclip", "tiny_outputs")
+    state = {name.removeprefix("module."): torch.from_numpy(value) for name, value in stored.items()}
     write_published(tmp_path / "tiny.pt", state)
     (tmp_path / "char_dict").write_bytes(pickle.dumps(ASCII))
-    (tmp_path / "tiny.json").write_text(json.dumps(json.loads((folder / "tiny_config.json").read_text())["model"]))
+    (tmp_path / "tiny.json").write_text(json.dumps(golden_json("oclip", "tiny_config.json")["model"]))
     task, is_published = load_pretrained(tmp_path / "tiny.pt", tmp_path / "char_dict", tmp_path / "tiny.json")
     assert is_published
-    with np.load(folder / "tiny_outputs.npz") as golden, torch.no_grad():
+    with torch.no_grad():
         images, texts, mask = (torch.from_numpy(golden[name]) for name in ("images", "texts", "image_mask_some"))
         outputs = task.network(images, texts, mask)
         for found, name in (
@@ -67,7 +67,7 @@ def test_a_published_model_gives_its_own_figures(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "width"), [("RN101", 64), ("RN50_lsvt", 384)])
 def test_full_sizes_are_told_by_the_weights(name: str, width: int) -> None:
-    shapes = json.loads((golden_folder("oclip") / f"keys_{name}.json").read_text())["shapes"]
+    shapes = golden_json("oclip", f"keys_{name}.json")["shapes"]
     tensors = {key: torch.zeros(()).expand(one["shape"]) for key, one in shapes.items()}
     characters = None if width == 64 else CharacterSet(map(chr, range(0x4E00, 0x4E00 + 5251)))
     task = published_task(WeightFile(Path(name), tensors, ()), characters, {})

@@ -5,7 +5,6 @@ Nothing here is particular to one set of figures: sizes, combinations and token 
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from conftest import golden_folder
+from golden import golden_arrays, golden_json
 from scenetext.tcm.config import TcmSettings
 from scenetext.tcm.encoder import TcmEncoder
 from scenetext.text.clip_tokenizer import tokenize
@@ -24,13 +23,17 @@ Combination = dict[str, Any]
 
 @cache
 def config() -> dict[str, Any]:
-    return json.loads((golden_folder("tcm") / "tiny_config.json").read_text())
+    return golden_json("tcm", "tiny_config.json")
 
 
 @cache
 def arrays(name: str) -> dict[str, np.ndarray]:
-    with np.load(golden_folder("tcm") / f"{name}.npz") as archive:
-        return {key: archive[key] for key in archive.files}
+    return golden_arrays("tcm", name)
+
+
+def matching_input() -> Tensor:
+    """(B, 3, H, W): the images of all matching cases, which are also among those of the backbone."""
+    return torch.from_numpy(arrays("tiny_backbone")[f"input.{config()['matching_input']}"])
 
 
 def combinations() -> dict[str, Combination]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shapely import Polygon
 from torch import Tensor
 
-from conftest import golden_folder
+from golden import golden_arrays
 from scenetext.structures import Features, ImageMeta, Sample, TextInstance
 
 WORD = np.array([(20, 20), (120, 20), (120, 60), (20, 60)], np.float32)
@@ -37,10 +37,18 @@ def golden_sample(arrays: Mapping[str, np.ndarray], suffix: str = "") -> Sample:
     return make_sample(instances, (height, width))
 
 
+def golden_dbnet_batch() -> dict[str, Tensor]:
+    """Published predictions and targets of DBNet for two images, float32; threshold targets are stored by image."""
+    arrays = golden_arrays("detectors", "loss_db")
+    drawn = [golden_arrays("detectors", f"targets_db_{layout}")["gt_thr"] for layout in ("b320", "b320x")]
+    arrays["gt_thr"] = np.stack(drawn)
+    return {name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()}
+
+
 def golden_module(name: str) -> tuple[dict[str, Tensor], dict[str, Tensor], list[Tensor]]:
     """Published parameters, outputs and inputs of a module."""
-    arrays = np.load(golden_folder("detectors") / f"module_{name}.npz")
-    tensors = {key: torch.from_numpy(arrays[key]) for key in arrays.files if key != "meta"}
+    arrays = golden_arrays("detectors", f"module_{name}")
+    tensors = {key: torch.from_numpy(value) for key, value in arrays.items() if key != "meta"}
 
     def below(prefix: str) -> dict[str, Tensor]:
         return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from conftest import golden_folder
 from scenetext.detectors import find_detector
 from scenetext.detectors.dbnet.mmocr import NAMES
 from scenetext.encoders.clip_image import PooledClipResNet
@@ -20,7 +20,16 @@ from scenetext.weights.files import WeightFile
 from scenetext.weights.image_encoder import load_image_encoder
 from scenetext.weights.mmocr import current_detector_name, mmocr_head_name
 from scenetext.weights.published_tcm import published_name
-from tcm_golden import arrays, combinations, compare, compare_gradient, config, tiny_encoder, tiny_settings
+from tcm_golden import (
+    arrays,
+    combinations,
+    compare,
+    compare_gradient,
+    config,
+    matching_input,
+    tiny_encoder,
+    tiny_settings,
+)
 
 ALL: dict[str, Any] = {"mode": "PP+LP", "lg": 1, "vg": 1}
 
@@ -54,9 +63,8 @@ def test_backbone_of_every_size() -> None:
 def test_backbone_in_training() -> None:
     stored = arrays("tiny_backbone")
     expected = {key.removeprefix("backbone_train."): stored[key] for key in stored if key.startswith("backbone_train")}
-    images = stored[f"input.{config()['matching_input']}"]
     assert len(expected) == 3
-    compare_backbone(image_encoder().train(), images, expected)
+    compare_backbone(image_encoder().train(), matching_input().numpy(), expected)
 
 
 TEXT_CASES = {"pp": "PP", "pp_lp": "PP+LP", "lp_only": "LP", "two_pp": "PP"}
@@ -81,10 +89,10 @@ def test_text_feature_of_every_kind_of_prompt() -> None:
 def compare_matching(encoder: TcmEncoder, name: str) -> None:
     """Score map, text features and the differences that the two decoders make."""
     stored = arrays("tiny_matching")
-    levels = encoder.image(torch.from_numpy(stored["input"])).levels
+    levels = encoder.image(matching_input()).levels
     tokens = encoder.image.attnpool(levels[-1])
     text = encoder.text_features(tokens)
-    features = encoder(torch.from_numpy(stored["input"]))
+    features = encoder(matching_input())
     score = features.side["score_map"]
     tolerance = 5e-6 * max(1.0, float(np.abs(stored[f"{name}.score_map"]).max()))
     compare(score, stored[f"{name}.score_map"], name, atol=tolerance, rtol=0)
@@ -112,7 +120,7 @@ def test_gates_at_their_first_values() -> None:
     assert encoder.visual_gate is not None
     encoder.refinement_gate.fill_(INITIAL_GATE)
     encoder.visual_gate.fill_(INITIAL_GATE)
-    score = encoder(torch.from_numpy(stored["input"])).side["score_map"]
+    score = encoder(matching_input()).side["score_map"]
     compare(score, stored["default_gamma.score_map"], "default_gamma", atol=5e-6, rtol=0)
 
 
@@ -139,7 +147,7 @@ def ground_truth() -> dict[str, Tensor]:
 @torch.no_grad()
 def test_detector_in_evaluation() -> None:
     encoder, head, _ = detector("dice")
-    maps = head(encoder(torch.from_numpy(arrays("tiny_matching")["input"])))
+    maps = head(encoder(matching_input()))
     probability, threshold = maps["probability"].sigmoid(), maps["threshold"].sigmoid()
     binary = torch.sigmoid(50 * (probability - threshold))
     compare(torch.stack([probability, threshold, binary], 1), arrays("tiny_detector")["eval.outs"], "maps")
@@ -161,7 +169,7 @@ def test_detector_in_training(loss: str) -> None:
     encoder, head, matching = detector("dice" if loss == "dice" else "balanced_cross_entropy")
     spec, targets = find_detector("dbnet"), ground_truth()
     encoder.train()
-    features = encoder(torch.from_numpy(arrays("tiny_matching")["input"]))
+    features = encoder(matching_input())
     terms = spec.loss(head.train()(features), targets, spec.config())
     region, valid = spec.text_region(targets)
     ours = matching(features.side, region, valid)["matching"]
@@ -260,6 +268,6 @@ def test_position_table_resized_when_it_is_loaded() -> None:
         encoder = PooledClipResNet(settings, size // 32, 8, heads=1)
         weights = {f"visual.{key}": value for key, value in encoder.state_dict().items()}
         weights |= {"visual.attnpool.positional_embedding": source, "token_embedding.weight": torch.zeros(49408, 1)}
-        load_image_encoder(encoder, WeightFile(golden_folder("tcm"), weights, ()))
+        load_image_encoder(encoder, WeightFile(Path("golden.pt"), weights, ()))
         compare(encoder.attnpool.positional_embedding, expected, name, atol=1e-6, rtol=0)
     assert len(stored) >= 3

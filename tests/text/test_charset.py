@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import pickle
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import golden_folder
+from golden import golden_json
 from scenetext.errors import CharacterError, DataError
 from scenetext.text.charset import PAD, CharacterSet
 
@@ -21,7 +20,7 @@ CHARACTERS = st.lists(
 
 @pytest.mark.parametrize("name", ["ascii94", "zh"])
 def test_ids_are_those_of_the_published_layout(name: str) -> None:
-    golden = json.loads((golden_folder("oclip") / "tokenisation.json").read_text(encoding="utf-8"))[name]
+    golden = golden_json("oclip", "tokenisation.json")[name]
     charset = CharacterSet(golden["characters"])
     assert (PAD, charset.mask, charset.end) == (golden["pad_id"], golden["mask_id"], golden["eos_id"])
     assert charset.vocabulary_size == golden["vocab_size"]

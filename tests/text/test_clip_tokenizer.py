@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import builtins
-import json
 from typing import Any
 
 import pytest
 
-from conftest import golden_folder
+from golden import golden_json
 from scenetext.errors import ConfigError
 from scenetext.text import clip_tokenizer
 from scenetext.text.clip_tokenizer import CONTEXT_LENGTH, END, START, VOCABULARY_SIZE, tokenize
 
 
 def test_tokens_are_those_of_clip() -> None:
-    golden = json.loads((golden_folder("tcm") / "bpe_tokens.json").read_text())
+    golden = golden_json("tcm", "bpe_tokens.json")
     assert (golden["sot"], golden["eot"], golden["vocab_size"]) == (START, END, VOCABULARY_SIZE)
     for sentence, expected in golden["prompts"].items():
         (found,) = tokenize([sentence], limit=1000)

@@ -1,20 +1,19 @@
 from __future__ import annotations
 
 import itertools
-import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import golden_folder
+from golden import golden_json
 from scenetext.config import validate
 from scenetext.errors import ConfigError
 from scenetext.training.schedules import ScheduleSettings, learning_rate_factor
 
 
 def test_cosine_schedule_equals_the_published_one() -> None:
-    golden = json.loads((golden_folder("oclip") / "tiny_optimizer.json").read_text())["schedule"]
+    golden = golden_json("oclip", "tiny_optimizer.json")["schedule"]
     assert golden
     for setting in golden.values():
         schedule = ScheduleSettings(name="cosine", warmup_steps=setting["warmup"])

@@ -1,19 +1,17 @@
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
 from torch import Tensor, nn
 
-from conftest import golden_folder
+from golden import golden_json
 from scenetext.weights.mmocr import from_mmocr_name, to_mmocr_name
 from weight_layouts import SMALL, oclip_layout, small_encoder
 
 
 @pytest.mark.parametrize("name", ["RN50", "RN101"])
 def test_names_equal_the_published_converters_in_both_directions(name: str) -> None:
-    golden = json.loads((golden_folder("oclip") / f"mmocr_name_map_{name}.json").read_text())
+    golden = golden_json("oclip", f"mmocr_name_map_{name}.json")
     ours = {old.removeprefix("module.visual."): new for old, new in golden["map"].items()}
     assert len(ours) == golden["n_converted"]
     assert {old: to_mmocr_name(old) for old in ours} == ours

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
 from torch import Tensor
 
-from conftest import golden_folder
+from golden import golden_json
 from scenetext.errors import CheckpointError
 from scenetext.weights.sources import (
     CLIP,
@@ -23,7 +21,7 @@ from scenetext.weights.sources import (
 
 def layout(name: str) -> dict[str, Tensor]:
     """The names and shapes of a published model; its tensors take no memory."""
-    shapes = json.loads((golden_folder("oclip") / f"keys_{name}.json").read_text())["shapes"]
+    shapes = golden_json("oclip", f"keys_{name}.json")["shapes"]
     return {key: torch.zeros(()).expand(one["shape"]) for key, one in shapes.items()}
 
 
@@ -38,7 +36,7 @@ def test_published_models_are_recognised_by_one_source_alone(name: str, source: 
 
 
 def test_first_stage_oclip_is_told_from_clip_although_the_names_are_alike() -> None:
-    golden = json.loads((golden_folder("oclip") / "keys_RN50.json").read_text())
+    golden = golden_json("oclip", "keys_RN50.json")
     weights = {name: value for name, value in layout("RN50").items() if name not in golden["first_stage_missing"]}
     kinds = [{name.split(".")[0] for name in each} for each in (weights, layout("openai_clip_RN50"))]
     assert kinds[0] == kinds[1]
@@ -47,7 +45,7 @@ def test_first_stage_oclip_is_told_from_clip_although_the_names_are_alike() -> N
 
 @pytest.mark.parametrize("name", ["RN50", "RN101"])
 def test_mmocr_backbone_is_recognised(name: str) -> None:
-    shapes = json.loads((golden_folder("oclip") / f"mmocr_name_map_{name}.json").read_text())["shapes"]
+    shapes = golden_json("oclip", f"mmocr_name_map_{name}.json")["shapes"]
     weights = {key: torch.zeros(()).expand(shape) for key, shape in shapes.items()}
     assert identify_source(weights) is MMOCR
     assert identify_source({f"backbone.{key}": value for key, value in weights.items()}) is MMOCR

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from shapely import Polygon
 
-from conftest import golden_folder
+from golden import golden_arrays
 from scenetext.detectors.dbnet.config import DBNetDecoding, DBNetSettings
 from scenetext.detectors.dbnet.decode import decode, find_text
 from scenetext.structures import Detection
@@ -48,7 +48,7 @@ def boxes_to_logits(boxes: list[tuple[int, int, int, int]], size: tuple[int, int
 @pytest.mark.parametrize("layout", ["a640", "b320"])
 @pytest.mark.parametrize("run", PUBLISHED_RUNS)
 def test_detections_equal_published_ones(layout: str, run: str) -> None:
-    golden = np.load(golden_folder("detectors") / f"post_db_{layout}.npz")
+    golden = golden_arrays("detectors", f"post_db_{layout}")
     found = find_text(to_logits(golden["prob_map"].astype(np.float32)), DBNetDecoding(**PUBLISHED_RUNS[run]))
     expected = [
         polygon[:count] for polygon, count in zip(golden[f"{run}_polygons"], golden[f"{run}_num_points"], strict=True)

@@ -1,25 +1,20 @@
 from __future__ import annotations
 
-import json
-
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from conftest import golden_folder
+from golden import golden_json
 from scenetext.detectors.dbnet.config import DBNetSettings
 from scenetext.detectors.dbnet.loss import loss
+from text_samples import golden_dbnet_batch
 
 CONFIG = DBNetSettings()
 
 
 def golden_batch() -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Maps and targets of the golden figures; the threshold's logits are those of the stored threshold map."""
-    arrays = {
-        name: torch.from_numpy(array.astype(np.float32))
-        for name, array in np.load(golden_folder("detectors") / "loss_db.npz").items()
-    }
+    arrays = golden_dbnet_batch()
     maps = {"probability": arrays["prob_logits"], "threshold": arrays["thr_map"].logit()}
     targets = {
         "probability": arrays["gt_shrink"].to(torch.uint8),
@@ -51,7 +46,7 @@ def random_maps() -> dict[str, Tensor]:
 def test_terms_equal_published_values() -> None:
     maps, targets = golden_batch()
     terms = loss(maps, targets, CONFIG)
-    expected = json.loads((golden_folder("detectors") / "loss_values.json").read_text())["db_default_unweighted"]
+    expected = golden_json("detectors", "loss_values.json")["db_default_unweighted"]
     assert terms["probability"].item() == pytest.approx(expected["loss_prob"], rel=1e-4)
     assert terms["threshold"].item() == pytest.approx(expected["loss_thr"], rel=1e-4)
     assert set(terms) == set(type(CONFIG.loss_weights).model_fields)

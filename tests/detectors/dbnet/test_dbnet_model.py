@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from conftest import golden_folder
+from golden import golden_arrays
 from scenetext.detectors.dbnet.config import DBNetSettings
 from scenetext.detectors.dbnet.model import FusedPyramid, MapBranch, head
 from scenetext.errors import ConfigError
@@ -17,8 +16,8 @@ BRANCH_NAMES = {"0": "reduce", "1": "reduce_norm", "3": "enlarge", "4": "enlarge
 
 def golden(name: str) -> tuple[dict[str, Tensor], dict[str, Tensor], list[Tensor]]:
     """Published parameters, outputs and inputs of a module."""
-    arrays = np.load(golden_folder("detectors") / f"module_{name}.npz")
-    tensors = {key: torch.from_numpy(arrays[key]) for key in arrays.files if key != "meta"}
+    arrays = golden_arrays("detectors", f"module_{name}")
+    tensors = {key: torch.from_numpy(arrays[key]) for key in arrays if key != "meta"}
 
     def below(prefix: str) -> dict[str, Tensor]:
         return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

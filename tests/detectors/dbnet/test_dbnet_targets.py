@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import golden_folder
+from golden import golden_arrays
 from scenetext.detectors.dbnet.config import DBNetSettings
 from scenetext.detectors.dbnet.targets import targets
 from scenetext.structures import ImageMeta, Sample, TextInstance
@@ -44,7 +44,7 @@ def distance_to_border(polygon: np.ndarray, size: tuple[int, int]) -> np.ndarray
 
 @pytest.mark.parametrize("layout", ["a640", "b320", "b320x"])
 def test_targets_equal_published_ones(layout: str) -> None:
-    golden = np.load(golden_folder("detectors") / f"targets_db_{layout}.npz")
+    golden = golden_arrays("detectors", f"targets_db_{layout}")
     instances = [
         word(polygon[:count], bool(ignored))
         for polygon, count, ignored in zip(golden["polygons"], golden["num_points"], golden["ignored"], strict=True)

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from conftest import golden_folder
+from golden import golden_arrays
 from scenetext.detectors.dbnet.config import DBNetSettings
 from scenetext.detectors.dbnet.model import head as dbnet_head
 from scenetext.detectors.dbnetpp.config import DBNetPPSettings
@@ -16,11 +15,11 @@ from scenetext.weights.mmocr import mmocr_head_name
 
 
 def test_pyramid_equals_published_one() -> None:
-    arrays = np.load(golden_folder("detectors") / "module_fpnc_asf.npz")
+    arrays = golden_arrays("detectors", "module_fpnc_asf")
     pyramid = ScaleFusedPyramid(channels=(8, 16, 32, 64), inner_channels=16, level_channels=8)
     published = {name: mmocr_head_name(f"pyramid.{name}", NAMES) or "" for name in pyramid.state_dict()}
     keys = {name: f"param/{theirs.removeprefix('neck.')}" for name, theirs in published.items()}
-    assert set(keys.values()) == {key for key in arrays.files if key.startswith("param/")}
+    assert set(keys.values()) == {key for key in arrays if key.startswith("param/")}
     pyramid.load_state_dict({name: torch.from_numpy(arrays[key]) for name, key in keys.items()})
     inputs = [torch.from_numpy(arrays[f"input/{level}"]) for level in range(4)]
     torch.testing.assert_close(pyramid(inputs), torch.from_numpy(arrays["output/0"]), atol=1e-4, rtol=1e-4)

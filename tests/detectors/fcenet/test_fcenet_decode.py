@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shapely import Polygon
 
-from conftest import golden_folder
+from golden import golden_arrays
 from scenetext.detectors.fcenet.config import STRIDES, FCENetDecoding, FCENetSettings
 from scenetext.detectors.fcenet.decode import LevelMaps, decode, find_text
 from scenetext.detectors.fcenet.fourier import contour_matrix
@@ -50,7 +50,7 @@ def put_ellipse(
 @pytest.mark.parametrize("layout", ["a640", "b320"])
 @pytest.mark.parametrize("run", PUBLISHED_RUNS)
 def test_detections_equal_published_ones(layout: str, run: str) -> None:
-    golden = np.load(golden_folder("detectors") / f"post_fce_{run}_{layout}.npz")
+    golden = golden_arrays("detectors", f"post_fce_{run}_{layout}")
     levels = []
     for name in ("p3", "p4", "p5"):
         logits = golden[f"{name}_cls"].astype(np.float32)

@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from shapely import Polygon
 
-from conftest import golden_folder
+from golden import golden_arrays
 from scenetext.detectors.fcenet.fourier import contour_matrix, fourier_signature
 
 RECTANGLE = np.array([(0, 0), (90, 0), (90, 30), (0, 30)])
@@ -25,7 +25,7 @@ def overlap(first: np.ndarray, second: np.ndarray) -> float:
 
 @pytest.mark.parametrize("layout", ["a640", "b320", "b320x"])
 def test_signatures_equal_published_ones(layout: str) -> None:
-    golden = np.load(golden_folder("detectors") / f"targets_fce_{layout}.npz")
+    golden = golden_arrays("detectors", f"targets_fce_{layout}")
     for points, count, expected in zip(
         golden["polygons"], golden["num_points"], golden["signature_fullres"], strict=True
     ):

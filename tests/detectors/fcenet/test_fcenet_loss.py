@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from conftest import golden_folder
+from golden import golden_arrays, golden_json
 from scenetext.detectors.fcenet.config import STRIDES, FCENetSettings
 from scenetext.detectors.fcenet.loss import loss
 from scenetext.detectors.fcenet.targets import targets
@@ -22,13 +21,13 @@ LEVELS = dict(zip(("p3", "p4", "p5"), STRIDES, strict=True))
 
 
 def golden_values(file: str, name: str) -> dict[str, float]:
-    values: dict[str, float] = json.loads((golden_folder("detectors") / file).read_text())[name]
+    values: dict[str, float] = golden_json("detectors", file)[name]
     return values
 
 
 def golden_outputs() -> dict[str, Tensor]:
     """The published head's outputs p3_cls (2, 4, h, w), p3_reg (2, 22, h, w) and so on, leaves of a graph."""
-    arrays = np.load(golden_folder("detectors") / "loss_fce.npz")
+    arrays = golden_arrays("detectors", "loss_fce")
     names = [f"{level}_{kind}" for level in LEVELS for kind in ("cls", "reg")]
     return {name: torch.from_numpy(arrays[name].astype(np.float32)).requires_grad_() for name in names}
 
@@ -46,7 +45,7 @@ def golden_targets(config: FCENetSettings, suffix: str) -> dict[str, Tensor]:
     """The published targets of the two images; what lies in no level is not masked in them."""
     batch = []
     for layout in ("b320", "b320x"):
-        golden = np.load(golden_folder("detectors") / f"targets_fce_{layout}.npz")
+        golden = golden_arrays("detectors", f"targets_fce_{layout}")
         made = {}
         for level, stride in LEVELS.items():
             text, centre, valid, *contour = golden[level + suffix]

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import json
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from conftest import golden_folder
+from golden import golden_arrays, golden_json
 from scenetext.detectors.fcenet.config import FCENetSettings
 from scenetext.detectors.fcenet.mmocr import NAMES
 from scenetext.detectors.fcenet.model import FCENetHead, head
@@ -41,9 +39,7 @@ def mmocr_name(name: str) -> str:
 
 def golden_outputs(arrays: Any, network: FCENetHead) -> dict[str, Tensor]:
     """The outputs that the published parameters give, from the level that the golden's convolutions read."""
-    prefixed = {
-        f"det_head.{key.removeprefix('param/')}": arrays[key] for key in arrays.files if key.startswith("param/")
-    }
+    prefixed = {f"det_head.{key.removeprefix('param/')}": arrays[key] for key in arrays if key.startswith("param/")}
     state = network.state_dict()
     for name in state:
         if mmocr_name(name) in prefixed:
@@ -57,7 +53,7 @@ def golden_outputs(arrays: Any, network: FCENetHead) -> dict[str, Tensor]:
 
 
 def test_head_equals_published_one() -> None:
-    arrays = np.load(golden_folder("detectors") / "module_fce_head.npz")
+    arrays = golden_arrays("detectors", "module_fce_head")
     outputs = golden_outputs(arrays, head(FCENetSettings(pyramid_channels=16), (16, 16, 16, 16)))
     for level, stride in (("p3", 8), ("p4", 16), ("p5", 32)):
         regions, contour = (torch.from_numpy(arrays[f"output/{level}_{kind}"]) for kind in ("cls", "reg"))
@@ -69,7 +65,7 @@ def test_head_equals_published_one() -> None:
 
 @pytest.mark.parametrize("model", PUBLISHED_MODELS)
 def test_names_and_shapes_are_those_of_published_models(model: str) -> None:
-    listed = json.loads((golden_folder("detectors") / "state_dict_keys.json").read_text())[model]["state_dict"]
+    listed = golden_json("detectors", "state_dict_keys.json")[model]["state_dict"]
     published = {name: tuple(shape) for name, shape, _ in listed if not name.startswith("backbone.")}
     ours = head(FCENetSettings(), PUBLISHED_CHANNELS).state_dict()
     assert {mmocr_name(name): tuple(tensor.shape) for name, tensor in ours.items()} == published

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import golden_folder
+from golden import golden_arrays
 from scenetext.detectors.fcenet.config import STRIDES, FCENetSettings
 from scenetext.detectors.fcenet.targets import targets
 from scenetext.structures import ImageMeta, Sample, TextInstance
@@ -44,7 +44,7 @@ def fits_no_level(polygon: np.ndarray, height: int, config: FCENetSettings) -> b
 @pytest.mark.parametrize("suffix", CONFIGS)
 @pytest.mark.parametrize("layout", ["a640", "b320", "b320x"])
 def test_targets_equal_published_ones(layout: str, suffix: str) -> None:
-    golden = np.load(golden_folder("detectors") / f"targets_fce_{layout}.npz")
+    golden = golden_arrays("detectors", f"targets_fce_{layout}")
     height, width = golden["image_hw"].tolist()
     polygons = [points[:count] for points, count in zip(golden["polygons"], golden["num_points"], strict=True)]
     instances = [word(polygon, bool(flag)) for polygon, flag in zip(polygons, golden["ignored"], strict=True)]

@@ -1,19 +1,18 @@
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import nn
 
-from conftest import golden_folder
+from golden import golden_arrays
 from scenetext.detectors.fcenet.feature_pyramid import FeaturePyramid
 
 NAMES = {"lateral_convs": "lateral", "fpn_convs": "smooth"}
 
 
 def test_pyramid_equals_published_one() -> None:
-    arrays = np.load(golden_folder("detectors") / "module_mmdet_fpn_fcenet.npz")
+    arrays = golden_arrays("detectors", "module_mmdet_fpn_fcenet")
     translated = {}
-    for key in arrays.files:
+    for key in arrays:
         if key.startswith("param/"):
             kind, index, _, tensor = key.removeprefix("param/").split(".")
             translated[f"{NAMES[kind]}.{index}.{tensor}"] = torch.from_numpy(arrays[key])

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from conftest import golden_folder
+from golden import golden_arrays
 from scenetext.detectors.pan.config import PANDecoding, PANSettings
 from scenetext.detectors.pan.decode import aggregate_pixels, decode, find_text
 from scenetext.detectors.pan.targets import targets
@@ -47,7 +47,7 @@ def maps_of_boxes(boxes: list[tuple[int, int, int, int]]) -> Maps:
 @pytest.mark.parametrize("layout", ["a640", "b320"])
 @pytest.mark.parametrize("run", PUBLISHED_RUNS)
 def test_detections_equal_published_ones(layout: str, run: str) -> None:
-    golden = np.load(golden_folder("detectors") / f"post_pan_{layout}.npz")
+    golden = golden_arrays("detectors", f"post_pan_{layout}")
     text, kernel, *embedding = golden["pred"].astype(np.float32)
     found = find_text(text, kernel, np.stack(embedding), PANDecoding(**PUBLISHED_RUNS[run]))
     expected = [
@@ -64,7 +64,7 @@ def test_detections_equal_published_ones(layout: str, run: str) -> None:
 
 @pytest.mark.parametrize("layout", ["a640", "b320"])
 def test_grouping_equals_the_published_operator(layout: str) -> None:
-    golden = np.load(golden_folder("detectors") / f"post_pan_{layout}.npz")
+    golden = golden_arrays("detectors", f"post_pan_{layout}")
     predicted = golden["pred"].astype(np.float32)
     grouped = aggregate_pixels(golden["kernel_labels"], predicted[0] > 0, predicted[2:], 3.0)
     assert np.array_equal(grouped, golden["grouped_labels"])

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from conftest import golden_folder
+from golden import golden_arrays, golden_json
 from scenetext.detectors.pan.config import PANSettings
 from scenetext.detectors.pan.loss import embedding_losses, loss
 from scenetext.detectors.pan.targets import targets
@@ -23,20 +21,20 @@ def as_maps(predicted: Tensor) -> dict[str, Tensor]:
 
 
 def golden_prediction() -> Tensor:
-    arrays = np.load(golden_folder("detectors") / "loss_pan.npz")
+    arrays = golden_arrays("detectors", "loss_pan")
     return torch.from_numpy(arrays["pred"].astype(np.float32)).requires_grad_()
 
 
 def published_targets() -> dict[str, Tensor]:
     """Those the golden losses were computed with."""
-    drawn = [np.load(golden_folder("detectors") / f"targets_pan_{layout}.npz") for layout in ("b320", "b320x")]
+    drawn = [golden_arrays("detectors", f"targets_pan_{layout}") for layout in ("b320", "b320x")]
     kernels = torch.from_numpy(np.stack([arrays["gt_kernels"] for arrays in drawn]))
     valid = torch.from_numpy(np.stack([arrays["gt_mask"] for arrays in drawn]))
     return {"text": kernels[:, 0].int(), "kernel": (kernels[:, 1] > 0).to(torch.uint8), "valid": valid}
 
 
 def our_targets() -> dict[str, Tensor]:
-    arrays = np.load(golden_folder("detectors") / "loss_pan.npz")
+    arrays = golden_arrays("detectors", "loss_pan")
     made = [targets(golden_sample(arrays, f"_{index}"), CONFIG) for index in range(2)]
     return {name: torch.from_numpy(np.stack([one[name] for one in made])) for name in made[0]}
 
@@ -47,7 +45,7 @@ def random_prediction(scale: float = 1) -> Tensor:
 
 
 def published(name: str, file: str = "loss_values.json") -> dict[str, float]:
-    return json.loads((golden_folder("detectors") / file).read_text())[name]
+    return golden_json("detectors", file)[name]
 
 
 def sorting_by_definition(embedding: Tensor, text: Tensor, kernel: Tensor) -> dict[str, Tensor]:

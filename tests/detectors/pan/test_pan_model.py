@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
 
-from conftest import golden_folder
+from golden import golden_json
 from scenetext.detectors.pan.config import PANSettings
 from scenetext.detectors.pan.mmocr import NAMES
 from scenetext.detectors.pan.model import EnhancedPyramid, head
@@ -35,7 +33,7 @@ def test_pyramid_equals_published_one(name: str, width: int, pyramids: int) -> N
 def test_names_and_shapes_are_those_of_the_published_models(
     name: str, channels: tuple[int, ...], pyramids: int
 ) -> None:
-    entry = json.loads((golden_folder("detectors") / "state_dict_keys.json").read_text())[name]
+    entry = golden_json("detectors", "state_dict_keys.json")[name]
     (listed,) = (value for value in entry.values() if isinstance(value, list))
     expected = {name: shape for name, shape, _ in listed if not name.startswith(("backbone.", "data_preprocessor."))}
     with torch.device("meta"):

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from conftest import golden_folder
+from golden import golden_arrays
 from scenetext.detectors.psenet.config import PSENetDecoding, PSENetSettings
 from scenetext.detectors.psenet.decode import decode, find_text, grow_kernels
 from scenetext.detectors.psenet.targets import targets
@@ -51,7 +51,7 @@ def logits_of_boxes(boxes: list[tuple[int, int, int, int]]) -> np.ndarray:
 @pytest.mark.parametrize(("layout", "counts"), [("a640", (13, 13, 14)), ("b320", (8, 8, 9))])
 @pytest.mark.parametrize("run", range(3), ids=PUBLISHED_RUNS)
 def test_published_detections_contain_ours(layout: str, counts: tuple[int, ...], run: int) -> None:
-    golden = np.load(golden_folder("detectors") / f"post_pse_{layout}.npz")
+    golden = golden_arrays("detectors", f"post_pse_{layout}")
     name, decoding = list(PUBLISHED_RUNS.items())[run]
     found = find_text(golden["pred"].astype(np.float32), PSENetDecoding(progressive=False, **decoding))
     # MMOCR 1.x keeps what is large OR sure, which drops next to nothing; ours, as 0.x, what is large AND sure: 13 of
@@ -72,7 +72,7 @@ def test_published_detections_contain_ours(layout: str, counts: tuple[int, ...],
 
 @pytest.mark.parametrize("layout", ["a640", "b320"])
 def test_masks_labels_and_expansion_equal_published_ones(layout: str) -> None:
-    golden = np.load(golden_folder("detectors") / f"post_pse_{layout}.npz")
+    golden = golden_arrays("detectors", f"post_pse_{layout}")
     labels = label_components(golden["kernel_masks"][-1])
     assert np.array_equal(labels, golden["kernel_labels"])
     assert np.array_equal(grow_kernels(labels, golden["kernel_masks"], False), golden["expanded_labels"])

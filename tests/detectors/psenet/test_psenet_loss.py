@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from conftest import golden_folder
+from golden import golden_arrays, golden_json
 from scenetext.detectors.psenet.config import PSENetSettings
 from scenetext.detectors.psenet.loss import loss
 from scenetext.detectors.psenet.targets import targets
@@ -19,13 +18,13 @@ WEIGHTS = CONFIG.loss_weights.model_dump()
 
 
 def golden_maps() -> dict[str, Tensor]:
-    arrays = np.load(golden_folder("detectors") / "loss_pse.npz")
+    arrays = golden_arrays("detectors", "loss_pse")
     return {"kernels": torch.from_numpy(arrays["pred"].astype(np.float32)).requires_grad_()}
 
 
 def published_targets() -> dict[str, Tensor]:
     """Those the golden losses were computed with, as levels."""
-    drawn = [np.load(golden_folder("detectors") / f"targets_pse_{layout}.npz") for layout in ("b320", "b320x")]
+    drawn = [golden_arrays("detectors", f"targets_pse_{layout}") for layout in ("b320", "b320x")]
     kernels = torch.from_numpy(np.stack([arrays["gt_kernels"] for arrays in drawn])) > 0
     number = torch.arange(1, 8, dtype=torch.uint8)[:, None, None]
     return {
@@ -35,7 +34,7 @@ def published_targets() -> dict[str, Tensor]:
 
 
 def our_targets() -> dict[str, Tensor]:
-    arrays = np.load(golden_folder("detectors") / "loss_pse.npz")
+    arrays = golden_arrays("detectors", "loss_pse")
     made = [targets(golden_sample(arrays, f"_{index}"), CONFIG) for index in range(2)]
     return {name: torch.from_numpy(np.stack([one[name] for one in made])) for name in made[0]}
 
@@ -46,7 +45,7 @@ def random_maps() -> dict[str, Tensor]:
 
 
 def published(name: str, file: str = "loss_values.json") -> dict[str, float]:
-    return json.loads((golden_folder("detectors") / file).read_text())[name]
+    return golden_json("detectors", file)[name]
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import json
 from typing import Literal
 
 import pytest
 import torch
 
-from conftest import golden_folder
+from golden import golden_json
 from scenetext.detectors.psenet.config import PSENetSettings
 from scenetext.detectors.psenet.mmocr import NAMES
 from scenetext.detectors.psenet.model import SmoothedPyramid, head
@@ -25,7 +24,7 @@ def test_pyramid_equals_published_one(name: str, fusion: Literal["concatenate", 
 
 
 def test_names_and_shapes_are_those_of_the_published_model() -> None:
-    keys = json.loads((golden_folder("detectors") / "state_dict_keys.json").read_text())
+    keys = golden_json("detectors", "state_dict_keys.json")
     entry = keys["psenet_resnet50_fpnf_600e_icdar2015"]
     (listed,) = (value for value in entry.values() if isinstance(value, list))
     expected = {name: shape for name, shape, _ in listed if not name.startswith(("backbone.", "data_preprocessor."))}

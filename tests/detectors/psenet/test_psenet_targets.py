@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from conftest import golden_folder
+from golden import golden_arrays
 from scenetext.detectors.psenet.config import PSENetSettings
 from scenetext.detectors.psenet.targets import targets
 from scenetext.structures import Sample, TextInstance
@@ -16,12 +16,11 @@ THIN = np.array([(20, 20), (60, 20), (60, 22), (20, 22)], np.float32)
 
 @pytest.mark.parametrize("layout", ["a640", "b320", "b320x"])
 def test_targets_equal_published_ones(layout: str) -> None:
-    folder = golden_folder("detectors")
-    golden = np.load(folder / f"targets_pse_{layout}.npz")
+    golden = golden_arrays("detectors", f"targets_pse_{layout}")
     maps = targets(golden_sample(golden), CONFIG)
     assert np.array_equal(maps["valid"], golden["gt_mask"])
     # Ignored text has no kernels, as in MMOCR 0.x; 1.x draws them and masks them, so there the two agree where valid.
-    left_out = np.load(folder / f"targets_legacy04_{layout}.npz")["pse_gt_kernels"]
+    left_out = golden_arrays("detectors", f"targets_legacy04_{layout}")["pse_gt_kernels"]
     known = golden["gt_mask"] > 0
     for index in range(7):
         kernel = maps["level"] > index

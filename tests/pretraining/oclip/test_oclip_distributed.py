@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from oclip_golden import golden_arrays, golden_model, random_words, tiny_settings
+from oclip_golden import assert_stored, golden_model, golden_tensors, random_words, tiny_settings
 from processes import in_processes
 from scenetext.data.loading.loader import LoaderSettings
 from scenetext.data.transforms.evaluation import WholeImageTransformSettings
@@ -93,7 +93,7 @@ def test_losses_and_gradients_equal_one_process_with_the_whole_batch(tmp_path: P
 
 def published_step(processes: Processes) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Batch A in process 0, batch B in process 1, as the golden figures were made."""
-    losses, outputs = golden_arrays("tiny_losses.npz"), golden_arrays("tiny_outputs.npz")
+    losses, outputs = golden_tensors("tiny_losses"), golden_tensors("tiny_outputs")
     if processes.rank == 0:
         inputs = [outputs["images"], outputs["texts"], outputs["image_mask_false"]]
         masked = outputs["masked_chars"]
@@ -110,7 +110,7 @@ def published_step(processes: Processes) -> tuple[dict[str, Tensor], dict[str, T
 
 
 def test_published_gather_has_the_published_losses_and_gradients(tmp_path: Path) -> None:
-    golden = golden_arrays("tiny_losses.npz")
+    golden = golden_tensors("tiny_losses")
     prefix = "agg.w1.0.ddpgrad."
     names = [key.removeprefix(prefix) for key in golden if key.startswith(prefix)]
     assert len(names) > 10
@@ -120,7 +120,7 @@ def test_published_gather_has_the_published_losses_and_gradients(tmp_path: Path)
         for name in names:
             expected = golden[prefix + name]
             allowed = 1e-5 * float(expected.abs().max())
-            torch.testing.assert_close(gradients[name], expected, rtol=1e-3, atol=allowed, msg=name)
+            assert_stored(gradients[name], expected, rtol=1e-3, atol=allowed, msg=name)
 
 
 def gathered(processes: Processes) -> tuple[Tensor, Tensor]:

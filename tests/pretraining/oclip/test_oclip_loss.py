@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from oclip_golden import golden_arrays, golden_model, tiny_settings
+from oclip_golden import assert_stored, golden_model, golden_tensors, tiny_settings
 from scenetext.pretraining.oclip.loss import Pairs, character_loss, contrastive_loss, oclip_loss
 from scenetext.pretraining.oclip.model import OclipOutputs
 
@@ -20,7 +20,7 @@ def unit(values: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("case", ["nomask", "mask", "B"])
 def test_losses_and_gradients_equal_the_published_ones(case: str) -> None:
-    losses, outputs = golden_arrays("tiny_losses.npz"), golden_arrays("tiny_outputs.npz")
+    losses, outputs = golden_tensors("tiny_losses"), golden_tensors("tiny_outputs")
     if case == "B":
         inputs = [losses["B.images"], losses["B.texts"], losses["B.image_masks"]]
         masked = losses["B.masked_chars"]
@@ -41,12 +41,12 @@ def test_losses_and_gradients_equal_the_published_ones(case: str) -> None:
     for name in names:
         expected = losses[prefix + name]
         allowed = 1e-5 * expected.abs().max().item()
-        torch.testing.assert_close(gradients[name].grad, expected, rtol=1e-3, atol=allowed)
+        assert_stored(gradients[name].grad, expected, rtol=1e-3, atol=allowed)
 
 
 @pytest.mark.parametrize("case", ["nomask", "B"])
 def test_first_stage_has_the_published_contrastive_loss_alone(case: str) -> None:
-    losses, outputs = golden_arrays("tiny_losses.npz"), golden_arrays("tiny_outputs.npz")
+    losses, outputs = golden_tensors("tiny_losses"), golden_tensors("tiny_outputs")
     source = {"images": losses["B.images"], "texts": losses["B.texts"]} if case == "B" else outputs
     model = golden_model(first_stage=True)
     found = oclip_loss(model(source["images"], source["texts"]), torch.zeros(3, 5, dtype=torch.int64), model.settings)

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
 import pytest
 import torch
 
-from conftest import golden_folder
-from oclip_golden import VOCABULARY, close, golden_arrays, golden_model, random_words, tiny_settings
+from golden import golden_json
+from oclip_golden import VOCABULARY, close, golden_model, golden_tensors, random_words, tiny_settings
 from scenetext.encoders.clip_image import ClipResNetSettings
 from scenetext.pretraining.oclip.config import OclipSettings
 from scenetext.pretraining.oclip.loss import oclip_loss
@@ -29,7 +28,7 @@ def small_model(seed: int = 0, **changes: Any) -> OclipModel:
 
 @pytest.mark.parametrize("case", MASKS)
 def test_evaluation_outputs_equal_the_published_ones(case: str) -> None:
-    golden = golden_arrays("tiny_outputs.npz")
+    golden = golden_tensors("tiny_outputs")
     model = golden_model().eval()
     images, texts, mask = golden["images"], golden["texts"], golden[MASKS[case]]
     with torch.no_grad():
@@ -52,7 +51,7 @@ def test_evaluation_outputs_equal_the_published_ones(case: str) -> None:
 
 @pytest.mark.parametrize("case", MASKS)
 def test_training_outputs_and_batch_norms_equal_the_published_ones(case: str) -> None:
-    golden = golden_arrays("tiny_outputs.npz")
+    golden = golden_tensors("tiny_outputs")
     model = golden_model()
     outputs = model(golden["images"], golden["texts"], golden[MASKS[case]])
     close(outputs.image_features, golden[f"{case}.train.image_features"])
@@ -69,8 +68,8 @@ def test_training_outputs_and_batch_norms_equal_the_published_ones(case: str) ->
 
 @pytest.mark.parametrize("mode", ["eval", "train"])
 def test_first_stage_outputs_equal_the_published_ones(mode: str) -> None:
-    golden = golden_arrays("tiny_outputs.npz")
-    config = json.loads((golden_folder("oclip") / "tiny_config.json").read_text(encoding="utf-8"))
+    golden = golden_tensors("tiny_outputs")
+    config = golden_json("oclip", "tiny_config.json")
     model = golden_model(first_stage=True).train(mode == "train")
     assert set(model.state_dict()) == set(config["first_stage_keys"])
     outputs = model(golden["images"], golden["texts"])
@@ -87,7 +86,7 @@ def test_first_stage_outputs_equal_the_published_ones(mode: str) -> None:
 @pytest.mark.parametrize("first_stage", [False, True])
 @pytest.mark.parametrize("name", ["RN50", "RN101", "RN50_lsvt"])
 def test_names_shapes_and_counts_are_those_of_the_published_checkpoints(name: str, first_stage: bool) -> None:
-    golden = json.loads((golden_folder("oclip") / f"keys_{name}.json").read_text(encoding="utf-8"))
+    golden = golden_json("oclip", f"keys_{name}.json")
     published = golden["config"]
     settings = OclipSettings(
         encoder=ClipResNetSettings(layers=tuple(published["vision_layers"]), width=published["vision_width"]),

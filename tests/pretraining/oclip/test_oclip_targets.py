@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import golden_folder
+from golden import golden_json
 from scenetext.errors import CharacterError, DataError
 from scenetext.pretraining.oclip.config import OclipSettings
 from scenetext.pretraining.oclip.targets import encode_typed_word, encode_words, usable_texts
@@ -24,7 +23,7 @@ NAMES = ["ascii94", "zh"]
 
 
 def golden_tokens(name: str) -> tuple[dict[str, Any], CharacterSet]:
-    golden = json.loads((golden_folder("oclip") / "tokenisation.json").read_text(encoding="utf-8"))[name]
+    golden = golden_json("oclip", "tokenisation.json")[name]
     return golden, CharacterSet(golden["characters"])
 
 
