@@ -52,12 +52,12 @@ _CURVED = (
         pair_check="ground_truth",
         missing_images="left_out",
     ),
-    IouProtocol(name="ctw_psenet", strict=False, matching="cover", ignored="counted"),
+    IouProtocol(name="ctw_psenet", strict=False, matching="cover", ignored="counted", missing_images="left_out"),
     IouProtocol(name="ctw_voc", matching="argmax", ignored="counted", invalid="skip"),
 )
 _LINES = (
     IouProtocol(name="td500", shape="rectangle", largest_angle=22.5, ignored="free"),
-    IouProtocol(name="td500_psenet", strict=False, matching="any", ignored="free"),
+    IouProtocol(name="td500_psenet", strict=False, matching="any", ignored="free", missing_images="left_out"),
 )
 _READING = (
     SpottingProtocol(name="ic15_end_to_end"),
