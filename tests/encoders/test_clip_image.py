@@ -7,7 +7,7 @@ from torch import Tensor
 
 from scenetext.contracts import Encoder
 from scenetext.encoders.clip_image import AttentionPool, ClipResNet, ClipResNetSettings, PooledClipResNet
-from scenetext.layers.positions import resize_positions
+from scenetext.layers.transformer import resize_positions
 
 TINY = ClipResNetSettings(layers=(1, 2, 1, 1), width=4)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from scenetext.errors import CheckpointError
-from scenetext.layers.positions import resize_positions
+from scenetext.layers.transformer import resize_positions
 from scenetext.tcm.config import TcmSettings
 from scenetext.tcm.encoder import TcmEncoder
 from scenetext.weights.files import read_weights

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings, PooledClipResNet
 from scenetext.errors import CheckpointError
-from scenetext.layers.positions import resize_positions
+from scenetext.layers.transformer import resize_positions
 from scenetext.weights.files import WeightFile
 from scenetext.weights.image_encoder import extract_image_encoder, load_image_encoder
 from scenetext.weights.mmocr import to_mmocr_name

@@ -19,7 +19,7 @@ from scenetext.benchmark.measurements import Measurement, counted, measured, ope
 from scenetext.benchmark.pace import processor_seconds
 from scenetext.contracts import Maps
 from scenetext.data.loading.dataset import collate
-from scenetext.data.records.opencv_threads import one_opencv_thread
+from scenetext.data.records.images import one_opencv_thread
 from scenetext.data.records.samples import load_sample
 from scenetext.data.transforms.evaluation import evaluation_transform
 from scenetext.data.transforms.photometric import PhotometricSettings

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from scenetext.commands.command_line import command_parser
 from scenetext.data.preparation.check_cache import checked_records
-from scenetext.data.preparation.check_report import check_report
+from scenetext.data.preparation.checks import check_report
 from scenetext.data.preparation.conversion import Preparation, prepare_dataset
 from scenetext.data.preparation.dictionaries import CharacterCounts, read_pickled_dictionary
 from scenetext.data.preparation.shard_writing import RECORDS_NAME, write_shards

@@ -21,9 +21,8 @@ from scenetext.data.records.files import JoinedRecords
 from scenetext.data.records.images import write_image
 from scenetext.data.records.shards import read_record_image
 from scenetext.drawing.detections import FALSE, HIT, IGNORED, MISSED, draw_comparison, draw_instances
-from scenetext.drawing.legend import add_legend
 from scenetext.drawing.maps import map_panels
-from scenetext.drawing.sheets import sheet
+from scenetext.drawing.sheets import add_legend, sheet
 from scenetext.errors import DataError
 from scenetext.inspection.sample_sheet import LEGEND, write_sample_sheet
 from scenetext.runs.build import build_detection_task, load_trained_task

@@ -1,4 +1,4 @@
-"""Many pictures on one: a grid of equal tiles with titles."""
+"""Many pictures on one: a grid of equal tiles with titles, and a legend of their colours."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from scenetext.drawing.canvas import BLACK, new_canvas, put_text, text_size
+from scenetext.drawing.canvas import BLACK, Color, new_canvas, put_text, text_size
 from scenetext.errors import DataError
 
 GAP = 8
 """White pixels between tiles and around the sheet."""
 TITLE_HEIGHT = 14
 """Letter size of the titles in pixels."""
+_LEGEND_HEIGHT = 16
+"""Letter size of the legend in pixels."""
+_LEGEND_GAP = 12
 
 
 def sheet(
@@ -53,6 +56,31 @@ def sheet(
         left += (tile_width - tile.shape[1]) // 2
         canvas[top + title_space : top + title_space + tile.shape[0], left : left + tile.shape[1]] = tile
     return canvas
+
+
+def add_legend(picture: np.ndarray, entries: Sequence[tuple[str, Color]]) -> np.ndarray:
+    """The picture with a strip below it: a patch of every colour and its meaning, in as many lines as they need.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB.
+        entries: meaning and colour.
+
+    Returns:
+        (H', W, 3) uint8 RGB, H' > H.
+    """
+    line = text_size("Ag", _LEGEND_HEIGHT)[1]
+    places, left, row = [], _LEGEND_GAP, 0
+    for text, _ in entries:
+        needed = line + text_size(text, _LEGEND_HEIGHT)[0]
+        if left > _LEGEND_GAP and left + needed > picture.shape[1]:
+            left, row = _LEGEND_GAP, row + 1
+        places.append((left, row * line))
+        left += needed + _LEGEND_GAP
+    strip = np.full(((row + 1) * line, picture.shape[1], 3), 255, dtype=np.uint8)
+    for (text, color), (x, y) in zip(entries, places, strict=True):
+        strip[y + 4 : y + line - 4, x : x + line - 8] = color
+        put_text(strip, text, (x + line - 4, y), _LEGEND_HEIGHT, BLACK, None)
+    return np.concatenate([picture, strip])
 
 
 def _fit(image: np.ndarray, width: int, tallest: int) -> np.ndarray:

@@ -16,8 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from scenetext.contracts import EncoderSpec
 from scenetext.encoders.settings import EncoderSettings
 from scenetext.layers.batch_norms import statistics_untouched
-from scenetext.layers.positions import resize_positions
-from scenetext.layers.transformer import join_heads, mean_attention_weights, split_heads
+from scenetext.layers.transformer import join_heads, mean_attention_weights, resize_positions, split_heads
 from scenetext.structures import Features
 from scenetext.weights.files import read_weights
 from scenetext.weights.image_encoder import load_image_encoder

@@ -13,8 +13,7 @@ from scenetext.data.records.images import write_image
 from scenetext.data.records.samples import load_sample
 from scenetext.drawing.canvas import Color
 from scenetext.drawing.detections import HIT, IGNORED, MISSED, draw_instances
-from scenetext.drawing.legend import add_legend
-from scenetext.drawing.sheets import sheet
+from scenetext.drawing.sheets import add_legend, sheet
 from scenetext.errors import ImageError
 from scenetext.structures import ImageRecord, Sample, TextInstance
 

@@ -1,11 +1,13 @@
 """Losses over maps of pixels: balanced cross-entropy, dice, masked L1. All of them float32, and safe on empty maps.
 
-Every function takes maps of one shape, counts over all of their pixels together (the batch included) unless it says
-"of every map", stays on the device without waiting for it, and gives a zero that is tied to the graph where there is
-nothing to learn from.
+`to_one_size` brings logits and targets to one size. Every loss takes maps of one shape, counts over all of their
+pixels together (the batch included) unless it says "of every map", stays on the device without waiting for it, and
+gives a zero that is tied to the graph where there is nothing to learn from.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -150,3 +152,21 @@ def masked_l1_loss(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     """
     known = valid.float()
     return ((prediction.float() - target.float()).abs() * known).sum() / (known.sum() + 1e-3)
+
+
+def to_one_size(logits: Tensor, targets: Mapping[str, Tensor], enlarge: bool) -> tuple[Tensor, dict[str, Tensor]]:
+    """Either enlarges the logits to the targets (bilinearly) or thins out the targets.
+
+    Args:
+        logits: (B, C, h, w), any float type.
+        targets: (B, H, W) each, H and W the same multiple of h and w.
+        enlarge: which of the two.
+
+    Returns:
+        Logits (B, C, H, W) or (B, C, h, w), float32, and the targets at that size.
+    """
+    height, width = next(iter(targets.values())).shape[-2:]
+    if enlarge:
+        return F.interpolate(logits.float(), size=(height, width), mode="bilinear"), dict(targets)
+    step = height // logits.shape[-2]
+    return logits.float(), {name: target[..., ::step, ::step] for name, target in targets.items()}

@@ -166,3 +166,16 @@ def mean_attention_weights(queries: Tensor, keys: Tensor, ignored: Tensor | None
     if ignored is not None:
         scores = scores.masked_fill(ignored[:, None, None, :], -torch.inf)
     return scores.softmax(dim=-1).mean(dim=1)
+
+
+def resize_positions(positions: Tensor, height: int, width: int) -> Tensor:
+    """A square table of positions (side * side, C) for a grid of another size, (height * width, C); bilinear, as TCM.
+
+    The table itself where the size is its own.
+    """
+    side = round(positions.shape[0] ** 0.5)
+    if (height, width) == (side, side):
+        return positions
+    table = positions.reshape(1, side, side, -1).permute(0, 3, 1, 2)
+    resized = F.interpolate(table, (height, width), mode="bilinear", align_corners=False)
+    return resized[0].flatten(1).transpose(0, 1)

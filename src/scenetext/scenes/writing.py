@@ -22,7 +22,7 @@ import yaml
 
 import scenetext
 from scenetext.data.records.format import write_records
-from scenetext.data.records.opencv_threads import one_opencv_thread
+from scenetext.data.records.images import one_opencv_thread
 from scenetext.errors import DataError
 from scenetext.scenes.generator import SceneGenerator
 from scenetext.structures import ImageRecord

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from scenetext.errors import CheckpointError
-from scenetext.layers.positions import resize_positions
+from scenetext.layers.transformer import resize_positions
 from scenetext.weights.files import WeightFile
 from scenetext.weights.native import PIXEL_STATISTICS, stored_encoder_settings
 from scenetext.weights.report import count_groups, load_weights

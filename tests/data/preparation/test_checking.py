@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from scenetext.data.preparation import check_cache
 from scenetext.data.preparation.check_cache import checked_records, kept_path
-from scenetext.data.preparation.check_report import check_report, verdict
-from scenetext.data.preparation.checks import RecordsCheck, check_records
+from scenetext.data.preparation.checks import RecordsCheck, check_records, check_report, verdict
 from scenetext.data.preparation.shard_writing import write_shards
 from scenetext.data.readers import ReadReport
 from scenetext.data.records.format import read_records, write_records

@@ -22,12 +22,16 @@ from scenetext.data.records.files import RecordFiles
 from scenetext.data.records.shards import record_image_size
 from scenetext.errors import DataError, ImageError
 from scenetext.structures import ImageRecord, TextInstance
+from scenetext.text.charset import CharacterSet, describe
 
 FAULTS_LISTED = 20
 """Faults that a check quotes; the rest is only counted."""
 _THREADS = 16
 """Headers are read from disk or network: mostly waiting, so more threads than cores."""
 _CHUNK = 1024
+_CHARACTERS_SHOWN = 20
+_WIDTH = 34
+"""Characters of the names in a report."""
 
 ImageFault = Literal["missing", "unreadable", "other_size"]
 
@@ -100,6 +104,48 @@ def check_records(path: Path) -> RecordsCheck:
             tally.add_polygons(readable)
             progress.update(len(indices))
     return tally.result()
+
+
+def check_report(path: Path, check: RecordsCheck, known: CharacterSet | None) -> list[str]:
+    """Lines of a table, the first faults, and a verdict.
+
+    Args:
+        path: of the records file.
+        known: a dictionary to hold the words against.
+    """
+    rows = [
+        ("images", check.images),
+        ("  missing", check.missing),
+        ("  unreadable", check.unreadable),
+        ("  of another size than recorded", check.other_size),
+        ("broken lines", check.broken_lines),
+        ("words", check.instances),
+        ("  ignored", check.ignored),
+        ("  of unknown text", check.untold),
+        ("  without polygon", check.unplaced),
+        ("polygons that cross themselves", check.crossing),
+        ("polygons without area", check.flat),
+        ("polygons outside the image", check.outside),
+    ]
+    lines = [str(path), *(f"  {name:<{_WIDTH}}{count:>9}" for name, count in rows)]
+    lines += _characters(check, known)
+    if check.faults:
+        lines += ["  the first faults:", *(f"    {fault}" for fault in check.faults)]
+    return [*lines, f"  {verdict(check)}"]
+
+
+def verdict(check: RecordsCheck) -> str:
+    """Whether a training could use the file as it is, and why not."""
+    reasons = []
+    if not check.images:
+        reasons.append("it has no images")
+    if check.broken_lines:
+        reasons.append("lines are broken")
+    if check.faulty_images:
+        reasons.append(f"{check.faulty_images} of {check.images} images cannot be used")
+    if check.is_all_ignored:
+        reasons.append("every instance is ignored")
+    return f"NOT USABLE as it is: {', '.join(reasons)}" if reasons else "usable"
 
 
 class _Tally:
@@ -184,3 +230,16 @@ def _image_fault(record: ImageRecord) -> tuple[ImageFault, str] | None:
         f"{record.path}: image is {width} x {height} pixels (width x height), its record says "
         f"{record.width} x {record.height}"
     )
+
+
+def _characters(check: RecordsCheck, known: CharacterSet | None) -> list[str]:
+    lines = [f"  {'different characters':<{_WIDTH}}{len(check.characters):>9}"]
+    if known is None:
+        return lines
+    unknown = {one: count for one, count in check.characters.items() if not known.knows(one)}
+    lines.append(f"  {'  unknown to the dictionary':<{_WIDTH}}{len(unknown):>9}")
+    ordered = sorted(unknown.items(), key=lambda item: (-item[1], item[0]))
+    lines += [f"    {describe(one)}: {count} times" for one, count in ordered[:_CHARACTERS_SHOWN]]
+    if len(ordered) > _CHARACTERS_SHOWN:
+        lines.append(f"    and {len(ordered) - _CHARACTERS_SHOWN} more")
+    return lines

@@ -7,6 +7,8 @@ guide).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -106,6 +108,17 @@ def write_image(path: Path, image: np.ndarray, quality: int = _JPEG_QUALITY) -> 
         raise ImageError(f"cannot write images with the suffix {path.suffix!r}; use .jpg or .png", path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data.tobytes())
+
+
+@contextmanager
+def one_opencv_thread() -> Iterator[None]:
+    """Within, OpenCV uses the calling thread alone; its idle threads would wait by turning."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def _size(source: Path | BytesIO, path: Path) -> tuple[int, int]:

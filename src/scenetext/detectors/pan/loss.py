@@ -8,8 +8,7 @@ from torch import Tensor
 
 from scenetext.contracts import Maps, Targets
 from scenetext.detectors.pan.config import PANSettings
-from scenetext.layers.pixel_losses import hardest_pixels, squared_dice_loss
-from scenetext.layers.resizing import to_one_size
+from scenetext.layers.pixel_losses import hardest_pixels, squared_dice_loss, to_one_size
 
 
 def loss(maps: Maps, targets: Targets, config: PANSettings) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from scenetext.detectors.pan.config import PANSettings
-from scenetext.geometry.kernels import shrink_to_kernels
+from scenetext.geometry.offset import shrink_to_kernels
 from scenetext.structures import Sample
 
 

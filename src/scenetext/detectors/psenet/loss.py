@@ -7,8 +7,7 @@ from torch import Tensor
 
 from scenetext.contracts import Maps, Targets
 from scenetext.detectors.psenet.config import PSENetSettings
-from scenetext.layers.pixel_losses import hardest_pixels, squared_dice_loss
-from scenetext.layers.resizing import to_one_size
+from scenetext.layers.pixel_losses import hardest_pixels, squared_dice_loss, to_one_size
 
 
 def loss(maps: Maps, targets: Targets, config: PSENetSettings) -> dict[str, Tensor]:

@@ -10,8 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scenetext.encoders.clip_image import PooledClipResNet
-from scenetext.layers.positions import resize_positions
-from scenetext.layers.transformer import Transformer, initialise_blocks
+from scenetext.layers.transformer import Transformer, initialise_blocks, resize_positions
 from scenetext.pretraining.oclip.config import OclipSettings
 from scenetext.pretraining.oclip.decoder import CrossAttentionDecoder
 from scenetext.pretraining.oclip.text_encoder import encode_packed, pack_words, real_words, unpack_words
