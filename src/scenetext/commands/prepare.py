@@ -7,6 +7,7 @@ what it leaves out or alters, and why.
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from scenetext.data.preparation.check_cache import checked_records
 from scenetext.data.preparation.checks import check_report
 from scenetext.data.preparation.conversion import Preparation, prepare_dataset
 from scenetext.data.preparation.dictionaries import CharacterCounts, read_pickled_dictionary
+from scenetext.data.preparation.packing import PackSettings, pack_records, packed_folders
 from scenetext.data.preparation.shard_writing import RECORDS_NAME, write_shards
 from scenetext.data.readers import READERS, Finding, Found, Reader, ReadReport
 from scenetext.data.records.files import RecordFiles
@@ -38,6 +40,7 @@ EXAMPLES = """\
   python tools/prepare.py oclip-table --table train_char.csv --output data/mine/train.jsonl
   python tools/prepare.py check data/icdar2015/train.jsonl data/icdar2015/test.jsonl
   python tools/prepare.py shards data/synthtext/train.jsonl --output data/synthtext/shards
+  python tools/prepare.py pack data/icdar2015/train.jsonl data/totaltext/train.jsonl --output data/packed
   python tools/prepare.py dictionary char_dict data/characters/published.txt
   python tools/prepare.py characters data/lsvt/all.jsonl --characters data/characters/published.txt
 """
@@ -94,6 +97,20 @@ def make_shards(arguments: argparse.Namespace) -> None:
     count = write_shards(records, arguments.output, arguments.images_per_shard, arguments.seed, report)
     print(f"{arguments.output / RECORDS_NAME}: {count} images in shards of {arguments.images_per_shard}")
     tell_report(report)
+
+
+def pack(arguments: argparse.Namespace) -> None:
+    """Copies records and their images, made smaller, to tar shards: a folder for each records file."""
+    settings = PackSettings(arguments.longer_side, arguments.quality)
+    folders = packed_folders(arguments.records, arguments.output)
+    limits = (arguments.images_per_shard, arguments.workers, arguments.maximum_faulty_share)
+    images = size = 0
+    for path, folder in folders.items():
+        done = pack_records(path, folder, settings, *limits)
+        print(f"{done.records}: {done.images} images, {done.size / 1e6:.1f} MB")
+        tell_report(done.report)
+        images, size = images + done.images, size + done.size
+    print(f"{arguments.output}: {images} images, {size / 1e6:.1f} MB, {size / images / 1e3:.1f} kB an image")
 
 
 def count_characters(arguments: argparse.Namespace) -> None:
@@ -214,6 +231,20 @@ def parse_arguments() -> argparse.Namespace:
     command.add_argument("--images-per-shard", type=int, default=10_000, metavar="N", help="default: 10000")
     command.add_argument("--seed", type=int, default=0, help="of the random order; default: 0")
     command.set_defaults(run=make_shards)
+
+    text = "records and their images, made smaller, to tar shards: to carry data sets to another machine"
+    description = f"{text.capitalize()}. Each records file becomes a folder, OUTPUT/<its folder>_<its name>."
+    command = commands.add_parser("pack", help=text, description=description)
+    command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
+    command.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="folder to write to")
+    text = "pixels; larger images are scaled down to it, smaller ones are never enlarged; default: 736"
+    command.add_argument("--longer-side", type=int, default=736, metavar="N", help=text)
+    command.add_argument("--quality", type=int, default=65, metavar="N", help="of JPEG, 1 to 100; default: 65")
+    command.add_argument("--images-per-shard", type=int, default=10_000, metavar="N", help="default: 10000")
+    command.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes; default: one per core")
+    text = "share of a file's images that may be left out because they cannot be read; default: 0.05"
+    command.add_argument("--maximum-faulty-share", type=float, default=0.05, metavar="X", help=text)
+    command.set_defaults(run=pack)
 
     command = commands.add_parser("characters", help="build or check a dictionary with the words of records files")
     command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")

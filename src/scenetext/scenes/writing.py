@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import platform
 import re
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +17,7 @@ import PIL
 import yaml
 
 import scenetext
+from scenetext.data.preparation.processes import in_processes
 from scenetext.data.records.format import write_records
 from scenetext.data.records.images import one_opencv_thread
 from scenetext.errors import DataError
@@ -105,22 +102,8 @@ def _make(scenes: SceneGenerator, folder: Path, count: int, workers: int) -> Ite
     """Writes the images and yields their records in order."""
     size = int(np.clip(count // (8 * workers), 1, LARGEST_CHUNK))
     chunks = [range(first, min(first + size, count)) for first in range(0, count, size)]
-    write = partial(_write_chunk, scenes, folder)
-    if workers == 1:
-        for chunk in chunks:
-            yield from write(chunk)
-        return
-    # "spawn", since a forked child of a process with threads (OpenCV's, torch's) can hang.
-    executor = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_leave_interrupts_to_parent)
-    try:
-        for records in executor.map(write, chunks):
-            yield from records
-    except BrokenProcessPool:
-        raise DataError(
-            f"one of {workers} processes was ended from outside, most often for want of memory; use fewer workers"
-        ) from None
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+    for records in in_processes(partial(_write_chunk, scenes, folder), chunks, workers):
+        yield from records
 
 
 def _write_chunk(scenes: SceneGenerator, folder: Path, numbers: range) -> list[ImageRecord]:
@@ -132,10 +115,6 @@ def _write_chunk(scenes: SceneGenerator, folder: Path, numbers: range) -> list[I
             path.write_bytes(scene.data)
             records.append(ImageRecord(path, scene.width, scene.height, scene.instances))
     return records
-
-
-def _leave_interrupts_to_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _clear(output: Path, overwrite: bool) -> None:

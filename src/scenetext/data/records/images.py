@@ -96,6 +96,17 @@ def write_image(path: Path, image: np.ndarray, quality: int = _JPEG_QUALITY) -> 
     Raises:
         ImageError: the array is not an image, or the suffix is unknown.
     """
+    data = encode_image(image, path, quality)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def encode_image(image: np.ndarray, path: Path, quality: int = _JPEG_QUALITY) -> bytes:
+    """The content of the file that `write_image` would write to `path`.
+
+    Raises:
+        ImageError: as `write_image`.
+    """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise ImageError(f"cannot write {image.dtype} of shape {image.shape}, expected uint8 (height, width, 3)", path)
     try:
@@ -106,8 +117,7 @@ def write_image(path: Path, image: np.ndarray, quality: int = _JPEG_QUALITY) -> 
         done = False
     if not done:
         raise ImageError(f"cannot write images with the suffix {path.suffix!r}; use .jpg or .png", path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data.tobytes())
+    return data.tobytes()
 
 
 @contextmanager
