@@ -1,7 +1,6 @@
-"""The command `scenetext acquire`, from a checkout."""
+"""`scenetext acquire`, from a checkout."""
 
-from scenetext.commands.acquire import main
-from scenetext.commands.command_line import run_command
+from scenetext.commands import run_tool
 
 if __name__ == "__main__":
-    run_command(main)
+    run_tool(__file__)

@@ -1,7 +1,6 @@
-"""The command `scenetext pretrain`, from a checkout."""
+"""`scenetext pretrain`, from a checkout."""
 
-from scenetext.commands.command_line import run_command
-from scenetext.commands.pretrain import main
+from scenetext.commands import run_tool
 
 if __name__ == "__main__":
-    run_command(main)
+    run_tool(__file__)

@@ -35,7 +35,7 @@ class TextDetector:
 
     @classmethod
     def load(cls, checkpoint: Path | str, device: str = "auto", overrides: Sequence[str] = ()) -> TextDetector:
-        """A detector from a checkpoint that `tools/train.py` wrote (best.pt).
+        """A detector from a checkpoint that `scenetext train` wrote (best.pt).
 
         Args:
             overrides: settings of its run to change, such as "evaluation_transform.long_side=2000", or

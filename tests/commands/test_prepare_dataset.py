@@ -1,19 +1,18 @@
-"""tools/prepare.py as its user meets it."""
+"""`scenetext prepare` as its user meets it."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import pickle
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
 from published_folders import BUILDERS
+from scenetext.commands import run_verb
 from scenetext.data.readers import READERS
 from scenetext.data.records.format import read_records
 from scenetext.data.records.images import read_image, write_image
@@ -52,25 +51,13 @@ def test_a_broken_line_is_one_message(repository: Path, dataset: list[object], t
     assert not (tmp_path / "train.jsonl").exists()
 
 
-def loaded_tool(repository: Path) -> ModuleType:
-    """The tool as a module: a process for every one of many cases would take a minute."""
-    specification = importlib.util.spec_from_file_location("prepare_dataset", repository / "tools/prepare.py")
-    assert specification is not None
-    assert specification.loader is not None
-    tool = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(tool)
-    return tool
-
-
 @pytest.mark.parametrize("name", READERS)
 def test_every_dataset_says_where_it_comes_from_and_what_is_missing(
-    repository: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     reader = READERS[name]
-    tool = loaded_tool(repository)
-    monkeypatch.setattr(sys, "argv", ["prepare.py", name, "--help"])
     with pytest.raises(SystemExit) as ended:
-        tool.main()
+        run_verb("prepare", [name, "--help"])
     assert ended.value.code == 0
     told = " ".join(capsys.readouterr().out.split())
     assert name == "images" or "https://" in told
@@ -78,9 +65,8 @@ def test_every_dataset_says_where_it_comes_from_and_what_is_missing(
 
     places = [argument for argument in reader.arguments if argument.kind != "text" and not argument.optional]
     given = [str(part) for argument in places for part in (argument.flag, tmp_path / "nowhere" / argument.name)]
-    monkeypatch.setattr(sys, "argv", ["prepare.py", name, *given, "--output", str(tmp_path / "out.jsonl")])
     with pytest.raises(DataError) as caught:
-        tool.main()
+        run_verb("prepare", [name, *given, "--output", str(tmp_path / "out.jsonl")])
     for argument in places:
         kind = argument.kind.removesuffix("s")
         assert f"{argument.flag} {tmp_path / 'nowhere' / argument.name}: no such {kind}" in str(caught.value)
@@ -106,17 +92,12 @@ def test_every_split_of_a_folder_is_written_with_samples_and_missing_ones_are_to
 
 
 def test_an_image_that_cannot_be_decoded_is_told_but_not_drawn(
-    repository: Path,
-    dataset: list[object],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    dataset: list[object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     broken = tmp_path / "images" / "img_2.jpg"
     broken.write_bytes(broken.read_bytes()[:-2])
     arguments = [*map(str, dataset), "--output", str(tmp_path / "train.jsonl")]
-    monkeypatch.setattr(sys, "argv", ["prepare.py", *arguments])
-    loaded_tool(repository).main()
+    run_verb("prepare", arguments)
     assert f"  not on train_samples.jpg: {broken}: " in capsys.readouterr().out
     assert (tmp_path / "train_samples.jpg").is_file()
 
@@ -132,16 +113,9 @@ MISUSES = {
 
 
 @pytest.mark.parametrize(("arguments", "message"), MISUSES.values(), ids=MISUSES.keys())
-def test_a_dataset_is_told_in_one_way(
-    repository: Path,
-    arguments: list[str],
-    message: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["prepare.py", *arguments, "--output", "all.jsonl"])
+def test_a_dataset_is_told_in_one_way(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        loaded_tool(repository).main()
+        run_verb("prepare", [*arguments, "--output", "all.jsonl"])
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
 

@@ -27,12 +27,18 @@ SETTINGS = (
 )
 
 
-def torchrun(config: Path, *arguments: str | Path, restarts: int = 0) -> subprocess.Popen[str]:
+TOOL = ("tools/pretrain.py",)
+VERB = ("-m", "scenetext", "pretrain")
+
+
+def torchrun(
+    config: Path, *arguments: str | Path, restarts: int = 0, program: tuple[str, ...] = TOOL
+) -> subprocess.Popen[str]:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     command = [
         *launcher,
         f"--max-restarts={restarts}",
-        "tools/pretrain.py",
+        *program,
         str(config),
         *SETTINGS,
         *map(str, arguments),
@@ -77,10 +83,10 @@ def final_weights(folder: Path) -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def whole(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:  # noqa: F811
-    """The config, and the run folder of two processes that nothing happened to."""
+    """The config, and the run folder of two processes that nothing happened to; started in the other of both ways."""
     folder = tmp_path_factory.mktemp("torchrun")
     config = pretraining_config(folder, scenes / "records.jsonl")
-    process = torchrun(config, "--output", folder / "whole")
+    process = torchrun(config, "--output", folder / "whole", program=VERB)
     output = finish(process)
     assert process.returncode == 0, output
     assert output.count("run folder:") == 1, "one process reports"

@@ -148,7 +148,7 @@ def options(tmp_path: Path) -> Options:
 
 
 def evaluation_of(best: dict[str, float] | None) -> dict[str, Any]:
-    """As `tools/evaluate.py` writes it."""
+    """As `scenetext evaluate` writes it."""
     return {"datasets": {"records": {"protocols": {"ic15": {"best_on_this_set": best}}}}}
 
 
@@ -176,7 +176,7 @@ def test_a_row_is_trained_tested_and_counted_and_hands_its_weights_on(table: Tab
     runs = {run.row: run for run in plan_table(table, options)}
     assert list(runs) == ["plain", "slow", "shared"]
     first, second, *others = runs["slow"].steps
-    assert first.tool == second.tool == "train.py"
+    assert first.verb == second.verb == "train"
     assert "training.seed=5" in first.arguments
     assert f"initial_weights={first.result}" in second.arguments
     assert [step.kind for step in others] == ["test", "test", "count"]
@@ -193,7 +193,7 @@ def test_a_pretraining_hands_its_encoder_on(options: Options) -> None:
     content = small_table()
     content["stages"]["first"] = {"small": {"config": "pretraining.yaml"}}
     run = plan_table(validate(Table, content, "table"), options)[1]
-    assert run.steps[0].tool == "pretrain.py"
+    assert run.steps[0].verb == "pretrain"
     assert f"encoder.weights={run.steps[0].result}" in run.steps[1].arguments
 
 
@@ -248,7 +248,7 @@ def test_a_failing_row_is_told_and_stops_no_other(table: Table, options: Options
 
 
 def test_an_interrupted_training_ends_everything_and_is_resumed(table: Table, options: Options) -> None:
-    launch = Launcher({"train.py": EXIT_CODE_INTERRUPTED})
+    launch = Launcher({" train ": EXIT_CODE_INTERRUPTED})
     runs = plan_table(table, options)
     outcomes = RowRunner(options, launch=launch).run(runs)
     assert [(outcome.name, outcome.state) for outcome in outcomes] == [("plain/words", "interrupted")]
@@ -266,17 +266,13 @@ def test_trainings_alone_are_started_by_torchrun(table: Table, options: Options)
     assert step_command(training, options, 4)[1:5] == [
         *("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=4")
     ]
-    assert step_command(test, options, 4) == [
-        sys.executable,
-        str(options.repository / "tools/evaluate.py"),
-        *test.arguments,
-    ]
+    assert step_command(test, options, 4) == [sys.executable, "-m", "scenetext", "evaluate", *test.arguments]
 
 
 def test_commands_are_printed_as_one_types_them(table: Table, options: Options) -> None:
     training = plan_table(table, replace(options, output=Path("my runs")))[0].steps[0]
     assert shlex.split(printable(training, options)) == [
-        *("python", str(options.repository / "tools/train.py"), str(options.repository / "words.yaml")),
+        *("scenetext", "train", str(options.repository / "words.yaml")),
         *("--output", str(training.folder)),
     ]
 

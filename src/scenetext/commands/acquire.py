@@ -1,9 +1,9 @@
-"""Photographs without annotations to weak records for pre-training: an OCR engine reads them, confident words are kept.
+"""Makes weak labels for images without annotations: an OCR engine reads them, confident words are kept.
 
-The engine is RapidOCR (pip install scenetext[acquisition]), or any program that reads paths of images, a line each,
-and prints a line of JSON for each: {"path": ..., "texts": [{"text": ..., "confidence": ..., "polygon": ...}]}; see
-docs/acquisition.md. What it has read is kept in a journal: a run that was interrupted goes on where it was, and other
-rules for words need no engine.
+The records are for pre-training. The engine is RapidOCR (pip install scenetext[acquisition]), or any program that reads
+paths of images, a line each, and prints a line of JSON for each: {"path": ..., "texts": [{"text": ..., "confidence":
+..., "polygon": ...}]}; see docs/acquisition.md. What it has read is kept in a journal: a run that was interrupted goes
+on where it was, and other rules for words need no engine.
 """
 
 from __future__ import annotations
@@ -14,112 +14,32 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from scenetext.acquisition.agreement import format_agreement, measure_agreement, true_texts
-from scenetext.acquisition.command_engine import CommandEngine
-from scenetext.acquisition.engine import OcrEngine
-from scenetext.acquisition.journal import Journal
-from scenetext.acquisition.rapidocr_engine import MODULE, rapidocr_version
-from scenetext.acquisition.recognition import RecognitionSettings, image_names, read_photographs
-from scenetext.acquisition.selection import (
-    CONFIDENCE_STEPS,
-    SelectionReport,
-    SelectionSettings,
-    WordSelection,
-)
-from scenetext.commands.command_line import command_parser
-from scenetext.config import Settings, validate
-from scenetext.data.records.files import RecordFiles
-from scenetext.data.records.format import write_records
 from scenetext.errors import EngineError
-from scenetext.evaluation.files import write_detections
-from scenetext.structures import Detection
-from scenetext.text.charset import CharacterSet
+
+if TYPE_CHECKING:
+    from scenetext.acquisition.engine import OcrEngine
+    from scenetext.acquisition.journal import Journal
+    from scenetext.acquisition.selection import SelectionReport, SelectionSettings
+    from scenetext.config import Settings
+    from scenetext.structures import Detection
+    from scenetext.text.charset import CharacterSet
 
 EXAMPLES = """\
-  python tools/acquire.py photographs/ --output data/acquired/records.jsonl
-  python tools/acquire.py photographs/ --output data/acquired/sure.jsonl --minimum-confidence 0.98 \\
+  scenetext acquire photographs/ --output data/acquired/records.jsonl
+  scenetext acquire photographs/ --output data/acquired/sure.jsonl --minimum-confidence 0.98 \\
       --journal data/acquired/records.jsonl.journal
-  python tools/acquire.py photographs/ --output data/acquired/records.jsonl --workers 8 \\
+  scenetext acquire photographs/ --output data/acquired/records.jsonl --workers 8 \\
       --engine-command "/opt/ocr/bin/python my_engine.py"
-  python tools/acquire.py icdar2015/images --output data/acquired/icdar2015.jsonl \\
+  scenetext acquire icdar2015/images --output data/acquired/icdar2015.jsonl \\
       --ground-truths data/icdar2015/train.jsonl
 """
 BAR_WIDTH = 40
-SettingsType = TypeVar("SettingsType", bound=Settings)
+SettingsType = TypeVar("SettingsType", bound="Settings")
 
 
-def chosen_settings(kind: type[SettingsType], arguments: argparse.Namespace) -> SettingsType:
-    """The settings that the flags of the same names give."""
-    return validate(kind, {name: getattr(arguments, name) for name in kind.model_fields}, "acquire_labels")
-
-
-def choose_engine(arguments: argparse.Namespace, timeout: float) -> tuple[str, Callable[[], OcrEngine]]:
-    """The engine's name for the journal, and what starts one."""
-    if arguments.engine_command is None:
-        options = ["--word-boxes"] if arguments.word_boxes else []
-        name = " ".join([f"rapidocr {rapidocr_version()}", *options])
-        command = [sys.executable, "-m", MODULE, *options]
-    else:
-        if arguments.word_boxes:
-            raise EngineError("--word-boxes is for --engine rapidocr; another engine decides by its own command")
-        name = arguments.engine_command
-        try:
-            command = shlex.split(name)
-        except ValueError as problem:
-            raise EngineError(f"--engine-command {name!r}: {problem}") from None
-    return name, lambda: CommandEngine(command, timeout)
-
-
-def tell_report(report: SelectionReport, minimum_confidence: float) -> None:
-    """Prints what was found, what was kept, what was not and why, and how sure the engine was."""
-    share = f", {100 * report.kept / report.words:.1f} %" if report.words else ""
-    print(f"  {report.photographs} photographs, {report.with_text} with text")
-    print(f"  {report.words} words found, {report.kept} kept at a confidence of {minimum_confidence:g}{share}")
-    for reason, finding in report.reasons.left_out.items():
-        print(f"  left out: {reason}: {finding}")
-    print("  words by confidence:")
-    most = max(1, int(report.histogram.max()))
-    for low, high, count in zip(CONFIDENCE_STEPS, CONFIDENCE_STEPS[1:], report.histogram, strict=False):
-        print(f"    {low:4.2f} to {high:4.2f} {count:8d} {'#' * round(BAR_WIDTH * count / most)}".rstrip())
-
-
-def tell_agreement(
-    names: Sequence[str],
-    journal: Journal,
-    settings: SelectionSettings,
-    characters: CharacterSet | None,
-    arguments: argparse.Namespace,
-) -> None:
-    """Prints how far the words are those of the ground truths, at several confidences."""
-    truth = true_texts(RecordFiles(arguments.ground_truths))
-    paths = {name: (arguments.folder / name).resolve() for name in names}
-    compared = [
-        (recognition, truth[paths[name]])
-        for name in names
-        if paths[name] in truth and (recognition := journal.find(name)).error is None
-    ]
-    print(f"agreement with the true words of {len(compared)} photographs ({len(names) - len(compared)} have none)")
-    print(format_agreement(measure_agreement(compared, settings, characters)))
-
-
-def write_predictions(names: Sequence[str], journal: Journal, arguments: argparse.Namespace) -> None:
-    """Writes all that was read, with its places, as detections; of failed photographs, none."""
-    detections: dict[Path, list[Detection]] = {}
-    without = 0
-    for name in names:
-        texts = journal.find(name).texts
-        placed = [Detection(text.polygon, text.confidence, text.text) for text in texts if text.polygon is not None]
-        detections[arguments.folder / name] = placed
-        without += len(texts) - len(placed)
-    write_detections(arguments.predictions, detections)
-    found = sum(map(len, detections.values()))
-    print(f"{arguments.predictions}: {found} detections in {len(names)} images; {without} texts have no place")
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = command_parser(__doc__ or "", EXAMPLES)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, help="folder of photographs; its subfolders count")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="records file to write (.jsonl)")
     engine = parser.add_mutually_exclusive_group()
@@ -139,13 +59,17 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--maximum-failed-share", type=float, default=0.1, metavar="S", help=help_)
     help_ = "records files with the true words of the photographs, to compare with"
     parser.add_argument("--ground-truths", type=Path, nargs="+", metavar="FILE", help=help_)
-    help_ = "write all that was read, with its places, as detections that tools/evaluate.py --predictions scores"
+    help_ = "write all that was read, with its places, as detections that scenetext evaluate --predictions scores"
     parser.add_argument("--predictions", type=Path, metavar="FILE", help=help_)
-    return parser.parse_args()
 
 
-def main() -> None:
-    arguments = parse_arguments()
+def run(arguments: argparse.Namespace) -> None:
+    from scenetext.acquisition.journal import Journal
+    from scenetext.acquisition.recognition import RecognitionSettings, image_names, read_photographs
+    from scenetext.acquisition.selection import SelectionReport, SelectionSettings, WordSelection
+    from scenetext.data.records.format import write_records
+    from scenetext.text.charset import CharacterSet
+
     selecting = chosen_settings(SelectionSettings, arguments)
     reading = chosen_settings(RecognitionSettings, arguments)
     characters = CharacterSet.from_file(arguments.characters) if arguments.characters else None
@@ -166,3 +90,84 @@ def main() -> None:
             tell_agreement(names, journal, selecting, characters, arguments)
         if arguments.predictions:
             write_predictions(names, journal, arguments)
+
+
+def chosen_settings(kind: type[SettingsType], arguments: argparse.Namespace) -> SettingsType:
+    """The settings that the flags of the same names give."""
+    from scenetext.config import validate
+
+    return validate(kind, {name: getattr(arguments, name) for name in kind.model_fields}, "acquire")
+
+
+def choose_engine(arguments: argparse.Namespace, timeout: float) -> tuple[str, Callable[[], OcrEngine]]:
+    """The engine's name for the journal, and what starts one."""
+    from scenetext.acquisition.command_engine import CommandEngine
+    from scenetext.acquisition.rapidocr_engine import MODULE, rapidocr_version
+
+    if arguments.engine_command is None:
+        options = ["--word-boxes"] if arguments.word_boxes else []
+        name = " ".join([f"rapidocr {rapidocr_version()}", *options])
+        command = [sys.executable, "-m", MODULE, *options]
+    else:
+        if arguments.word_boxes:
+            raise EngineError("--word-boxes is for --engine rapidocr; another engine decides by its own command")
+        name = arguments.engine_command
+        try:
+            command = shlex.split(name)
+        except ValueError as problem:
+            raise EngineError(f"--engine-command {name!r}: {problem}") from None
+    return name, lambda: CommandEngine(command, timeout)
+
+
+def tell_report(report: SelectionReport, minimum_confidence: float) -> None:
+    """Prints what was found, what was kept, what was not and why, and how sure the engine was."""
+    from scenetext.acquisition.selection import CONFIDENCE_STEPS
+
+    share = f", {100 * report.kept / report.words:.1f} %" if report.words else ""
+    print(f"  {report.photographs} photographs, {report.with_text} with text")
+    print(f"  {report.words} words found, {report.kept} kept at a confidence of {minimum_confidence:g}{share}")
+    for reason, finding in report.reasons.left_out.items():
+        print(f"  left out: {reason}: {finding}")
+    print("  words by confidence:")
+    most = max(1, int(report.histogram.max()))
+    for low, high, count in zip(CONFIDENCE_STEPS, CONFIDENCE_STEPS[1:], report.histogram, strict=False):
+        print(f"    {low:4.2f} to {high:4.2f} {count:8d} {'#' * round(BAR_WIDTH * count / most)}".rstrip())
+
+
+def tell_agreement(
+    names: Sequence[str],
+    journal: Journal,
+    settings: SelectionSettings,
+    characters: CharacterSet | None,
+    arguments: argparse.Namespace,
+) -> None:
+    """Prints how far the words are those of the ground truths, at several confidences."""
+    from scenetext.acquisition.agreement import format_agreement, measure_agreement, true_texts
+    from scenetext.data.records.files import RecordFiles
+
+    truth = true_texts(RecordFiles(arguments.ground_truths))
+    paths = {name: (arguments.folder / name).resolve() for name in names}
+    compared = [
+        (recognition, truth[paths[name]])
+        for name in names
+        if paths[name] in truth and (recognition := journal.find(name)).error is None
+    ]
+    print(f"agreement with the true words of {len(compared)} photographs ({len(names) - len(compared)} have none)")
+    print(format_agreement(measure_agreement(compared, settings, characters)))
+
+
+def write_predictions(names: Sequence[str], journal: Journal, arguments: argparse.Namespace) -> None:
+    """Writes all that was read, with its places, as detections; of failed photographs, none."""
+    from scenetext.evaluation.files import write_detections
+    from scenetext.structures import Detection
+
+    detections: dict[Path, list[Detection]] = {}
+    without = 0
+    for name in names:
+        texts = journal.find(name).texts
+        placed = [Detection(text.polygon, text.confidence, text.text) for text in texts if text.polygon is not None]
+        detections[arguments.folder / name] = placed
+        without += len(texts) - len(placed)
+    write_detections(arguments.predictions, detections)
+    found = sum(map(len, detections.values()))
+    print(f"{arguments.predictions}: {found} detections in {len(names)} images; {without} texts have no place")

@@ -1,8 +1,9 @@
-"""Draws where a pre-trained model looks: for the image as a whole, and for every typed word with a hidden character.
+"""Draws where a pre-trained model, or a detector with TCM, looks in an image.
 
-A blank stands for the hidden character: "ST LING" asks which character belongs between T and L. The predicted character
-is printed and written over the picture. The model is a pre-training of ours, or a published oCLIP checkpoint as it is;
-the flags of the published visualiser are understood as well (docs/from_oclip.md).
+For the image as a whole, and for every typed word with a hidden character. A blank stands for the hidden character: "ST
+LING" asks which character belongs between T and L. The predicted character is printed and written over the picture. The
+model is a pre-training of ours, or a published oCLIP checkpoint as it is; the flags of the published visualiser are
+understood as well (docs/from_oclip.md).
 
 --kind tcm draws from a detector with TCM instead: score map of every class, image embedding and visual prompt.
 """
@@ -12,33 +13,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from scenetext.commands.command_line import command_parser
-from scenetext.data.records.images import read_image, write_image
-from scenetext.drawing.canvas import letter_height, new_canvas, put_text
-from scenetext.inspection.attention import attend
-from scenetext.inspection.score_map import guidance_panels, guidance_sheet, text_guidance
-from scenetext.pretraining.oclip.attention import ImageAttention, attention_panels, attention_sheet
-from scenetext.runs.build import load_trained_task
-from scenetext.runs.load import load_pretrained
-from scenetext.tasks.detection import DetectionTask
-from scenetext.training.device import resolve_device
-
 EXAMPLES = """\
-  python tools/attention.py outputs/tiny/best.pt sign.jpg "ST LING" "STRLIN " --output outputs/attention
-  python tools/attention.py RN50_synthtext.pt sign.jpg "ST LING"
-  python tools/attention.py --model_path RN50_synthtext.pt --char_dict_path char_dict --im_fn sign.jpg \\
+  scenetext attention outputs/tiny/best.pt sign.jpg "ST LING" "STRLIN " --output outputs/attention
+  scenetext attention RN50_synthtext.pt sign.jpg "ST LING"
+  scenetext attention --model_path RN50_synthtext.pt --char_dict_path char_dict --im_fn sign.jpg \\
       --model_config_file RN50.json --text_list "ST LING" "STRLIN " --demo_path outputs/attention
-  python tools/attention.py --kind tcm outputs/tcm_dbnet_tiny/best.pt sign.jpg
+  scenetext attention --kind tcm outputs/tcm_dbnet_tiny/best.pt sign.jpg
 """
 REQUIRED = (("checkpoint", "model_path"), ("image", "im_fn"), ("words", "text_list"))
 """Positional arguments, and what the published visualiser calls them."""
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = command_parser(__doc__ or "", EXAMPLES)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kind", choices=("oclip", "tcm"), default="oclip", help="a pre-trained model, or a detector with TCM"
     )
@@ -46,7 +32,7 @@ def parse_arguments() -> argparse.Namespace:
         "checkpoint",
         type=Path,
         nargs="?",
-        help="best.pt of tools/pretrain.py, or a published oCLIP; with --kind tcm, best.pt of tools/train.py",
+        help="best.pt of scenetext pretrain, or a published oCLIP; with --kind tcm, best.pt of scenetext train",
     )
     parser.add_argument("image", type=Path, nargs="?", help="a photograph")
     parser.add_argument("words", nargs="*", help="words with one blank each for the hidden character")
@@ -78,31 +64,61 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--model_path", "--model-path", "--pretrained", type=Path, metavar="FILE", help="= checkpoint")
     parser.add_argument("--im_fn", "--im-fn", type=Path, metavar="FILE", help="= image")
     parser.add_argument("--text_list", "--text-list", nargs="+", metavar="WORD", help="= words")
-    arguments = parser.parse_intermixed_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    merge_published_names(arguments)
+    if arguments.kind == "tcm":
+        draw_guidance(arguments)
+    else:
+        draw_attention(arguments)
+
+
+def merge_published_names(arguments: argparse.Namespace) -> None:
+    """Takes what was given under either name; refuses what was given twice, or not at all."""
     for name, published in REQUIRED[:2] if arguments.kind == "tcm" else REQUIRED:
         given = [value for value in (getattr(arguments, name), getattr(arguments, published)) if value]
         if len(given) != 1:
-            parser.error(f"give {name} once: as it is or as --{published}")
+            arguments.refuse(f"give {name} once: as it is or as --{published}")
         setattr(arguments, name, given[0])
     if arguments.kind == "tcm" and (arguments.words or arguments.text_list):
-        parser.error("--kind tcm takes no words: a detector's prompts are part of it")
-    return arguments
+        arguments.refuse("--kind tcm takes no words: a detector's prompts are part of it")
 
 
-def write_panels(folder: Path, stem: str, image: np.ndarray, attention: ImageAttention) -> None:
-    """One file per map, at the size of the image, each word's with what is read written over it."""
-    titles = ["", *map(str, attention.words)]
-    for index, (panel, title) in enumerate(zip(attention_panels(image, attention), titles, strict=True)):
-        canvas = new_canvas(panel)
-        if title:
-            put_text(canvas, title, (0, 0), 2 * letter_height(canvas))
+def draw_attention(arguments: argparse.Namespace) -> None:
+    """The maps of a pre-trained model, one file each with what is read written over it, and one sheet of all."""
+    from scenetext.data.records.images import read_image, write_image
+    from scenetext.inspection.attention import attend, titled_panels
+    from scenetext.pretraining.oclip.attention import attention_sheet
+    from scenetext.runs.load import load_pretrained
+    from scenetext.training.device import resolve_device
+
+    device = resolve_device(arguments.device)
+    task, is_published = load_pretrained(arguments.checkpoint, arguments.char_dict_path, arguments.model_config_file)
+    as_published = is_published if arguments.view is None else arguments.view == "published"
+    image = read_image(arguments.image)
+    attention = attend(task.to(device), image, arguments.words, device, as_published)
+    stem = arguments.image.stem
+    for index, panel in enumerate(titled_panels(image, attention)):
         name = "image" if index == 0 else f"word_{index}"
-        write_image(folder / f"{stem}_{name}.jpg", canvas)
+        write_image(arguments.output / f"{stem}_{name}.jpg", panel)
+    overview = arguments.output / f"{stem}_attention.jpg"
+    write_image(overview, attention_sheet(image, attention))
+    for word in attention.words:
+        print(word)
+    print(f"pictures: {overview} and one file a map beside it")
 
 
-def draw_guidance(checkpoint: Path, photograph: Path, output: Path, device: torch.device) -> None:
+def draw_guidance(arguments: argparse.Namespace) -> None:
     """The maps of a detector with TCM, one file each and one sheet of all."""
-    task, _, _ = load_trained_task(checkpoint, "detection")
+    from scenetext.data.records.images import read_image, write_image
+    from scenetext.inspection.score_map import guidance_panels, guidance_sheet, text_guidance
+    from scenetext.runs.build import load_trained_task
+    from scenetext.tasks.detection import DetectionTask
+    from scenetext.training.device import resolve_device
+
+    device, photograph, output = resolve_device(arguments.device), arguments.image, arguments.output
+    task, _, _ = load_trained_task(arguments.checkpoint, "detection")
     if not isinstance(task, DetectionTask):
         raise TypeError("a checkpoint of kind detection holds a DetectionTask")
     image = read_image(photograph)
@@ -113,23 +129,4 @@ def draw_guidance(checkpoint: Path, photograph: Path, output: Path, device: torc
         write_image(output / f"{photograph.stem}_{name}.jpg", panel)
     overview = output / f"{photograph.stem}_guidance.jpg"
     write_image(overview, guidance_sheet(image, guidance, photograph.name))
-    print(f"pictures: {overview} and one file a map beside it")
-
-
-def main() -> None:
-    arguments = parse_arguments()
-    device = resolve_device(arguments.device)
-    if arguments.kind == "tcm":
-        draw_guidance(arguments.checkpoint, arguments.image, arguments.output, device)
-        return
-    task, is_published = load_pretrained(arguments.checkpoint, arguments.char_dict_path, arguments.model_config_file)
-    as_published = is_published if arguments.view is None else arguments.view == "published"
-    image = read_image(arguments.image)
-    attention = attend(task.to(device), image, arguments.words, device, as_published)
-    stem = arguments.image.stem
-    write_panels(arguments.output, stem, image, attention)
-    overview = arguments.output / f"{stem}_attention.jpg"
-    write_image(overview, attention_sheet(image, attention))
-    for word in attention.words:
-        print(word)
     print(f"pictures: {overview} and one file a map beside it")

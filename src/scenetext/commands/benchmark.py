@@ -1,7 +1,8 @@
-"""Measures and counts what runs cost; prints tables of Markdown, and writes the metrics as JSON where asked to.
+"""Measures and counts what runs cost.
 
-Several configs are measured in one run, and the last columns give each as a ratio to the first: ratios hold where the
-machine is shared, single metrics do not. `benchmark.py WHAT --help` explains each kind of measurement.
+Prints tables of Markdown, and writes the metrics as JSON where asked to. Several configs are measured in one run, and
+the last columns give each as a ratio to the first: ratios hold where the machine is shared, single metrics do not.
+`scenetext benchmark WHAT --help` explains each kind of measurement.
 """
 
 from __future__ import annotations
@@ -15,56 +16,33 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from scenetext.benchmark.detection import measure_in_turn
-from scenetext.benchmark.gpu import TINY, GpuBenchmark, Sizes
-from scenetext.benchmark.measurements import Measurement, metric_table, timed
-from scenetext.benchmark.overhead import measure_overhead, time_waiting
-from scenetext.benchmark.pace import (
-    Pace,
-    evaluation_pace,
-    evaluation_pace_table,
-    processor_seconds,
-    training_pace,
-    training_pace_table,
-)
-from scenetext.benchmark.run import count_detector, measure
-from scenetext.benchmark.stages import PAGE_NAME, Stage, StageRunner, within
-from scenetext.commands.command_line import command_parser
-from scenetext.config import load_settings
-from scenetext.data.loading.loader import default_workers
 from scenetext.errors import ConfigError
 from scenetext.resources import resource_folder
-from scenetext.runs.build import build_task, build_trainer
-from scenetext.runs.settings import DetectionRun, Run, load_run
-from scenetext.scenes import SceneGenerator, SceneSettings
-from scenetext.scenes.fonts import load_fonts
-from scenetext.scenes.words import read_words
-from scenetext.scenes.writing import RECORDS_NAME, generate
-from scenetext.tasks.detection import DetectionTask
-from scenetext.training.device import autocast_to, resolve_device, resolve_precision
-from scenetext.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    import torch
+
+    from scenetext.benchmark.measurements import Measurement
+    from scenetext.runs.settings import DetectionRun, Run
+    from scenetext.tasks.detection import DetectionTask
+    from scenetext.training.trainer import Trainer
 
 EXAMPLES = """\
-  python tools/benchmark.py run configs/oclip/tiny.yaml loader.batch_size=64
-  python tools/benchmark.py run configs/detectors/dbnet_tiny.yaml configs/detectors/pan_tiny.yaml
-  python tools/benchmark.py gpu --minutes 10 --output outputs/h100
-  python tools/benchmark.py overhead configs/oclip/tiny.yaml --repetitions 50
-  python tools/benchmark.py detection configs/detectors/{dbnet,pan}/icdar2015_imagenet.yaml --images 30
-  python tools/benchmark.py pace configs/detectors/dbnet/icdar2015_scratch.yaml configs/tcm/tcm_dbnet_icdar2015.yaml
-  python tools/benchmark.py size configs/tcm/fasttcm_dbnet_icdar2015.yaml --size 640
+  scenetext benchmark run configs/oclip/tiny.yaml loader.batch_size=64
+  scenetext benchmark run configs/detectors/dbnet_tiny.yaml configs/detectors/pan_tiny.yaml
+  scenetext benchmark gpu --minutes 10 --output outputs/h100
+  scenetext benchmark overhead configs/oclip/tiny.yaml --repetitions 50
+  scenetext benchmark detection configs/detectors/{dbnet,pan}/icdar2015_imagenet.yaml --images 30
+  scenetext benchmark pace configs/detectors/dbnet/icdar2015_scratch.yaml configs/tcm/tcm_dbnet_icdar2015.yaml
+  scenetext benchmark size configs/tcm/fasttcm_dbnet_icdar2015.yaml --size 640
 """
-CLOCKS = {"wall": timed, "processor": processor_seconds}
-
 Report = tuple[str, dict[str, Any]]
 """What to print, and the same as plain data."""
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = command_parser(__doc__ or "", EXAMPLES)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     text = "training step and each of its parts, evaluation, preparation of images, memory, operations"
     manner = "Uses the run's own data and settings; configs are measured one after the other."
@@ -73,7 +51,6 @@ def parse_arguments() -> argparse.Namespace:
     add_command(commands, "overhead", measure_overheads, text, "One step of each in turn, on the same batch.")
     add_detector_commands(commands)
     add_gpu_command(commands)
-    return parser.parse_args()
 
 
 def add_detector_commands(commands: Any) -> None:
@@ -93,7 +70,7 @@ def add_detector_commands(commands: Any) -> None:
     command.add_argument("--images", type=positive, default=2, help="images of a training step")
     command.add_argument("--training-repetitions", type=int, default=3, help="rounds of training steps; 0 = none")
     text = "processor: time that threads are busy, for a machine that others keep busy (best with OMP_NUM_THREADS=1)"
-    command.add_argument("--clock", choices=CLOCKS, default="wall", help=text)
+    command.add_argument("--clock", choices=("wall", "processor"), default="wall", help=text)
 
     text = "parameters and operations of detectors"
     command = add_command(commands, "size", count_sizes, text, "Counted; no data and no weights are read.")
@@ -139,8 +116,19 @@ def positive(text: str) -> int:
     return value
 
 
+def run(arguments: argparse.Namespace) -> None:
+    text, content = arguments.function(arguments)
+    print(text)
+    if arguments.json is not None:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
+        arguments.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        print(f"JSON: {arguments.json}")
+
+
 def named_runs(arguments: argparse.Namespace) -> dict[str, Run]:
     """The runs of a command by their files' names, with their folders' where those alone do not tell them apart."""
+    from scenetext.runs.settings import load_run
+
     paths = [Path(each) for each in arguments.configs if "=" not in each]
     if not paths:
         raise ConfigError("no config is named, only settings to change")
@@ -151,6 +139,8 @@ def named_runs(arguments: argparse.Namespace) -> dict[str, Run]:
 
 def named_detectors(arguments: argparse.Namespace) -> dict[str, DetectionRun[Any, Any]]:
     """As `named_runs`, of detectors alone."""
+    from scenetext.runs.settings import DetectionRun
+
     runs = named_runs(arguments)
     detectors = {name: run for name, run in runs.items() if isinstance(run, DetectionRun)}
     if len(detectors) < len(runs):
@@ -161,11 +151,15 @@ def named_detectors(arguments: argparse.Namespace) -> dict[str, DetectionRun[Any
 @contextmanager
 def built(run: Run) -> Iterator[Trainer]:
     """The trainer of a run, of which nothing is kept."""
+    from scenetext.runs.build import build_trainer
+
     with tempfile.TemporaryDirectory() as folder:
         yield build_trainer(run, Path(folder))[0]
 
 
 def measure_runs(arguments: argparse.Namespace) -> Report:
+    from scenetext.benchmark.run import measure
+
     columns = {}
     for name, run in named_runs(arguments).items():
         with built(run) as trainer:
@@ -174,6 +168,8 @@ def measure_runs(arguments: argparse.Namespace) -> Report:
 
 
 def measure_overheads(arguments: argparse.Namespace) -> Report:
+    from scenetext.benchmark.overhead import measure_overhead, time_waiting
+
     columns = {}
     for name, run in named_runs(arguments).items():
         with built(run) as trainer:
@@ -183,15 +179,24 @@ def measure_overheads(arguments: argparse.Namespace) -> Report:
 
 
 def measure_detectors(arguments: argparse.Namespace) -> Report:
+    from scenetext.benchmark.detection import measure_in_turn
+
     return report(measure_in_turn(named_detectors(arguments), arguments.images, arguments.repetitions))
 
 
 def count_sizes(arguments: argparse.Namespace) -> Report:
+    from scenetext.benchmark.run import count_detector
+
     side = arguments.size
     return report({name: count_detector(run, side, side) for name, run in named_detectors(arguments).items()})
 
 
 def measure_card(arguments: argparse.Namespace) -> Report:
+    from scenetext.benchmark.gpu import TINY, GpuBenchmark, Sizes
+    from scenetext.benchmark.stages import PAGE_NAME, Stage, StageRunner
+    from scenetext.scenes.writing import RECORDS_NAME
+    from scenetext.training.device import resolve_device
+
     began = time.monotonic()
     device = resolve_device(arguments.device)
     sizes = TINY if arguments.tiny or device.type == "cpu" else Sizes()
@@ -218,6 +223,14 @@ def measure_card(arguments: argparse.Namespace) -> Report:
 
 def make_scenes(config: str, folder: Path, count: int, fonts: Path | None, seconds: float) -> dict[str, Any]:
     """Generated scenes for the loader to read."""
+    from scenetext.benchmark.stages import within
+    from scenetext.config import load_settings
+    from scenetext.data.loading.loader import default_workers
+    from scenetext.scenes import SceneGenerator, SceneSettings
+    from scenetext.scenes.fonts import load_fonts
+    from scenetext.scenes.words import read_words
+    from scenetext.scenes.writing import generate
+
     settings = load_settings(SceneSettings, resource_folder("configs") / "scenes" / f"{config}.yaml")
     words = read_words(resource_folder("words") / "english.txt")
     scenes = SceneGenerator(settings, 0, load_fonts(fonts).fonts, words)
@@ -227,31 +240,45 @@ def make_scenes(config: str, folder: Path, count: int, fonts: Path | None, secon
 
 
 def compare_pace(arguments: argparse.Namespace) -> Report:
+    import torch
+
+    from scenetext.benchmark.measurements import timed
+    from scenetext.benchmark.pace import (
+        evaluation_pace,
+        evaluation_pace_table,
+        processor_seconds,
+        training_pace,
+        training_pace_table,
+    )
+    from scenetext.training.device import autocast_to, resolve_device, resolve_precision
+
     runs = named_detectors(arguments)
     settings = next(iter(runs.values())).training
     device = resolve_device(settings.device)
     precision = resolve_precision(settings.precision, device)
     tasks = {name: detector_on(run, device) for name, run in runs.items()}
-    autocast, clock = partial(autocast_to, precision, device), CLOCKS[arguments.clock]
+    clock = timed if arguments.clock == "wall" else processor_seconds
+    autocast = partial(autocast_to, precision, device)
     size, threads = (arguments.size, arguments.size), torch.get_num_threads()
     what = f"images of {size[0]} x {size[1]} pixels"
     text = f"{device}, {precision}, {threads} threads, {arguments.clock} clock, {what}\n\n"
     paces = evaluation_pace(tasks, size, arguments.repetitions, device, autocast, clock)
-    text, content = text + evaluation_pace_table(paces), {"evaluation": pace_rows(paces)}
+    text, content = text + evaluation_pace_table(paces), {"evaluation": list(map(asdict, paces))}
     if arguments.training_repetitions > 0:
         rounds, images = arguments.training_repetitions, arguments.images
         paces = training_pace(tasks, size, images, rounds, device, autocast, clock)
         text += f"\n\n{training_pace_table(paces, images)}"
-        content["training"] = pace_rows(paces)
+        content["training"] = list(map(asdict, paces))
     return text, content
-
-
-def pace_rows(paces: list[Pace]) -> list[dict[str, Any]]:
-    return [asdict(pace) for pace in paces]
 
 
 def detector_on(run: DetectionRun[Any, Any], device: torch.device) -> DetectionTask:
     """A detector with random weights, compiled where the run says so."""
+    import torch
+
+    from scenetext.runs.build import build_task
+    from scenetext.tasks.detection import DetectionTask
+
     task = build_task(run)
     if not isinstance(task, DetectionTask):
         raise TypeError("a run of kind detection builds a DetectionTask")
@@ -262,14 +289,6 @@ def detector_on(run: DetectionRun[Any, Any], device: torch.device) -> DetectionT
 
 
 def report(columns: dict[str, list[Measurement]]) -> Report:
+    from scenetext.benchmark.measurements import metric_table
+
     return metric_table(columns), {name: [asdict(metric) for metric in found] for name, found in columns.items()}
-
-
-def main() -> None:
-    arguments = parse_arguments()
-    text, content = arguments.function(arguments)
-    print(text)
-    if arguments.json is not None:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        print(f"JSON: {arguments.json}")

@@ -1,22 +1,30 @@
-"""What every command of `tools/` shares: errors as messages, exit codes, common flags."""
+"""What all commands share: errors as messages, exit codes, the look of help, common flags."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import select
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from scenetext.errors import ScenetextError
 
 EXIT_CODE_USER_ERROR = 2
+EXIT_CODE_KEYBOARD = 128 + 2
+EXIT_CODE_PIPE = 128 + 13
+"""As a shell reports a program that SIGINT or SIGPIPE ended."""
 
 
 def run_command(main: Callable[[], int | None]) -> None:
     """Runs a command and exits: 0 or what `main` returned; a user's mistake is one message on stderr and code 2."""
     try:
-        code = main()
+        try:
+            code = main()
+        finally:
+            sys.stdout.flush()
     except ScenetextError as error:
         rank = os.environ.get("RANK")  # set by torchrun; asking torch itself would cost every command its import
         which = f" (process {rank})" if rank is not None else ""
@@ -24,22 +32,48 @@ def run_command(main: Callable[[], int | None]) -> None:
         sys.exit(EXIT_CODE_USER_ERROR)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
-        sys.exit(130)
+        sys.exit(EXIT_CODE_KEYBOARD)
+    except BrokenPipeError:
+        if not _reader_is_gone():
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter complains when it ends
+        sys.exit(EXIT_CODE_PIPE)
     sys.exit(code or 0)
+
+
+def _reader_is_gone() -> bool:
+    """Whether it is our output that broke: what reads it has had enough, as `head` has after ten lines."""
+    poll = select.poll()
+    poll.register(sys.stdout, select.POLLOUT)
+    return any(events & select.POLLERR for _, events in poll.poll(0))
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
     """Shows defaults where there are any: "(default: None)" would say nothing."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        return action.help if action.default in (None, False) else super()._get_help_string(action)
+        return action.help if action.default in (None, False, []) else super()._get_help_string(action)
 
 
-def command_parser(description: str, examples: str) -> argparse.ArgumentParser:
-    """A parser whose help shows a description, every default, and examples."""
-    return argparse.ArgumentParser(
-        description=description, epilog=f"examples:\n{examples}", formatter_class=_HelpFormatter
-    )
+class CommandParser(argparse.ArgumentParser):
+    """The parser of a verb or of a subcommand: shows every default, and hands the command a way to refuse.
+
+    What it has read has `refuse(message)`, which ends with usage and exit code 2, for what single flags cannot check.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=_HelpFormatter, **options)
+        self.set_defaults(refuse=self.error)
+        self._has_subcommands = False
+
+    def add_subparsers(self, **options: Any) -> Any:
+        """As `argparse` has it."""
+        self._has_subcommands = True
+        return super().add_subparsers(**options)
+
+    def read(self, words: Sequence[str]) -> argparse.Namespace:
+        """The arguments; flags and values may come in any order, which `argparse` does not offer with subcommands."""
+        return self.parse_args(words) if self._has_subcommands else self.parse_intermixed_args(words)
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:

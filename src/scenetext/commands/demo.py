@@ -1,13 +1,15 @@
-"""Runs the whole road on generated scenes: generate, pre-train, transfer, train a detector, evaluate, detect, attend.
+"""Runs the whole workflow on generated scenes, in about ten minutes on two cores without a GPU.
 
-Takes about ten minutes on two cores without a GPU. Every step is a command that is printed before it runs, so it can be
-repeated and changed alone. Everything lands under one folder, with a short report at the end.
+Generates scenes, pre-trains, transfers, trains a detector, evaluates, detects and draws attention. Every step is a
+command that is printed before it runs, so it can be repeated and changed alone. Everything lands under one folder, with
+a short report at the end.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import shlex
 import subprocess
@@ -16,17 +18,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from scenetext.commands.command_line import command_parser
-from scenetext.data.records.format import read_records
 from scenetext.errors import ConfigError, TrainingError
-from scenetext.training.device import largest_resident_set
-from scenetext.training.log import format_duration
-
-REPOSITORY = Path(__file__).resolve().parents[3]
+from scenetext.resources import resource_folder
 
 EXAMPLES = """\
-  python tools/demo.py
-  python tools/demo.py --output /tmp/demo --backgrounds ~/photographs --share 0.25
+  scenetext demo
+  scenetext demo --output /tmp/demo --backgrounds ~/photographs --share 0.25
 """
 
 REAL_RUN = """\
@@ -39,15 +36,39 @@ REAL_RUN = """\
 """
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--output", type=Path, default=Path("outputs/demo"), help="folder for everything")
+    parser.add_argument(
+        "--share", type=float, default=1.0, help="how much of the data and steps (0.02 = a quick check)"
+    )
+    parser.add_argument("--backgrounds", type=Path, help="folder of your photographs, as backgrounds of the scenes")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    output: Path = arguments.output.resolve()
+    if arguments.share <= 0:
+        raise ConfigError(f"--share must be above 0, not {arguments.share:g}")
+    if output.is_dir() and any(output.iterdir()):
+        raise ConfigError(f"{output} is not empty; remove it, or choose another --output")
+    backgrounds = ("--backgrounds", str(arguments.backgrounds.resolve())) if arguments.backgrounds else ()
+    plan = Plan(output, arguments.share, arguments.device, backgrounds)
+    timed = [(step, run_step(step)) for step in plan_steps(plan)]
+    timed += [(step, run_step(step)) for step in picture_steps(plan)]
+    text = report(plan, timed)
+    (output / "report.md").write_text(text, encoding="utf-8")
+    print(f"\n{text}\nreport: {output / 'report.md'}")
+
+
 @dataclass(frozen=True)
 class Step:
-    """One command of the road: `arguments` of the interpreter, and a title for the report."""
+    """One command: the `arguments` of `scenetext`, and a title for the report."""
 
     title: str
     arguments: tuple[str, ...]
 
     def __str__(self) -> str:
-        return shlex.join(["python", *self.arguments])
+        return shlex.join(["scenetext", *self.arguments])
 
 
 @dataclass(frozen=True)
@@ -68,8 +89,8 @@ class Plan:
         return Step(
             f"generate {count} scenes ({name})",
             (
-                "tools/generate.py",
-                f"configs/scenes/{config}.yaml",
+                "generate",
+                config_file(f"scenes/{config}.yaml"),
                 *("--output", str(self.output / "scenes" / name)),
                 *("--count", str(count), "--seed", str(seed)),
                 *self.backgrounds,
@@ -94,6 +115,11 @@ class Plan:
         )
 
 
+def config_file(name: str) -> str:
+    """A config that comes with the package, as seen from the working directory."""
+    return os.path.relpath(resource_folder("configs") / name)
+
+
 def plan_steps(plan: Plan) -> list[Step]:
     """The road up to the detector; what comes after needs its pictures."""
     pretraining, detector, backbone = (
@@ -109,19 +135,19 @@ def plan_steps(plan: Plan) -> list[Step]:
         Step(
             "pre-train the image encoder with oCLIP",
             (
-                *("tools/pretrain.py", "configs/oclip/tiny.yaml", "--output", str(pretraining)),
+                *("pretrain", config_file("oclip/tiny.yaml"), "--output", str(pretraining)),
                 *plan.data("words_train", "words_validation"),
                 *plan.training_steps(1600),
             ),
         ),
         Step(
             "take the backbone over",
-            ("tools/convert.py", "backbone", str(pretraining / "best.pt"), str(backbone)),
+            ("convert", "backbone", str(pretraining / "best.pt"), str(backbone)),
         ),
         Step(
             "train DBNet on it",
             (
-                *("tools/train.py", "configs/detectors/dbnet_tiny.yaml", "--output", str(detector)),
+                *("train", config_file("detectors/dbnet_tiny.yaml"), "--output", str(detector)),
                 *plan.data("scenes_train", "scenes_validation"),
                 *plan.training_steps(300),
                 f"encoder.weights={backbone}",
@@ -130,7 +156,7 @@ def plan_steps(plan: Plan) -> list[Step]:
         Step(
             "evaluate the detector",
             (
-                "tools/evaluate.py",
+                "evaluate",
                 str(detector / "best.pt"),
                 "--device",
                 plan.device,
@@ -143,6 +169,8 @@ def plan_steps(plan: Plan) -> list[Step]:
 
 def picture_steps(plan: Plan) -> list[Step]:
     """Detections on a few unseen scenes, and attention in one unseen word image."""
+    from scenetext.data.records.format import read_records
+
     scenes = [str(record.path) for record in read_records(plan.records("scenes_validation"))[:6]]
     record = next(
         (r for r in read_records(plan.records("words_validation")) if any(len(i.text or "") > 2 for i in r.instances)),
@@ -156,7 +184,7 @@ def picture_steps(plan: Plan) -> list[Step]:
         Step(
             "find text in unseen scenes",
             (
-                *("tools/detect.py", str(plan.output / "detector" / "best.pt"), *scenes),
+                *("detect", str(plan.output / "detector" / "best.pt"), *scenes),
                 *("--output", str(plan.output / "detections"), "--device", plan.device),
             ),
         ),
@@ -164,7 +192,7 @@ def picture_steps(plan: Plan) -> list[Step]:
             "draw attention",
             (
                 *(
-                    "tools/attention.py",
+                    "attention",
                     str(plan.output / "pretraining" / "best.pt"),
                     str(record.path),
                     *typed,
@@ -176,14 +204,15 @@ def picture_steps(plan: Plan) -> list[Step]:
 
 
 def run_step(step: Step) -> float:
-    """Runs one command from the repository and returns its seconds.
+    """Runs one command and returns its seconds.
 
     Raises:
         TrainingError: the command failed.
     """
     print(f"\n== {step.title}\n{step}", flush=True)
     started = time.monotonic()
-    code = subprocess.run([sys.executable, *step.arguments], cwd=REPOSITORY).returncode  # noqa: S603 (our own tools)
+    command = [sys.executable, "-m", "scenetext", *step.arguments]
+    code = subprocess.run(command).returncode  # noqa: S603 (our own commands)
     if code != 0:
         raise TrainingError(f"the step {step.title!r} ended with exit code {code}; its command:\n  {step}")
     return time.monotonic() - started
@@ -201,6 +230,9 @@ def percent(value: float | None) -> str:
 
 def report(plan: Plan, timed: list[tuple[Step, float]]) -> str:
     """What was trained, its figures, and where the pictures are."""
+    from scenetext.training.device import largest_resident_set
+    from scenetext.training.log import format_duration
+
     pretraining = evaluations(plan.output / "pretraining")
     detector = evaluations(plan.output / "detector")
     measured = json.loads((plan.output / "evaluation" / "evaluation.json").read_text(encoding="utf-8"))
@@ -255,30 +287,3 @@ def report(plan: Plan, timed: list[tuple[Step, float]]) -> str:
             REAL_RUN,
         ]
     )
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = command_parser(__doc__ or "", EXAMPLES)
-    parser.add_argument("--output", type=Path, default=REPOSITORY / "outputs" / "demo", help="folder for everything")
-    parser.add_argument(
-        "--share", type=float, default=1.0, help="how much of the data and steps (0.02 = a quick check)"
-    )
-    parser.add_argument("--backgrounds", type=Path, help="folder of your photographs, as backgrounds of the scenes")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    return parser.parse_args()
-
-
-def main() -> None:
-    arguments = parse_arguments()
-    output: Path = arguments.output.resolve()
-    if arguments.share <= 0:
-        raise ConfigError(f"--share must be above 0, not {arguments.share:g}")
-    if output.is_dir() and any(output.iterdir()):
-        raise ConfigError(f"{output} is not empty; remove it, or choose another --output")
-    backgrounds = ("--backgrounds", str(arguments.backgrounds.resolve())) if arguments.backgrounds else ()
-    plan = Plan(output, arguments.share, arguments.device, backgrounds)
-    timed = [(step, run_step(step)) for step in plan_steps(plan)]
-    timed += [(step, run_step(step)) for step in picture_steps(plan)]
-    text = report(plan, timed)
-    (output / "report.md").write_text(text, encoding="utf-8")
-    print(f"\n{text}\nreport: {output / 'report.md'}")

@@ -11,23 +11,46 @@ import argparse
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
-from scenetext.commands.command_line import add_view_arguments, command_parser, view_overrides
-from scenetext.data.readers.files import IMAGE_SUFFIXES
-from scenetext.data.records.images import read_image, write_image
-from scenetext.drawing.detections import draw_detections
+from scenetext.commands.command_line import add_view_arguments, view_overrides
 from scenetext.errors import DataError, ImageError
-from scenetext.evaluation.files import write_detections
-from scenetext.inference import TextDetector
-from scenetext.structures import Detection
+
+if TYPE_CHECKING:
+    from scenetext.inference import TextDetector
+    from scenetext.structures import Detection
 
 EXAMPLES = """\
-  python tools/detect.py outputs/dbnet_tiny/best.pt photograph.jpg
-  python tools/detect.py outputs/dbnet_tiny/best.pt folder/ other.png --output outputs/found --score 0.6
-  python tools/detect.py outputs/dbnet_tiny/best.pt folder/ --scales 0.75 1 1.5 --flip
+  scenetext detect outputs/dbnet_tiny/best.pt photograph.jpg
+  scenetext detect outputs/dbnet_tiny/best.pt folder/ other.png --output outputs/found --score 0.6
+  scenetext detect outputs/dbnet_tiny/best.pt folder/ --scales 0.75 1 1.5 --flip
 """
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", type=Path, help="a detector's best.pt, written by scenetext train")
+    parser.add_argument("inputs", type=Path, nargs="+", help="image files and folders of images")
+    parser.add_argument("--output", type=Path, default=Path("outputs/detections"), help="folder for drawn/ and JSON")
+    parser.add_argument("--score", type=float, help="leave out lower scores; default: the run's evaluation.threshold")
+    add_view_arguments(parser)
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    images = find_images(arguments.inputs)  # first of all: a wrong path is told before torch is loaded
+
+    from scenetext.evaluation.files import write_detections
+    from scenetext.inference import TextDetector
+
+    detector = TextDetector.load(arguments.checkpoint, arguments.device, view_overrides(arguments))
+    score = detector.task.evaluation.threshold if arguments.score is None else arguments.score
+    detections = detect_all(detector, images, score, arguments.output)
+    write_detections(arguments.output / "detections.json", detections)
+    total = sum(len(found) for found in detections.values())
+    print(f"{total} texts with a score of {score:g} or more in {len(detections)} of {len(images)} images")
+    print(f"drawn: {arguments.output / 'drawn'}")
+    print(f"JSON:  {arguments.output / 'detections.json'}")
+    return 0 if detections else 1
 
 
 def find_images(inputs: Iterable[Path]) -> list[Path]:
@@ -36,6 +59,8 @@ def find_images(inputs: Iterable[Path]) -> list[Path]:
     Raises:
         DataError: an input does not exist, or there is no image at all.
     """
+    from scenetext.data.readers.files import IMAGE_SUFFIXES
+
     images: list[Path] = []
     for path in inputs:
         if not path.exists():
@@ -49,6 +74,11 @@ def find_images(inputs: Iterable[Path]) -> list[Path]:
 
 def detect_all(detector: TextDetector, images: list[Path], score: float, output: Path) -> dict[Path, list[Detection]]:
     """Detects, draws and saves image by image; unreadable ones are told and left out."""
+    from tqdm import tqdm
+
+    from scenetext.data.records.images import read_image, write_image
+    from scenetext.drawing.detections import draw_detections
+
     detections: dict[Path, list[Detection]] = {}
     stems = Counter(path.stem for path in images)
     for path in tqdm(images, desc="detecting", unit="image", disable=None):
@@ -61,28 +91,3 @@ def detect_all(detector: TextDetector, images: list[Path], score: float, output:
         name = f"{len(detections):05d}_{path.stem}.jpg" if stems[path.stem] > 1 else f"{path.stem}.jpg"
         write_image(output / "drawn" / name, draw_detections(pixels, detections[path]))
     return detections
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = command_parser(__doc__ or "", EXAMPLES)
-    parser.add_argument("checkpoint", type=Path, help="a detector's best.pt, written by tools/train.py")
-    parser.add_argument("inputs", type=Path, nargs="+", help="image files and folders of images")
-    parser.add_argument("--output", type=Path, default=Path("outputs/detections"), help="folder for drawn/ and JSON")
-    parser.add_argument("--score", type=float, help="leave out lower scores; default: the run's evaluation.threshold")
-    add_view_arguments(parser)
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    return parser.parse_args()
-
-
-def main() -> int:
-    arguments = parse_arguments()
-    images = find_images(arguments.inputs)
-    detector = TextDetector.load(arguments.checkpoint, arguments.device, view_overrides(arguments))
-    score = detector.task.evaluation.threshold if arguments.score is None else arguments.score
-    detections = detect_all(detector, images, score, arguments.output)
-    write_detections(arguments.output / "detections.json", detections)
-    total = sum(len(found) for found in detections.values())
-    print(f"{total} texts with a score of {score:g} or more in {len(detections)} of {len(images)} images")
-    print(f"drawn: {arguments.output / 'drawn'}")
-    print(f"JSON:  {arguments.output / 'detections.json'}")
-    return 0 if detections else 1

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from scenetext.commands.command_line import command_parser
-from scenetext.inspection.machine import run_checks, verdict
+import argparse
 
+EXAMPLES = """\
+  scenetext doctor
+"""
 SIGNS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
 
 
-def main() -> int:
-    parser = command_parser(__doc__ or "", "  python tools/doctor.py")
-    parser.parse_args()
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """It has none."""
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from scenetext.inspection.machine import run_checks, verdict
+
     checks = run_checks()
     for check in checks:
         print(f"{SIGNS[check.status]}  {check.name}: {check.detail}")

@@ -1,4 +1,4 @@
-"""The flow of `tools/evaluate.py` for detections, whoever made them: a detector of ours, or any system by its files."""
+"""The flow of `scenetext evaluate` for detections, be they of a detector of ours or of any system, by its files."""
 
 from __future__ import annotations
 

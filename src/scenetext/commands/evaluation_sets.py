@@ -16,7 +16,7 @@ from scenetext.tasks.evaluation_settings import DatasetEvaluationSettings, Evalu
 
 
 class EvaluationSetsFile(Settings):
-    """A file of sets for `tools/evaluate.py --datasets`."""
+    """A file of sets for `scenetext evaluate --datasets`."""
 
     datasets: dict[str, DatasetEvaluationSettings]
     """By name; they add to, and take the place of, those of the run."""

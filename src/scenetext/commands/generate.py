@@ -1,29 +1,4 @@
-"""Makes scene-text images with word polygons and transcriptions: signs on walls, facades or your own photographs."""
-
-from __future__ import annotations
-
-import argparse
-import os
-import shlex
-import sys
-from pathlib import Path
-
-from tqdm import tqdm
-
-from scenetext.commands.command_line import command_parser
-from scenetext.config import dump_yaml, load_settings
-from scenetext.data.readers.files import find_images
-from scenetext.data.records.files import RecordFiles
-from scenetext.errors import DataError
-from scenetext.inspection.sample_sheet import write_sample_sheet
-from scenetext.resources import resource_folder
-from scenetext.scenes import SceneGenerator, SceneSettings
-from scenetext.scenes.fonts import FontSearch, load_fonts
-from scenetext.scenes.words import read_words
-from scenetext.scenes.writing import GenerationReport, generate
-
-DESCRIPTION = """\
-Makes scene-text images with word polygons and transcriptions; nothing is downloaded.
+"""Makes scene-text images with word polygons and transcriptions; nothing is downloaded.
 
 What the scenes look like is set in the YAML file; configs/scenes holds, from easy to hard:
   single_word.yaml   one large word in 96 x 96 pixels
@@ -37,17 +12,69 @@ Written to the output folder:
   sheet.jpg          a sample with its polygons, to look at first (ignored words in red)
   scenes.yaml        settings, seed and versions: all that is needed to make the same images again
 
-The images depend on the seed, not on the number of workers. Take another seed for a validation set."""
+The images depend on the seed, not on the number of workers. Take another seed for a validation set.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scenetext.errors import DataError
+from scenetext.resources import resource_folder
+
+if TYPE_CHECKING:
+    from scenetext.scenes import SceneGenerator
+    from scenetext.scenes.fonts import FontSearch
+    from scenetext.scenes.writing import GenerationReport
+
 EXAMPLES = """\
-  python tools/generate.py configs/scenes/street.yaml --output outputs/scenes --count 1000 --workers 4
-  python tools/generate.py configs/scenes/single_word.yaml --output outputs/words --count 20000 --seed 1
-  python tools/generate.py configs/scenes/street.yaml --output outputs/mine --count 500 \\
-      --backgrounds photographs --fonts fonts --words words.txt words='[5, 20]' layout.curve_probability=0.5"""
+  scenetext generate configs/scenes/street.yaml --output outputs/scenes --count 1000 --workers 4
+  scenetext generate configs/scenes/single_word.yaml --output outputs/words --count 20000 --seed 1
+  scenetext generate configs/scenes/street.yaml --output outputs/mine --count 500 \\
+      --backgrounds photographs --fonts fonts --words words.txt words='[5, 20]' layout.curve_probability=0.5
+"""
 
 
-def main() -> None:
-    """Parses the command line, makes the scenes, reports."""
-    arguments = parse_arguments()
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", type=Path, help="what scenes look like (YAML)")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, as in text.random=0.5")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="folder to write to")
+    parser.add_argument("--count", type=int, default=1000, help="number of images")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed makes the same images")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes; one per core is best")
+    parser.add_argument(
+        "--backgrounds", type=Path, metavar="FOLDER", help="photographs to put signs on, best without text"
+    )
+    parser.add_argument(
+        "--fonts", type=Path, metavar="FOLDER", help="folder of .ttf, .otf; default: the system's fonts"
+    )
+    parser.add_argument(
+        "--words",
+        type=Path,
+        metavar="FILE",
+        default=resource_folder("words") / "english.txt",
+        help="one word a line, UTF-8",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace scenes that are in the output folder")
+    parser.add_argument("--print-config", action="store_true", help="print the resolved settings and stop")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from scenetext.config import dump_yaml, load_settings
+    from scenetext.data.readers.files import find_images
+    from scenetext.data.records.files import RecordFiles
+    from scenetext.inspection.sample_sheet import write_sample_sheet
+    from scenetext.scenes import SceneGenerator, SceneSettings
+    from scenetext.scenes.fonts import load_fonts
+    from scenetext.scenes.words import read_words
+    from scenetext.scenes.writing import generate
+
     settings = load_settings(SceneSettings, arguments.config, arguments.overrides)
     if arguments.print_config:
         print(dump_yaml(settings), end="")
@@ -71,7 +98,7 @@ def main() -> None:
             arguments.workers,
             arguments.overwrite,
             provenance={
-                "command": shlex.join([Path(sys.executable).name, *sys.argv]),
+                "command": arguments.command_line,
                 "words": str(arguments.words),
                 "photographs": str(arguments.backgrounds) if arguments.backgrounds else None,
             },
@@ -81,33 +108,6 @@ def main() -> None:
     picture = arguments.output / "sheet.jpg"
     write_sample_sheet(picture, RecordFiles([report.records]))
     print_summary(report, scenes, search, picture)
-
-
-def parse_arguments() -> argparse.Namespace:
-    """The command line."""
-    parser = command_parser(DESCRIPTION, EXAMPLES)
-    parser.add_argument("config", type=Path, help="what scenes look like (YAML)")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, as in text.random=0.5")
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="folder to write to")
-    parser.add_argument("--count", type=int, default=1000, help="number of images")
-    parser.add_argument("--seed", type=int, default=0, help="the same seed makes the same images")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes; one per core is best")
-    parser.add_argument(
-        "--backgrounds", type=Path, metavar="FOLDER", help="photographs to put signs on, best without text"
-    )
-    parser.add_argument(
-        "--fonts", type=Path, metavar="FOLDER", help="folder of .ttf, .otf; default: the system's fonts"
-    )
-    parser.add_argument(
-        "--words",
-        type=Path,
-        metavar="FILE",
-        default=resource_folder("words") / "english.txt",
-        help="one word a line, UTF-8",
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace scenes that are in the output folder")
-    parser.add_argument("--print-config", action="store_true", help="print the resolved settings and stop")
-    return parser.parse_intermixed_args()
 
 
 def print_summary(report: GenerationReport, scenes: SceneGenerator, search: FontSearch, picture: Path) -> None:

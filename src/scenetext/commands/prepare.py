@@ -1,6 +1,6 @@
-"""A public dataset, as downloaded, to our record format (JSON lines); validation splits; tar shards; dictionaries.
+"""Converts datasets as downloaded to records; splits, checks and packs records; makes dictionaries.
 
-`prepare.py DATASET --help` says where a dataset comes from and which files it consists of. Every command counts
+`scenetext prepare DATASET --help` says where a dataset comes from and which files it consists of. Every command counts
 what it leaves out or alters, and why.
 """
 
@@ -10,45 +10,129 @@ import argparse
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
-from scenetext.commands.command_line import command_parser
-from scenetext.data.preparation.check_cache import checked_records
-from scenetext.data.preparation.checks import check_report
-from scenetext.data.preparation.conversion import Preparation, prepare_dataset
-from scenetext.data.preparation.dictionaries import CharacterCounts, read_pickled_dictionary
-from scenetext.data.preparation.packing import PackSettings, pack_records, packed_folders
-from scenetext.data.preparation.shard_writing import RECORDS_NAME, write_shards
-from scenetext.data.readers import READERS, Finding, Found, Reader, ReadReport
-from scenetext.data.records.files import RecordFiles
-from scenetext.data.records.format import write_records
 from scenetext.errors import DataError
-from scenetext.inspection.sample_sheet import write_sample_sheet
-from scenetext.text.charset import CharacterSet, describe
+
+if TYPE_CHECKING:
+    from scenetext.data.preparation.conversion import Preparation
+    from scenetext.data.preparation.dictionaries import CharacterCounts
+    from scenetext.data.readers import Finding, Reader, ReadReport
+    from scenetext.text.charset import CharacterSet
 
 EXAMPLES = """\
-  python tools/prepare.py totaltext --source downloads/totaltext --output data/totaltext
-  python tools/prepare.py icdar2015 --images ch4_training_images \\
+  scenetext prepare totaltext --source downloads/totaltext --output data/totaltext
+  scenetext prepare icdar2015 --images ch4_training_images \\
       --ground-truths ch4_training_localization_transcription_gt --output data/icdar2015/train.jsonl
-  python tools/prepare.py synthtext --images SynthText --ground-truths SynthText/gt.mat \\
+  scenetext prepare synthtext --images SynthText --ground-truths SynthText/gt.mat \\
       --output data/synthtext/all.jsonl
-  python tools/prepare.py split data/synthtext/all.jsonl --validation-images 2000 \\
+  scenetext prepare split data/synthtext/all.jsonl --validation-images 2000 \\
       --output data/synthtext/train.jsonl --validation-output data/synthtext/validation.jsonl
-  python tools/prepare.py lsvt-weak --images train_weak_images --ground-truths train_weak_labels.json \\
+  scenetext prepare lsvt-weak --images train_weak_images --ground-truths train_weak_labels.json \\
       --output data/lsvt/all.jsonl --characters-output data/lsvt/characters.txt
-  python tools/prepare.py oclip-table --table train_char.csv --output data/mine/train.jsonl
-  python tools/prepare.py check data/icdar2015/train.jsonl data/icdar2015/test.jsonl
-  python tools/prepare.py shards data/synthtext/train.jsonl --output data/synthtext/shards
-  python tools/prepare.py pack data/icdar2015/train.jsonl data/totaltext/train.jsonl --output data/packed
-  python tools/prepare.py dictionary char_dict data/characters/published.txt
-  python tools/prepare.py characters data/lsvt/all.jsonl --characters data/characters/published.txt
+  scenetext prepare oclip-table --table train_char.csv --output data/mine/train.jsonl
+  scenetext prepare check data/icdar2015/train.jsonl data/icdar2015/test.jsonl
+  scenetext prepare shards data/synthtext/train.jsonl --output data/synthtext/shards
+  scenetext prepare pack data/icdar2015/train.jsonl data/totaltext/train.jsonl --output data/packed
+  scenetext prepare dictionary char_dict data/characters/published.txt
+  scenetext prepare characters data/lsvt/all.jsonl --characters data/characters/published.txt
 """
 CHARACTERS_SHOWN = 50
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from scenetext.data.readers import READERS
+
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, reader in READERS.items():
+        description = f"{reader.title}. Expected: {reader.files}; {reader.source}."
+        add_dataset(commands.add_parser(name, help=reader.title, description=description), reader)
+
+    text = "set the last images of records files aside for validation"
+    reason = "SynthText's images of one photograph follow each other, so hardly a photograph gets into both parts."
+    command = commands.add_parser("split", help=text, description=f"Will {text}. {reason}")
+    command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
+    command.add_argument("--validation-images", type=int, required=True, metavar="N", help="how many to set aside")
+    command.add_argument("--output", type=Path, required=True, help="records file to write for training")
+    command.add_argument("--validation-output", type=Path, required=True, help="records file to write for validation")
+    command.set_defaults(act=split)
+
+    command = commands.add_parser("shards", help="records and their images to tar shards, in a random order")
+    command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
+    command.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="folder to write to")
+    command.add_argument("--images-per-shard", type=int, default=10_000, metavar="N", help="images of a shard")
+    command.add_argument("--seed", type=int, default=0, help="of the random order")
+    command.set_defaults(act=make_shards)
+
+    text = "records and their images, made smaller, to tar shards: to carry data sets to another machine"
+    description = f"{text.capitalize()}. Each records file becomes a folder, OUTPUT/<its folder>_<its name>."
+    command = commands.add_parser("pack", help=text, description=description)
+    command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
+    command.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="folder to write to")
+    text = "pixels; larger images are scaled down to it, smaller ones are never enlarged"
+    command.add_argument("--longer-side", type=int, default=736, metavar="N", help=text)
+    command.add_argument("--quality", type=int, default=65, metavar="N", help="of JPEG, 1 to 100")
+    command.add_argument("--images-per-shard", type=int, default=10_000, metavar="N", help="images of a shard")
+    command.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes; one per core is best")
+    text = "share of a file's images that may be left out because they cannot be read"
+    command.add_argument("--maximum-faulty-share", type=float, default=0.05, metavar="X", help=text)
+    command.set_defaults(act=pack)
+
+    command = commands.add_parser("characters", help="build or check a dictionary with the words of records files")
+    command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
+    add_character_arguments(command)
+    command.set_defaults(act=count_characters)
+
+    text = "look through records files and at the headers of their images; exit code 1 where one is not usable as it is"
+    command = commands.add_parser("check", help=text, description=f"Will {text}. Trainings use the result.")
+    command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
+    command.add_argument("--characters", type=Path, metavar="FILE", help="hold the words against this dictionary")
+    command.set_defaults(act=check)
+
+    command = commands.add_parser("dictionary", help="a published, pickled dictionary (char_dict) to a plain one")
+    command.add_argument("source", type=Path, help="the pickled dictionary; nothing in it is executed")
+    command.add_argument("target", type=Path, help="dictionary to write, one character a line")
+    command.set_defaults(act=convert_dictionary)
+
+
+def add_dataset(command: argparse.ArgumentParser, reader: Reader) -> None:
+    """The flags of a dataset: its folder, or those of its reader, and those that all have."""
+    if reader.splits:
+        text = f"folder with what the dataset consists of; writes a file for each split: {', '.join(reader.splits)}"
+        command.add_argument("--source", type=Path, metavar="FOLDER", help=text)
+    for argument in reader.arguments:
+        command.add_argument(
+            argument.flag,
+            type=str if argument.kind == "text" else Path,
+            nargs="+" if argument.kind == "folders" else None,
+            metavar="TEXT" if argument.kind == "text" else argument.kind.removesuffix("s").upper(),
+            help=argument.meaning + (f" (default: {argument.default})" if argument.default else ""),
+        )
+    text = "records file to write (.jsonl)" + ("; with --source, folder to write to" if reader.splits else "")
+    command.add_argument("--output", type=Path, required=True, help=text)
+    add_character_arguments(command)
+    command.set_defaults(act=prepare, reader=reader)
+
+
+def add_character_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--characters", type=Path, metavar="FILE", help="check the words against this dictionary")
+    command.add_argument(
+        "--characters-output", type=Path, metavar="FILE", help="write a dictionary of all characters found"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int | None:
+    code: int | None = arguments.act(arguments)
+    return code
+
+
 def prepare(arguments: argparse.Namespace) -> None:
     """Reads a dataset, writes the records of every split and tells what is in them."""
+    from scenetext.data.preparation.conversion import prepare_dataset
+    from scenetext.data.preparation.dictionaries import CharacterCounts
+    from scenetext.data.readers import Found
+
+    check_places(arguments)
     reader: Reader = arguments.reader
     given = {one.name: getattr(arguments, one.name) for one in reader.arguments}
     options = {name: value for name, value in given.items() if value is not None}
@@ -69,6 +153,9 @@ def prepare(arguments: argparse.Namespace) -> None:
 
 def tell_preparation(done: Preparation) -> None:
     """Prints what is in a records file and what is not, and draws some of its images."""
+    from scenetext.data.records.files import RecordFiles
+    from scenetext.inspection.sample_sheet import write_sample_sheet
+
     summary = done.summary
     print(f"{done.output}: {summary.images} images, {summary.words} words")
     print(f"  to learn from: {summary.with_polygon} with a polygon, {summary.with_text} with a text")
@@ -81,6 +168,11 @@ def tell_preparation(done: Preparation) -> None:
 
 def split(arguments: argparse.Namespace) -> None:
     """Sets the last images of records files aside for validation."""
+    from tqdm import tqdm
+
+    from scenetext.data.records.files import RecordFiles
+    from scenetext.data.records.format import write_records
+
     records = RecordFiles(arguments.records)
     held_out = arguments.validation_images
     if not 0 < held_out < len(records):
@@ -92,6 +184,10 @@ def split(arguments: argparse.Namespace) -> None:
 
 def make_shards(arguments: argparse.Namespace) -> None:
     """Copies the images of records to tar shards."""
+    from scenetext.data.preparation.shard_writing import RECORDS_NAME, write_shards
+    from scenetext.data.readers import ReadReport
+    from scenetext.data.records.files import RecordFiles
+
     report = ReadReport()
     records = RecordFiles(arguments.records)
     count = write_shards(records, arguments.output, arguments.images_per_shard, arguments.seed, report)
@@ -101,6 +197,8 @@ def make_shards(arguments: argparse.Namespace) -> None:
 
 def pack(arguments: argparse.Namespace) -> None:
     """Copies records and their images, made smaller, to tar shards: a folder for each records file."""
+    from scenetext.data.preparation.packing import PackSettings, pack_records, packed_folders
+
     settings = PackSettings(arguments.longer_side, arguments.quality)
     folders = packed_folders(arguments.records, arguments.output)
     limits = (arguments.images_per_shard, arguments.workers, arguments.maximum_faulty_share)
@@ -115,6 +213,11 @@ def pack(arguments: argparse.Namespace) -> None:
 
 def count_characters(arguments: argparse.Namespace) -> None:
     """Builds or checks a dictionary with the words of records files."""
+    from tqdm import tqdm
+
+    from scenetext.data.preparation.dictionaries import CharacterCounts
+    from scenetext.data.records.files import RecordFiles
+
     counts = CharacterCounts(known_characters(arguments))
     for _ in counts.watch(tqdm(RecordFiles(arguments.records), unit="image", delay=1, disable=None)):
         pass
@@ -123,6 +226,9 @@ def count_characters(arguments: argparse.Namespace) -> None:
 
 def check(arguments: argparse.Namespace) -> int:
     """Looks through records files and at the headers of their images; 1 where one of them is not usable as it is."""
+    from scenetext.data.preparation.check_cache import checked_records
+    from scenetext.data.preparation.checks import check_report
+
     known = known_characters(arguments)
     checks = {path: checked_records(path, None, print, anew=True) for path in arguments.records}
     for path, found in checks.items():
@@ -132,10 +238,14 @@ def check(arguments: argparse.Namespace) -> int:
 
 def convert_dictionary(arguments: argparse.Namespace) -> None:
     """Writes a published, pickled dictionary as a plain one."""
+    from scenetext.data.preparation.dictionaries import read_pickled_dictionary
+
     write_characters(read_pickled_dictionary(arguments.source), arguments.target)
 
 
 def known_characters(arguments: argparse.Namespace) -> CharacterSet | None:
+    from scenetext.text.charset import CharacterSet
+
     return CharacterSet.from_file(arguments.characters) if arguments.characters else None
 
 
@@ -149,6 +259,8 @@ def tell_report(report: ReadReport) -> None:
 
 def tell_characters(counts: CharacterCounts, arguments: argparse.Namespace) -> None:
     """Prints how the words fit a dictionary, and writes one of all characters found, each where it was asked for."""
+    from scenetext.text.charset import describe
+
     print(f"  {len(counts)} different characters in {counts.words} words")
     if arguments.characters:
         unknown = counts.unknown()
@@ -167,25 +279,6 @@ def write_characters(characters: CharacterSet, path: Path) -> None:
     print(f"{path}: {len(characters)} characters, vocabulary {characters.vocabulary_size}")
 
 
-def add_dataset(command: argparse.ArgumentParser, reader: Reader) -> None:
-    """The flags of a dataset: its folder, or those of its reader, and those that all have."""
-    if reader.splits:
-        text = f"folder with what the dataset consists of; writes a file for each split: {', '.join(reader.splits)}"
-        command.add_argument("--source", type=Path, metavar="FOLDER", help=text)
-    for argument in reader.arguments:
-        command.add_argument(
-            argument.flag,
-            type=str if argument.kind == "text" else Path,
-            nargs="+" if argument.kind == "folders" else None,
-            metavar="TEXT" if argument.kind == "text" else argument.kind.removesuffix("s").upper(),
-            help=argument.meaning + (f" (default: {argument.default})" if argument.default else ""),
-        )
-    text = "records file to write (.jsonl)" + ("; with --source, folder to write to" if reader.splits else "")
-    command.add_argument("--output", type=Path, required=True, help=text)
-    add_character_arguments(command)
-    command.set_defaults(run=prepare, reader=reader, refuse=command.error)
-
-
 def check_places(arguments: argparse.Namespace) -> None:
     """Refuses a dataset that is told in two ways, or in none."""
     reader: Reader = arguments.reader
@@ -200,72 +293,3 @@ def check_places(arguments: argparse.Namespace) -> None:
     elif not set(required) <= set(given):
         flags = ", ".join(argument.flag for argument in required)
         arguments.refuse(f"give {'--source, or all of ' if reader.splits else ''}{flags}")
-
-
-def add_character_arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--characters", type=Path, metavar="FILE", help="check the words against this dictionary")
-    command.add_argument(
-        "--characters-output", type=Path, metavar="FILE", help="write a dictionary of all characters found"
-    )
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = command_parser(__doc__ or "", EXAMPLES)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, reader in READERS.items():
-        description = f"{reader.title}. Expected: {reader.files}; {reader.source}."
-        add_dataset(commands.add_parser(name, help=reader.title, description=description), reader)
-
-    text = "set the last images of records files aside for validation"
-    reason = "SynthText's images of one photograph follow each other, so hardly a photograph gets into both parts."
-    command = commands.add_parser("split", help=text, description=f"Will {text}. {reason}")
-    command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
-    command.add_argument("--validation-images", type=int, required=True, metavar="N", help="how many to set aside")
-    command.add_argument("--output", type=Path, required=True, help="records file to write for training")
-    command.add_argument("--validation-output", type=Path, required=True, help="records file to write for validation")
-    command.set_defaults(run=split)
-
-    command = commands.add_parser("shards", help="records and their images to tar shards, in a random order")
-    command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
-    command.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="folder to write to")
-    command.add_argument("--images-per-shard", type=int, default=10_000, metavar="N", help="default: 10000")
-    command.add_argument("--seed", type=int, default=0, help="of the random order; default: 0")
-    command.set_defaults(run=make_shards)
-
-    text = "records and their images, made smaller, to tar shards: to carry data sets to another machine"
-    description = f"{text.capitalize()}. Each records file becomes a folder, OUTPUT/<its folder>_<its name>."
-    command = commands.add_parser("pack", help=text, description=description)
-    command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
-    command.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="folder to write to")
-    text = "pixels; larger images are scaled down to it, smaller ones are never enlarged; default: 736"
-    command.add_argument("--longer-side", type=int, default=736, metavar="N", help=text)
-    command.add_argument("--quality", type=int, default=65, metavar="N", help="of JPEG, 1 to 100; default: 65")
-    command.add_argument("--images-per-shard", type=int, default=10_000, metavar="N", help="default: 10000")
-    command.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes; default: one per core")
-    text = "share of a file's images that may be left out because they cannot be read; default: 0.05"
-    command.add_argument("--maximum-faulty-share", type=float, default=0.05, metavar="X", help=text)
-    command.set_defaults(run=pack)
-
-    command = commands.add_parser("characters", help="build or check a dictionary with the words of records files")
-    command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
-    add_character_arguments(command)
-    command.set_defaults(run=count_characters)
-
-    text = "look through records files and at the headers of their images; exit code 1 where one is not usable as it is"
-    command = commands.add_parser("check", help=text, description=f"Will {text}. Trainings use the result.")
-    command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
-    command.add_argument("--characters", type=Path, metavar="FILE", help="hold the words against this dictionary")
-    command.set_defaults(run=check)
-
-    command = commands.add_parser("dictionary", help="a published, pickled dictionary (char_dict) to a plain one")
-    command.add_argument("source", type=Path, help="the pickled dictionary; nothing in it is executed")
-    command.add_argument("target", type=Path, help="dictionary to write, one character a line")
-    command.set_defaults(run=convert_dictionary)
-    return parser.parse_args()
-
-
-def main() -> int | None:
-    arguments = parse_arguments()
-    if arguments.run is prepare:
-        check_places(arguments)
-    return arguments.run(arguments)

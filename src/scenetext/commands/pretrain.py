@@ -9,18 +9,23 @@ Ctrl-C or SIGTERM saves and leaves with exit code 75; the same command with --re
 
 from __future__ import annotations
 
-from scenetext.commands.command_line import add_run_arguments, command_parser
-from scenetext.commands.training import run_training
+import argparse
+
+from scenetext.commands.command_line import add_run_arguments
 
 EXAMPLES = """\
-  python tools/pretrain.py configs/oclip/tiny.yaml
-  python tools/pretrain.py configs/oclip/tiny.yaml --output outputs/try optimizer.learning_rate=5e-4
-  python tools/pretrain.py configs/oclip/tiny.yaml --output outputs/try --resume
-  python tools/pretrain.py configs/oclip/tiny.yaml --output outputs/check --overfit 16
+  scenetext pretrain configs/oclip/tiny.yaml
+  scenetext pretrain configs/oclip/tiny.yaml --output outputs/try optimizer.learning_rate=5e-4
+  scenetext pretrain configs/oclip/tiny.yaml --output outputs/try --resume
+  scenetext pretrain configs/oclip/tiny.yaml --output outputs/check --overfit 16
 """
 
 
-def main() -> int:
-    parser = command_parser(__doc__ or "", EXAMPLES)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run_arguments(parser)
-    return run_training(parser.parse_intermixed_args(), "pretraining")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from scenetext.commands.training import run_training
+
+    return run_training(arguments, "pretraining")

@@ -1,6 +1,6 @@
-"""The tables of the papers: what stands in them, what has to be run for them, and our figures beside theirs.
+"""Runs the tables of the papers, and puts our values beside theirs.
 
-Without --run it tells the rows of a table, what is done, and writes the report; with --run it runs rows, each as the
+Without --run it lists the rows of a table, what is done, and writes the report; with --run it runs rows, each as the
 ordinary commands in processes of their own, which --print-commands shows. What is done is not done again, what was
 interrupted goes on, and a training that several rows or tables need is done once.
 
@@ -18,31 +18,28 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
-from scenetext.commands.command_line import command_parser
 from scenetext.errors import ConfigError, did_you_mean
-from scenetext.reproduction.plan import Options, RowRun, plan_table
-from scenetext.reproduction.report import format_table, measured_figures, report_content
-from scenetext.reproduction.running import RowRunner, is_done, printable
-from scenetext.reproduction.tables import FigureName, Paper, Table, load_table
-from scenetext.training.interruption import EXIT_CODE_INTERRUPTED
+from scenetext.reproduction import FigureName, Paper
+from scenetext.resources import resource_folder
 
-REPOSITORY = Path(os.path.relpath(Path(__file__).resolve().parents[3]))
-"""As seen from the working directory, so that commands, and with them what is done, stay the same when both move."""
+if TYPE_CHECKING:
+    from scenetext.reproduction.plan import Options, RowRun
+    from scenetext.reproduction.tables import Table
+
 EXIT_CODE_ROW_FAILED = 1
 EXAMPLES = """\
-  python tools/reproduce.py --paper tcm --table 6
-  python tools/reproduce.py --paper tcm --table 6 --size small --run all
-  python tools/reproduce.py --paper tcm --table 6 --run tcm_32 --print-commands
-  python tools/reproduce.py --paper tcm --table 10 --run all --figures parameters trainable_parameters operations
-  python tools/reproduce.py --paper tcm --figure 5 --run tcm_dbnet_10/icdar2015
-  python tools/reproduce.py --paper oclip --table 7 --run db_oclip --given oclip=weights/RN50_synthtext.pt
+  scenetext reproduce --paper tcm --table 6
+  scenetext reproduce --paper tcm --table 6 --size small --run all
+  scenetext reproduce --paper tcm --table 6 --run tcm_32 --print-commands
+  scenetext reproduce --paper tcm --table 10 --run all --figures parameters trainable_parameters operations
+  scenetext reproduce --paper tcm --figure 5 --run tcm_dbnet_10/icdar2015
+  scenetext reproduce --paper oclip --table 7 --run db_oclip --given oclip=weights/RN50_synthtext.pt
 """
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = command_parser(__doc__ or "", EXAMPLES)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--paper", choices=get_args(Paper), default="tcm", help="whose table")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--table", type=int, metavar="N", help="number of the table")
@@ -62,7 +59,45 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N; default: training.device of each run")
     parser.add_argument("--processes", type=int, default=1, metavar="N", help="of every training, one a GPU")
     parser.add_argument("--output", type=Path, default=Path("outputs/reproduction"), help="folder for runs and reports")
-    return parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from scenetext.reproduction.plan import Options, plan_table
+    from scenetext.reproduction.running import RowRunner, printable
+    from scenetext.reproduction.tables import load_table
+    from scenetext.training.interruption import EXIT_CODE_INTERRUPTED
+
+    if arguments.processes < 1:
+        raise ConfigError(f"--processes must be 1 or more, not {arguments.processes}")
+    name = f"table_{arguments.table}" if arguments.figure is None else f"figure_{arguments.figure}"
+    table = load_table(resource_folder("configs") / "tables", arguments.paper, name)
+    folder: Path = arguments.output / arguments.size
+    options = Options(
+        size=arguments.size,
+        # As seen from the working directory, so that commands, and what is done, stay the same when both move.
+        repository=Path(os.path.relpath(resource_folder("configs").parent)),
+        output=folder / "runs",
+        overrides=tuple(arguments.set),
+        given=given_weights(arguments.given),
+        figures=frozenset(arguments.figures) if arguments.figures else None,
+        device=arguments.device,
+    )
+    runs = plan_table(table, replace(options, figures=None))
+    rows = chosen_rows(table, plan_table(table, options), arguments.run)
+    if arguments.print_commands:
+        print("\n".join(dict.fromkeys(printable(step, options) for row in rows for step in row.steps)))
+        return 0
+    outcomes = []
+    if arguments.run is None:
+        print_rows(table, runs)
+    else:
+        outcomes = RowRunner(options, arguments.processes, lambda line: print(line, flush=True)).run(rows)
+    write_report(table, runs, options, folder)
+    for outcome in outcomes:
+        if outcome.message:
+            sys.stderr.write(f"{outcome.name}: {outcome.message}\n")
+    states = {outcome.state for outcome in outcomes}
+    return EXIT_CODE_INTERRUPTED if "interrupted" in states else EXIT_CODE_ROW_FAILED if "failed" in states else 0
 
 
 def given_weights(items: Sequence[str]) -> dict[str, Path]:
@@ -95,6 +130,8 @@ def chosen_rows(table: Table, runs: Sequence[RowRun], asked: Sequence[str] | Non
 
 def print_rows(table: Table, runs: Sequence[RowRun]) -> None:
     """Of every row and training: what is done, its labels, and its trainings with their configs, in order."""
+    from scenetext.reproduction.running import is_done
+
     labels = {row.name: " ".join(row.labels) for row in table.rows}
     for run in runs:
         done = sum(map(is_done, run.steps))
@@ -104,6 +141,8 @@ def print_rows(table: Table, runs: Sequence[RowRun]) -> None:
 
 def write_report(table: Table, runs: Sequence[RowRun], options: Options, folder: Path) -> None:
     """Prints the table and writes it as Markdown and JSON."""
+    from scenetext.reproduction.report import format_table, measured_figures, report_content
+
     figures = measured_figures(table, runs, options)
     text = format_table(table, figures, options)
     print(f"\n{text}")
@@ -113,37 +152,3 @@ def write_report(table: Table, runs: Sequence[RowRun], options: Options, folder:
     content = json.dumps(report_content(table, figures, runs, options), indent=1, ensure_ascii=False)
     target.with_suffix(".json").write_text(content + "\n", encoding="utf-8")
     print(f"report: {target}.md, {target}.json")
-
-
-def main() -> int:
-    arguments = parse_arguments()
-    if arguments.processes < 1:
-        raise ConfigError(f"--processes must be 1 or more, not {arguments.processes}")
-    name = f"table_{arguments.table}" if arguments.figure is None else f"figure_{arguments.figure}"
-    table = load_table(REPOSITORY / "configs/tables", arguments.paper, name)
-    folder: Path = arguments.output / arguments.size
-    options = Options(
-        size=arguments.size,
-        repository=REPOSITORY,
-        output=folder / "runs",
-        overrides=tuple(arguments.set),
-        given=given_weights(arguments.given),
-        figures=frozenset(arguments.figures) if arguments.figures else None,
-        device=arguments.device,
-    )
-    runs = plan_table(table, replace(options, figures=None))
-    rows = chosen_rows(table, plan_table(table, options), arguments.run)
-    if arguments.print_commands:
-        print("\n".join(dict.fromkeys(printable(step, options) for row in rows for step in row.steps)))
-        return 0
-    outcomes = []
-    if arguments.run is None:
-        print_rows(table, runs)
-    else:
-        outcomes = RowRunner(options, arguments.processes, lambda line: print(line, flush=True)).run(rows)
-    write_report(table, runs, options, folder)
-    for outcome in outcomes:
-        if outcome.message:
-            sys.stderr.write(f"{outcome.name}: {outcome.message}\n")
-    states = {outcome.state for outcome in outcomes}
-    return EXIT_CODE_INTERRUPTED if "interrupted" in states else EXIT_CODE_ROW_FAILED if "failed" in states else 0

@@ -9,18 +9,23 @@ Ctrl-C or SIGTERM saves and leaves with exit code 75; the same command with --re
 
 from __future__ import annotations
 
-from scenetext.commands.command_line import add_run_arguments, command_parser
-from scenetext.commands.training import run_training
+import argparse
+
+from scenetext.commands.command_line import add_run_arguments
 
 EXAMPLES = """\
-  python tools/train.py configs/detectors/dbnet_tiny.yaml
-  python tools/train.py configs/detectors/dbnet_tiny.yaml encoder.weights=outputs/backbone.safetensors
-  python tools/train.py configs/detectors/dbnet_tiny.yaml --output outputs/try --resume
-  python tools/train.py configs/detectors/dbnet_tiny.yaml --output outputs/check --overfit 8
+  scenetext train configs/detectors/dbnet_tiny.yaml
+  scenetext train configs/detectors/dbnet_tiny.yaml encoder.weights=outputs/backbone.safetensors
+  scenetext train configs/detectors/dbnet_tiny.yaml --output outputs/try --resume
+  scenetext train configs/detectors/dbnet_tiny.yaml --output outputs/check --overfit 8
 """
 
 
-def main() -> int:
-    parser = command_parser(__doc__ or "", EXAMPLES)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run_arguments(parser)
-    return run_training(parser.parse_intermixed_args(), "detection")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from scenetext.commands.training import run_training
+
+    return run_training(arguments, "detection")

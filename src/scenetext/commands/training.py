@@ -1,4 +1,4 @@
-"""The flow that `tools/pretrain.py` and `tools/train.py` share: settings, run folder, training, report, exit code."""
+"""The flow that `scenetext pretrain` and `scenetext train` share: settings, run folder, training, report, exit code."""
 
 from __future__ import annotations
 

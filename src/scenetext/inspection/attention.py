@@ -11,8 +11,9 @@ from torch import Tensor
 
 from scenetext.data.records.samples import whole_sample
 from scenetext.data.transforms.evaluation import published_view, whole_image_transform
+from scenetext.drawing.canvas import letter_height, new_canvas, put_text
 from scenetext.errors import ConfigError
-from scenetext.pretraining.oclip.attention import ImageAttention, image_attention
+from scenetext.pretraining.oclip.attention import ImageAttention, attention_panels, image_attention
 from scenetext.pretraining.oclip.targets import encode_typed_word
 from scenetext.structures import ImageMeta
 from scenetext.tasks.pretraining import PretrainingTask, padding_grid
@@ -48,6 +49,20 @@ def attend(
     maps = task.network.attention_maps(pixels, torch.from_numpy(ids).to(device), padding)
     size = (pixels.shape[2], pixels.shape[3])
     return image_attention(maps, 0, typed, task.characters, size, meta.content_size)
+
+
+def titled_panels(image: np.ndarray, attention: ImageAttention) -> list[np.ndarray]:
+    """The map of the image and that of every word, each at the size of the image (H, W, 3) uint8 RGB.
+
+    Over a word's map stands the word, with what is read in place of the hidden character.
+    """
+    panels = []
+    for panel, title in zip(attention_panels(image, attention), ["", *map(str, attention.words)], strict=True):
+        canvas = new_canvas(panel)
+        if title:
+            put_text(canvas, title, (0, 0), 2 * letter_height(canvas))
+        panels.append(canvas)
+    return panels
 
 
 def evaluation_input(

@@ -11,7 +11,8 @@ from typing import Literal
 
 from scenetext.config import override_values, read_config
 from scenetext.errors import ConfigError
-from scenetext.reproduction.tables import COUNTS, RATES, Column, FigureName, Row, SceneSet, Size, Table
+from scenetext.reproduction import FigureName, Size
+from scenetext.reproduction.tables import COUNTS, RATES, Column, Row, SceneSet, Table
 from scenetext.runs.settings import check_run
 
 COUNTED_SIDE = 640
@@ -27,7 +28,7 @@ class Options:
 
     Attributes:
         size: of models and data.
-        repository: where `configs/` and `tools/` lie.
+        repository: where `configs/` lies.
         output: folder of all runs; each has a folder of its own in it.
         overrides: settings to change in every training, `key.sub=value`.
         given: weight files that take the place of stages, by the stages' names.
@@ -56,7 +57,7 @@ class Step:
     Attributes:
         kind: what it does.
         title: the same for people.
-        tool: a file of `tools/`.
+        verb: of `scenetext`.
         arguments: its command line, but for the device.
         folder: that it alone writes to; the same step of another row or table has the same.
         result: the file that it leaves there.
@@ -64,7 +65,7 @@ class Step:
 
     kind: Literal["scenes", "training", "test", "count", "speed"]
     title: str
-    tool: str
+    verb: str
     arguments: tuple[str, ...]
     folder: Path
     result: Path
@@ -166,9 +167,9 @@ def _plan_stage(name: str, file: str, overrides: tuple[str, ...], options: Optio
     if name in options.given:
         return _PlannedStage(config, overrides, kind, options.given[name], None)
     folder = options.output / f"{name}-{config.stem}-{_digest(values)}"
-    tool = "pretrain.py" if kind == "pretraining" else "train.py"
+    verb = "pretrain" if kind == "pretraining" else "train"
     arguments = (str(config), *overrides, "--output", str(folder))
-    step = Step("training", f"{name} ({file})", tool, arguments, folder, folder / "best.pt")
+    step = Step("training", f"{name} ({file})", verb, arguments, folder, folder / "best.pt")
     return _PlannedStage(config, overrides, kind, step.result, step)
 
 
@@ -194,7 +195,7 @@ def _benchmark_step(
 ) -> Step:
     folder = options.output / f"{kind}-{stage.config.stem}-{_digest(arguments)}"
     result = folder / "figures.json"
-    return Step(kind, title, "benchmark.py", (*arguments, "--json", str(result)), folder, result)
+    return Step(kind, title, "benchmark", (*arguments, "--json", str(result)), folder, result)
 
 
 def _test_step(table: Table, column: Column, stage: _PlannedStage, options: Options) -> Step:
@@ -207,14 +208,14 @@ def _test_step(table: Table, column: Column, stage: _PlannedStage, options: Opti
     folder = options.output / f"test-{column.test or column.training}-{_digest(arguments)}"
     arguments += ("--output", str(folder))
     title = f"test on {column.test or 'the validation records'}"
-    return Step("test", title, "test.py", arguments, folder, folder / "evaluation.json")
+    return Step("test", title, "evaluate", arguments, folder, folder / "evaluation.json")
 
 
 def _scene_step(scenes: SceneSet, options: Options) -> Step:
     arguments = (str(options.repository / scenes.config), *scenes.overrides, "--output", str(scenes.folder))
     arguments += ("--count", str(scenes.count), "--seed", str(scenes.seed), "--overwrite")
     title = f"scenes {scenes.folder}"
-    return Step("scenes", title, "generate.py", arguments, scenes.folder, scenes.folder / "records.jsonl")
+    return Step("scenes", title, "generate", arguments, scenes.folder, scenes.folder / "records.jsonl")
 
 
 def _digest(content: object) -> str:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from scenetext.errors import DataError
+from scenetext.reproduction import FigureName
 from scenetext.reproduction.plan import Options, RowRun, Step
 from scenetext.reproduction.running import is_done, seconds_taken
-from scenetext.reproduction.tables import RATES, Column, FigureName, Row, Table
+from scenetext.reproduction.tables import RATES, Column, Row, Table
 
 NOT_RUN = "not run"
 """A figure of ours that could be measured and was not."""
@@ -22,7 +23,7 @@ BENCHMARK_NAMES: Mapping[FigureName, str] = {
     "operations": "inference operations per image",
     "images_per_second": "evaluation",
 }
-"""What `tools/benchmark.py` calls our figures."""
+"""What `scenetext benchmark` calls our figures."""
 
 
 @dataclass(frozen=True)

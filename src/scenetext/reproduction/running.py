@@ -57,16 +57,16 @@ def step_command(step: Step, options: Options, processes: int = 1) -> list[str]:
     python = [sys.executable]
     if step.kind == "training" and processes > 1:
         python += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    return [*python, *_tool_and_arguments(step, options)]
+    return [*python, "-m", "scenetext", *_verb_and_arguments(step, options)]
 
 
 def printable(step: Step, options: Options) -> str:
     """The command of a step as one types it in the working directory."""
-    return shlex.join(["python", *_tool_and_arguments(step, options)])
+    return shlex.join(["scenetext", *_verb_and_arguments(step, options)])
 
 
-def _tool_and_arguments(step: Step, options: Options) -> list[str]:
-    words = [str(options.repository / "tools" / step.tool), *step.arguments]
+def _verb_and_arguments(step: Step, options: Options) -> list[str]:
+    words = [step.verb, *step.arguments]
     if options.device is None or step.kind in ("scenes", "count"):
         return words
     return (

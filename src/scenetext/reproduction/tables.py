@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
 from scenetext.config import Settings, load_settings
 from scenetext.errors import ConfigError
 from scenetext.evaluation.protocols import find_protocol
+from scenetext.reproduction import FigureName, Paper, Size
 
-Size = Literal["full", "small"]
-"""full: as published. small: tiny models on generated scenes, which shows that the road works and nothing more."""
-Paper = Literal["oclip", "tcm"]
-FigureName = Literal[
-    "precision", "recall", "hmean", "parameters", "trainable_parameters", "operations", "images_per_second"
-]
 RATES: tuple[FigureName, ...] = ("precision", "recall", "hmean")
 COUNTS: tuple[FigureName, ...] = ("parameters", "trainable_parameters", "operations")
 

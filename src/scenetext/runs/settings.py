@@ -68,7 +68,7 @@ class PretrainingDataSettings(DataSettings):
 
 
 class PretrainingRun(Settings):
-    """A pre-training: `tools/pretrain.py`."""
+    """A pre-training: `scenetext pretrain`."""
 
     kind: Literal["pretraining"]
     method: OclipSettings = OclipSettings()
@@ -81,7 +81,7 @@ class PretrainingRun(Settings):
 
 
 class DetectionRun(Settings, Generic[EncoderType, DetectorType]):
-    """A detector's training: `tools/train.py`. The types of `encoder` and `detector` follow from their names."""
+    """A detector's training: `scenetext train`. The types of `encoder` and `detector` follow from their names."""
 
     kind: Literal["detection"]
     encoder: EncoderType
@@ -114,7 +114,7 @@ def load_run(path: Path, overrides: Sequence[str], kind: Literal["pretraining", 
     values = read_config(path, overrides)
     given = values.get("kind")
     if kind is not None and given in ("pretraining", "detection") and given != kind:
-        tool = "tools/pretrain.py" if given == "pretraining" else "tools/train.py"
+        tool = "scenetext pretrain" if given == "pretraining" else "scenetext train"
         raise ConfigError(f"{path}: describes a {given} run; start it with {tool}")
     return check_run(values, str(path))
 

@@ -46,7 +46,7 @@ class EvaluationSettings(Settings):
     """The score from which on a detection counts as text, fixed in advance: evaluation reports the scores at it apart
     from those at the best of `thresholds`, and detection writes what reaches it."""
     datasets: dict[str, DatasetEvaluationSettings] = Field(default_factory=dict)
-    """What `tools/evaluate.py` measures, by name; without any, the run's validation records."""
+    """What `scenetext evaluate` measures, by name; without any, the run's validation records."""
     scales: tuple[Scale, ...] = Field(default=(1.0,), min_length=1)
     """Sizes in which every image is looked at, relative to `evaluation_transform`; published results have one."""
     flip: bool = False

@@ -39,7 +39,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     check_sums(path)
     content = read_torch_file(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: was not written by this program; foreign weights go through tools/convert.py")
+        raise CheckpointError(f"{path}: was not written by this program; foreign weights go through scenetext convert")
     version = content.get("format_version")
     if type(version) is not int or version > FORMAT_VERSION:
         raise CheckpointError(f"{path}: has format {version!r:.40}, this version reads {FORMAT_VERSION}")

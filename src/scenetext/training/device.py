@@ -67,7 +67,7 @@ def _check_cuda(device: torch.device) -> None:
     if not torch.cuda.is_available():
         raise DeviceError(
             f"device {str(device)!r} was asked for, but torch {torch.__version__} sees no GPU here; "
-            "use --device cpu, or run `python tools/doctor.py` to see why"
+            "use --device cpu, or run `scenetext doctor` to see why"
         )
     if (device.index or 0) >= torch.cuda.device_count():
         raise DeviceError(f"device {str(device)!r} was asked for, but there are {torch.cuda.device_count()} GPUs here")

@@ -1,4 +1,4 @@
-"""A dataset as its publisher hands it out, to records: what `tools/prepare.py` does."""
+"""A dataset as its publisher hands it out, to records: what `scenetext prepare` does."""
 
 from __future__ import annotations
 

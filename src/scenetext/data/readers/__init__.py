@@ -1,4 +1,4 @@
-"""Readers of datasets, by the names that `tools/prepare.py` knows them by.
+"""Readers of datasets, by the names that `scenetext prepare` knows them by.
 
 All are used alike. With the folder that the publisher's archives were unpacked to (or that holds annotations of one's
 own):

@@ -1,4 +1,4 @@
-"""Our own file of detections, written by `tools/detect.py`; other systems can write it, too.
+"""Our own file of detections, written by `scenetext detect`; other systems can write it, too.
 
 One JSON object for many images, or JSON lines with one image each (`.jsonl`):
 

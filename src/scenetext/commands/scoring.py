@@ -1,0 +1,127 @@
+"""What `scenetext evaluate` does when its flags are read: scores a checkpoint, or detections from files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scenetext.commands.command_line import view_overrides
+from scenetext.commands.evaluation import Finder, evaluate_set, file_finder, model_finder
+from scenetext.commands.evaluation_sets import Choices, EvaluationSet, SetSources, evaluation_sets
+from scenetext.data.loading.dataset import RecordDataset
+from scenetext.data.loading.loader import LoaderSettings
+from scenetext.errors import ConfigError
+from scenetext.evaluation.files.reading import read_predictions
+from scenetext.evaluation.lexicon import Lexicons
+from scenetext.evaluation.report import percent
+from scenetext.runs.build import load_trained_task
+from scenetext.runs.data import read_all_records, records_with_words
+from scenetext.runs.settings import PretrainingRun, Run
+from scenetext.tasks.detection import DetectionTask
+from scenetext.tasks.evaluation_settings import EvaluationSettings
+from scenetext.tasks.pretraining import PretrainingTask
+from scenetext.training.device import resolve_device
+from scenetext.training.evaluation import evaluate
+
+FILE_THRESHOLDS = (0.0, *EvaluationSettings().thresholds)
+"""What is tried for a file of predictions: all that is in it, and the usual ones."""
+
+
+def score_checkpoint(arguments: argparse.Namespace) -> None:
+    """Scores a trained model, each kind by what it is for."""
+    task, run, content = load_trained_task(arguments.checkpoint, overrides=view_overrides(arguments))
+    if isinstance(task, DetectionTask):
+        score_detector(task, run, content["step"], arguments)
+    elif isinstance(run, PretrainingRun):
+        measure_pretraining(task, run, content["step"], arguments)
+
+
+def chosen_sets(
+    arguments: argparse.Namespace, evaluation: EvaluationSettings, default: tuple[Path, ...]
+) -> list[EvaluationSet]:
+    """The sets to measure and how, from the command line and the settings."""
+    sources = SetSources(arguments.dataset, arguments.records or (), arguments.datasets, default)
+    choices = Choices(arguments.protocol, arguments.threshold, arguments.choose_on or (), arguments.submission)
+    return evaluation_sets(sources, evaluation, choices)
+
+
+def report_sets(
+    sets: list[EvaluationSet], find: Finder, arguments: argparse.Namespace, origin: dict[str, Any], output: Path
+) -> None:
+    """Measures all sets, prints their scores, and writes evaluation.json."""
+    contents = {}
+    for measured in sets:
+        folder = output / measured.name if len(sets) > 1 else output
+        report = evaluate_set(measured, find, folder, arguments.pictures)
+        print(report.text)
+        contents[measured.name] = report.content
+    write_json(output / "evaluation.json", {**origin, "datasets": contents})
+
+
+def score_predictions(arguments: argparse.Namespace) -> None:
+    """Scores a file, folder or zip of detections."""
+    evaluation = EvaluationSettings(threshold=0.0, thresholds=FILE_THRESHOLDS)
+    predictions = read_predictions(arguments.predictions, arguments.columns)
+    lexicons = None if arguments.lexicon is None else Lexicons(arguments.lexicon)
+    output: Path = arguments.output or arguments.predictions.parent / f"{arguments.predictions.stem}_evaluation"
+    find = file_finder(predictions, arguments.predictions, lexicons)
+    origin = {"predictions": str(arguments.predictions), "lexicon": arguments.lexicon and str(arguments.lexicon)}
+    report_sets(chosen_sets(arguments, evaluation, ()), find, arguments, origin, output)
+
+
+def score_detector(task: DetectionTask, run: Run, step: int, arguments: argparse.Namespace) -> None:
+    """Scores a detector."""
+    device = resolve_device(arguments.device)
+    task.to(device).to(memory_format=torch.channels_last)
+    loader = LoaderSettings(workers=arguments.workers, evaluation_batch_size=run.loader.evaluation_batch_size)
+    find = model_finder(task, device, loader, run.training.seed)
+    origin = {"checkpoint": str(arguments.checkpoint), "step": step}
+    sets = chosen_sets(arguments, task.evaluation, run.data.validation)
+    report_sets(sets, find, arguments, origin, output_folder(arguments))
+
+
+def measure_pretraining(task: PretrainingTask, run: PretrainingRun, step: int, arguments: argparse.Namespace) -> None:
+    """Measures how well a pre-trained model reads."""
+    if arguments.dataset or arguments.datasets or arguments.protocol or arguments.choose_on or arguments.submission:
+        raise ConfigError(f"{arguments.checkpoint}: holds a pre-trained model, which has no protocols; use --records")
+    files = read_all_records(arguments.records or run.data.validation, "evaluation")
+    records, remark = records_with_words(files, task.characters, task.settings.unknown_characters, "evaluation")
+    print(remark)
+    device = resolve_device(arguments.device)
+    task.to(device).to(memory_format=torch.channels_last)
+    metric = task.metric(records)
+    dataset = RecordDataset(records, task.prepare_evaluation, run.training.seed)
+    loader = LoaderSettings(workers=arguments.workers, evaluation_batch_size=run.loader.evaluation_batch_size)
+    skipped = [image.reason for image in evaluate(task, dataset, metric, loader, device)]
+    for reason in skipped:
+        print(f"skipped image: {reason}")
+    result = report_pretraining(metric.compute())
+    origin = {"checkpoint": str(arguments.checkpoint), "step": step, "skipped": skipped}
+    write_json(output_folder(arguments) / "evaluation.json", {**origin, **result})
+
+
+def report_pretraining(figures: dict[str, float]) -> dict[str, Any]:
+    """Prints the figures of a pre-trained model and returns them for the JSON file."""
+    print(f"{figures['words']:.0f} words, one hidden character each; retrieval at rank 1 / 5 among all images")
+    print("| right image | wrong image | vision gain | top 5 | image to text | text to image |")
+    print("|---:|---:|---:|---:|---:|---:|")
+    cells = [percent(figures[name]) for name in ("accuracy", "wrong_image_accuracy", "vision_gain", "top5_accuracy")]
+    for way in ("image_to_text", "text_to_image"):
+        cells.append(f"{percent(figures[f'{way}_recall_1'])} / {percent(figures[f'{way}_recall_5'])}")
+    print(f"| {' | '.join(cells)} |")
+    return {name: value if math.isfinite(value) else None for name, value in figures.items()}
+
+
+def output_folder(arguments: argparse.Namespace) -> Path:
+    return arguments.output or arguments.checkpoint.parent / "evaluation"
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    print(f"JSON: {path}")

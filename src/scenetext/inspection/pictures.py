@@ -1,0 +1,201 @@
+"""Pictures by which a dataset or a detector is debugged by eye: ground truth, training samples, predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from scenetext.data.loading.dataset import LoadedSample, RecordDataset, collate_loaded
+from scenetext.data.records.files import JoinedRecords
+from scenetext.data.records.images import write_image
+from scenetext.data.records.shards import read_record_image
+from scenetext.drawing.detections import FALSE, HIT, IGNORED, MISSED, draw_comparison, draw_instances
+from scenetext.drawing.maps import map_panels
+from scenetext.drawing.sheets import add_legend, sheet
+from scenetext.errors import DataError
+from scenetext.inspection.sample_sheet import LEGEND, write_sample_sheet
+from scenetext.runs.build import build_detection_task, load_trained_task
+from scenetext.runs.data import read_all_records, training_sets
+from scenetext.runs.settings import load_run
+from scenetext.structures import ImageRecord
+from scenetext.tasks.detection import DetectionMetric, DetectionTask
+from scenetext.training.device import resolve_device
+
+PREDICTIONS = (
+    ("hit", HIT),
+    ("false", FALSE),
+    ("missed", MISSED),
+    ("ignored, or left out because of it", IGNORED),
+    ("ground truth that was hit: thin", (200, 200, 200)),
+)
+MAPS = ("maps: black is least, pale yellow most, in the range of the title; labels in colours", (250, 190, 60))
+PANEL_WIDTH = 480
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which images to show.
+
+    Attributes:
+        count: at most so many.
+        seed: of the random choice.
+        only: parts of paths; images with one of them are shown in place of a random choice.
+    """
+
+    count: int
+    seed: int = 0
+    only: tuple[str, ...] = ()
+
+    def of(self, records: Sequence[ImageRecord]) -> list[tuple[int, ImageRecord]]:
+        """The images to show, with their positions in the records.
+
+        Raises:
+            DataError: no image has such a path.
+        """
+        numbered = range(len(records))
+        if self.only:
+            chosen = [i for i in numbered if any(part in str(records[i].path) for part in self.only)]
+            if not chosen:
+                raise DataError(f"none of {len(records)} images has {' or '.join(self.only)} in its path")
+            return [(index, records[index]) for index in chosen[: self.count]]
+        order = np.random.default_rng(self.seed).permutation(len(records))
+        return [(index, records[index]) for index in sorted(order[: self.count].tolist())]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What was drawn.
+
+    Attributes:
+        sheets: their files.
+        remarks: what there is to say beside them, a line each.
+    """
+
+    sheets: list[Path]
+    remarks: list[str] = field(default_factory=list)
+
+
+def show_dataset(files: Sequence[Path], choice: Choice, output: Path) -> Shown:
+    """Draws the ground truth of records on one sheet; remarks on images that cannot be decoded.
+
+    Raises:
+        ImageError: none can.
+    """
+    chosen = [record for _, record in choice.of(read_all_records(files, "drawing"))]
+    path = output / "dataset.png"
+    errors = write_sample_sheet(path, chosen, len(chosen))
+    if errors and len(errors) == len(chosen):
+        raise errors[0]
+    return Shown([path], [f"not on {path.name}: {error}" for error in errors])
+
+
+def show_targets(config: Path, overrides: Sequence[str], epoch: int, choice: Choice, output: Path) -> Shown:
+    """Draws training samples and their targets, a sheet each; remarks on targets that are no maps.
+
+    Args:
+        config: run file of a detector.
+        epoch: whose random transforms are shown.
+    """
+    run = load_run(config, overrides, "detection")
+    with torch.device("meta"):  # only the preparation of samples is needed, no weights
+        task = build_detection_task(run)  # type: ignore[arg-type]
+    records = JoinedRecords(training_sets(run.data))
+    dataset = RecordDataset(records, task.prepare_training, run.training.seed)
+    shown = Shown([])
+    for index, record in choice.of(records):
+        prepared = dataset[epoch, index].prepared
+        image = draw_instances(prepared.sample.image, prepared.sample.instances, show_texts=False)
+        first = (f"{record.path.name}, epoch {epoch}", image)
+        others = map_panels(prepared.targets, prepared.sample.image)
+        path = output / "targets" / f"{index:06d}_{record.path.stem}.png"
+        shown.sheets.append(_save(path, _panels_sheet([first, *others], LEGEND)))
+        undrawn = {name: array.shape for name, array in prepared.targets.items() if array.ndim not in (2, 3)}
+        shown.remarks.extend(f"not drawn, since it is no map: {name} {shape}" for name, shape in undrawn.items())
+    return shown
+
+
+@torch.no_grad()
+def show_predictions(
+    checkpoint: Path, records_files: Sequence[Path], threshold: float | None, device: str, choice: Choice, output: Path
+) -> Shown:
+    """Draws what a detector finds and misses, a sheet an image; remarks on its scores.
+
+    Args:
+        checkpoint: of a detector.
+        records_files: what to look at; none: the validation records of its run.
+        threshold: least score; None = the checkpoint's best, or 0.5.
+        device: as in the settings of a run.
+    """
+    task, run, content = load_trained_task(checkpoint, "detection")
+    if not isinstance(task, DetectionTask):
+        raise TypeError("a checkpoint of kind detection holds a DetectionTask")
+    target = resolve_device(device)
+    task.to(target).to(memory_format=torch.channels_last).eval()
+    if threshold is None:
+        threshold = content.get("figures", {}).get("threshold", 0.5)
+    chosen = choice.of(read_all_records(records_files or run.data.validation, "drawing"))
+    records = [record for _, record in chosen]
+    settings = task.evaluation.model_copy(update={"thresholds": (threshold,)})
+    metric = DetectionMetric(records, settings)
+    dataset = RecordDataset(records, task.prepare_evaluation, 0)
+    written = []
+    for index, (number, record) in enumerate(chosen):
+        maps = _predict_into(task, dataset.evaluation_item(index), metric, target)
+        photograph = read_record_image(record)
+        compared = _compare(photograph, record, metric, threshold)
+        panels = [(f"{record.path.name}, score >= {threshold:g}", compared), *map_panels(maps, photograph)]
+        path = output / "predictions" / f"{number:06d}_{record.path.stem}.png"
+        written.append(_save(path, _panels_sheet(panels, PREDICTIONS)))
+    figures = metric.compute()
+    rates = ", ".join(f"{name} {figures[name]:.3f}" for name in ("precision", "recall", "hmean"))
+    rule = metric.evaluator.protocol.rule()
+    return Shown(written, [f"{len(records)} images at score threshold {threshold:g}: {rates} (rule: {rule})"])
+
+
+def _predict_into(
+    task: DetectionTask, item: LoadedSample, metric: DetectionMetric, device: torch.device
+) -> dict[str, np.ndarray]:
+    """Adds one image to the metric and returns its maps, cut to where the photograph is, (h, w) or (C, h, w) each."""
+    batch = collate_loaded([item]).to(device)
+    metric.update(batch, task.detect(batch))
+    shares = np.array(batch.metas[0].content_size) / batch.images.shape[2:]
+    maps = {name: value[0].float().cpu().numpy() for name, value in task.maps(batch.images).items()}
+    return {name: _cut_to_content(value, shares) for name, value in maps.items()}
+
+
+def _cut_to_content(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """The part (height, width), given as shares, of a map (..., h, w) from its top-left corner."""
+    height, width = np.ceil(shares * values.shape[-2:]).astype(int).tolist()
+    return values[..., :height, :width]
+
+
+def _compare(photograph: np.ndarray, record: ImageRecord, metric: DetectionMetric, threshold: float) -> np.ndarray:
+    """The photograph with detections and ground truth in the colours of what became of them."""
+    outcome = metric.evaluator.images[record.path].outcome(threshold)
+    return draw_comparison(
+        photograph,
+        metric.detections[record.path],
+        record.instances,
+        hits=outcome.hits,
+        false=outcome.false,
+        left_out=outcome.left_out,
+        missed=outcome.missed,
+    )
+
+
+def _panels_sheet(
+    panels: Sequence[tuple[str, np.ndarray]], legend: Sequence[tuple[str, tuple[int, int, int]]]
+) -> np.ndarray:
+    """Titled pictures and what their colours mean."""
+    columns, width = (2, PANEL_WIDTH) if len(panels) <= 4 else (3, PANEL_WIDTH) if len(panels) <= 12 else (6, 320)
+    drawn = sheet([panel for _, panel in panels], [title for title, _ in panels], columns, width)
+    return add_legend(drawn, [*legend, MAPS])
+
+
+def _save(path: Path, picture: np.ndarray) -> Path:
+    write_image(path, picture)
+    return path
