@@ -34,9 +34,12 @@ from pip._vendor.packaging.utils import canonicalize_name, parse_wheel_filename
 from pip._vendor.packaging.version import InvalidVersion, Version
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "NOTICE", "src", "configs")
-RESOURCES = ("data/words", "data/characters")
-"""With `SOURCES`, what the project's own wheel is built from."""
+sys.path.insert(0, str(ROOT / "src"))
+
+from scenetext.resources import FOLDERS  # noqa: E402 (found only now; it needs nothing that is not built in)
+
+SOURCES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "NOTICE", "src", *FOLDERS.values())
+"""What the project's own wheel is built from."""
 LEFT_OUT = ("torch", "torchvision", "ruff", "mypy")
 STAND_IN = "there"
 """Local version label (PEP 440) of the empty wheels that stand in for what is left out."""
@@ -108,7 +111,7 @@ def build_own_wheel(work: Path) -> Path:
     source = work / "source"
     ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
     source.mkdir()
-    for name in (*SOURCES, *RESOURCES):
+    for name in SOURCES:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, source / name, ignore=ignore)
         else:
