@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Trains on one or several nodes of a Slurm cluster, and goes on by itself when its time is over.
 #
-#   sbatch [sbatch options] scripts/slurm.sh TOOL CONFIG FOLDER [other arguments of the tool]
+#   sbatch [sbatch options] scripts/slurm.sh FOLDER VERB CONFIG [other arguments of `scenetext VERB`]
 #
 #   sbatch --nodes=2 --gpus-per-node=8 --cpus-per-task=64 --time=24:00:00 \
-#       scripts/slurm.sh tools/pretrain.py configs/oclip/rn50.yaml outputs/rn50
+#       scripts/slurm.sh outputs/rn50 pretrain configs/oclip/rn50.yaml
 #   sbatch --nodes=1 --gpus-per-node=4 --cpus-per-task=32 --time=08:00:00 \
-#       scripts/slurm.sh tools/train.py configs/detectors/dbnet_tiny.yaml outputs/dbnet encoder.weights=backbone.safetensors
+#       scripts/slurm.sh outputs/dbnet train configs/detectors/dbnet_tiny.yaml encoder.weights=backbone.safetensors
 #
 # Submit from the repository's root, which all nodes must see under the same path, with the environment active (sbatch
 # hands it on). Partition, account, time and sizes are options of sbatch; CPU cores feed the loader (docs/scale.md).
@@ -45,10 +45,10 @@ await() {
 # Once per job, on its first node.
 run_job() {
     if [ $# -lt 3 ]; then
-        say "usage: sbatch [sbatch options] scripts/slurm.sh TOOL CONFIG FOLDER [other arguments of the tool]"
+        say "usage: sbatch [sbatch options] scripts/slurm.sh FOLDER VERB CONFIG [other arguments of scenetext VERB]"
         exit 2
     fi
-    export SCENETEXT_MARK="$3/interrupted-$SLURM_JOB_ID" SCENETEXT_HEAD
+    export SCENETEXT_MARK="$1/interrupted-$SLURM_JOB_ID" SCENETEXT_HEAD
     SCENETEXT_HEAD=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
     rm -f "$SCENETEXT_MARK"
     local step warned="" code=0
@@ -82,13 +82,13 @@ run_node() {
 
 # Once per GPU. To the launcher an interrupted run has not failed: it would start it again.
 run_process() {
-    local tool=$1 config=$2 folder=$3 training code=0
+    local folder=$1 training code=0
     local -a resume=()
-    shift 3
+    shift
     if compgen -G "$folder/checkpoints/step_*.pt" >/dev/null; then
         resume=(--resume)
     fi
-    python "$tool" "$config" --output "$folder" "${resume[@]}" "$@" &
+    python -m scenetext "$@" --output "$folder" "${resume[@]}" &
     training=$!
     trap 'signalled=1; kill -TERM "$training"' TERM
     await "$training" || code=$?

@@ -1,4 +1,4 @@
-"""scripts/slurm.sh with the real torchrun, on a stand-in for Slurm and a stand-in for the training tool."""
+"""scripts/slurm.sh with the real torchrun, on a stand-in for Slurm and a stand-in for the package."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ while :; do again=""; code=0; wait "$task" || code=$?; [ -n "$again" ] || exit "
 SCONTROL = """#!/usr/bin/env bash
 if [ "$1" = show ]; then echo localhost; else echo "$*" >> "$SLURM_SUBMIT_DIR/scontrol.log"; fi
 """
-TOOL = """
+VERB = """
 import os, signal, sys, time
 from pathlib import Path
 
@@ -64,7 +64,12 @@ class Cluster:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name, content in (("bin/srun", SRUN), ("bin/scontrol", SCONTROL), ("tool.py", TOOL)):
+        for name, content in (
+            ("bin/srun", SRUN),
+            ("bin/scontrol", SCONTROL),
+            ("scenetext/__init__.py", ""),
+            ("scenetext/__main__.py", VERB),
+        ):
             path = folder / name
             path.parent.mkdir(exist_ok=True)
             path.write_text(content)
@@ -77,7 +82,7 @@ class Cluster:
         slurm = {"SLURM_JOB_ID": "42", "SLURM_JOB_NODELIST": "localhost", "SLURM_NNODES": "1"}
         own = {"SCENETEXT_PROCESSES": "2", "SCENETEXT_PORT": str(free_port())}
         environment = {**os.environ, **slurm, **own, "PATH": path, "SLURM_SUBMIT_DIR": str(self.folder)}
-        command = ["bash", str(self.folder / "scripts" / "slurm.sh"), "tool.py", "run.yaml", "run", *arguments]
+        command = ["bash", str(self.folder / "scripts" / "slurm.sh"), "run", "train", "run.yaml", *arguments]
         return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
     def starts(self, rank: int) -> list[str]:
@@ -103,12 +108,14 @@ def test_job_saves_at_the_warning_goes_back_into_the_queue_and_resumes(cluster: 
     assert job.returncode == 0, told
     assert "back into the queue" in told
     assert (cluster.folder / "scontrol.log").read_text() == "requeue 42\n"
-    assert cluster.starts(0) == cluster.starts(1) == ["run.yaml --output run training.seed=1"], "not started again"
+    assert cluster.starts(0) == cluster.starts(1) == ["train run.yaml training.seed=1 --output run"], (
+        "not started again"
+    )
 
     job = cluster.start("training.seed=1")
     _, told = job.communicate(timeout=60)
     assert job.returncode == 0, told
-    assert cluster.starts(1)[1:] == ["run.yaml --output run --resume training.seed=1"]
+    assert cluster.starts(1)[1:] == ["train run.yaml training.seed=1 --output run --resume"]
     assert (cluster.folder / "scontrol.log").read_text() == "requeue 42\n", "a run that ended is not put back"
 
 
@@ -117,5 +124,5 @@ def test_processes_that_die_start_again_from_the_checkpoint(cluster: Cluster) ->
     job = cluster.start("--crash")
     _, told = job.communicate(timeout=90)
     assert job.returncode == 0, told
-    assert cluster.starts(0) == ["run.yaml --output run --crash", "run.yaml --output run --resume --crash"]
+    assert cluster.starts(0) == ["train run.yaml --crash --output run", "train run.yaml --crash --output run --resume"]
     assert not (cluster.folder / "scontrol.log").exists()
