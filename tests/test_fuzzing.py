@@ -27,8 +27,7 @@ from scenetext.data.preparation.dictionaries import read_pickled_dictionary
 from scenetext.data.preparation.shard_writing import write_shards
 from scenetext.data.readers import READERS, ReadReport
 from scenetext.data.readers.matlab import CellArray
-from scenetext.data.records.files import RecordFiles
-from scenetext.data.records.format import read_records, write_records
+from scenetext.data.records.files import RecordFiles, read_records, write_records
 from scenetext.data.records.images import decode_image, image_size
 from scenetext.evaluation.files import read_predictions, write_detections
 from scenetext.runs.settings import load_run

@@ -16,7 +16,7 @@ from scenetext.benchmark.measurements import Measurement, memory_kept, operation
 from scenetext.benchmark.overhead import bare_step, measure_overhead, time_waiting
 from scenetext.benchmark.parts import time_parts
 from scenetext.benchmark.run import count_detector, first_batch, measure
-from scenetext.data.records.format import write_records
+from scenetext.data.records.files import write_records
 from scenetext.data.records.images import write_image
 from scenetext.errors import ConfigError
 from scenetext.reproduction.report import BENCHMARK_NAMES

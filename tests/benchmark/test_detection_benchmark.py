@@ -10,7 +10,7 @@ import pytest
 
 from scenetext.benchmark.detection import Probe, measure_in_turn, sample_in_turn, time_hmean
 from scenetext.benchmark.measurements import Measurement
-from scenetext.data.records.format import write_records
+from scenetext.data.records.files import write_records
 from scenetext.data.records.images import write_image
 from scenetext.runs.data import read_all_records
 from scenetext.runs.settings import DetectionRun, check_run

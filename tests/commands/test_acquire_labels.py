@@ -18,7 +18,7 @@ import pytest
 
 from conftest import REPOSITORY
 from ocr_engines import MadeUpEngine, write_photograph
-from scenetext.data.records.format import read_records, write_records
+from scenetext.data.records.files import read_records, write_records
 from scenetext.data.records.images import write_image
 from scenetext.evaluation.files import read_predictions
 from scenetext.structures import ImageRecord, TextInstance

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from conftest import REPOSITORY
-from scenetext.data.records.format import write_records
+from scenetext.data.records.files import write_records
 from scenetext.data.records.images import image_size, write_image
 from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings
 from scenetext.structures import ImageRecord, TextInstance

@@ -17,7 +17,7 @@ from conftest import REPOSITORY
 from scenetext.commands.evaluation import evaluate_set, file_finder, model_finder
 from scenetext.commands.evaluation_sets import EvaluationSet
 from scenetext.data.loading.loader import LoaderSettings
-from scenetext.data.records.format import write_records
+from scenetext.data.records.files import write_records
 from scenetext.data.records.images import write_image
 from scenetext.data.transforms.evaluation import EvaluationTransformSettings
 from scenetext.data.transforms.training import TrainingTransformSettings

@@ -14,7 +14,7 @@ import pytest
 from published_folders import BUILDERS
 from scenetext.commands import run_verb
 from scenetext.data.readers import READERS
-from scenetext.data.records.format import read_records
+from scenetext.data.records.files import read_records
 from scenetext.data.records.images import read_image, write_image
 from scenetext.errors import DataError
 from scenetext.text.charset import CharacterSet

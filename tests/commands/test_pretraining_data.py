@@ -20,7 +20,7 @@ from scipy.io import savemat
 from conftest import REPOSITORY
 from scenetext.data.preparation.shard_writing import write_shards
 from scenetext.data.readers import ReadReport
-from scenetext.data.records.format import read_records, write_records
+from scenetext.data.records.files import read_records, write_records
 from scenetext.data.records.images import write_image
 from scenetext.errors import ConfigError
 from scenetext.runs.build import build_trainer, load_trained_task, prepare_run_folder

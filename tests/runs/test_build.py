@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scenetext.data.records.format import write_records
+from scenetext.data.records.files import write_records
 from scenetext.data.records.images import write_image
 from scenetext.errors import CheckpointError
 from scenetext.runs.build import build_task, build_trainer, describe_run

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from scenetext.config import validate
-from scenetext.data.records.format import read_records
+from scenetext.data.records.files import read_records
 from scenetext.data.records.images import read_image
 from scenetext.errors import DataError
 from scenetext.scenes import SceneGenerator, SceneSettings

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from scenetext.data.records.format import read_records, write_records
+from scenetext.data.records.files import read_records, write_records
 from scenetext.errors import DataError
 from scenetext.structures import ImageRecord
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from scenetext.data.readers import ReadReport
-from scenetext.data.records.format import read_records, write_records
+from scenetext.data.records.files import read_records, write_records
 from scenetext.errors import ScenetextError
 from scenetext.structures import ImageRecord
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scenetext.data.records.format import write_records
+from scenetext.data.records.files import write_records
 from scenetext.data.records.images import write_image
 from scenetext.runs.settings import Run, check_run
 from scenetext.structures import ImageRecord, TextInstance

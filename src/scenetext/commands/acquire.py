@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
     from scenetext.acquisition.journal import Journal
     from scenetext.acquisition.recognition import RecognitionSettings, image_names, read_photographs
     from scenetext.acquisition.selection import SelectionReport, SelectionSettings, WordSelection
-    from scenetext.data.records.format import write_records
+    from scenetext.data.records.files import write_records
     from scenetext.text.charset import CharacterSet
 
     selecting = chosen_settings(SelectionSettings, arguments)

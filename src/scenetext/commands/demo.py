@@ -169,7 +169,7 @@ def plan_steps(plan: Plan) -> list[Step]:
 
 def picture_steps(plan: Plan) -> list[Step]:
     """Detections on a few unseen scenes, and attention in one unseen word image."""
-    from scenetext.data.records.format import read_records
+    from scenetext.data.records.files import read_records
 
     scenes = [str(record.path) for record in read_records(plan.records("scenes_validation"))[:6]]
     record = next(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from scenetext.errors import DataError
 
 if TYPE_CHECKING:
-    from scenetext.data.preparation.conversion import Preparation
+    from scenetext.data.preparation.datasets import Preparation
     from scenetext.data.preparation.dictionaries import CharacterCounts
     from scenetext.data.readers import Finding, Reader, ReadReport
     from scenetext.text.charset import CharacterSet
@@ -128,7 +128,7 @@ def run(arguments: argparse.Namespace) -> int | None:
 
 def prepare(arguments: argparse.Namespace) -> None:
     """Reads a dataset, writes the records of every split and tells what is in them."""
-    from scenetext.data.preparation.conversion import prepare_dataset
+    from scenetext.data.preparation.datasets import prepare_dataset
     from scenetext.data.preparation.dictionaries import CharacterCounts
     from scenetext.data.readers import Found
 
@@ -170,8 +170,7 @@ def split(arguments: argparse.Namespace) -> None:
     """Sets the last images of records files aside for validation."""
     from tqdm import tqdm
 
-    from scenetext.data.records.files import RecordFiles
-    from scenetext.data.records.format import write_records
+    from scenetext.data.records.files import RecordFiles, write_records
 
     records = RecordFiles(arguments.records)
     held_out = arguments.validation_images

@@ -12,8 +12,8 @@ from tqdm import tqdm
 from scenetext.data.loading.combination import Part, TrainingSet, chosen_images, parts_of
 from scenetext.data.preparation.check_cache import checked_records
 from scenetext.data.preparation.checks import RecordsCheck
+from scenetext.data.preparation.datasets import dataset_summary
 from scenetext.data.records.files import JoinedRecords, RecordFiles, RecordView
-from scenetext.data.records.format import dataset_summary
 from scenetext.distributed import Processes
 from scenetext.errors import DataError
 from scenetext.pretraining.oclip.targets import usable_texts

@@ -18,7 +18,7 @@ import yaml
 
 import scenetext
 from scenetext.data.preparation.processes import in_processes
-from scenetext.data.records.format import write_records
+from scenetext.data.records.files import write_records
 from scenetext.data.records.images import one_opencv_thread
 from scenetext.errors import DataError
 from scenetext.scenes.generator import SceneGenerator

@@ -14,8 +14,7 @@ from pydantic import ValidationError
 from scenetext.data.loading.combination import Epochs, Part, TrainingSet, chosen_images, parts_of
 from scenetext.data.loading.dataset import RecordDataset
 from scenetext.data.loading.loader import LoaderSettings, StepSampler, training_loader
-from scenetext.data.records.files import JoinedRecords, RecordFiles, RecordView
-from scenetext.data.records.format import write_records
+from scenetext.data.records.files import JoinedRecords, RecordFiles, RecordView, write_records
 from scenetext.errors import ConfigError, DataError
 from scenetext.structures import ImageRecord, PreparedSample, Sample
 

@@ -18,7 +18,7 @@ from scenetext.data.preparation.check_cache import checked_records, kept_path
 from scenetext.data.preparation.checks import RecordsCheck, check_records, check_report, verdict
 from scenetext.data.preparation.shard_writing import write_shards
 from scenetext.data.readers import ReadReport
-from scenetext.data.records.format import read_records, write_records
+from scenetext.data.records.files import read_records, write_records
 from scenetext.data.records.images import write_image
 from scenetext.errors import DataError
 from scenetext.geometry.polygon import is_valid, polygon_area

@@ -23,7 +23,8 @@ from scenetext.data.preparation.packing import (
     scaled_record,
 )
 from scenetext.data.readers.files import UNREADABLE
-from scenetext.data.records.format import format_record, parse_record, read_records, write_records
+from scenetext.data.records.files import read_records, write_records
+from scenetext.data.records.format import format_record, parse_record
 from scenetext.data.records.images import decode_image, write_image
 from scenetext.data.records.samples import load_sample
 from scenetext.data.records.shards import record_content

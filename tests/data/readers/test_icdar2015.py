@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from conftest import real_data_folder
+from scenetext.data.preparation.datasets import dataset_summary
 from scenetext.data.readers import ReadReport
 from scenetext.data.readers.icdar2015 import read_icdar2015
 from scenetext.data.readers.instances import COUNTER_CLOCKWISE, CROSSING, UNTOLD, WITHOUT_AREA
-from scenetext.data.records.format import dataset_summary, read_records, write_records
+from scenetext.data.records.files import read_records, write_records
 from scenetext.data.records.images import write_image
 from scenetext.data.records.samples import load_sample
 from scenetext.errors import DataError, ImageError

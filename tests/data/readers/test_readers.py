@@ -13,7 +13,7 @@ from scenetext.data.readers import READERS
 from scenetext.data.readers.instances import CROSSING, FEW_POINTS, UNTOLD, Label, make_instances, points_of
 from scenetext.data.readers.places import find_place
 from scenetext.data.readers.report import ReadReport
-from scenetext.data.records.format import read_records, write_records
+from scenetext.data.records.files import read_records, write_records
 from scenetext.errors import DataError
 
 WITHOUT_SPLITS = {"oclip-table", "tar-shards"}

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenetext.data.records.files import RecordFiles, RecordView
-from scenetext.data.records.format import read_records, write_records
+from scenetext.data.records.files import RecordFiles, RecordView, read_records, write_records
 from scenetext.errors import DataError
 from scenetext.structures import ImageRecord, TextInstance
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenetext.data.records.format import dataset_summary, read_records, write_records
+from scenetext.data.preparation.datasets import dataset_summary
+from scenetext.data.records.files import read_records, write_records
 from scenetext.errors import DataError
 from scenetext.structures import ImageRecord, TextInstance
 

@@ -20,7 +20,7 @@ from scenetext.data.preparation.shard_writing import write_shards
 from scenetext.data.readers import ReadReport
 from scenetext.data.readers.files import UNREADABLE
 from scenetext.data.readers.tar_shards import EMPTY, NO_FILE, OTHER, UNPAIRED, read_tar_shards
-from scenetext.data.records.format import read_records, write_records
+from scenetext.data.records.files import read_records, write_records
 from scenetext.data.records.images import read_image, write_image
 from scenetext.data.records.samples import load_sample
 from scenetext.data.records.shards import read_record_image, record_content

@@ -1,4 +1,4 @@
-"""Our one record format: JSON lines, one image a line, the same for pre-training and detection.
+"""The record format: JSON lines, one image a line, the same for pre-training and detection.
 
 A line is a JSON object:
 
@@ -17,15 +17,13 @@ of bytes]`, which says where in the shard it lies.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
-from scenetext.errors import DataError, did_you_mean
+from scenetext.errors import did_you_mean
 from scenetext.structures import ImageRecord, TextInstance
 
 _REQUIRED_KEYS = frozenset({"path", "width", "height", "instances"})
@@ -38,108 +36,6 @@ LARGEST_COORDINATE = 1e7
 _LARGEST_IMAGE = 1 << 30
 """Bytes of an image in a shard; so many are read before they are looked at."""
 SHARD_SUFFIX = ".tar"
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetSummary:
-    """What is in a dataset.
-
-    Attributes:
-        images: number of images.
-        words: number of text instances, ignored ones included.
-        ignored: instances that are neither learnt from nor scored.
-        with_polygon, with_text: instances, not ignored, whose place or transcription is known.
-    """
-
-    images: int
-    words: int
-    ignored: int
-    with_polygon: int
-    with_text: int
-
-
-def write_records(path: Path, records: Iterable[ImageRecord]) -> int:
-    """Writes a records file, whole or not at all (a temporary file beside it is renamed at the end).
-
-    Image paths inside the folder of `path` are stored relative to it, so that the folder can be moved; others are
-    stored absolute.
-
-    Args:
-        path: the file to write or replace; missing folders are made.
-        records: may be a generator; nothing is kept in memory.
-
-    Returns:
-        Number of records written.
-
-    Raises:
-        DataError: a record that `read_records` would refuse; an existing file is then left as it was.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    folder = os.path.join(os.path.abspath(path.parent), "")  # noqa: PTH100, PTH118 (text: many times faster per record)
-    count = 0
-    try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            for count, record in enumerate(records, start=1):
-                try:
-                    file.write(format_record(record, _stored_name(record.path, folder)))
-                except RecordError as fault:
-                    raise DataError(f"record {count} ({str(record.path)!a}): {fault}", path) from None
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return count
-
-
-def read_records(path: Path) -> list[ImageRecord]:
-    """Reads a records file and checks every line; blank lines are skipped, images are not opened.
-
-    Raises:
-        DataError: names the file, the line and what is wrong with it.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"records file cannot be read ({error.strerror})", path) from None
-    records = []
-    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        if not line or line.isspace():
-            continue
-        try:
-            records.append(parse_record(line, path.parent))
-        except RecordError as fault:
-            raise DataError(str(fault), path, number) from None
-    return records
-
-
-class DatasetCounter:
-    """Counts the images and the text of records, one after the other."""
-
-    def __init__(self) -> None:
-        self._images = self._words = self._ignored = self._with_polygon = self._with_text = 0
-
-    def watch(self, records: Iterable[ImageRecord]) -> Iterator[ImageRecord]:
-        """The records as they are, counted on their way."""
-        for record in records:
-            self._images += 1
-            self._words += len(record.instances)
-            for instance in record.instances:
-                self._ignored += instance.ignore
-                self._with_polygon += instance.polygon is not None and not instance.ignore
-                self._with_text += instance.text is not None and not instance.ignore
-            yield record
-
-    def summary(self) -> DatasetSummary:
-        """The counts so far."""
-        return DatasetSummary(self._images, self._words, self._ignored, self._with_polygon, self._with_text)
-
-
-def dataset_summary(records: Iterable[ImageRecord]) -> DatasetSummary:
-    """Counts the images and the text of a dataset; a dataset with nothing to learn from shows here."""
-    counter = DatasetCounter()
-    for _ in counter.watch(records):
-        pass
-    return counter.summary()
 
 
 class RecordError(Exception):
@@ -177,13 +73,6 @@ def parse_record(line: bytes, folder: Path) -> ImageRecord:
         RecordError: says what is wrong with the line.
     """
     return _parse_record(parse_json(line), folder)
-
-
-def _stored_name(path: Path, folder: str) -> str:
-    """The path that is written for an image; `folder` is absolute and ends with a separator."""
-    absolute = os.path.abspath(path)  # noqa: PTH100 (text: many times faster per record)
-    name = absolute[len(folder) :] if absolute.startswith(folder) else absolute
-    return name.replace(os.sep, "/")
 
 
 def format_instance(instance: TextInstance) -> dict[str, Any]:
