@@ -54,7 +54,7 @@ def test_a_stage_that_fails_stops_no_other(tmp_path: Path) -> None:
     assert problem_lines(results) == [
         "- A: failed: DeviceError: too little memory",
         "- B: failed: ZeroDivisionError: integer division or modulo by zero",
-        "- C: out of time: not finished in 60 s",
+        "- C: out of time: stopped after 0 s",
     ]
 
 

@@ -10,7 +10,7 @@ import json
 import signal
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -99,12 +99,17 @@ class StageRunner:
     tell: Callable[[str], object] = lambda _: None
     clean: Callable[[], object] = lambda: None
 
-    def run(self, stages: Sequence[Stage]) -> dict[str, Result]:
-        """The results of all stages by name, those of earlier calls included."""
+    def run(self, stages: Sequence[Stage], only: Collection[str] | None = None) -> dict[str, Result]:
+        """The results of all stages by name, those of earlier calls included.
+
+        Args:
+            only: names of those to be run; None = all.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         results = {stage.name: result for stage in stages if (result := self._earlier(stage))}
         for stage in stages:
-            if stage.name in results and results[stage.name].state == "done":
+            done = stage.name in results and results[stage.name].state == "done"
+            if done or (only is not None and stage.name not in only):
                 continue
             results[stage.name] = self._run_stage(stage, results.get(stage.name))
             self._write(stage.name, results[stage.name])
@@ -129,7 +134,8 @@ class StageRunner:
         try:
             content = dict(stage.run(left))
         except OutOfTimeError as end:
-            state, message, content = "out of time", f"not finished in {left:.0f} s", dict(end.content)
+            state, content = "out of time", dict(end.content)
+            message = f"stopped after {time.monotonic() - began:.0f} s"
         except Exception as error:  # whatever it is, the other stages are still worth their time
             state, message = "failed", f"{type(error).__name__}: {error}".strip()
             trace = "" if isinstance(error, ScenetextError) else traceback.format_exc()

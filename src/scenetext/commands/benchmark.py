@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -92,6 +94,19 @@ def add_gpu_command(commands: Any) -> None:
     command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     command.add_argument("--tiny", action="store_true", help="tiny sizes on a GPU, too")
     command.set_defaults(function=measure_card, json=None)
+
+    text = "some minutes with a GPU: tests, this benchmark, two short trainings (scripts/gpu.sh)"
+    manner = "Every stage has a limit of its own, and a second call with the same folder does what is not done."
+    command = commands.add_parser("session", help=text, description=f"Uses {text}. {manner}")
+    command.add_argument("--output", type=Path, default=Path("outputs/gpu"), help="folder of everything that is made")
+    command.add_argument("--minutes", type=float, default=9.0, help="that everything may take")
+    text = "the detector trains on, measured on --validation; default: generated scenes"
+    command.add_argument("--data", type=Path, nargs="+", default=[], metavar="RECORDS", help=f"what {text}")
+    command.add_argument("--validation", type=Path, nargs="+", default=[], metavar="RECORDS", help="see --data")
+    command.add_argument("--fonts", type=Path, metavar="FOLDER", help="of the scenes; default: the system's")
+    command.add_argument("--only", nargs="+", metavar="STAGE", help="some of the stages, by the names of their results")
+    command.add_argument("--rehearse", action="store_true", help="everything at tiny size on the CPU, as a trial")
+    command.set_defaults(function=use_session, json=None)
 
 
 def add_command(
@@ -219,6 +234,32 @@ def measure_card(arguments: argparse.Namespace) -> Report:
     results = runner.run(stages)
     content = {name: asdict(result) for name, result in results.items()}
     return (arguments.output / PAGE_NAME).read_text(encoding="utf-8"), content
+
+
+def use_session(arguments: argparse.Namespace) -> Report:
+    from scenetext.benchmark.gpu_session import Session
+    from scenetext.benchmark.stages import PAGE_NAME, StageRunner
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that commands are ended with it
+    deadline = time.monotonic() + 60 * arguments.minutes
+    session = Session(
+        Path(__file__).resolve().parents[3],
+        arguments.output.resolve(),
+        lambda: deadline - time.monotonic(),
+        tuple(arguments.data),
+        tuple(arguments.validation),
+        arguments.fonts,
+        arguments.rehearse,
+    )
+    stages = session.stages()
+    unknown = set(arguments.only or ()) - {stage.name for stage in stages}
+    if unknown:
+        raise ConfigError(f"--only {' '.join(unknown)}: the stages are {', '.join(stage.name for stage in stages)}")
+    tell = partial(print, flush=True)
+    subject = "at tiny size on the CPU" if arguments.rehearse else "on a GPU"
+    runner = StageRunner(session.output, subject, deadline, session.page, tell)
+    results = runner.run(stages, arguments.only)
+    return (session.output / PAGE_NAME).read_text(encoding="utf-8"), {n: asdict(one) for n, one in results.items()}
 
 
 def make_scenes(config: str, folder: Path, count: int, fonts: Path | None, seconds: float) -> dict[str, Any]:
