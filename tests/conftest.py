@@ -31,6 +31,7 @@ def real_data_folder(name: str) -> Path:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fuzz", type=int, default=200, metavar="N", help="damaged files for every parser (default: 200)")
+    parser.addoption("--gpu-device", choices=["cpu", "cuda"], help="where tests/gpu run; cpu tries them at tiny size")
 
 
 @pytest.fixture

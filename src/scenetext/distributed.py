@@ -173,12 +173,12 @@ def joined_processes(device: torch.device, timeout: float) -> Iterator[Processes
         device: of this process.
         timeout: seconds after which a process that waits for another gives up.
     """
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # what asks for "the" GPU, such as pinned memory, means this one from here on
     if not is_launched():
         yield Processes()
         return
     limit = timedelta(seconds=timeout)
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
     store, rank, world_size = next(rendezvous("env://", timeout=limit))
     dist.init_process_group(
         "nccl" if device.type == "cuda" else "gloo",

@@ -18,7 +18,7 @@ from scenetext.data.records.samples import whole_sample
 from scenetext.runs.build import load_trained_task
 from scenetext.structures import Detection, PreparedSample
 from scenetext.tasks.detection import DetectionTask
-from scenetext.training.device import resolve_device
+from scenetext.training.device import explained_device_errors, resolve_device
 
 
 class TextDetector:
@@ -63,10 +63,12 @@ class TextDetector:
 
         Raises:
             ImageError: the file is missing or is not a whole image.
+            DeviceError: memory ran out.
         """
         path = Path("array") if isinstance(image, np.ndarray) else Path(image)
         pixels = image if isinstance(image, np.ndarray) else read_image(path)
         generator = np.random.default_rng(0)
         prepared: PreparedSample = self.task.prepare_evaluation(whole_sample(pixels, path, ()), generator)
         batch = collate([prepared]).to(self.device)
-        return sorted(self.task.detect(batch)[0], key=lambda found: -found.score)
+        with explained_device_errors(self.device, "lower evaluation_transform.long_side and short_side (with --set)"):
+            return sorted(self.task.detect(batch)[0], key=lambda found: -found.score)

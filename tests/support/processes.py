@@ -1,4 +1,4 @@
-"""Runs a test's function in several processes on gloo, as torchrun would start them."""
+"""Runs a test's function in several processes, as torchrun would start them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ CONTEXT = multiprocessing.get_context("forkserver")
 
 
 def in_processes(
-    function: Callable[..., Any], count: int, folder: Path, *arguments: Any, timeout: float = 120
+    function: Callable[..., Any], count: int, folder: Path, *arguments: Any, timeout: float = 120, device: str = "cpu"
 ) -> list[Any]:
     """What `function(processes, *arguments)` returned in each of `count` processes, or the exception it raised.
 
     Args:
         folder: for the results; each of plain data and tensors, or an exception.
         timeout: that processes wait for each other.
+        device: of all processes, by which the backend is chosen: gloo, or NCCL for a GPU.
     """
     CONTEXT.set_forkserver_preload(["pytest", "scenetext.runs.build", "scenetext.distributed"])
     folder.mkdir(parents=True, exist_ok=True)
@@ -32,7 +33,7 @@ def in_processes(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     started = [
-        CONTEXT.Process(target=_work, args=(rank, count, port, timeout, folder, function, arguments))
+        CONTEXT.Process(target=_work, args=(rank, count, port, timeout, device, folder, function, arguments))
         for rank in range(count)
     ]
     for process in started:
@@ -46,14 +47,21 @@ def in_processes(
 
 
 def _work(
-    rank: int, count: int, port: int, timeout: float, folder: Path, function: Callable[..., Any], arguments: Any
+    rank: int,
+    count: int,
+    port: int,
+    timeout: float,
+    device: str,
+    folder: Path,
+    function: Callable[..., Any],
+    arguments: Any,
 ) -> None:
     torch.set_num_threads(1)
     os.environ.update(
         RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(count), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port)
     )
     try:
-        with joined_processes(torch.device("cpu"), timeout) as processes:
+        with joined_processes(torch.device(device), timeout) as processes:
             result = function(processes, *arguments)
     except Exception as error:
         traceback.print_exc()

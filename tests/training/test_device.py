@@ -1,11 +1,21 @@
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+
 import pytest
 import torch
 
-from scenetext.errors import DeviceError
+from scenetext.errors import ConfigError, DeviceError
 from scenetext.training import device as device_module
-from scenetext.training.device import architecture_is_covered, resolve_device, resolve_precision
+from scenetext.training.device import (
+    architecture_is_covered,
+    explained_device_errors,
+    overlooked_gpu,
+    resolve_device,
+    resolve_precision,
+    use_deterministic_algorithms,
+)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +61,8 @@ def test_gpu_without_kernels_is_refused_with_the_install_line(monkeypatch: pytes
     with pytest.raises(DeviceError, match=r"no kernels for Tesla V100 \(sm_70\).*pip install.*cu126"):
         resolve_device("cuda")
     assert resolve_device("auto").type == "cpu"
+    assert "no kernels for Tesla V100" in str(overlooked_gpu(torch.device("cpu"))), "the run says why it is on the CPU"
+    assert overlooked_gpu(torch.device("cuda", 0)) is None
     with pytest.raises(DeviceError, match="there are 1 GPUs"):
         resolve_device("cuda:3")
 
@@ -85,3 +97,57 @@ def test_precision_on_a_cpu() -> None:
     assert resolve_precision("bf16", cpu) == "bf16"
     with pytest.raises(DeviceError, match="needs a GPU"):
         resolve_precision("fp16", cpu)
+
+
+FULL = (
+    torch.OutOfMemoryError(
+        "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.10 GiB of which 1.00 GiB is "
+        "free. Including non-PyTorch memory, this process has 70 GiB in use."
+    ),
+    RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:117] data. DefaultCPUAllocator: can't allocate memory: you tried ..."),
+)
+
+
+@pytest.mark.parametrize("error", FULL, ids=["torch", "cuDNN", "CPU"])
+def test_full_memory_is_one_message_that_says_what_to_lower(error: RuntimeError) -> None:
+    with pytest.raises(DeviceError) as raised, explained_device_errors(torch.device("cuda", 0), "lower the batch"):
+        raise error
+    message = str(raised.value)
+    assert message.startswith("memory of cuda:0 ran out: lower the batch. torch says: ")
+    assert message.endswith(str(error).partition(". Including")[0])
+
+
+def test_other_errors_of_torch_stay_what_they_are() -> None:
+    for error in (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), ValueError("out of memory")):
+        with pytest.raises(type(error)) as raised, explained_device_errors(torch.device("cpu"), ""):
+            raise error
+        assert raised.value is error
+
+
+@pytest.fixture
+def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Puts back what the deterministic mode changes in this process."""
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    benchmark = torch.backends.cudnn.benchmark
+    yield
+    torch.use_deterministic_algorithms(False)
+    torch.backends.cudnn.benchmark = benchmark
+
+
+@pytest.mark.usefixtures("_as_before")
+def test_deterministic_mode_holds_torch_and_cublas(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_deterministic_algorithms()
+    assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.is_deterministic_algorithms_warn_only_enabled()
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    undecided = RuntimeError(
+        "adaptive_avg_pool2d_backward_cuda does not have a deterministic implementation, but you set "
+        "'torch.use_deterministic_algorithms(True)'. You can turn off determinism just for this operation"
+    )
+    with pytest.raises(ConfigError, match=r"training\.deterministic: .*adaptive_avg_pool2d_backward_cuda"):  # noqa: SIM117
+        with explained_device_errors(torch.device("cpu"), ""):
+            raise undecided
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":0:0")
+    with pytest.raises(ConfigError, match=r"CUBLAS_WORKSPACE_CONFIG=:0:0.*unset it"):
+        use_deterministic_algorithms()

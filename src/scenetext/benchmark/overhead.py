@@ -84,7 +84,10 @@ def time_waiting(trainer: Trainer, steps: int) -> Measurement:
     last = _WARM_UP + steps
     shares = []
     asked = time.perf_counter()
-    for batch in training_loader(trainer.training_data, trainer.loader, trainer.settings.seed, 0, last):
+    on_gpu = trainer.device.type == "cuda"
+    for batch in training_loader(
+        trainer.training_data, trainer.loader, trainer.settings.seed, 0, last, pin_memory=on_gpu
+    ):
         arrived = time.perf_counter()
         trainer.train_step(batch)
         done = time.perf_counter()

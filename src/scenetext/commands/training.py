@@ -16,7 +16,7 @@ from scenetext.runs.build import build_trainer, prepare_run_folder
 from scenetext.runs.minutes import run_within, with_steps
 from scenetext.runs.settings import Run, load_run
 from scenetext.training.checkpoint import checkpoints_of
-from scenetext.training.device import process_device
+from scenetext.training.device import overlooked_gpu, process_device
 from scenetext.training.dry_run import rehearse
 from scenetext.training.interruption import EXIT_CODE_INTERRUPTED
 from scenetext.training.log import format_figure
@@ -86,9 +86,12 @@ def _opening(trainer: Trainer, run: Run) -> list[str]:
     parameters = sum(parameter.numel() for parameter in trainer.module.parameters())
     images, epoch_images = len(trainer.training_data), trainer.training_data.epoch_images
     learning = describe_groups(trainer.module, run.optimizer, run.loader.batch_size)
+    device = trainer.device
+    overlooked = overlooked_gpu(device) if run.training.device == "auto" else None
     several = f" in each of {trainer.processes.count} processes" if trainer.processes.count > 1 else ""
     return [
-        f"{parameters / 1e6:.2f} M parameters on {trainer.device}{several}, {trainer.learner.precision}; "
+        *([] if overlooked is None else [f"warning: training on the CPU, although there is a GPU: {overlooked}"]),
+        f"{parameters / 1e6:.2f} M parameters on {device}{several}, {trainer.learner.precision}; "
         f"{images} images to train on, {len(trainer.validation_data)} to evaluate on",
         f"{trainer.total_steps} steps of {run.loader.batch_size} images "
         f"({trainer.total_steps * run.loader.batch_size / epoch_images:.1f} epochs)",

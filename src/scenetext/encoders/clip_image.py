@@ -135,14 +135,12 @@ class ClipResNet(nn.Module):
         """(B, C, H, W) through the bottlenecks of a stage."""
         if not (self.activation_checkpointing and self.training and torch.is_grad_enabled()):
             return cast(Tensor, blocks(features))
+        run = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
         for block in blocks:
-            features = checkpoint(
-                block,
-                features,
-                use_reentrant=False,
-                preserve_rng_state=False,
-                context_fn=partial(_contexts_of_both_passes, block),
-            )
+            if torch.compiler.is_compiling():
+                features = run(block, features)  # it refuses such contexts, and moves running statistics once by itself
+            else:
+                features = run(block, features, context_fn=partial(_contexts_of_both_passes, block))
         return features
 
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Literal
 
 import torch
 
 from scenetext.distributed import is_launched, local_rank
-from scenetext.errors import DeviceError
+from scenetext.errors import ConfigError, DeviceError
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+_SIGNS_OF_FULL_MEMORY = ("out of memory", "ALLOC_FAILED", "can't allocate memory")
+"""In messages of torch, cuDNN and cuBLAS, and of torch on a CPU; not all of them are `OutOfMemoryError`s."""
+_SIGN_OF_NO_DETERMINISM = "torch.use_deterministic_algorithms"
+_DETERMINISTIC_WORKSPACES = (":4096:8", ":16:8")
+"""Values of CUBLAS_WORKSPACE_CONFIG with which cuBLAS gives the same bits every time."""
 
 
 def resolve_device(name: str) -> torch.device:
@@ -48,6 +56,55 @@ def process_device(name: str) -> torch.device:
     if name.startswith("cuda:"):
         raise DeviceError(f"device {name!r} is one GPU; under torchrun use auto or cuda: each process gets its own")
     return resolve_device(f"cuda:{local_rank()}")
+
+
+def overlooked_gpu(device: torch.device) -> str | None:
+    """Why a run that was free to choose is on the CPU of a machine with a GPU; None = it is not."""
+    if device.type == "cuda" or not torch.cuda.is_available():
+        return None
+    return missing_kernels(torch.device("cuda", 0))
+
+
+def use_deterministic_algorithms() -> None:
+    """From now on this process computes with algorithms that give the same bits every time, or refuses.
+
+    cuBLAS reads its variable when it is first used, so this has to come before the first product on a GPU.
+
+    Raises:
+        ConfigError: the environment asks cuBLAS for a workspace with which it is not deterministic.
+    """
+    workspace = os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", _DETERMINISTIC_WORKSPACES[0])
+    if workspace not in _DETERMINISTIC_WORKSPACES:
+        raise ConfigError(
+            f"training.deterministic: cuBLAS is not deterministic with CUBLAS_WORKSPACE_CONFIG={workspace} in the "
+            f"environment; unset it, or set it to {' or '.join(_DETERMINISTIC_WORKSPACES)}"
+        )
+    torch.backends.cudnn.benchmark = False  # it may choose other algorithms from one start to the next
+    torch.use_deterministic_algorithms(True)
+
+
+@contextmanager
+def explained_device_errors(device: torch.device, to_need_less: str) -> Iterator[None]:
+    """Turns torch's errors about memory and determinism within into ones that say what to change.
+
+    Args:
+        to_need_less: what to lower where memory runs out, as in "lower loader.batch_size".
+
+    Raises:
+        DeviceError: memory ran out.
+        ConfigError: `training.deterministic` asks for what an operation does not offer.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        problem = ". ".join(str(error).split(". ")[:3]).strip()
+        if isinstance(error, torch.OutOfMemoryError) or any(sign in problem for sign in _SIGNS_OF_FULL_MEMORY):
+            raise DeviceError(f"memory of {device} ran out: {to_need_less}. torch says: {problem}") from error
+        if _SIGN_OF_NO_DETERMINISM in str(error):
+            raise ConfigError(
+                f"training.deterministic: set it to false, or do without what torch names: {problem}"
+            ) from error
+        raise
 
 
 def peak_memory(device: torch.device) -> int:

@@ -49,7 +49,14 @@ def _time_steps(trainer: Trainer) -> float:
     """Seconds of the last of a few steps, waiting for data left out."""
     processes = trainer.processes
     batches = training_loader(
-        trainer.training_data, trainer.loader, trainer.settings.seed, 0, _STEPS, processes.rank, processes.count
+        trainer.training_data,
+        trainer.loader,
+        trainer.settings.seed,
+        0,
+        _STEPS,
+        processes.rank,
+        processes.count,
+        pin_memory=trainer.device.type == "cuda",
     )
     seconds = 0.0
     for batch in batches:

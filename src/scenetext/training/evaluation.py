@@ -15,6 +15,7 @@ from scenetext.data.loading.dataset import RecordDataset, collate_loaded
 from scenetext.data.loading.loader import LoaderSettings, evaluation_loader
 from scenetext.distributed import Processes
 from scenetext.structures import SkippedImage
+from scenetext.training.device import explained_device_errors
 
 
 @torch.no_grad()
@@ -45,16 +46,31 @@ def evaluate(
 
     Returns:
         The images that could not be read.
+
+    Raises:
+        DeviceError: memory ran out; the message names what to lower.
     """
     if isinstance(task, nn.Module):
         task.eval()
     skipped: list[SkippedImage] = []
     processes = processes or Processes()
-    batches = evaluation_loader(dataset, loader.evaluation_batch_size, loader.workers, processes.rank, processes.count)
+    batches = evaluation_loader(
+        dataset,
+        loader.evaluation_batch_size,
+        loader.workers,
+        processes.rank,
+        processes.count,
+        pin_memory=device.type == "cuda",
+    )
     silent = not (processes.is_main and sys.stderr.isatty())
-    for batch in tqdm(batches, desc="evaluating", unit="batch", leave=False, disable=silent):
-        if should_stop():
-            break
-        skipped += batch.skipped
-        metric.update(batch, task.predict(batch.to(device)))
+    need_less = (
+        f"{loader.evaluation_batch_size} images at a time are too many; lower loader.evaluation_batch_size or the size "
+        "of the images (evaluation_transform of a detector, transform of a pre-training)"
+    )
+    with explained_device_errors(device, need_less):
+        for batch in tqdm(batches, desc="evaluating", unit="batch", leave=False, disable=silent):
+            if should_stop():
+                break
+            skipped += batch.skipped
+            metric.update(batch, task.predict(batch.to(device)))
     return skipped

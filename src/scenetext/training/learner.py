@@ -18,7 +18,7 @@ from scenetext.errors import CheckpointError, ConfigError, DeviceError
 from scenetext.layers.batch_norms import StatisticsSnapshot, batch_norms, hold_statistics, statistics_untouched
 from scenetext.structures import Batch
 from scenetext.training.averaging import WeightAverage
-from scenetext.training.device import autocast_to, resolve_precision
+from scenetext.training.device import autocast_to, explained_device_errors, resolve_precision
 from scenetext.training.optimizers import (
     build_optimizer,
     load_optimizer_state,
@@ -46,6 +46,7 @@ class Learner:
 
     Attributes:
         learning_rate: of the step at hand, of parameters whose group has the factor 1.
+        overflows: steps of this process, since it started, that were left out because gradients overflowed under fp16.
 
     Raises:
         DeviceError: a precision or a batch norm that the device does not offer.
@@ -69,7 +70,8 @@ class Learner:
         self.schedule = settings.schedule
         self.precision = resolve_precision(self.training.precision, device)
         self.module: nn.Module = _with_batch_norms(task, self.training.batch_norm, device)
-        self.module.to(device).to(memory_format=torch.channels_last)
+        with explained_device_errors(device, "the model alone does not fit; nvidia-smi shows who else uses it"):
+            self.module.to(device).to(memory_format=torch.channels_last)
         self.optimizer = build_optimizer(self.module, settings.optimizer)
         averaging = self.training.averaging
         self.average = None if averaging is None else WeightAverage(self.module, averaging)
@@ -80,6 +82,7 @@ class Learner:
         self._forward = _distributed(self.module, device) if processes.count > 1 else self.module
         self._statistics: StatisticsSnapshot | None = None
         self.learning_rate = 0.0
+        self.overflows = 0
 
     def accumulate(self, batch: Batch, step: int) -> dict[str, float]:
         """Leaves the gradients of a step in the parameters: forward and backward of all parts, clipped.
@@ -109,11 +112,16 @@ class Learner:
         values = torch.stack([*sums.values(), norm.to(self.device)]).tolist()
         return dict(zip([*sums, "gradient_norm"], values, strict=True))
 
-    def update(self) -> None:
-        """Takes the step; under fp16, gradients that overflowed are left out and the loss scale is lowered."""
+    def update(self, overflowed: bool = False) -> None:
+        """Takes the step.
+
+        Args:
+            overflowed: gradients overflowed under fp16: the scaler leaves the step out and lowers the loss scale.
+        """
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        if self.average is not None:
+        self.overflows += overflowed
+        if self.average is not None and not overflowed:
             self.average.update(self.module)
         self._statistics = None
 
@@ -131,6 +139,23 @@ class Learner:
             and math.isfinite(figures["loss"])
             and not math.isfinite(figures["gradient_norm"])
             and self.scaler.get_scale() >= 1.0
+        )
+
+    def scaling(self) -> dict[str, float]:
+        """What the log says of the loss scaler: its scale, and overflows so far; nothing without a scaler."""
+        if not self.scaler.is_enabled():
+            return {}
+        return {"loss_scale": self.scaler.get_scale(), "overflows": float(self.overflows)}
+
+    def to_need_less_memory(self) -> str:
+        """What to change in the settings of a run whose training steps do not fit."""
+        parts = self.training.accumulation
+        share = self.batch_size // self.processes.count
+        more = next((count for count in range(parts + 1, share + 1) if share % count == 0), None)
+        smaller = "" if more is None else f"raise training.accumulation from {parts} to {more}, "
+        return (
+            f"{share // parts} images at a time are too many; {smaller}set activation_checkpointing: true in the "
+            "settings of a clip_resnet or tcm encoder, or lower loader.batch_size or transform.size (the crops)"
         )
 
     def autocast(self) -> AbstractContextManager[None]:
@@ -158,7 +183,8 @@ class Learner:
             self.average.load_state_dict(content["average"])
         load_weights(self.module, content["model"], path)
         load_optimizer_state(self.optimizer, content["optimizer"])
-        self.scaler.load_state_dict(content["scaler"])
+        if content["scaler"]:  # empty where the run had no scaler, as on a GPU with bf16 before this one without
+            self.scaler.load_state_dict(content["scaler"])
 
     def _prepare(self, step: int) -> None:
         self.module.train()

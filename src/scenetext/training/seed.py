@@ -17,13 +17,17 @@ def seed_everything(seed: int, rank: int = 0) -> None:
     torch.manual_seed(seed + rank)
 
 
-def random_state() -> dict[str, Any]:
-    """State of this process's generators, of the CPU and its current GPU, as plain tensors for a checkpoint."""
-    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None}
+def random_state(device: torch.device) -> dict[str, Any]:
+    """State of this process's generators, of the CPU and of its GPU, as plain tensors for a checkpoint.
+
+    Args:
+        device: where the process trains; other GPUs are left alone, were it only for the memory that asking them takes.
+    """
+    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None}
 
 
-def restore_random_state(state: dict[str, Any]) -> None:
-    """Restores what `random_state` returned; the GPU's only where there is one."""
+def restore_random_state(state: dict[str, Any], device: torch.device) -> None:
+    """Restores what `random_state` returned; the GPU's only where both the run before and this one have one."""
     torch.set_rng_state(state["cpu"])
-    if state["cuda"] is not None and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"])
+    if state["cuda"] is not None and device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda"], device)

@@ -48,6 +48,9 @@ class TrainingSettings(Settings):
     """Keep a moving average of the weights, which evaluations and best.pt then use; null = the last weights."""
     compile: bool = False
     """Compile the parts of the model that do the work with torch.compile: slower to start, faster to run on GPUs."""
+    deterministic: bool = False
+    """The same command on the same kind of device gives the same bits, also after --resume. A CPU does so anyway; on a
+    GPU operations are slower, and one without such an algorithm (deformable convolutions) stops the run."""
     timeout: PositiveFloat = 1800.0
     """Seconds that a process waits for the others, whatever for, before it takes the run down."""
     seed: NonNegativeInt = 0

@@ -25,7 +25,7 @@ from scenetext.training.checkpoint import (
     save_checkpoint,
     versions,
 )
-from scenetext.training.device import process_device
+from scenetext.training.device import explained_device_errors, process_device, use_deterministic_algorithms
 from scenetext.training.evaluation import draw, evaluate
 from scenetext.training.interruption import InterruptionGuard
 from scenetext.training.learner import Learner
@@ -64,12 +64,14 @@ class StepReport:
     Attributes:
         figures: means over the processes.
         failed: whether the step must be left out: a loss or gradient of some process is not finite.
+        overflowed: whether the loss scaler leaves it out: gradients are too large for fp16, as it happens now and then.
         skipped: images that some process could not read.
         stop: name of the signal by which some process was asked to stop.
     """
 
     figures: dict[str, float]
     failed: bool
+    overflowed: bool
     skipped: tuple[SkippedImage, ...]
     stop: str | None
 
@@ -101,6 +103,8 @@ class Trainer:
     ) -> None:
         self.settings = settings.training
         self.processes = processes or Processes()
+        if self.settings.deterministic:
+            use_deterministic_algorithms()
         self.device = process_device(self.settings.device)
         self.task = task
         self.loader = settings.loader
@@ -131,7 +135,7 @@ class Trainer:
         remarks = [f"passed over a checkpoint: {problem}" for problem in problems]
         states = content["random"]
         if len(states) == self.processes.count:
-            restore_random_state(states[self.processes.rank])
+            restore_random_state(states[self.processes.rank], self.device)
         else:
             remarks.append(
                 f"the run had {len(states)} processes and has {self.processes.count} now: it goes on with the same "
@@ -171,12 +175,13 @@ class Trainer:
             report = self._step(batch, guard)
             self._watch(batch, report, log)
             self.outcome.step += 1
-            window.add(report.figures, self.loader.batch_size)
+            window.add(report.figures, self.loader.batch_size, report.overflowed)
             log.step(self.outcome.step)
             stop = report.stop
             last = self.outcome.step == self.total_steps
             if self.outcome.step % self.settings.log_every == 0 or last:
-                log.figures("train", self.outcome.step, window.figures(self.learner.learning_rate, self.device))
+                figures = window.figures(self.learner.learning_rate, self.device)
+                log.figures("train", self.outcome.step, {**figures, **self.learner.scaling()})
                 window.reset()
             if self.outcome.step % self.settings.checkpoint_every == 0 or last:
                 self._save_or_tell(log)
@@ -198,6 +203,7 @@ class Trainer:
                 self.total_steps,
                 self.processes.rank,
                 self.processes.count,
+                pin_memory=self.device.type == "cuda",
             )
         )
         while True:
@@ -219,12 +225,13 @@ class Trainer:
         return self._step(batch, None).figures
 
     def _step(self, batch: Batch, guard: InterruptionGuard | None) -> StepReport:
-        figures = self.learner.accumulate(batch, self.outcome.step)
-        report = self._agree(figures, batch.skipped, guard.requested if guard else None)
-        if report.failed:
-            self.learner.discard()
-        else:
-            self.learner.update()
+        with explained_device_errors(self.device, self.learner.to_need_less_memory()):
+            figures = self.learner.accumulate(batch, self.outcome.step)
+            report = self._agree(figures, batch.skipped, guard.requested if guard else None)
+            if report.failed:
+                self.learner.discard()
+            else:
+                self.learner.update(report.overflowed)
         return report
 
     def _agree(self, figures: dict[str, float], skipped: tuple[SkippedImage, ...], stop: str | None) -> StepReport:
@@ -238,7 +245,8 @@ class Trainer:
             skipped = tuple(image for images in self.processes.gather(skipped) for image in images)
         if totals[2]:
             stop = next(name for name in self.processes.gather(stop) if name is not None)
-        return StepReport(means, totals[0] > 0, skipped, stop)
+        failed = totals[0] > 0
+        return StepReport(means, failed, not failed and not math.isfinite(means["gradient_norm"]), skipped, stop)
 
     def _watch(self, batch: Batch, report: StepReport, log: RunLog) -> None:
         """Tells skipped images and steps; too many of either stop the run."""
@@ -352,7 +360,7 @@ class Trainer:
             log.message(f"warning: no checkpoint after step {self.outcome.step}: {error}")
 
     def _save(self) -> None:
-        random = self.processes.gather(random_state())
+        random = self.processes.gather(random_state(self.device))
         if not self.processes.is_main:
             return
         state = {**self.learner.state(), "random": random, "outcome": vars(self.outcome).copy()}

@@ -17,26 +17,32 @@ class StepWindow:
 
     Attributes:
         waited: seconds spent waiting for data.
+        values: of the loss terms and the gradient norm, by name; norms that overflowed under fp16 are not among them.
     """
 
     started: float = field(default_factory=time.monotonic)
     waited: float = 0.0
-    steps: int = 0
     images: int = 0
-    sums: dict[str, float] = field(default_factory=dict)
+    values: dict[str, list[float]] = field(default_factory=dict)
 
-    def add(self, losses: Mapping[str, float], images: int) -> None:
-        """Adds one step: its loss terms, "loss" among them, and its number of images."""
-        self.steps += 1
+    def add(self, figures: Mapping[str, float], images: int, overflowed: bool = False) -> None:
+        """Adds one step.
+
+        Args:
+            figures: loss terms, "loss" among them, and "gradient_norm", which is passed over where it overflowed.
+            images: of the step.
+            overflowed: whether gradients did under fp16.
+        """
         self.images += images
-        for name, value in losses.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
+        for name, value in figures.items():
+            if not (overflowed and name == "gradient_norm"):
+                self.values.setdefault(name, []).append(value)
 
     def figures(self, learning_rate: float, device: torch.device) -> dict[str, float]:
         """Means of the losses, the learning rate, images per second, the share of time spent waiting for data, and the
         most memory that this process has held so far, in GiB: on a GPU that of the GPU."""
         elapsed = max(time.monotonic() - self.started, 1e-9)
-        means = {name: value / self.steps for name, value in self.sums.items()}
+        means = {name: sum(values) / len(values) for name, values in self.values.items()}
         loss = means.pop("loss")
         return {
             "loss": loss,
@@ -53,4 +59,4 @@ class StepWindow:
 
     def reset(self) -> None:
         """Begins anew."""
-        self.started, self.waited, self.steps, self.images, self.sums = time.monotonic(), 0.0, 0, 0, {}
+        self.started, self.waited, self.images, self.values = time.monotonic(), 0.0, 0, {}

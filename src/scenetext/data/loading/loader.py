@@ -170,10 +170,16 @@ def training_loader(
     last_step: int,
     rank: int = 0,
     world_size: int = 1,
+    pin_memory: bool = False,
 ) -> BatchLoader:
-    """The batches of the steps from `first_step` up to, not including, `last_step`: see `StepSampler`."""
+    """The batches of the steps from `first_step` up to, not including, `last_step`: see `StepSampler`.
+
+    Args:
+        pin_memory: whether to put batches into page-locked memory, from where copies to a GPU overlap with its work.
+            This takes memory of the GPU, so it is for those who use one.
+    """
     steps = StepSampler(Epochs(dataset.parts, seed), settings.batch_size, first_step, last_step, rank, world_size)
-    return _loader(dataset.__getitem__, steps, settings.workers)
+    return _loader(dataset.__getitem__, steps, settings.workers, pin_memory)
 
 
 def evaluation_loader(
@@ -182,6 +188,7 @@ def evaluation_loader(
     workers: int | None,
     rank: int = 0,
     world_size: int = 1,
+    pin_memory: bool = False,
 ) -> BatchLoader:
     """Every image exactly once over all ranks, from the narrowest for its height to the widest.
 
@@ -192,10 +199,12 @@ def evaluation_loader(
         batch_size: the largest; batches are as equal as can be, so that none of a single image remains at the end.
         workers: see `LoaderSettings`.
         rank, world_size: which of the batches to give; what is in a batch does not depend on them.
+        pin_memory: see `training_loader`.
     """
     order = np.argsort([record.width / record.height for record in dataset.records], kind="stable")
     indices = np.array_split(order, -(-len(dataset) // batch_size))
-    return _loader(dataset.evaluation_item, [part.tolist() for part in indices[rank::world_size]], workers)
+    own = [part.tolist() for part in indices[rank::world_size]]
+    return _loader(dataset.evaluation_item, own, workers, pin_memory)
 
 
 def default_workers() -> int:
@@ -204,7 +213,7 @@ def default_workers() -> int:
     return min(max(cores - 1, 1), _MOST_DEFAULT_WORKERS)
 
 
-def _loader(load: Callable[[Any], LoadedSample], batches: Any, workers: int | None) -> BatchLoader:
+def _loader(load: Callable[[Any], LoadedSample], batches: Any, workers: int | None, pin_memory: bool) -> BatchLoader:
     """Batches of what `load` gives for the keys that `batches` lists for each."""
     count = default_workers() if workers is None else workers
     loader = DataLoader(
@@ -212,7 +221,7 @@ def _loader(load: Callable[[Any], LoadedSample], batches: Any, workers: int | No
         batch_sampler=batches,
         num_workers=min(count, len(batches)),
         collate_fn=_collate_or_error,
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=pin_memory,
         worker_init_fn=_start_worker,
         # A DataLoader draws a number whenever it starts. From a generator of its own, or a resumed training, which
         # starts one more, would go on with other random numbers (dropout) than an uninterrupted one.
