@@ -220,6 +220,7 @@ def test_a_pickle_cannot_ask_for_much_memory_or_deep_recursion(tmp_path: Path) -
     for content, problem in (
         (b"\x80\x02]r\xff\xff\xff\x3f.", "remembers a value under 1073741823"),
         (b"\x80\x02" + deep + b".", "modules within themselves"),
+        (b"\x80\x02})" + b"\x85" * 400_000 + b"Ns.", "more than 100000 tuples"),
         (b"\x80\x02" + lists + b".", "holds list, expected a module"),
         (size, "is no whole number"),
     ):

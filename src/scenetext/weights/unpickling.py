@@ -11,6 +11,9 @@ import pickle
 import pickletools
 from typing import Any
 
+_MOST_TUPLES = 100_000
+"""A tensor takes up to five; CLIP's largest model has less than a thousand tensors."""
+
 
 class UnsafePickleError(ValueError):
     """A pickle that asks for more than plain data; nothing of it was run."""
@@ -31,12 +34,17 @@ class DataUnpickler(pickle.Unpickler):
 
     def __init__(self, content: bytes, instructions: str) -> None:
         allowed = frozenset(instructions.split())
+        tuples = 0
         for opcode, argument, _ in pickletools.genops(content):
             if opcode.name not in allowed:
                 raise UnsafePickleError(f"holds the pickle instruction {opcode.name}, which it should not need")
             # Python's unpickler makes room for as many remembered values as the highest number says.
             if opcode.name in ("PUT", "LONG_BINPUT") and int(argument or 0) > len(content):
                 raise UnsafePickleError(f"remembers a value under {argument}, but has only {len(content)} bytes")
+            # As a key, a tuple within hundreds of thousands of others would overflow the stack, where Python just dies.
+            tuples += opcode.name.startswith("TUPLE")
+            if tuples > _MOST_TUPLES:
+                raise UnsafePickleError(f"has more than {_MOST_TUPLES} tuples, far more than it should need")
         super().__init__(io.BytesIO(content))
 
     def find_class(self, module: str, name: str) -> Any:
