@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Trains on one or several nodes of a Slurm cluster, and goes on by itself when its time is over.
 #
-#   sbatch [sbatch options] scripts/slurm.sh FOLDER VERB CONFIG [other arguments of `scenetext VERB`]
+#   sbatch [sbatch options] scripts/slurm.sh FOLDER VERB WORD [other arguments of `scenetext VERB`]
 #
 #   sbatch --nodes=2 --gpus-per-node=8 --cpus-per-task=64 --time=24:00:00 \
-#       scripts/slurm.sh outputs/rn50 pretrain configs/oclip/rn50.yaml
+#       scripts/slurm.sh outputs/rn50 pretrain oclip rn50 synthtext
 #   sbatch --nodes=1 --gpus-per-node=4 --cpus-per-task=32 --time=08:00:00 \
-#       scripts/slurm.sh outputs/dbnet train configs/detectors/dbnet_tiny.yaml encoder.weights=backbone.safetensors
+#       scripts/slurm.sh outputs/dbnet train dbnet icdar2015 oclip
 #
 # Submit from the repository's root, which all nodes must see under the same path, with the environment active (sbatch
 # hands it on). Partition, account, time and sizes are options of sbatch; CPU cores feed the loader (docs/scale.md).
@@ -45,7 +45,7 @@ await() {
 # Once per job, on its first node.
 run_job() {
     if [ $# -lt 3 ]; then
-        say "usage: sbatch [sbatch options] scripts/slurm.sh FOLDER VERB CONFIG [other arguments of scenetext VERB]"
+        say "usage: sbatch [sbatch options] scripts/slurm.sh FOLDER VERB WORD [other arguments of scenetext VERB]"
         exit 2
     fi
     export SCENETEXT_MARK="$1/interrupted-$SLURM_JOB_ID" SCENETEXT_HEAD

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,11 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 from scipy.io import savemat
 from torch import nn
 
-from conftest import REPOSITORY
 from fuzzing import assert_nothing_lost, assert_valid, flips, fuzz, mutations
 from scenetext.data.preparation.check_cache import checked_records
 from scenetext.data.preparation.dictionaries import read_pickled_dictionary
@@ -31,6 +30,7 @@ from scenetext.data.records.files import RecordFiles, read_records, write_record
 from scenetext.data.records.images import decode_image, image_size
 from scenetext.evaluation.files import read_predictions, write_detections
 from scenetext.runs.settings import load_run
+from scenetext.runs.words import combine
 from scenetext.structures import Detection, ImageRecord, TextInstance
 from scenetext.text.charset import CharacterSet
 from scenetext.training.checkpoint import load_checkpoint, save_checkpoint
@@ -178,10 +178,12 @@ def assert_dictionary(characters: CharacterSet) -> None:
     "".join(characters.characters).encode("utf-8")
 
 
-@pytest.mark.parametrize("name", ["detectors/dbnet_tiny.yaml", "oclip/tiny.yaml"])
-def test_configs(tmp_path: Path, fuzz_times: int, name: str) -> None:
+@pytest.mark.parametrize("words", ["dbnet scenes tiny", "oclip words tiny"])
+def test_configs(tmp_path: Path, fuzz_times: int, words: str) -> None:
     path = tmp_path / "run.yaml"
-    shutil.copy(REPOSITORY / "configs" / name, path)
+    content = combine(words.split()).values
+    content["with"] = {"detection": content["loader"], "tiny": {"with": {"scenes": content["training"]}}}
+    path.write_text(yaml.safe_dump(content))
     pieces = (
         "&a",
         "*a",
@@ -197,7 +199,7 @@ def test_configs(tmp_path: Path, fuzz_times: int, name: str) -> None:
     tally = fuzz(
         path,
         mutations(path.read_bytes(), fuzz_times, (*pieces, *more, "9" * 5000, "\t", "\0", "é")),
-        lambda _: load_run(path, []),
+        lambda _: load_run([str(path)]),
     )
     assert tally.read
     assert tally.refused

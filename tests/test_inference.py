@@ -13,14 +13,14 @@ from scenetext.runs.build import build_task
 from scenetext.runs.settings import load_run
 from scenetext.training.checkpoint import save_checkpoint
 
-CONFIG = Path(__file__).resolve().parents[1] / "configs" / "detectors" / "dbnet_tiny.yaml"
+WORDS = ["dbnet", "scenes", "tiny"]
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained detector whose probability map is high everywhere, so that it finds something in any image."""
-    run = load_run(CONFIG, ["encoder.weights=gone.safetensors"], "detection")
-    run_without = load_run(CONFIG, [], "detection")
+    run = load_run([*WORDS, "encoder.weights=gone.safetensors"], "detection")
+    run_without = load_run(WORDS, "detection")
     task = build_task(run_without)
     state = task.state_dict()
     state["head.probability.predict.bias"] = torch.tensor([3.0])

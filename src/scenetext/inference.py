@@ -1,6 +1,6 @@
 """Photograph to detections, in two lines of Python:
 
-detector = TextDetector.load("outputs/dbnet_tiny/best.pt")
+detector = TextDetector.load("outputs/dbnet-scenes-tiny/best.pt")
 detections = detector("photograph.jpg")
 """
 

@@ -208,8 +208,8 @@ def test_records_that_are_not_there_are_named_before_anything_runs(tmp_path: Pat
         session(tmp_path, training_records=(there,), validation_records=(tmp_path / "gone.jsonl",))
 
 
-@pytest.mark.parametrize("name", ["oclip_minutes", "dbnet_minutes"])
-def test_recipes_of_the_trainings_can_be_used(name: str) -> None:
-    run = load_run(REPOSITORY / "configs" / "trials" / f"{name}.yaml", [])
+@pytest.mark.parametrize("words", ["minutes oclip rn50 words", "minutes dbnet scratch icdar2015"])
+def test_recipes_of_the_trainings_can_be_used(words: str) -> None:
+    run = load_run(words.split())
     assert run.training.steps is not None
     assert run.training.steps % run.training.evaluate_every == 0

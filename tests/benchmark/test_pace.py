@@ -14,11 +14,11 @@ from scenetext.runs.build import build_task
 from scenetext.runs.settings import load_run
 from scenetext.tasks.detection import DetectionTask
 
-TINY = ("configs/detectors/dbnet_tiny.yaml", "configs/tcm/fasttcm_dbnet_tiny.yaml")
+TINY = ("dbnet scenes tiny", "dbnet scenes fasttcm tiny")
 
 
 def tasks() -> dict[str, DetectionTask]:
-    built = {name: build_task(load_run(REPOSITORY / name, ["encoder.width=4"], "detection")) for name in TINY[:1]}
+    built = {name: build_task(load_run([*name.split(), "encoder.width=4"], "detection")) for name in TINY[:1]}
     return {name: task for name, task in built.items() if isinstance(task, DetectionTask)}
 
 
@@ -57,4 +57,4 @@ def test_command_prints_both_tables() -> None:
     )
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("| ")]
-    assert [line.split("|")[1].strip() for line in lines] == ["detector", "dbnet_tiny", "fasttcm_dbnet_tiny"] * 2
+    assert [line.split("|")[1].strip() for line in lines] == ["detector", *TINY] * 2

@@ -75,13 +75,12 @@ def test_wheel_trains_and_detects_by_what_it_brings(programs: Path, tmp_path: Pa
     assert package.is_relative_to(programs.parent), "the checkout is not what is tested"
     for folder, name in zip(folders, FOLDERS.values(), strict=True):
         assert files_of(folder) == files_of(REPOSITORY / name)
-    configs = folders[list(FOLDERS).index("configs")]
 
     assert "  train " in checked(scenetext, "--help", folder=tmp_path)
-    made = ("generate", configs / "scenes" / "few_words.yaml", "--count", "4", "--workers", "1", "--output", "scenes")
+    made = ("generate", "few_words", "--count", "4", "--workers", "1", "--output", "scenes")
     assert "images       4 " in checked(scenetext, *made, folder=tmp_path)
     data = ("data.train=[scenes/records.jsonl]", "data.validation=[scenes/records.jsonl]")
-    detector = ("train", configs / "detectors" / "dbnet_tiny.yaml", *data, *SETTINGS, "--output", "run")
+    detector = ("train", "dbnet", "scenes", "tiny", *data, *SETTINGS, "--output", "run")
     checked(scenetext, *detector, folder=tmp_path)
     checked(scenetext, "detect", "run/best.pt", "scenes/images", "--device", "cpu", "--score", "0", folder=tmp_path)
     found = json.loads((tmp_path / "outputs" / "detections" / "detections.json").read_text())

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import yaml
 
 from golden import golden_json
-from scenetext.config import dump_yaml, load_settings
+from scenetext.config import dump_yaml, files_of, load_settings
 from scenetext.runs.build import build_task
 from scenetext.runs.settings import PretrainingRun, Run, check_run, load_run
 from scenetext.scenes.settings import SceneSettings
@@ -18,20 +20,35 @@ from scenetext.text.charset import CharacterSet
 from scenetext.training.schedules import learning_rate_factor
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-PARTS = tuple(CONFIGS / kind / "parts" for kind in ("detectors", "overfit", "tcm", "tables"))
-"""What run files and tables are put together from, by `base`."""
-RUNS = sorted(
-    path
-    for kind in ("oclip", "detectors", "overfit", "tcm", "tables/small")
-    for path in (CONFIGS / kind).rglob("*.yaml")
-    if not any(path.is_relative_to(part) for part in PARTS)
+GOLDEN = {
+    run["words"]: run
+    for run in map(json.loads, (CONFIGS.parent / "tests/golden/configs.jsonl").read_text().splitlines())
+}
+"""The resolved settings of 143 runs, from when each was a file of its own: all values of one run of every detector and
+of one pre-training; of the others, what differs from these."""
+DETECTORS = ("dbnet", "dbnetpp", "psenet", "pan", "fcenet")
+DATASETS = ("icdar2015", "ctw1500", "totaltext", "td500")
+RECIPES = sorted(
+    words
+    for words in GOLDEN
+    if not {"oclip", "tcm", "fasttcm", "tiny"} & set(words.split()) or words.split()[2] == "oclip"
 )
-RECIPES = sorted(path for path in RUNS if path.parents[1].name == "detectors")
-"""configs/detectors/<detector>/<dataset>_<where the encoder's weights come from>[_<encoder>].yaml"""
+"""<detector> <dataset> <encoder>"""
 
 
-def load(path: Path) -> Run:
-    return load_run(path, [], "pretraining" if "oclip" in (path.parent.name, path.stem) else "detection")
+def load(words: str) -> Run:
+    return load_run(words.split())
+
+
+def flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested groups as one, with dotted keys."""
+    if not isinstance(values, dict) or not values:
+        return {prefix: values}
+    return {
+        key: inner
+        for name, value in values.items()
+        for key, inner in flat(value, f"{prefix}.{name}" if prefix else name).items()
+    }
 
 
 def with_dictionary(run: Run, path: Path) -> Run:
@@ -42,19 +59,33 @@ def with_dictionary(run: Run, path: Path) -> Run:
     return run.model_copy(update={"method": run.method.model_copy(update={"characters": path})})
 
 
-@pytest.mark.parametrize("path", RUNS, ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_run_file_builds_its_task_and_prints_back(path: Path, tmp_path: Path) -> None:
-    run = load(path)
+@pytest.mark.parametrize("words", GOLDEN)
+def test_settings_are_those_of_the_former_file(words: str) -> None:
+    golden = GOLDEN[words]
+    expected = GOLDEN[golden["as"]]["values"] | golden["values"] if "as" in golden else golden["values"]
+    found = flat(load(words).model_dump(mode="json"))
+    gone = set(golden.get("without", ()))
+    assert {key: found.get(key, "absent") for key in expected.keys() - gone} == {
+        key: value for key, value in expected.items() if key not in gone
+    }
+    assert not gone & found.keys()
+
+
+@pytest.mark.parametrize("words", GOLDEN)
+def test_run_builds_its_task_and_prints_back(words: str, tmp_path: Path) -> None:
+    run = load(words)
     with torch.device("meta"):  # full-size models take seconds to fill with numbers, and gigabytes
         task = build_task(with_dictionary(run, tmp_path / "characters.txt"))
     assert sum(parameter.numel() for parameter in task.parameters()) > 0
     assert check_run(yaml.safe_load(dump_yaml(run)), "printed") == run
 
 
-@pytest.mark.parametrize(("file", "golden"), [("rn50", "RN50"), ("rn101", "RN101"), ("rn50_lsvt", "RN50_lsvt")])
-def test_full_size_models_have_the_published_names_and_shapes(file: str, golden: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("words", "golden"), [("synthtext rn50", "RN50"), ("synthtext rn101", "RN101"), ("lsvt rn50", "RN50_lsvt")]
+)
+def test_full_size_models_have_the_published_names_and_shapes(words: str, golden: str, tmp_path: Path) -> None:
     with torch.device("meta"):
-        task = build_task(with_dictionary(load(CONFIGS / "oclip" / f"{file}.yaml"), tmp_path / "characters.txt"))
+        task = build_task(with_dictionary(load(f"oclip {words}"), tmp_path / "characters.txt"))
     shapes = golden_json("oclip", f"keys_{golden}.json")["shapes"]
     assert isinstance(task, PretrainingTask)
     assert {name: list(value.shape) for name, value in task.network.state_dict().items()} == {
@@ -63,7 +94,7 @@ def test_full_size_models_have_the_published_names_and_shapes(file: str, golden:
 
 
 def test_full_size_training_has_the_published_schedule() -> None:
-    run = load(CONFIGS / "oclip" / "rn50.yaml")
+    run = load("oclip synthtext rn50")
     golden = golden_json("oclip", "tiny_optimizer.json")
     published = golden["schedule"]["base0.0005_warm10000_total335400"]
     assert run.training.steps == 335400
@@ -81,38 +112,40 @@ def test_scene_file_loads(path: Path) -> None:
 
 
 def test_one_seed_fixes_the_initial_weights() -> None:
-    run = load_run(CONFIGS / "detectors" / "dbnet_tiny.yaml", [], "detection")
-    other = load_run(CONFIGS / "detectors" / "dbnet_tiny.yaml", ["training.seed=1"], "detection")
+    run = load_run(["dbnet", "scenes", "tiny"], "detection")
+    other = load_run(["dbnet", "scenes", "tiny", "training.seed=1"], "detection")
     first, second, third = (build_task(each).state_dict() for each in (run, run, other))
     assert all((first[name] == second[name]).all() for name in first)
     assert any((first[name] != third[name]).any() for name in first)
 
 
 def test_pretrained_encoder_of_the_tiny_configs_fits_the_tiny_detector() -> None:
-    pretraining = load_run(CONFIGS / "oclip" / "tiny.yaml", [], "pretraining")
-    detector = load_run(CONFIGS / "detectors" / "dbnet_tiny.yaml", [], "detection")
+    pretraining = load_run(["oclip", "words", "tiny"], "pretraining")
+    detector = load_run(["dbnet", "scenes", "tiny"], "detection")
     encoder = pretraining.method.encoder  # type: ignore[union-attr]
     assert (encoder.layers, encoder.width) == (detector.encoder.layers, detector.encoder.width)  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_recipe_is_what_its_name_says(path: Path) -> None:
-    """Its folder is the detector; its dataset's files are read; and where two runs share a detector and a dataset, they
-    differ in encoder and optimisation alone, so that they can be compared. Other published encoders (the last part of
-    a name) may have a test size of their own."""
-    dataset, weights, *encoder = path.stem.split("_")
-    run = load(path)
+@pytest.mark.parametrize("words", RECIPES)
+def test_recipe_is_what_its_words_say(words: str) -> None:
+    """Its dataset's files are read; and where two runs share a detector and a dataset, they differ in encoder and
+    optimisation alone, so that they can be compared. ResNet-18 may have a test size of its own."""
+    detector, dataset, encoder = words.split()
+    run = load(words)
     assert not isinstance(run, PretrainingRun)
-    assert run.detector.name == path.parent.name
+    assert run.detector.name == detector
     assert f"data/{dataset}/train.jsonl" in [str(one.records) for one in run.data.train]
     assert list(map(str, run.data.validation)) == [f"data/{dataset}/test.jsonl"]
     assert run.detector.decoding.polygon_shape == ("quad" if dataset in ("icdar2015", "td500") else "polygon")
-    assert {None: "scratch", "imagenet": "imagenet"}.get(run.encoder.weights, "oclip") == weights
-    other = load(path.with_name(f"{dataset}_scratch.yaml"))
-    if encoder:
+    assert {None: "scratch", "imagenet": "imagenet"}.get(run.encoder.weights, "oclip") == (
+        encoder if encoder in ("scratch", "oclip") else "imagenet"
+    )
+    other = load(f"{detector} {dataset} scratch")
+    if encoder == "resnet18":
         other = other.model_copy(update={"evaluation_transform": run.evaluation_transform})
-        names = {"resnet18": (18, ()), "resnet50": (50, ()), "dcnv2": (50, (2, 3, 4))}
-        assert (run.encoder.depth, run.encoder.deformable_stages) == names[encoder[0]]
+    names = {"resnet18": (18, ()), "resnet50": (50, ()), "dcnv2": (50, (2, 3, 4))}
+    if encoder in names:
+        assert (run.encoder.depth, run.encoder.deformable_stages) == names[encoder]
     for group in ("detector", "data", "transform", "evaluation_transform", "evaluation"):
         assert getattr(run, group) == getattr(other, group), group
 
@@ -126,58 +159,50 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize("detector", sorted({path.parent.name for path in RECIPES}))
+@pytest.mark.parametrize("detector", DETECTORS)
 def test_recipe_for_icdar2015_has_the_published_figures(detector: str) -> None:
-    run, published = load(CONFIGS / "detectors" / detector / "icdar2015_scratch.yaml"), PUBLISHED[detector]
+    run, published = load(f"{detector} icdar2015 scratch"), PUBLISHED[detector]
     assert not isinstance(run, PretrainingRun)
     assert (run.training.epochs, run.loader.batch_size) == (published["epochs"], published["batch"])
     assert (run.optimizer.name, run.optimizer.learning_rate) == (published["optimizer"], published["learning_rate"])
     assert run.transform.size == (published["size"],) * 2
     assert run.transform.rotation == (-published["rotation"], published["rotation"])
-    oclip = load(CONFIGS / "detectors" / detector / "icdar2015_oclip.yaml")
+    oclip = load(f"{detector} icdar2015 oclip")
     lower = {"dbnet": 2e-3, "dbnetpp": 2e-3, "fcenet": 5e-4}
     assert oclip.optimizer.learning_rate == lower.get(detector, published["learning_rate"])
     assert oclip.loader.batch_size == 16
 
 
 RATES_AND_WARM_UP = {
-    "dbnet/icdar2015_imagenet_resnet18": (7e-3, 0),
-    "dbnet/icdar2015_imagenet": (2e-3, 100),
-    "dbnet/icdar2015_imagenet_dcnv2": (7e-3, 0),
-    "dbnet/icdar2015_oclip": (2e-3, 100),
-    "dbnetpp/icdar2015_imagenet": (3e-3, 200),
-    "dbnetpp/icdar2015_imagenet_dcnv2": (7e-3, 0),
-    "dbnetpp/icdar2015_oclip": (2e-3, 200),
+    "dbnet icdar2015 resnet18": (7e-3, 0),
+    "dbnet icdar2015 resnet50": (2e-3, 100),
+    "dbnet icdar2015 dcnv2": (7e-3, 0),
+    "dbnet icdar2015 oclip": (2e-3, 100),
+    "dbnetpp icdar2015 resnet50": (3e-3, 200),
+    "dbnetpp icdar2015 dcnv2": (7e-3, 0),
+    "dbnetpp icdar2015 oclip": (2e-3, 200),
 }
 """Peak learning rates and epochs of warm-up of MMOCR's configurations of these encoders."""
 
 
-@pytest.mark.parametrize("name", RATES_AND_WARM_UP)
-def test_encoders_have_their_published_rates(name: str) -> None:
-    run = load(CONFIGS / "detectors" / f"{name}.yaml")
-    assert (run.optimizer.learning_rate, run.schedule.warmup_epochs) == RATES_AND_WARM_UP[name]
+@pytest.mark.parametrize("words", RATES_AND_WARM_UP)
+def test_encoders_have_their_published_rates(words: str) -> None:
+    run = load(words)
+    assert (run.optimizer.learning_rate, run.schedule.warmup_epochs) == RATES_AND_WARM_UP[words]
 
 
-TCM_RECIPES = sorted(path for path in (CONFIGS / "tcm").glob("*.yaml") if not path.stem.endswith("_tiny"))
 TCM_TEST_SIZES = {"icdar2015": (4068, 1024), "td500": (4068, 736), "ctw1500": (1600, 1024), "totaltext": (800, 800)}
 TCM_DBNET_DECODING = {"icdar2015": (0.28, 0.2, 1.6), "ctw1500": (0.08, 0.3, 2.0), "totaltext": (0.08, 0.3, 2.0)}
 
 
-def test_tcm_has_recipes_for_every_detector_and_dataset_of_its_slides() -> None:
-    assert {path.stem for path in TCM_RECIPES} == {
-        f"{variant}_{detector}_{dataset}"
-        for variant in ("tcm", "fasttcm")
-        for detector in PUBLISHED
-        for dataset in TCM_TEST_SIZES
-    }
-
-
-@pytest.mark.parametrize("path", TCM_RECIPES, ids=lambda path: path.stem)
-def test_recipe_of_tcm_is_what_its_name_says_with_the_published_figures(path: Path) -> None:
-    variant, detector, dataset = path.stem.split("_")
-    run = load(path)
+@pytest.mark.parametrize(
+    "words", [f"{one} {dataset} {tcm}" for one in DETECTORS for dataset in DATASETS for tcm in ("tcm", "fasttcm")]
+)
+def test_recipe_of_tcm_is_what_its_words_say_with_the_published_figures(words: str) -> None:
+    detector, dataset, variant = words.split()
+    run = load(words)
     assert not isinstance(run, PretrainingRun)
-    plain = load(CONFIGS / "detectors" / detector / f"{dataset}_scratch.yaml")
+    plain = load(f"{detector} {dataset} scratch")
     assert (run.encoder.name, run.encoder.fast, run.detector.name) == ("tcm", variant == "fasttcm", detector)
     assert run.data == plain.data
     assert run.transform == plain.transform.model_copy(update={"size": run.transform.size})  # type: ignore[attr-defined]
@@ -194,8 +219,6 @@ def test_recipe_of_tcm_is_what_its_name_says_with_the_published_figures(path: Pa
 
 
 def test_every_part_is_used() -> None:
-    named = set()
-    for path in CONFIGS.rglob("*.yaml"):
-        bases = yaml.safe_load(path.read_text()).get("base", [])
-        named |= {(path.parent / base).resolve() for base in ([bases] if isinstance(bases, str) else bases)}
-    assert not {path for parts in PARTS for path in parts.rglob("*.yaml") if path.resolve() not in named}
+    """What is no config of its own is the base of one."""
+    used = {other for path in CONFIGS.rglob("*.yaml") for other in map(Path.resolve, files_of(path)[1:])}
+    assert not {path for path in CONFIGS.rglob("parts/*.yaml") if path.resolve() not in used}

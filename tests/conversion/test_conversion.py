@@ -102,15 +102,17 @@ def test_published_goldens_come_out_of_a_converted_checkpoint(tmp_path: Path, pr
         torch.testing.assert_close(value, golden[f"mask.eval.{name}"], atol=2e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("golden", "config"), [("RN50", "rn50"), ("RN101", "rn101"), ("RN50_lsvt", "rn50_lsvt")])
+@pytest.mark.parametrize(
+    ("golden", "config"), [("RN50", "synthtext rn50"), ("RN101", "synthtext rn101"), ("RN50_lsvt", "lsvt rn50")]
+)
 def test_published_layouts_fit_the_full_size_configs(tmp_path: Path, golden: str, config: str) -> None:
     shapes = golden_json("oclip", f"keys_{golden}.json")["shapes"]
     tensors = {name: torch.zeros(()).expand(one["shape"]) for name, one in shapes.items()}  # takes no memory
     overrides = []
-    if config == "rn50_lsvt":  # a dictionary with a few characters less than the model has rows for
+    if config == "lsvt rn50":  # a dictionary with a few characters less than the model has rows for
         CharacterSet(map(chr, range(0x4E00, 0x4E00 + 5000))).write(tmp_path / "characters.txt")
         overrides = [f"method.characters={tmp_path}/characters.txt", "method.vocabulary_size=5254"]
-    run = load_run(REPOSITORY / "configs" / "oclip" / f"{config}.yaml", overrides, "pretraining")
+    run = load_run(["oclip", *config.split(), *overrides], "pretraining")
     assert isinstance(run, PretrainingRun)
     found = published_oclip_weights(WeightFile(tmp_path / "published.pt", tensors, ()), run)
     assert found.keys() == shapes.keys()
@@ -254,9 +256,7 @@ def test_openais_layout_at_full_size_initialises_both_kinds_of_training(tmp_path
     visual = [name for name in tensors if name.startswith("visual.")]
     assert conversion.mapped == len(visual)
     assert conversion.mapped + len(conversion.left_out) == golden["n_keys"] + 3
-    run = load_run(
-        REPOSITORY / "configs/oclip/rn50.yaml", [f"method.encoder.weights={tmp_path}/RN50.pt"], "pretraining"
-    )
+    run = load_run(["oclip", "synthtext", "rn50", f"method.encoder.weights={tmp_path}/RN50.pt"], "pretraining")
     task = build_task(run)
     remarks = task.encoder.load_weights()
     assert any("(1024, 2048)" in line and "(384, 2048)" in line for line in remarks)

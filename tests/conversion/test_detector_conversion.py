@@ -36,26 +36,26 @@ RESNET_50 = {"name": "resnet", "depth": 50}
 DEFORMABLE = {**RESNET_50, "deformable_stages": [2, 3, 4]}
 
 PUBLISHED = {
-    "dbnet_resnet18_fpnc_1200e_icdar2015": "dbnet/icdar2015_imagenet_resnet18",
-    "dbnet_resnet50_1200e_icdar2015": "dbnet/icdar2015_imagenet",
-    "dbnet_resnet50-dcnv2_fpnc_1200e_icdar2015": "dbnet/icdar2015_imagenet_dcnv2",
-    "dbnet_resnet50-oclip_1200e_icdar2015": "dbnet/icdar2015_oclip",
-    "dbnetpp_resnet50_fpnc_1200e_icdar2015": "dbnetpp/icdar2015_imagenet",
-    "dbnetpp_resnet50-dcnv2_fpnc_1200e_icdar2015": "dbnetpp/icdar2015_imagenet_dcnv2",
-    "dbnetpp_resnet50-oclip_fpnc_1200e_icdar2015": "dbnetpp/icdar2015_oclip",
-    "psenet_resnet50_fpnf_600e_icdar2015": "psenet/icdar2015_imagenet",
-    "psenet_resnet50-oclip_fpnf_600e_icdar2015": "psenet/icdar2015_oclip",
-    "panet_resnet18_fpem-ffm_600e_icdar2015": "pan/icdar2015_imagenet",
-    "panet_resnet50_fpem-ffm_600e_icdar2017": "pan/icdar2015_imagenet_resnet50",
-    "fcenet_resnet50-oclip_fpn_1500e_icdar2015": "fcenet/icdar2015_oclip",
-    "fcenet_resnet50-oclip_fpn_1500e_ctw1500": "fcenet/ctw1500_oclip",
-    "fcenet_resnet50-dcnv2_fpn_1500e_ctw1500": "fcenet/ctw1500_imagenet_dcnv2",
+    "dbnet_resnet18_fpnc_1200e_icdar2015": "dbnet icdar2015 resnet18",
+    "dbnet_resnet50_1200e_icdar2015": "dbnet icdar2015 resnet50",
+    "dbnet_resnet50-dcnv2_fpnc_1200e_icdar2015": "dbnet icdar2015 dcnv2",
+    "dbnet_resnet50-oclip_1200e_icdar2015": "dbnet icdar2015 oclip",
+    "dbnetpp_resnet50_fpnc_1200e_icdar2015": "dbnetpp icdar2015 resnet50",
+    "dbnetpp_resnet50-dcnv2_fpnc_1200e_icdar2015": "dbnetpp icdar2015 dcnv2",
+    "dbnetpp_resnet50-oclip_fpnc_1200e_icdar2015": "dbnetpp icdar2015 oclip",
+    "psenet_resnet50_fpnf_600e_icdar2015": "psenet icdar2015 resnet50",
+    "psenet_resnet50-oclip_fpnf_600e_icdar2015": "psenet icdar2015 oclip",
+    "panet_resnet18_fpem-ffm_600e_icdar2015": "pan icdar2015 resnet18",
+    "panet_resnet50_fpem-ffm_600e_icdar2017": "pan icdar2015 resnet50",
+    "fcenet_resnet50-oclip_fpn_1500e_icdar2015": "fcenet icdar2015 oclip",
+    "fcenet_resnet50-oclip_fpn_1500e_ctw1500": "fcenet ctw1500 oclip",
+    "fcenet_resnet50-dcnv2_fpn_1500e_ctw1500": "fcenet ctw1500 dcnv2",
 }
-"""Published configuration -> our run file under configs/detectors; a new detector adds a line for each of its own."""
+"""Published configuration -> our configs; a new detector adds a line for each of its own."""
 
 
 def published_run(name: str) -> DetectionRun[Any, Any]:
-    run = load_run(REPOSITORY / "configs" / "detectors" / f"{PUBLISHED[name]}.yaml", [], "detection")
+    run = load_run(PUBLISHED[name].split(), "detection")
     assert isinstance(run, DetectionRun)
     return run
 

@@ -85,7 +85,7 @@ def blob_run(folder: Path) -> DetectionRun:
         "training": {"steps": 2, "evaluate_every": 2, "device": "cpu"},
     }
     (folder / "blob.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
-    run = load_run(folder / "blob.yaml", ["detector.margin=4"], "detection")
+    run = load_run([str(folder / "blob.yaml"), "detector.margin=4"], "detection")
     assert isinstance(run, DetectionRun)
     return run
 
@@ -95,7 +95,7 @@ def test_it_is_configured_trained_evaluated_and_loaded_by_name(added: Path, tmp_
     run = blob_run(tmp_path)
     assert run.detector == find_detector("blob").config(channels=8, margin=4)
     with pytest.raises(ConfigError, match=r"blob\.yaml: detector\.margni is unknown; did you mean margin"):
-        load_run(tmp_path / "blob.yaml", ["detector.margni=4"], "detection")
+        load_run([str(tmp_path / "blob.yaml"), "detector.margni=4"], "detection")
     trainer, _ = build_trainer(run, tmp_path / "run")
     before = {name: value.clone() for name, value in trainer.module.state_dict().items()}
     outcome = trainer.fit()

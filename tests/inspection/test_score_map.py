@@ -26,7 +26,7 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (50, 100, 3), np.uint8)
 
 
 def detector(*overrides: str) -> tuple[DetectionTask, dict[str, object]]:
-    run = load_run(REPOSITORY / "configs" / "tcm" / "tcm_dbnet_tiny.yaml", [*SMALL, *overrides], "detection")
+    run = load_run(["dbnet", "scenes", "tcm", "tiny", *SMALL, *overrides], "detection")
     task = build_task(run)
     assert isinstance(task, DetectionTask)
     return task, {"kind": "detection", "config": run.model_dump(mode="json"), "model": task.state_dict(), "step": 1}
@@ -55,7 +55,7 @@ def test_model_without_visual_prompt_or_words_has_fewer_maps() -> None:
 
 
 def test_detector_without_tcm_is_refused() -> None:
-    run = load_run(REPOSITORY / "configs" / "detectors" / "dbnet_tiny.yaml", [], "detection")
+    run = load_run(["dbnet", "scenes", "tiny"], "detection")
     task = build_task(run)
     assert isinstance(task, DetectionTask)
     with pytest.raises(ConfigError, match="trained without TCM"):

@@ -51,7 +51,7 @@ def table_of(path: Path) -> Table:
 @pytest.mark.parametrize("size", ["full", "small"])
 def test_every_row_of_every_table_has_usable_configs(path: Path, size: Size) -> None:
     table = table_of(path)
-    runs = plan_table(table, Options(size, REPOSITORY, Path("runs")))  # checks the settings of every training
+    runs = plan_table(table, Options(size, Path("runs")))  # checks the settings of every training
     experiment = table.experiment(size)
     measured = {run.row for run in runs}
     assert measured, "a table of which nothing can be run is no use"
@@ -78,7 +78,7 @@ def test_published_figures_are_those_of_the_paper(path: Path) -> None:
 
 def test_ablation_of_tcm_has_nine_rows_with_the_switches_of_the_paper() -> None:
     table = load_table(TABLES, "tcm", "table_6")
-    runs = plan_table(table, Options("small", REPOSITORY, Path("runs")))
+    runs = plan_table(table, Options("small", Path("runs")))
     labels = {row.name: row.labels[1:] for row in table.rows}
     assert len(runs) == len(labels) == 9
     for run in runs[1:]:
@@ -117,7 +117,7 @@ def small_table(**changes: Any) -> dict[str, Any]:
             {"title": "M", "training": "words", "figure": "parameters"},
         ],
     }
-    stages = {name: {"small": {"config": "{dataset}.yaml"}} for name in ("first", "detector")}
+    stages = {name: {"small": {"run": "{dataset}.yaml"}} for name in ("first", "detector")}
     stages["first"]["small"]["overrides"] = ["training.seed=5"]
     rows = [
         {"name": "quoted", "labels": ["Other"], "published": [12, None]},
@@ -142,9 +142,10 @@ def table() -> Table:
 
 
 @pytest.fixture
-def options(tmp_path: Path) -> Options:
+def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Options:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "words.yaml").write_text(yaml.safe_dump(CONFIG))
-    return Options("small", tmp_path, tmp_path / "runs")
+    return Options("small", tmp_path / "runs")
 
 
 def evaluation_of(best: dict[str, float] | None) -> dict[str, Any]:
@@ -189,9 +190,9 @@ def test_a_row_is_trained_tested_and_counted_and_hands_its_weights_on(table: Tab
 
 def test_a_pretraining_hands_its_encoder_on(options: Options) -> None:
     pretraining = {"kind": "pretraining", "data": CONFIG["data"], "training": CONFIG["training"]}
-    (options.repository / "pretraining.yaml").write_text(yaml.safe_dump(pretraining))
+    Path("pretraining.yaml").write_text(yaml.safe_dump(pretraining))
     content = small_table()
-    content["stages"]["first"] = {"small": {"config": "pretraining.yaml"}}
+    content["stages"]["first"] = {"small": {"run": "pretraining.yaml"}}
     run = plan_table(validate(Table, content, "table"), options)[1]
     assert run.steps[0].verb == "pretrain"
     assert f"encoder.weights={run.steps[0].result}" in run.steps[1].arguments
@@ -215,7 +216,7 @@ def test_figures_that_are_not_asked_for_need_no_steps(table: Table, options: Opt
 
 def test_other_settings_are_another_folder(table: Table, options: Options) -> None:
     before = plan_table(table, options)[0].steps[0]
-    (options.repository / "words.yaml").write_text(yaml.safe_dump({**CONFIG, "optimizer": {"learning_rate": 1}}))
+    Path("words.yaml").write_text(yaml.safe_dump({**CONFIG, "optimizer": {"learning_rate": 1}}))
     changed = plan_table(table, options)[0].steps[0]
     seeded = replace(options, overrides=("training.seed=1",))
     assert len({before.folder, changed.folder, plan_table(table, seeded)[0].steps[0].folder}) == 3
@@ -272,7 +273,7 @@ def test_trainings_alone_are_started_by_torchrun(table: Table, options: Options)
 def test_commands_are_printed_as_one_types_them(table: Table, options: Options) -> None:
     training = plan_table(table, replace(options, output=Path("my runs")))[0].steps[0]
     assert shlex.split(printable(training, options)) == [
-        *("scenetext", "train", str(options.repository / "words.yaml")),
+        *("scenetext", "train", "words.yaml"),
         *("--output", str(training.folder)),
     ]
 
@@ -397,7 +398,7 @@ def test_command_tells_rows_and_mistakes(tmp_path: Path) -> None:
     listed = reproduce("--paper", "tcm", "--table", "3", folder=tmp_path)
     assert listed.returncode == 0, listed.stderr
     row = next(line for line in listed.stdout.splitlines() if line.startswith("tcm_dbnet/icdar2013 "))
-    assert "0 of 3 steps done   TCM-DBNet: tcm_dbnet (configs/tcm/tcm_dbnet_icdar2015.yaml)" in row
+    assert "0 of 3 steps done   TCM-DBNet: tcm_dbnet (dbnet icdar2015 tcm)" in row
     assert "| TCM-DBNet | 71.9 | not run | 65.1 | not run |" in listed.stdout
     assert (tmp_path / "outputs/reproduction/full/tcm_table_3.md").read_text() in listed.stdout
     mistaken = reproduce("--paper", "tcm", "--table", "3", "--run", "tcm_dbnt", folder=tmp_path)
@@ -413,7 +414,7 @@ def test_a_tiny_row_runs_from_scenes_to_the_report(tmp_path: Path, monkeypatch: 
         scenes["count"] = 3
     table = validate(Table, content, "table")
     steps = ("training.steps=2", "training.evaluate_every=2", "loader.batch_size=2", "loader.workers=0")
-    options = Options("small", REPOSITORY, tmp_path / "runs", overrides=steps, device="cpu")
+    options = Options("small", tmp_path / "runs", overrides=steps, device="cpu")
     row: RowRun = plan_table(table, options)[-1]
     assert row.row == "tcm_dbnet"
     outcomes = RowRunner(options).run([row])

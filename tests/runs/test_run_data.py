@@ -116,6 +116,6 @@ def test_a_config_is_written_as_short_as_it_can_be_and_read_back(tmp_path: Path)
     written = yaml.safe_load(dump_yaml(run))
     assert written["data"]["train"] == train
     (tmp_path / "run.yaml").write_text(dump_yaml(run))
-    assert load_run(tmp_path / "run.yaml", []) == run
-    changed = load_run(tmp_path / "run.yaml", ["data.train=[{records: c.jsonl, weight: 0.5}]"])
+    assert load_run([str(tmp_path / "run.yaml")]) == run
+    changed = load_run([str(tmp_path / "run.yaml"), "data.train=[{records: c.jsonl, weight: 0.5}]"])
     assert changed.data.train[0].weight == 0.5

@@ -95,7 +95,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_command(tmp_path: Path) -> None:
-    config, output = REPOSITORY / "configs" / "scenes" / "few_words.yaml", tmp_path / "out"
+    config, output = "few_words", tmp_path / "out"
     arguments = (config, "--output", output, "--count", 30, "--workers", 1, "words=[1, 2]")
     done = run(*arguments)
     assert done.returncode == 0, done.stderr
@@ -122,7 +122,7 @@ def test_command(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_explained_in_one_message(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
-    done = run(REPOSITORY / "configs" / "scenes" / "single_word.yaml", "--output", tmp_path / "out", *arguments)
+    done = run("single_word", "--output", tmp_path / "out", *arguments)
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr

@@ -47,7 +47,7 @@ class Session:
     """Where a session's things lie, and how large they are.
 
     Attributes:
-        repository: with `tools/`, `configs/` and `tests/`.
+        repository: with `tools/` and `tests/`.
         output: folder of everything that is made; absolute.
         left: gives the seconds that are left of the whole session.
         training_records, validation_records: of the detector; none = generated scenes.
@@ -93,7 +93,7 @@ class Session:
         return [sys.executable, str(self.repository / "tools" / f"{name}.py")]
 
     def _scene_command(self, name: str, config: str, count: int, seed: int) -> list[str]:
-        command = [*self._tool("generate"), str(self.repository / "configs" / "scenes" / f"{config}.yaml")]
+        command = [*self._tool("generate"), config]
         command += ["--output", str(self._scenes(name).parent), "--seed", str(seed), "--overwrite"]
         command += [
             "--count",
@@ -153,7 +153,7 @@ class Session:
         )
         data = [f"data.train=[{_joined(training)}]", f"data.validation=[{_joined(validation)}]"]
         tiny = TINY_PRETRAINING if self.tiny else []
-        return self._train("pretraining", "pretrain", "oclip_minutes", [*data, *tiny], PRETRAINING_SHARE * seconds)
+        return self._train("pretraining", "pretrain", ["oclip", "rn50", *data, *tiny], PRETRAINING_SHARE * seconds)
 
     def _run_detector(self, seconds: float) -> Mapping[str, Any]:
         training = self.training_records or [self._scenes("signs")]
@@ -162,13 +162,13 @@ class Session:
         encoder = self.output / "pretraining" / "best.pt"
         weights = [f"encoder.weights={encoder}"] if encoder.is_file() else []
         tiny = TINY_DETECTOR if self.tiny else []
-        return self._train("detector", "train", "dbnet_minutes", [*data, *weights, *tiny], seconds)
+        return self._train("detector", "train", ["dbnet", "scratch", *data, *weights, *tiny], seconds)
 
-    def _train(self, name: str, tool: str, config: str, settings: list[str], seconds: float) -> Mapping[str, Any]:
+    def _train(self, name: str, tool: str, words: list[str], seconds: float) -> Mapping[str, Any]:
         """A training that ends within the seconds, or goes on with the one that an earlier call had to stop."""
         folder, log = self.output / name, self.output / f"{name}.txt"
         minutes = TINY_MINUTES if self.tiny else max(seconds - STARTING_SECONDS, 1) / 60
-        command = [*self._tool(tool), str(self.repository / f"configs/trials/{config}.yaml"), *settings]
+        command = [*self._tool(tool), "minutes", *words]
         command += ["--output", str(folder), "--minutes", f"{minutes:.3f}"]
         command += ["--resume"] if checkpoints_of(folder) else []
         code = EXIT_CODE_INTERRUPTED

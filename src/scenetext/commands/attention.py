@@ -14,11 +14,11 @@ import argparse
 from pathlib import Path
 
 EXAMPLES = """\
-  scenetext attention outputs/tiny/best.pt sign.jpg "ST LING" "STRLIN " --output outputs/attention
+  scenetext attention outputs/oclip-words-tiny/best.pt sign.jpg "ST LING" "STRLIN " --output outputs/attention
   scenetext attention RN50_synthtext.pt sign.jpg "ST LING"
   scenetext attention --model_path RN50_synthtext.pt --char_dict_path char_dict --im_fn sign.jpg \\
       --model_config_file RN50.json --text_list "ST LING" "STRLIN " --demo_path outputs/attention
-  scenetext attention --kind tcm outputs/tcm_dbnet_tiny/best.pt sign.jpg
+  scenetext attention --kind tcm outputs/dbnet-scenes-tcm-tiny/best.pt sign.jpg
 """
 REQUIRED = (("checkpoint", "model_path"), ("image", "im_fn"), ("words", "text_list"))
 """Positional arguments, and what the published visualiser calls them."""

@@ -1,7 +1,8 @@
 """Measures and counts what runs cost.
 
-Prints tables of Markdown, and writes the metrics as JSON where asked to. Several configs are measured in one run, and
-the last columns give each as a ratio to the first: ratios hold where the machine is shared, single metrics do not.
+Prints tables of Markdown, and writes the metrics as JSON where asked to. Several runs, with `vs` between them, are
+measured together, and the last columns give each as a ratio to the first: ratios hold where the machine is shared,
+single metrics do not.
 `scenetext benchmark WHAT --help` explains each kind of measurement.
 """
 
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,13 +34,13 @@ if TYPE_CHECKING:
     from scenetext.training.trainer import Trainer
 
 EXAMPLES = """\
-  scenetext benchmark run configs/oclip/tiny.yaml loader.batch_size=64
-  scenetext benchmark run configs/detectors/dbnet_tiny.yaml configs/detectors/pan_tiny.yaml
+  scenetext benchmark run oclip words tiny loader.batch_size=64
+  scenetext benchmark run dbnet scenes tiny vs pan scenes tiny
   scenetext benchmark gpu --minutes 10 --output outputs/h100
-  scenetext benchmark overhead configs/oclip/tiny.yaml --repetitions 50
-  scenetext benchmark detection configs/detectors/{dbnet,pan}/icdar2015_imagenet.yaml --images 30
-  scenetext benchmark pace configs/detectors/dbnet/icdar2015_scratch.yaml configs/tcm/tcm_dbnet_icdar2015.yaml
-  scenetext benchmark size configs/tcm/fasttcm_dbnet_icdar2015.yaml --size 640
+  scenetext benchmark overhead oclip words tiny --repetitions 50
+  scenetext benchmark detection dbnet icdar2015 resnet50 vs pan icdar2015 resnet18 --images 30
+  scenetext benchmark pace dbnet icdar2015 scratch vs dbnet icdar2015 tcm --set training.precision=fp32
+  scenetext benchmark size dbnet icdar2015 fasttcm --size 640
 """
 Report = tuple[str, dict[str, Any]]
 """What to print, and the same as plain data."""
@@ -47,7 +49,7 @@ Report = tuple[str, dict[str, Any]]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     text = "training step and each of its parts, evaluation, preparation of images, memory, operations"
-    manner = "Uses the run's own data and settings; configs are measured one after the other."
+    manner = "Uses the run's own data and settings; runs are measured one after the other."
     add_command(commands, "run", measure_runs, text, manner)
     text = "what the training loop costs beside a bare one, and how long it waits for data"
     add_command(commands, "overhead", measure_overheads, text, "One step of each in turn, on the same batch.")
@@ -115,8 +117,9 @@ def add_command(
     """A kind of measurement, with the flags that all have."""
     command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=f"Measures {text}. {manner}")
     command.add_argument(
-        "configs", nargs="+", metavar="CONFIG|key=value", help="run files (YAML), and settings to change in all of them"
+        "words", nargs="+", metavar="WORD", help="configs, YAML files and settings of a run; `vs` between runs"
     )
+    command.add_argument("--set", nargs="+", default=[], metavar="key=value", help="settings to change in all runs")
     command.add_argument("--repetitions", type=positive, default=10, help="samples of every metric")
     command.add_argument("--json", type=Path, metavar="FILE", help="also write the metrics here")
     command.set_defaults(function=function)
@@ -141,15 +144,21 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def named_runs(arguments: argparse.Namespace) -> dict[str, Run]:
-    """The runs of a command by their files' names, with their folders' where those alone do not tell them apart."""
+    """The runs of a command by their words."""
     from scenetext.runs.settings import load_run
 
-    paths = [Path(each) for each in arguments.configs if "=" not in each]
-    if not paths:
-        raise ConfigError("no config is named, only settings to change")
-    overrides = [each for each in arguments.configs if "=" in each]
-    distinct = len({path.stem for path in paths}) == len(paths)
-    return {path.stem if distinct else f"{path.parent.name}/{path.stem}": load_run(path, overrides) for path in paths}
+    groups = [list(words) for is_vs, words in groupby(arguments.words, "vs".__eq__) if not is_vs]
+    runs = {" ".join(map(short, words)): load_run([*words, *arguments.set]) for words in groups}
+    if len(runs) < len(groups):
+        raise ConfigError(f"two runs are named alike: {', '.join(runs)}; give one a setting that says what differs")
+    return runs
+
+
+def short(word: str) -> str:
+    """A word as it names a run: of the path of a YAML file, its stem."""
+    from scenetext.config import is_setting, is_yaml_path
+
+    return word if is_setting(word) or not is_yaml_path(word) else Path(word).stem
 
 
 def named_detectors(arguments: argparse.Namespace) -> dict[str, DetectionRun[Any, Any]]:

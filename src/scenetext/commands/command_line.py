@@ -76,13 +76,20 @@ class CommandParser(argparse.ArgumentParser):
         return self.parse_args(words) if self._has_subcommands else self.parse_intermixed_args(words)
 
 
+def add_words(parser: argparse.ArgumentParser) -> None:
+    """What says which run is meant, for `scenetext.runs.settings.load_run`."""
+    parser.add_argument(
+        "words",
+        nargs="+",
+        metavar="WORD",
+        help="names of configs (scenetext list), paths of YAML files, and settings to change, as in training.steps=500",
+    )
+
+
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags that all training commands share."""
-    parser.add_argument("config", type=Path, help="run file (YAML)")
-    parser.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="settings to change, as in training.steps=500"
-    )
-    parser.add_argument("--output", type=Path, help="run folder; default: outputs/<name of the config>")
+    add_words(parser)
+    parser.add_argument("--output", type=Path, help="run folder; default: outputs/<the configs, joined by ->")
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in the run folder")
     parser.add_argument(
         "--overfit", type=int, metavar="N", help="train and evaluate on the first N images, with a pass mark"

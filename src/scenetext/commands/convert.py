@@ -25,29 +25,28 @@ SIMPLE = {
 WITH_CONFIG = {
     "from-oclip": (
         "a published oCLIP checkpoint -> a pre-training's checkpoint of ours (.pt)",
-        "configs/oclip/rn50.yaml",
+        "oclip rn50 synthtext",
     ),
     "from-mmocr-detector": (
         "a detector of MMOCR 1.x or 0.x -> a detector's checkpoint of ours (.pt)",
-        "configs/detectors/dbnet/icdar2015_imagenet_resnet18.yaml",
+        "dbnet icdar2015 resnet18",
     ),
     "from-tcm": (
         "a published TCM detector, of MMOCR 0.x -> a detector's checkpoint of ours (.pt)",
-        "configs/tcm/tcm_dbnet_icdar2015.yaml",
+        "dbnet icdar2015 tcm",
     ),
 }
 EXAMPLES = """\
-  scenetext convert backbone outputs/tiny/best.pt outputs/backbone.safetensors
-  scenetext train configs/detectors/dbnet_tiny.yaml encoder.weights=outputs/backbone.safetensors
-  scenetext convert from-oclip RN50_synthtext.pt outputs/rn50.pt configs/oclip/rn50.yaml
+  scenetext convert backbone outputs/oclip-words-tiny/best.pt outputs/backbone.safetensors
+  scenetext train dbnet scenes tiny encoder.weights=outputs/backbone.safetensors
+  scenetext convert from-oclip RN50_synthtext.pt outputs/rn50.pt oclip rn50 synthtext
   scenetext attention outputs/rn50.pt sign.jpg "ST LING"
   scenetext convert from-clip RN50.pt outputs/clip_rn50.safetensors
   scenetext convert to-mmocr outputs/rn50/best.pt outputs/resnet50_oclip.pth
-  scenetext convert from-mmocr-detector dbnet_r18.pth outputs/dbnet.pt \\
-      configs/detectors/dbnet/icdar2015_imagenet_resnet18.yaml
+  scenetext convert from-mmocr-detector dbnet_r18.pth outputs/dbnet.pt dbnet icdar2015 resnet18
   scenetext detect outputs/dbnet.pt sign.jpg
   scenetext convert to-mmocr-detector outputs/dbnet/best.pt outputs/dbnet_mmocr.pth
-  scenetext convert from-tcm tcm_dbnet.pth outputs/tcm_dbnet.pt configs/tcm/tcm_dbnet_icdar2015.yaml
+  scenetext convert from-tcm tcm_dbnet.pth outputs/tcm_dbnet.pt dbnet icdar2015 tcm
 """
 
 
@@ -57,8 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         _add_files(commands.add_parser(name, help=purpose, description=purpose))
     for name, (purpose, example) in WITH_CONFIG.items():
         command = _add_files(commands.add_parser(name, help=purpose, description=purpose))
-        command.add_argument("config", type=Path, help=f"run file of the model, such as {example}")
-        command.add_argument("overrides", nargs="*", metavar="key=value", help="settings of it to change")
+        text = f"what the model is: configs, YAML files and settings, such as {example}"
+        command.add_argument("words", nargs="+", metavar="WORD", help=text)
 
 
 def _add_files(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -97,7 +96,7 @@ def _pretraining_run(arguments: argparse.Namespace) -> PretrainingRun:
     from scenetext.conversion.pretraining import PUBLISHED_BEHAVIOUR
     from scenetext.runs.settings import PretrainingRun, load_run
 
-    run = load_run(arguments.config, [*PUBLISHED_BEHAVIOUR, *arguments.overrides], "pretraining")
+    run = load_run([*PUBLISHED_BEHAVIOUR, *arguments.words], "pretraining")
     if not isinstance(run, PretrainingRun):
         raise TypeError("a run of kind pretraining is a PretrainingRun")
     print(f"computes as published: {', '.join(PUBLISHED_BEHAVIOUR)}")
@@ -109,7 +108,7 @@ def _detection_run(arguments: argparse.Namespace) -> DetectionRun[Any, Any]:
     from scenetext.conversion.detectors import MMOCR_NORMALIZATION
     from scenetext.runs.settings import DetectionRun, load_run
 
-    run = load_run(arguments.config, [*MMOCR_NORMALIZATION, *arguments.overrides], "detection")
+    run = load_run([*MMOCR_NORMALIZATION, *arguments.words], "detection")
     if not isinstance(run, DetectionRun):
         raise TypeError("a run of kind detection is a DetectionRun")
     print(f"normalises pixels as MMOCR does, unless told otherwise: {', '.join(MMOCR_NORMALIZATION)}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import shlex
 import subprocess
@@ -19,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scenetext.errors import ConfigError, TrainingError
-from scenetext.resources import resource_folder
 
 EXAMPLES = """\
   scenetext demo
@@ -90,7 +88,7 @@ class Plan:
             f"generate {count} scenes ({name})",
             (
                 "generate",
-                config_file(f"scenes/{config}.yaml"),
+                config,
                 *("--output", str(self.output / "scenes" / name)),
                 *("--count", str(count), "--seed", str(seed)),
                 *self.backgrounds,
@@ -115,11 +113,6 @@ class Plan:
         )
 
 
-def config_file(name: str) -> str:
-    """A config that comes with the package, as seen from the working directory."""
-    return os.path.relpath(resource_folder("configs") / name)
-
-
 def plan_steps(plan: Plan) -> list[Step]:
     """The road up to the detector; what comes after needs its pictures."""
     pretraining, detector, backbone = (
@@ -135,7 +128,7 @@ def plan_steps(plan: Plan) -> list[Step]:
         Step(
             "pre-train the image encoder with oCLIP",
             (
-                *("pretrain", config_file("oclip/tiny.yaml"), "--output", str(pretraining)),
+                *("pretrain", "oclip", "words", "tiny", "--output", str(pretraining)),
                 *plan.data("words_train", "words_validation"),
                 *plan.training_steps(1600),
             ),
@@ -147,7 +140,7 @@ def plan_steps(plan: Plan) -> list[Step]:
         Step(
             "train DBNet on it",
             (
-                *("train", config_file("detectors/dbnet_tiny.yaml"), "--output", str(detector)),
+                *("train", "dbnet", "scenes", "tiny", "--output", str(detector)),
                 *plan.data("scenes_train", "scenes_validation"),
                 *plan.training_steps(300),
                 f"encoder.weights={backbone}",

@@ -2,7 +2,7 @@
 
 The same in Python:
   from scenetext.inference import TextDetector
-  detections = TextDetector.load("outputs/dbnet_tiny/best.pt")("photograph.jpg")
+  detections = TextDetector.load("outputs/dbnet-scenes-tiny/best.pt")("photograph.jpg")
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from scenetext.structures import Detection
 
 EXAMPLES = """\
-  scenetext detect outputs/dbnet_tiny/best.pt photograph.jpg
-  scenetext detect outputs/dbnet_tiny/best.pt folder/ other.png --output outputs/found --score 0.6
-  scenetext detect outputs/dbnet_tiny/best.pt folder/ --scales 0.75 1 1.5 --flip
+  scenetext detect outputs/dbnet-scenes-tiny/best.pt photograph.jpg
+  scenetext detect outputs/dbnet-scenes-tiny/best.pt folder/ other.png --output outputs/found --score 0.6
+  scenetext detect outputs/dbnet-scenes-tiny/best.pt folder/ --scales 0.75 1 1.5 --flip
 """
 
 

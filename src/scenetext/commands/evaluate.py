@@ -18,11 +18,11 @@ from typing import get_args
 from scenetext.commands.command_line import add_view_arguments, view_overrides
 
 EXAMPLES = """\
-  scenetext evaluate outputs/dbnet_tiny/best.pt
-  scenetext evaluate outputs/tiny/best.pt --records data/scenes/few_words/records.jsonl
-  scenetext evaluate outputs/dbnet_tiny/best.pt --records data/icdar2015/val.jsonl --output outputs/icdar2015_val
-  scenetext evaluate outputs/dbnet_tiny/best.pt --scales 0.75 1 1.5 --flip --set evaluation.decode_workers=4
-  scenetext evaluate outputs/dbnet_tiny/best.pt \\
+  scenetext evaluate outputs/dbnet-scenes-tiny/best.pt
+  scenetext evaluate outputs/oclip-words-tiny/best.pt --records data/scenes/few_words/records.jsonl
+  scenetext evaluate outputs/dbnet-scenes-tiny/best.pt --records data/icdar2015/val.jsonl --output outputs/val
+  scenetext evaluate outputs/dbnet-scenes-tiny/best.pt --scales 0.75 1 1.5 --flip
+  scenetext evaluate outputs/dbnet-scenes-tiny/best.pt \\
       --set evaluation_transform.long_side=2000 evaluation.thresholds=[0.6]
   scenetext evaluate outputs/dbnet/best.pt --dataset icdar2015=data/icdar2015/test.jsonl \\
       --dataset totaltext=data/totaltext/test.jsonl --protocol ic15 --protocol totaltext_deteval

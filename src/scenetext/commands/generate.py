@@ -1,9 +1,9 @@
 """Makes scene-text images with word polygons and transcriptions; nothing is downloaded.
 
-What the scenes look like is set in the YAML file; configs/scenes holds, from easy to hard:
-  single_word.yaml   one large word in 96 x 96 pixels
-  few_words.yaml     2 to 4 words in 192 x 192
-  street.yaml        3 to 12 words in about 576 x 432, all effects
+What the scenes look like is set in a config; there are, from easy to hard:
+  single_word   one large word in 96 x 96 pixels
+  few_words     2 to 4 words in 192 x 192
+  street        3 to 12 words in about 576 x 432, all effects
 --print-config shows every setting. Words too low to be read (ignore_height) are marked "ignore".
 
 Written to the output folder:
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
     from scenetext.scenes.writing import GenerationReport
 
 EXAMPLES = """\
-  scenetext generate configs/scenes/street.yaml --output outputs/scenes --count 1000 --workers 4
-  scenetext generate configs/scenes/single_word.yaml --output outputs/words --count 20000 --seed 1
-  scenetext generate configs/scenes/street.yaml --output outputs/mine --count 500 \\
+  scenetext generate street --output outputs/scenes --count 1000 --workers 4
+  scenetext generate single_word --output outputs/words --count 20000 --seed 1
+  scenetext generate street --output outputs/mine --count 500 \\
       --backgrounds photographs --fonts fonts --words words.txt words='[5, 20]' layout.curve_probability=0.5
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", type=Path, help="what scenes look like (YAML)")
+    parser.add_argument("config", help="what scenes look like: the name of a config, or a YAML file")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, as in text.random=0.5")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="folder to write to")
     parser.add_argument("--count", type=int, default=1000, help="number of images")
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from scenetext.config import dump_yaml, load_settings
+    from scenetext.config import dump_yaml, load_settings, named_file
     from scenetext.data.readers.files import find_images
     from scenetext.data.records.files import RecordFiles
     from scenetext.inspection.sample_sheet import write_sample_sheet
@@ -75,7 +75,9 @@ def run(arguments: argparse.Namespace) -> None:
     from scenetext.scenes.words import read_words
     from scenetext.scenes.writing import generate
 
-    settings = load_settings(SceneSettings, arguments.config, arguments.overrides)
+    settings = load_settings(
+        SceneSettings, named_file(resource_folder("configs") / "scenes", arguments.config), arguments.overrides
+    )
     if arguments.print_config:
         print(dump_yaml(settings), end="")
         return

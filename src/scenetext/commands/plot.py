@@ -14,7 +14,7 @@ from pathlib import Path
 from scenetext.errors import ConfigError
 
 EXAMPLES = """\
-  scenetext plot outputs/dbnet_tiny
+  scenetext plot outputs/dbnet-scenes-tiny
   scenetext plot outputs/scratch outputs/pretrained --figures loss hmean --smooth 10
   scenetext plot outputs/a outputs/b --output outputs/curves.svg
 """

@@ -14,10 +14,10 @@ import argparse
 from scenetext.commands.command_line import add_run_arguments
 
 EXAMPLES = """\
-  scenetext pretrain configs/oclip/tiny.yaml
-  scenetext pretrain configs/oclip/tiny.yaml --output outputs/try optimizer.learning_rate=5e-4
-  scenetext pretrain configs/oclip/tiny.yaml --output outputs/try --resume
-  scenetext pretrain configs/oclip/tiny.yaml --output outputs/check --overfit 16
+  scenetext pretrain oclip rn50 synthtext
+  scenetext pretrain oclip words tiny --output outputs/try optimizer.learning_rate=5e-4
+  scenetext pretrain oclip words tiny --output outputs/try --resume
+  scenetext pretrain oclip words tiny --output outputs/check --overfit 16
 """
 
 

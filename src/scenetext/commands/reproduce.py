@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -74,8 +73,6 @@ def run(arguments: argparse.Namespace) -> int:
     folder: Path = arguments.output / arguments.size
     options = Options(
         size=arguments.size,
-        # As seen from the working directory, so that commands, and what is done, stay the same when both move.
-        repository=Path(os.path.relpath(resource_folder("configs").parent)),
         output=folder / "runs",
         overrides=tuple(arguments.set),
         given=given_weights(arguments.given),

@@ -14,10 +14,10 @@ import argparse
 from scenetext.commands.command_line import add_run_arguments
 
 EXAMPLES = """\
-  scenetext train configs/detectors/dbnet_tiny.yaml
-  scenetext train configs/detectors/dbnet_tiny.yaml encoder.weights=outputs/backbone.safetensors
-  scenetext train configs/detectors/dbnet_tiny.yaml --output outputs/try --resume
-  scenetext train configs/detectors/dbnet_tiny.yaml --output outputs/check --overfit 8
+  scenetext train dbnet scenes tiny
+  scenetext train dbnet icdar2015 oclip encoder.weights=outputs/oclip-synthtext-rn50/best.pt
+  scenetext train psenet ctw1500 fasttcm --output outputs/try --resume
+  scenetext train dbnet scenes tiny --output outputs/check --overfit 8
 """
 
 

@@ -15,6 +15,7 @@ from scenetext.errors import ConfigError
 from scenetext.runs.build import build_trainer, prepare_run_folder
 from scenetext.runs.minutes import run_within, with_steps
 from scenetext.runs.settings import Run, load_run
+from scenetext.runs.words import combine
 from scenetext.training.checkpoint import checkpoints_of
 from scenetext.training.device import overlooked_gpu, process_device
 from scenetext.training.dry_run import rehearse
@@ -35,19 +36,18 @@ def run_training(arguments: argparse.Namespace, kind: Literal["pretraining", "de
     Returns:
         0; 75 where a signal stopped the run (its state is saved); 3 where `--overfit` missed its mark.
     """
-    overrides = list(arguments.overrides)
+    words = list(arguments.words)
     if arguments.device is not None:
-        overrides.append(f"training.device={arguments.device}")
-    run = load_run(arguments.config, overrides, kind)
+        words.append(f"training.device={arguments.device}")
+    run = load_run(words, kind)
     if arguments.print_config:
         sys.stdout.write(dump_yaml(run))
         return 0
     with joined_processes(process_device(run.training.device), run.training.timeout) as processes:
-        return _train(arguments, run, processes)
+        return _train(arguments, run, arguments.output or Path("outputs") / combine(words, kind).name, processes)
 
 
-def _train(arguments: argparse.Namespace, run: Run, processes: Processes) -> int:
-    folder = arguments.output or Path("outputs") / arguments.config.stem
+def _train(arguments: argparse.Namespace, run: Run, folder: Path, processes: Processes) -> int:
     resume = arguments.resume or (is_restarted() and bool(checkpoints_of(folder)))
     began = time.monotonic()
     trainer, remarks = build_trainer(run, folder, arguments.overfit, resume, processes)
@@ -78,7 +78,8 @@ def _with_kept_length(run: Run, trainer: Trainer, folder: Path) -> tuple[Run, st
     path = folder / "config.yaml"
     if not path.is_file():
         raise ConfigError(f"{path} is missing, which holds the length that --minutes chose for this run")
-    steps = load_run(path, [], run.kind).training.total_steps(trainer.training_data.epoch_images, run.loader.batch_size)
+    kept = load_run([str(path)], run.kind).training
+    steps = kept.total_steps(trainer.training_data.epoch_images, run.loader.batch_size)
     return with_steps(run, steps, trainer.total_steps), f"{steps} steps, as when the run began"
 
 

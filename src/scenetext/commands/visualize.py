@@ -10,11 +10,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from scenetext.commands.command_line import add_words
+
 EXAMPLES = """\
   scenetext visualize dataset data/icdar2015/train.jsonl --count 12
-  scenetext visualize targets configs/detectors/dbnet_tiny_icdar2015.yaml transform.size=[640,640]
-  scenetext visualize predictions outputs/dbnet_tiny/best.pt --records data/icdar2015/val.jsonl
-  scenetext visualize predictions outputs/dbnet_tiny/best.pt --only img_12.jpg --threshold 0.6
+  scenetext visualize targets dbnet icdar2015 tiny transform.size=[640,640]
+  scenetext visualize predictions outputs/dbnet-icdar2015-tiny/best.pt --records data/icdar2015/val.jsonl
+  scenetext visualize predictions outputs/dbnet-icdar2015-tiny/best.pt --only img_12.jpg --threshold 0.6
 """
 
 
@@ -23,8 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     dataset = commands.add_parser("dataset", help="the ground truth of records")
     dataset.add_argument("records", type=Path, nargs="+", help="record files")
     targets = commands.add_parser("targets", help="training samples and what is learnt from them")
-    targets.add_argument("config", type=Path, help="run file (YAML)")
-    targets.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change")
+    add_words(targets)
     targets.add_argument("--epoch", type=int, default=0, help="whose random transforms are shown")
     predictions = commands.add_parser("predictions", help="a checkpoint against the ground truth")
     predictions.add_argument("checkpoint", type=Path, help="a detector's best.pt, written by scenetext train")
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.command == "dataset":
         shown = show_dataset(arguments.records, choice, output)
     elif arguments.command == "targets":
-        shown = show_targets(arguments.config, arguments.overrides, arguments.epoch, choice, output)
+        shown = show_targets(arguments.words, arguments.epoch, choice, output)
     else:
         files, threshold, device = arguments.records or (), arguments.threshold, arguments.device
         shown = show_predictions(arguments.checkpoint, files, threshold, device, choice, output)

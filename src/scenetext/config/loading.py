@@ -21,7 +21,7 @@ thousands of digits, nesting without end."""
 
 
 def load_settings(settings_type: type[SettingsType], path: Path, overrides: Sequence[str] = ()) -> SettingsType:
-    """Reads a run file, merges its bases and the overrides, and checks the result.
+    """Reads a config, merges its bases and the overrides, and checks the result.
 
     Args:
         settings_type: what the merged mapping must satisfy.
@@ -35,8 +35,39 @@ def load_settings(settings_type: type[SettingsType], path: Path, overrides: Sequ
 
 
 def read_config(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """The merged plain mapping of a run file, its bases and the overrides, not yet checked."""
+    """The merged plain mapping of a config, its bases and the overrides, not yet checked."""
     return override_values(_read_with_bases(path, ()), overrides)
+
+
+def files_of(path: Path) -> list[Path]:
+    """A config that can be read, and all that it builds on by `base`, itself first."""
+    bases = _bases(_read_mapping(path).get("base", []), path)
+    return [path, *(found for base in bases for found in files_of(path.parent / base))]
+
+
+def is_setting(word: str) -> bool:
+    """Whether a word of the command line is a `key.sub=value` item; before its = a path has a slash, a key has none."""
+    key, separator, _ = word.partition("=")
+    return bool(separator) and Path(key).name == key
+
+
+def is_yaml_path(word: str) -> bool:
+    """Whether a word of the command line is a path of a YAML file, and not the name of a config."""
+    return Path(word).suffix in (".yaml", ".yml") or Path(word).name != word
+
+
+def named_file(folder: Path, word: str) -> Path:
+    """The file that a word means: itself where it is a path, else the config of that name in a folder.
+
+    Raises:
+        ConfigError: there is no config of that name; near ones are suggested.
+    """
+    if is_yaml_path(word):
+        return Path(word)
+    names = sorted(path.stem for path in folder.glob("*.yaml"))
+    if word not in names:
+        raise ConfigError(f"{word!r} is no config{did_you_mean(word, names)} There are: {', '.join(names)}")
+    return folder / f"{word}.yaml"
 
 
 def override_values(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -50,8 +81,25 @@ def override_values(values: Mapping[str, Any], overrides: Sequence[str]) -> dict
         key, separator, value = override.partition("=")
         if not separator or not key:
             raise ConfigError(f"override {override!r} is not of the form key.sub=value, as in optimizer.lr=1e-4")
-        merged = _merge(merged, _nest(key.split("."), _parse_value(override, value)))
+        merged = merge(merged, _nest(key.split("."), _parse_value(override, value)))
     return merged
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested merge; a group whose `name` changes is replaced whole, since its other keys belong to another thing."""
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        if isinstance(old, dict) and isinstance(value, dict) and _same_name(old, value):
+            merged[key] = merge(old, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _same_name(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether two groups do not have different names; one without any is about whatever the other is."""
+    return bool(old.get("name", new.get("name")) == new.get("name", old.get("name")))
 
 
 def validate(settings_type: type[SettingsType], values: Mapping[str, Any], source: str) -> SettingsType:
@@ -88,10 +136,10 @@ def _read_with_bases(path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for base in _bases(own.pop("base", []), path):
         try:
-            merged = _merge(merged, _read_with_bases(path.parent / base, (*chain, path)))
+            merged = merge(merged, _read_with_bases(path.parent / base, (*chain, path)))
         except ConfigError as error:
             raise ConfigError(f"{path}: base: {error}") from None
-    return _merge(merged, own)
+    return merge(merged, own)
 
 
 def _bases(named: Any, path: Path) -> list[str]:
@@ -117,18 +165,6 @@ def _read_mapping(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: holds {type(content).__name__}, expected a mapping of keys to values")
     return content
-
-
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested merge; a group whose `name` changes is replaced whole, since its other keys belong to another thing."""
-    merged = dict(base)
-    for key, value in over.items():
-        old = merged.get(key)
-        if isinstance(old, dict) and isinstance(value, dict) and value.get("name", old.get("name")) == old.get("name"):
-            merged[key] = _merge(old, value)
-        else:
-            merged[key] = value
-    return merged
 
 
 def _nest(keys: Sequence[str], value: Any) -> dict[str, Any]:

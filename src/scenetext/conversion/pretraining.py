@@ -29,7 +29,7 @@ from scenetext.weights.report import count_groups, require_fit
 from scenetext.weights.sources import CLIP, MMOCR, OCLIP, OUR_PRETRAINING, Source, identify_source
 
 PUBLISHED_BEHAVIOUR = tuple(f"method.{name}={str(value).lower()}" for name, value in PUBLISHED_METHOD.items())
-"""Settings in which our defaults differ from what published oCLIP models compute, as overrides of a run file."""
+"""Settings in which our defaults differ from what published oCLIP models compute, as overrides of a run."""
 
 
 @dataclass(frozen=True)

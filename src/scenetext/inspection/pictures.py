@@ -93,14 +93,14 @@ def show_dataset(files: Sequence[Path], choice: Choice, output: Path) -> Shown:
     return Shown([path], [f"not on {path.name}: {error}" for error in errors])
 
 
-def show_targets(config: Path, overrides: Sequence[str], epoch: int, choice: Choice, output: Path) -> Shown:
+def show_targets(words: Sequence[str], epoch: int, choice: Choice, output: Path) -> Shown:
     """Draws training samples and their targets, a sheet each; remarks on targets that are no maps.
 
     Args:
-        config: run file of a detector.
+        words: what says which detector's run is meant, see `scenetext.runs.words`.
         epoch: whose random transforms are shown.
     """
-    run = load_run(config, overrides, "detection")
+    run = load_run(words, "detection")
     with torch.device("meta"):  # only the preparation of samples is needed, no weights
         task = build_detection_task(run)  # type: ignore[arg-type]
     records = JoinedRecords(training_sets(run.data))

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from scenetext.config import override_values, read_config
 from scenetext.errors import ConfigError
 from scenetext.reproduction import FigureName, Size
 from scenetext.reproduction.tables import COUNTS, RATES, Column, Row, SceneSet, Table
 from scenetext.runs.settings import check_run
+from scenetext.runs.words import combine
 
 COUNTED_SIDE = 640
 """Side of the square image whose operations are counted, in pixels: that of DBNet's training."""
@@ -28,7 +28,6 @@ class Options:
 
     Attributes:
         size: of models and data.
-        repository: where `configs/` lies.
         output: folder of all runs; each has a folder of its own in it.
         overrides: settings to change in every training, `key.sub=value`.
         given: weight files that take the place of stages, by the stages' names.
@@ -37,7 +36,6 @@ class Options:
     """
 
     size: Size
-    repository: Path
     output: Path
     overrides: tuple[str, ...] = ()
     given: Mapping[str, Path] = field(default_factory=dict)
@@ -95,10 +93,10 @@ class RowRun:
 
 @dataclass(frozen=True)
 class _PlannedStage:
-    """A stage with its settings: where its run file lies, what is changed in it, and where its weights come to lie."""
+    """A stage with its settings: the words that say what is run, its name, and where its weights come to lie."""
 
-    config: Path
-    overrides: tuple[str, ...]
+    words: tuple[str, ...]
+    name: str
     kind: Literal["pretraining", "detection"]
     weights: Path
     step: Step | None
@@ -153,24 +151,23 @@ def _plan_stages(table: Table, row: Row, training: str, options: Options) -> lis
         )
         overrides += learnt.overrides if position == len(uses) else ()
         overrides += _start_from(stages[-1]) if stages else ()
-        config = stage.config.replace("{dataset}", dataset)
-        stages.append(_plan_stage(use.stage, config, (*overrides, *options.overrides), options))
+        configs = stage.run.replace("{dataset}", dataset).split()
+        stages.append(_plan_stage(use.stage, (*configs, *overrides, *options.overrides), options))
     if stages[-1].kind != "detection":
         raise ConfigError(f"{table.paper} {table.name}, row {row.name}: its last stage has to train a detector")
     return stages
 
 
-def _plan_stage(name: str, file: str, overrides: tuple[str, ...], options: Options) -> _PlannedStage:
-    config = options.repository / file
-    values = override_values(read_config(config), overrides)
-    kind = check_run(values, str(config)).kind
+def _plan_stage(name: str, words: tuple[str, ...], options: Options) -> _PlannedStage:
+    run = combine(words)
+    kind = check_run(run.values, run.source).kind
     if name in options.given:
-        return _PlannedStage(config, overrides, kind, options.given[name], None)
-    folder = options.output / f"{name}-{config.stem}-{_digest(values)}"
+        return _PlannedStage(words, run.name, kind, options.given[name], None)
+    folder = options.output / f"{name}-{run.name}-{_digest(run.values)}"
     verb = "pretrain" if kind == "pretraining" else "train"
-    arguments = (str(config), *overrides, "--output", str(folder))
-    step = Step("training", f"{name} ({file})", verb, arguments, folder, folder / "best.pt")
-    return _PlannedStage(config, overrides, kind, step.result, step)
+    arguments = (*words, "--output", str(folder))
+    step = Step("training", f"{name} ({run.source})", verb, arguments, folder, folder / "best.pt")
+    return _PlannedStage(words, run.name, kind, step.result, step)
 
 
 def _start_from(stage: _PlannedStage) -> tuple[str, ...]:
@@ -182,18 +179,17 @@ def _start_from(stage: _PlannedStage) -> tuple[str, ...]:
 def _measurement(table: Table, column: Column, stage: _PlannedStage, options: Options) -> Step:
     if column.figure in RATES:
         return _test_step(table, column, stage, options)
-    settings = (str(stage.config), *stage.overrides)
     if column.figure in COUNTS:
-        counted = ("size", *settings, "--size", str(COUNTED_SIDE))
+        counted = ("size", *stage.words, "--size", str(COUNTED_SIDE))
         return _benchmark_step("count", "parameters and operations", counted, stage, options)
-    measured = ("run", *settings, f"initial_weights={stage.weights}", *_ONE_IMAGE)
+    measured = ("run", *stage.words, f"initial_weights={stage.weights}", *_ONE_IMAGE)
     return _benchmark_step("speed", "speed", measured, stage, options)
 
 
 def _benchmark_step(
     kind: Literal["count", "speed"], title: str, arguments: tuple[str, ...], stage: _PlannedStage, options: Options
 ) -> Step:
-    folder = options.output / f"{kind}-{stage.config.stem}-{_digest(arguments)}"
+    folder = options.output / f"{kind}-{stage.name}-{_digest(arguments)}"
     result = folder / "figures.json"
     return Step(kind, title, "benchmark", (*arguments, "--json", str(result)), folder, result)
 
@@ -212,7 +208,7 @@ def _test_step(table: Table, column: Column, stage: _PlannedStage, options: Opti
 
 
 def _scene_step(scenes: SceneSet, options: Options) -> Step:
-    arguments = (str(options.repository / scenes.config), *scenes.overrides, "--output", str(scenes.folder))
+    arguments = (scenes.config, *scenes.overrides, "--output", str(scenes.folder))
     arguments += ("--count", str(scenes.count), "--seed", str(scenes.seed), "--overwrite")
     title = f"scenes {scenes.folder}"
     return Step("scenes", title, "generate", arguments, scenes.folder, scenes.folder / "records.jsonl")

@@ -33,7 +33,7 @@ class SceneSet(Settings):
     folder: Path
     """Where they lie, relative to the working directory; `records.jsonl` in it is what runs read."""
     config: str
-    """What they look like: a file of `configs/scenes`, relative to the repository."""
+    """What they look like: a config of `configs/scenes`."""
     count: PositiveInt
     """Number of images."""
     seed: int = Field(ge=0)
@@ -46,7 +46,7 @@ class Training(Settings):
     """What the runs of one or more columns learn from."""
 
     dataset: str | None = None
-    """Put in place of `{dataset}` in the configs of stages; null = the training's own name."""
+    """Put in place of `{dataset}` in the words of stages; null = the training's own name."""
     records: str = "data/{dataset}/train.jsonl"
     """Put in place of `{records}` in the overrides of stages."""
     overrides: tuple[str, ...] = ()
@@ -111,8 +111,8 @@ class Experiment(Settings):
 class StageConfig(Settings):
     """A stage at one size."""
 
-    config: str
-    """Run file, relative to the repository; `{dataset}` stands for the training's."""
+    run: str
+    """Names of configs, as on the command line; `{dataset}` stands for the training's."""
     overrides: tuple[str, ...] = ()
     """Settings of it to change, `{records}` standing for the training's."""
 

@@ -1,4 +1,4 @@
-"""The settings of whole runs: what a file under `configs/` must hold."""
+"""The settings of whole runs: what configs come to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from scenetext.config import Settings, read_config, validate
+from scenetext.config import Settings, validate
 from scenetext.data.loading.combination import TrainingSet
 from scenetext.data.loading.loader import LoaderSettings
 from scenetext.data.transforms.evaluation import EvaluationTransformSettings, WholeImageTransformSettings
@@ -17,6 +17,7 @@ from scenetext.detectors import find_detector
 from scenetext.errors import ConfigError
 from scenetext.pretraining.oclip.config import OclipSettings
 from scenetext.runs.encoders import find_encoder
+from scenetext.runs.words import combine
 from scenetext.tasks.evaluation_settings import EvaluationSettings
 from scenetext.training.optimizers import OptimizerSettings
 from scenetext.training.schedules import ScheduleSettings
@@ -102,21 +103,23 @@ class DetectionRun(Settings, Generic[EncoderType, DetectorType]):
 Run = PretrainingRun | DetectionRun[Any, Any]
 
 
-def load_run(path: Path, overrides: Sequence[str], kind: Literal["pretraining", "detection"] | None = None) -> Run:
-    """Reads and checks a run file.
+def load_run(words: Sequence[str], kind: Literal["pretraining", "detection"] | None = None) -> Run:
+    """Combines and checks what words name: configs, YAML files and settings, see `scenetext.runs.words`.
 
     Args:
-        kind: what it must describe; None = either, by its key `kind`.
+        kind: what they must describe; None = either.
 
     Raises:
-        ConfigError: the file is of the other kind, or anything in it is wrong; the message names file and key.
+        ConfigError: they describe a run of the other kind, or anything in them is wrong; the message names words and
+            key.
     """
-    values = read_config(path, overrides)
+    combination = combine(words, kind)
+    values, source = combination.values, combination.source
     given = values.get("kind")
     if kind is not None and given in ("pretraining", "detection") and given != kind:
-        tool = "scenetext pretrain" if given == "pretraining" else "scenetext train"
-        raise ConfigError(f"{path}: describes a {given} run; start it with {tool}")
-    return check_run(values, str(path))
+        command = "pretrain, or name a detector" if given == "pretraining" else "train"
+        raise ConfigError(f"{source}: describes a {given} run; start it with scenetext {command}")
+    return check_run(values, source)
 
 
 def check_run(values: Mapping[str, Any], source: str) -> Run:
