@@ -12,6 +12,7 @@ from torch.profiler import ProfilerActivity, profile
 from scenetext.benchmark.measurements import Measurement, counted, measured, repeated
 from scenetext.errors import DeviceError
 from scenetext.structures import Batch
+from scenetext.training.device import is_out_of_memory
 from scenetext.training.learner import Learner
 
 MATRIX_KINDS = ("bf16", "fp16", "tf32", "fp32")
@@ -98,15 +99,10 @@ def _fits(action: Callable[[], object]) -> bool:
     try:
         action()
     except Exception as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         return False
     return True
-
-
-def _is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether the device's memory was too small, also where that was turned into an error with advice."""
-    return error is not None and (isinstance(error, torch.OutOfMemoryError) or _is_out_of_memory(error.__cause__))
 
 
 def most_expensive_operators(

@@ -98,13 +98,20 @@ def explained_device_errors(device: torch.device, to_need_less: str) -> Iterator
         yield
     except RuntimeError as error:
         problem = ". ".join(str(error).split(". ")[:3]).strip()
-        if isinstance(error, torch.OutOfMemoryError) or any(sign in problem for sign in _SIGNS_OF_FULL_MEMORY):
+        if is_out_of_memory(error):
             raise DeviceError(f"memory of {device} ran out: {to_need_less}. torch says: {problem}") from error
         if _SIGN_OF_NO_DETERMINISM in str(error):
             raise ConfigError(
                 f"training.deterministic: set it to false, or do without what torch names: {problem}"
             ) from error
         raise
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether the device's memory was too small, also where `explained_device_errors` has made advice of the error."""
+    if not isinstance(error, RuntimeError):
+        return error is not None and is_out_of_memory(error.__cause__)
+    return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in _SIGNS_OF_FULL_MEMORY)
 
 
 def peak_memory(device: torch.device) -> int:
