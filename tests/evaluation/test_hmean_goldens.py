@@ -10,7 +10,9 @@ import pytest
 import shapely
 
 from golden import golden_arrays, golden_json
-from scenetext.evaluation import DEFAULT_THRESHOLDS, DetectionEvaluator, SweepScores, find_protocol, threshold_grid
+from scenetext.evaluation.evaluator import DetectionEvaluator
+from scenetext.evaluation.rules import find_protocol
+from scenetext.evaluation.scores import DEFAULT_THRESHOLDS, SweepScores, threshold_grid
 from scenetext.geometry.overlap import intersection_matrix, make_regions
 from scenetext.structures import Detection, TextInstance
 

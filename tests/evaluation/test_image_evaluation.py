@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scenetext.errors import ConfigError, DataError
-from scenetext.evaluation import DEFAULT_THRESHOLDS, IouProtocol, Match, evaluate_image, find_protocol
+from scenetext.evaluation.evaluator import evaluate_image
+from scenetext.evaluation.rules import IouProtocol, find_protocol
+from scenetext.evaluation.scores import DEFAULT_THRESHOLDS, Match
 from scenetext.structures import Detection, TextInstance
 
 IC15 = find_protocol("ic15")

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from scenetext.errors import ConfigError
-from scenetext.evaluation import PROTOCOLS, IouProtocol, find_protocol
+from scenetext.evaluation.rules import PROTOCOLS, IouProtocol, find_protocol
 
 
 def test_icdar_2015_is_the_rule_of_the_organisers() -> None:

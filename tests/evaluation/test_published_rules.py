@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from golden import GOLDEN, golden_json
-from scenetext.evaluation import DetectionEvaluator, find_protocol
+from scenetext.evaluation.evaluator import DetectionEvaluator
+from scenetext.evaluation.rules import find_protocol
 from scenetext.structures import Detection, TextInstance
 
 RULES = {

@@ -10,16 +10,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from naive_rules import naive_counts
-from scenetext.evaluation import (
-    PROTOCOLS,
-    DetectionEvaluator,
-    IouProtocol,
-    Protocol,
-    SpottingProtocol,
-    ThresholdScore,
-    evaluate_image,
-    find_protocol,
-)
+from scenetext.evaluation.evaluator import DetectionEvaluator, evaluate_image
+from scenetext.evaluation.rules import PROTOCOLS, IouProtocol, Protocol, SpottingProtocol, find_protocol
+from scenetext.evaluation.scores import ThresholdScore
 from scenetext.structures import Detection, TextInstance
 
 BY_PLACE = [protocol for protocol in PROTOCOLS.values() if not isinstance(protocol, SpottingProtocol)]
@@ -169,8 +162,9 @@ def test_ranks_add_up(protocol: Protocol, lists: list[tuple[list[Detection], lis
     for index, (detections, instances) in enumerate(lists):
         whole.add(Path(f"{index}.jpg"), detections, instances)
         parts[index < cut].add(Path(f"{index}.jpg"), detections, instances)
-    parts[0].include(parts[1])
-    one, together = whole.scores(), parts[0].scores()
+    counts = parts[0].counts()
+    counts.include(parts[1].counts())
+    one, together = whole.scores(), counts.scores()
     assert together.scores == one.scores
     assert (together.images, together.detections, together.left_out) == (one.images, one.detections, one.left_out)
 

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scenetext.errors import DataError
-from scenetext.evaluation import ThresholdScore, evaluate_image, find_protocol, format_sweep
+from scenetext.evaluation.evaluator import DetectionEvaluator, evaluate_image
 from scenetext.evaluation.lexicon import Lexicon, Lexicons
-from scenetext.evaluation.rules import Reading
+from scenetext.evaluation.report import format_sweep
+from scenetext.evaluation.rules import Reading, find_protocol
+from scenetext.evaluation.scores import ThresholdScore
 from scenetext.evaluation.spotting import edit_distance, reads_alike, spotted_word, text_similarity
-from scenetext.evaluation.sweep import DetectionEvaluator
 from scenetext.structures import Detection, TextInstance
 
 texts = st.text("abcdß ,", max_size=7)

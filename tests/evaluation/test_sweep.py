@@ -11,15 +11,10 @@ import numpy as np
 import pytest
 
 from scenetext.errors import ConfigError, DataError
-from scenetext.evaluation import (
-    DEFAULT_THRESHOLDS,
-    DetectionEvaluator,
-    SweepScores,
-    find_protocol,
-    format_sweep,
-    sweep_report,
-    threshold_grid,
-)
+from scenetext.evaluation.evaluator import DetectionEvaluator
+from scenetext.evaluation.report import format_sweep, sweep_report
+from scenetext.evaluation.rules import find_protocol
+from scenetext.evaluation.scores import DEFAULT_THRESHOLDS, SweepScores, threshold_grid
 from scenetext.structures import Detection, TextInstance
 
 IC15 = find_protocol("ic15")
@@ -117,15 +112,16 @@ def test_evaluators_of_several_processes_add_up(owners: tuple[int, int]) -> None
     parts = [DetectionEvaluator(IC15, (0.3, 0.5, 0.8)) for _ in range(2)]
     parts[owners[0]].add(Path("a.jpg"), found((0, 0.9), (100, 0.6), (300, 0.4)), words(0, 100))
     parts[owners[1]].add(Path("b.jpg"), found((0, 0.7), (500, 0.95)), words(0, 200, ignored=(500,)))
-    parts[0].include(pickle.loads(pickle.dumps(parts[1])))
-    assert parts[0].scores() == filled().scores()
+    whole, other = (part.counts() for part in parts)
+    whole.include(pickle.loads(pickle.dumps(other)))
+    assert whole.scores() == filled().scores()
 
 
 def test_an_image_of_two_processes_or_another_rule_is_refused() -> None:
     with pytest.raises(DataError, match=r"a\.jpg: was evaluated by two processes"):
-        filled().include(filled())
+        filled().counts().include(filled().counts())
     with pytest.raises(ConfigError, match=r"by ic15 at thresholds \(0\.3, 0\.5, 0\.8\), not by ic15 at \(0\.5,\)"):
-        DetectionEvaluator(IC15, (0.5,)).include(filled())
+        DetectionEvaluator(IC15, (0.5,)).counts().include(filled().counts())
 
 
 def test_no_thresholds_are_refused() -> None:

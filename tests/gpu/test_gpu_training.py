@@ -135,7 +135,7 @@ def test_decoding_in_other_processes_finds_the_same(device: torch.device, tmp_pa
         task.evaluation = task.evaluation.model_copy(update={"decode_workers": workers})
         metric = task.metric(trainer.validation_data.records)
         with trainer.learner.autocast():
-            evaluate(task, trainer.validation_data, metric, trainer.loader, device)
+            evaluate(task, trainer.validation_data, metric.update, trainer.loader, device)
         polygons = {path.name: [one.polygon.tolist() for one in texts] for path, texts in metric.detections.items()}
         found.append((metric.compute(), polygons))
     assert found[1][1] == found[0][1]

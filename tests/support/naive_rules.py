@@ -7,7 +7,7 @@ from itertools import combinations, product
 import numpy as np
 import shapely
 
-from scenetext.evaluation import DetEvalProtocol, IouProtocol, Protocol
+from scenetext.evaluation.rules import DetEvalProtocol, IouProtocol, Protocol
 from scenetext.structures import Detection, TextInstance
 
 Counts = tuple[float, float, int, int]

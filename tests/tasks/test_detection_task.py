@@ -43,6 +43,15 @@ def make_task(augment: bool = True, **evaluation: Any) -> DetectionTask:
     )
 
 
+def collected(task: DetectionTask, batches: list[Batch]) -> dict[Path, list[Detection]]:
+    found: dict[Path, list[Detection]] = {}
+    collector = task.collector(found.__setitem__)
+    for batch in batches:
+        collector.update(batch, task.predict(batch))
+    collector.finish()
+    return found
+
+
 def test_detections_go_back_to_original_pixels_and_stay_inside() -> None:
     matrix = np.array([[0.5, 0, 3], [0, 0.25, 1], [0, 0, 1]], dtype=np.float64)
     meta = ImageMeta(Path("x"), (12, 20), matrix, (64, 64))
@@ -87,7 +96,9 @@ def test_every_view_finds_the_text_once_and_where_it_is(
     metric = task.metric([ImageRecord(sample.meta.path, 100, 60, sample.instances) for sample in samples])
     metric.update(batch, task.predict(batch))
     assert metric.compute()["hmean"] == 1.0
-    for found in metric.detections.values():  # type: ignore[attr-defined]
+    detections = collected(task, [batch])
+    assert list(detections) == [Path("x"), Path("y")]
+    for found in detections.values():
         assert len(found) == 1
         np.testing.assert_allclose(order_polygon(found[0].polygon), polygon, atol=2.5)
         assert signed_area(found[0].polygon) > 0
@@ -99,25 +110,29 @@ def test_other_processes_decode_to_the_same_detections() -> None:
     images = np.random.default_rng(0).integers(0, 256, (5, 60, 100, 3), dtype=np.uint8)
     samples = [whole_sample(image, Path(str(index)), ()) for index, image in enumerate(images)]
     records = [ImageRecord(sample.meta.path, 100, 60, ()) for sample in samples]
-    metrics = []
+    metrics, detections = [], []
     for task in (inline, pooled):
         torch.manual_seed(0)
         for parameter in task.head.parameters():
             torch.nn.init.normal_(parameter, std=0.5)
         task.eval()
         metric = task.metric(records)
+        batches = [
+            collate([task.prepare_evaluation(sample, np.random.default_rng(0)) for sample in pair])
+            for pair in (samples[:2], samples[2:4], samples[4:])
+        ]
         with torch.no_grad():
-            for pair in (samples[:2], samples[2:4], samples[4:]):
-                batch = collate([task.prepare_evaluation(sample, np.random.default_rng(0)) for sample in pair])
+            for batch in batches:
                 metric.update(batch, task.predict(batch))
+            detections.append(collected(task, batches))
         metrics.append(metric)
     assert pickle.loads(pickle.dumps(metrics[1])).compute() == metrics[0].compute()
-    expected, found = (metric.detections for metric in metrics)  # type: ignore[attr-defined]
+    expected, found = detections
     assert sum(map(len, expected.values())) > 3
     assert list(expected) == list(found)
-    for path, detections in expected.items():
-        assert [each.score for each in detections] == [each.score for each in found[path]]
-        for one, other in zip(detections, found[path], strict=True):
+    for path, texts in expected.items():
+        assert [each.score for each in texts] == [each.score for each in found[path]]
+        for one, other in zip(texts, found[path], strict=True):
             np.testing.assert_array_equal(one.polygon, other.polygon)
 
 
@@ -185,7 +200,7 @@ def test_metrics_of_several_processes_add_up(owners: list[int]) -> None:
     for part in parts[1:]:
         parts[0].include(pickle.loads(pickle.dumps(part)))
     assert parts[0].compute() == whole.compute()
-    assert parts[0].detections.keys() == whole.detections.keys()
+    assert parts[0].counts.paths == whole.counts.paths
     with pytest.raises(DataError, match="two processes"):
         parts[0].include(whole)
 

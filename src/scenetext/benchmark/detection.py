@@ -25,8 +25,8 @@ from scenetext.data.transforms.evaluation import evaluation_transform
 from scenetext.data.transforms.photometric import PhotometricSettings
 from scenetext.data.transforms.training import TrainingTransformSettings, training_transform
 from scenetext.detectors import find_examples
-from scenetext.evaluation.protocols import find_protocol
-from scenetext.evaluation.sweep import DetectionEvaluator
+from scenetext.evaluation.evaluator import DetectionEvaluator
+from scenetext.evaluation.rules import find_protocol
 from scenetext.runs.build import build_detection_task
 from scenetext.runs.data import read_run_records
 from scenetext.runs.settings import DetectionRun

@@ -35,7 +35,7 @@ EXAMPLES = """\
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from scenetext.evaluation.files.icdar_files import Columns
     from scenetext.evaluation.files.submission import SubmissionFormat
-    from scenetext.evaluation.protocols import PROTOCOLS
+    from scenetext.evaluation.rules import PROTOCOLS
 
     parser.add_argument("checkpoint", type=Path, nargs="?", help="best.pt of scenetext train or scenetext pretrain")
     parser.add_argument("--predictions", type=Path, help="instead of a checkpoint: JSON, folder or zip of detections")

@@ -18,22 +18,23 @@ from scenetext.data.records.shards import read_record_image
 from scenetext.drawing.detections import draw_comparison
 from scenetext.drawing.sheets import sheet
 from scenetext.errors import DataError, ImageError
+from scenetext.evaluation.evaluator import DetectionEvaluator
 from scenetext.evaluation.files.assignment import assign_predictions
 from scenetext.evaluation.files.submission import write_submission
 from scenetext.evaluation.lexicon import Lexicons
 from scenetext.evaluation.report import (
+    ReportedScores,
     format_reported,
     format_sweep,
     image_reports,
     reported_report,
+    reported_scores,
     sweep_report,
 )
-from scenetext.evaluation.reported import ReportedScores, reported_scores
 from scenetext.evaluation.rules import Protocol
-from scenetext.evaluation.sweep import DetectionEvaluator
 from scenetext.runs.data import check_instances, read_all_records
 from scenetext.structures import Detection, ImageRecord
-from scenetext.tasks.detection import DetectionMetric, DetectionTask
+from scenetext.tasks.detection import DetectionTask
 from scenetext.training.evaluation import evaluate
 
 _NAMES_IN_REMARK = 3
@@ -72,11 +73,12 @@ def model_finder(task: DetectionTask, device: torch.device, loader: LoaderSettin
 
     def find(records: Sequence[ImageRecord], measured: EvaluationSet) -> Found:
         task.set_test_size(measured.test_size or run_size)
-        metric = task.metric(records)
-        if not isinstance(metric, DetectionMetric):
-            raise TypeError("a DetectionTask is measured by a DetectionMetric")
-        skipped = evaluate(task, RecordDataset(records, task.prepare_evaluation, seed), metric, loader, device)
-        return Found(metric.detections, (), tuple(f"skipped image: {image.reason}" for image in skipped))
+        detections: dict[Path, list[Detection]] = {}
+        collector = task.collector(detections.__setitem__)
+        dataset = RecordDataset(records, task.prepare_evaluation, seed)
+        skipped = evaluate(task, dataset, collector.update, loader, device)
+        collector.finish()
+        return Found(detections, (), tuple(f"skipped image: {image.reason}" for image in skipped))
 
     return find
 
@@ -248,7 +250,7 @@ def _write_image_reports(path: Path, scored: Iterable[tuple[DetectionEvaluator, 
     """One JSON object a line, image by image, rule after rule."""
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for evaluator, reported in scored:
-            for report in image_reports(evaluator, reported.honest.threshold):
+            for report in image_reports(evaluator.images, evaluator.protocol, reported.honest.threshold):
                 file.write(f"{json.dumps(report, ensure_ascii=False)}\n")
 
 

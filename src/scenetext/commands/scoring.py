@@ -97,7 +97,7 @@ def measure_pretraining(task: PretrainingTask, run: PretrainingRun, step: int, a
     metric = task.metric(records)
     dataset = RecordDataset(records, task.prepare_evaluation, run.training.seed)
     loader = LoaderSettings(workers=arguments.workers, evaluation_batch_size=run.loader.evaluation_batch_size)
-    skipped = [image.reason for image in evaluate(task, dataset, metric, loader, device)]
+    skipped = [image.reason for image in evaluate(task, dataset, metric.update, loader, device)]
     for reason in skipped:
         print(f"skipped image: {reason}")
     result = report_pretraining(metric.compute())

@@ -1,15 +1,62 @@
-"""Scores for people (tables) and for programs (JSON)."""
+"""The scores to quote, for people (tables) and for programs (JSON)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from scenetext.evaluation.reported import ReportedScores
 from scenetext.evaluation.rules import Protocol, SpottingProtocol
-from scenetext.evaluation.scores import ThresholdScore
-from scenetext.evaluation.sweep import DetectionEvaluator, SweepScores
+from scenetext.evaluation.scores import ImageEvaluation, SweepScores, ThresholdScore
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedScores:
+    """A test set at three thresholds.
+
+    Attributes:
+        fixed: at the threshold of the config, known before anything was measured.
+        chosen: at the threshold of the best hmean on another set; None where no other set was given.
+        best: at the threshold of the best hmean on the test set itself, as much of the published work quotes it. It was
+            chosen on what it is measured on: not to be compared with the other two.
+        chosen_on: what that other set is called.
+    """
+
+    fixed: ThresholdScore
+    chosen: ThresholdScore | None
+    best: ThresholdScore
+    chosen_on: str = ""
+
+    @property
+    def honest(self) -> ThresholdScore:
+        """The one to quote: chosen on another set where there is one, else fixed."""
+        return self.fixed if self.chosen is None else self.chosen
+
+    def named(self) -> dict[str, tuple[str, ThresholdScore]]:
+        """By key: what each is called in tables, and its counts."""
+        scores = {"at_config_threshold": ("threshold of the config", self.fixed)}
+        if self.chosen is not None:
+            scores["at_chosen_threshold"] = (f"threshold chosen on {self.chosen_on}", self.chosen)
+        scores["best_on_this_set"] = ("best on this set (threshold chosen on the test images)", self.best)
+        return scores
+
+
+def reported_scores(
+    sweep: SweepScores, threshold: float, other: SweepScores | None = None, other_name: str = ""
+) -> ReportedScores:
+    """The scores of a test set.
+
+    Args:
+        sweep: of the test set; `threshold` and the best one of `other` are among its thresholds.
+        other: the sweep over another set by the same rule, to choose a threshold on.
+
+    Raises:
+        ConfigError: a threshold was not tried.
+    """
+    chosen = None if other is None else sweep.at(other.best.threshold)
+    return ReportedScores(sweep.at(threshold), chosen, sweep.best, other_name)
 
 
 def format_sweep(sweep: SweepScores) -> str:
@@ -84,10 +131,11 @@ def reported_report(reported: ReportedScores, protocol: Protocol) -> dict[str, A
     return {**report, "chosen_on": reported.chosen_on or None}
 
 
-def image_reports(evaluator: DetectionEvaluator, threshold: float) -> Iterator[dict[str, Any]]:
+def image_reports(
+    images: Mapping[Path, ImageEvaluation], protocol: Protocol, threshold: float
+) -> Iterator[dict[str, Any]]:
     """What was counted in every image at a threshold, as plain JSON values, in the order of the images."""
-    protocol = evaluator.protocol
-    for path, image in evaluator.images.items():
+    for path, image in images.items():
         outcome = image.outcome(threshold)
         yield {
             "path": str(path),

@@ -17,12 +17,15 @@ from scenetext.drawing.detections import FALSE, HIT, IGNORED, MISSED, draw_compa
 from scenetext.drawing.maps import map_panels
 from scenetext.drawing.sheets import add_legend, sheet
 from scenetext.errors import DataError
+from scenetext.evaluation.evaluator import DetectionEvaluator
+from scenetext.evaluation.rules import find_protocol
+from scenetext.evaluation.scores import Outcome
 from scenetext.inspection.sample_sheet import LEGEND, write_sample_sheet
 from scenetext.runs.build import build_detection_task, load_trained_task
 from scenetext.runs.data import read_all_records, training_sets
 from scenetext.runs.settings import load_run
-from scenetext.structures import ImageRecord
-from scenetext.tasks.detection import DetectionMetric, DetectionTask
+from scenetext.structures import Detection, ImageRecord
+from scenetext.tasks.detection import DetectionTask
 from scenetext.training.device import resolve_device
 
 PREDICTIONS = (
@@ -139,32 +142,31 @@ def show_predictions(
         threshold = content.get("figures", {}).get("threshold", 0.5)
     chosen = choice.of(read_all_records(records_files or run.data.validation, "drawing"))
     records = [record for _, record in chosen]
-    settings = task.evaluation.model_copy(update={"thresholds": (threshold,)})
-    metric = DetectionMetric(records, settings)
+    evaluator = DetectionEvaluator(find_protocol(task.evaluation.protocol), (threshold,))
     dataset = RecordDataset(records, task.prepare_evaluation, 0)
     written = []
     for index, (number, record) in enumerate(chosen):
-        maps = _predict_into(task, dataset.evaluation_item(index), metric, target)
-        photograph = read_record_image(record)
-        compared = _compare(photograph, record, metric, threshold)
-        panels = [(f"{record.path.name}, score >= {threshold:g}", compared), *map_panels(maps, photograph)]
+        found, maps = _predict(task, dataset.evaluation_item(index), target)
+        outcome = evaluator.add(record.path, found, record.instances).outcome(threshold)
+        image = read_record_image(record)
+        compared = _compare(image, record, found, outcome)
+        panels = [(f"{record.path.name}, score >= {threshold:g}", compared), *map_panels(maps, image)]
         path = output / "predictions" / f"{number:06d}_{record.path.stem}.png"
         written.append(_save(path, _panels_sheet(panels, PREDICTIONS)))
-    figures = metric.compute()
-    rates = ", ".join(f"{name} {figures[name]:.3f}" for name in ("precision", "recall", "hmean"))
-    rule = metric.evaluator.protocol.rule()
+    score, rule = evaluator.scores().at(threshold), evaluator.protocol.rule()
+    rates = f"precision {score.precision:.3f}, recall {score.recall:.3f}, hmean {score.hmean:.3f}"
     return Shown(written, [f"{len(records)} images at score threshold {threshold:g}: {rates} (rule: {rule})"])
 
 
-def _predict_into(
-    task: DetectionTask, item: LoadedSample, metric: DetectionMetric, device: torch.device
-) -> dict[str, np.ndarray]:
-    """Adds one image to the metric and returns its maps, cut to where the photograph is, (h, w) or (C, h, w) each."""
+def _predict(
+    task: DetectionTask, item: LoadedSample, device: torch.device
+) -> tuple[list[Detection], dict[str, np.ndarray]]:
+    """The detections of an image, and its maps without their padding, (h, w) or (C, h, w) each."""
     batch = collate_loaded([item]).to(device)
-    metric.update(batch, task.detect(batch))
+    (found,) = task.detect(batch)
     shares = np.array(batch.metas[0].content_size) / batch.images.shape[2:]
     maps = {name: value[0].float().cpu().numpy() for name, value in task.maps(batch.images).items()}
-    return {name: _cut_to_content(value, shares) for name, value in maps.items()}
+    return found, {name: _cut_to_content(value, shares) for name, value in maps.items()}
 
 
 def _cut_to_content(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
@@ -173,12 +175,11 @@ def _cut_to_content(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
     return values[..., :height, :width]
 
 
-def _compare(photograph: np.ndarray, record: ImageRecord, metric: DetectionMetric, threshold: float) -> np.ndarray:
-    """The photograph with detections and ground truth in the colours of what became of them."""
-    outcome = metric.evaluator.images[record.path].outcome(threshold)
+def _compare(image: np.ndarray, record: ImageRecord, found: Sequence[Detection], outcome: Outcome) -> np.ndarray:
+    """The image with detections and ground truth in the colours of what became of them."""
     return draw_comparison(
-        photograph,
-        metric.detections[record.path],
+        image,
+        found,
         record.instances,
         hits=outcome.hits,
         false=outcome.false,

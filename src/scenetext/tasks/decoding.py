@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -14,8 +16,9 @@ import torch
 import torch.multiprocessing
 
 from scenetext.contracts import Maps
+from scenetext.errors import DataError
 from scenetext.geometry.polygon import transform_polygon
-from scenetext.structures import Detection, ImageMeta
+from scenetext.structures import Batch, Detection, ImageMeta
 from scenetext.tasks.views import ViewMaps, merge_detections
 
 
@@ -70,6 +73,61 @@ class DecodingPool:
             self._executor.submit(_decode_image, self.decoder, [view.image(index) for view in views], meta)
             for index, meta in enumerate(metas)
         ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UndecodedBatch:
+    """The maps of every view, in host memory: what `DetectionTask.predict` gives where other processes decode."""
+
+    views: tuple[ViewMaps, ...]
+
+
+class DetectionCollector:
+    """Passes on the detections of every image, batch by batch, decoded by other processes where these have to.
+
+    Args:
+        take: called with the path of an image and its detections, in the order of the images, once they are there.
+        pool: processes that decode; None: batches come decoded.
+    """
+
+    def __init__(self, take: Callable[[Path, list[Detection]], None], pool: DecodingPool | None = None) -> None:
+        self._take = take
+        self._pool = pool
+        self._pending: deque[tuple[Path, Future[list[Detection]]]] = deque()
+        self._seen: set[Path] = set()
+
+    def update(self, batch: Batch, predictions: Sequence[Sequence[Detection]] | UndecodedBatch) -> None:
+        """Passes on what was detected in a batch, or has it decoded and passes on what has been decoded so far.
+
+        Args:
+            predictions: what `DetectionTask.predict` gave for the batch.
+
+        Raises:
+            DataError: an image that was in a batch before.
+        """
+        paths = [meta.path for meta in batch.metas]
+        for path in paths:
+            if path in self._seen:
+                raise DataError("the image is evaluated twice: it is twice among the records", path)
+            self._seen.add(path)
+        if not isinstance(predictions, UndecodedBatch):
+            for path, found in zip(paths, predictions, strict=True):
+                self._take(path, list(found))
+            return
+        if self._pool is None:
+            raise TypeError("maps need a pool to decode them; the collector of the task that made them has one")
+        self._pending.extend(zip(paths, self._pool.submit(predictions.views, batch.metas), strict=True))
+        self._collect(self._pool.capacity)
+
+    def finish(self) -> None:
+        """Waits for what is still being decoded, and passes it on."""
+        self._collect(0)
+
+    def _collect(self, remaining: int) -> None:
+        """Passes on what other processes have decoded, the oldest first, until so many images are left."""
+        while len(self._pending) > remaining:
+            path, found = self._pending.popleft()
+            self._take(path, found.result())
 
 
 def to_original(

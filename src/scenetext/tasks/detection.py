@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +14,15 @@ from scenetext.data.transforms.evaluation import EvaluationTransformSettings, ev
 from scenetext.data.transforms.training import TrainingTransformSettings, training_transform
 from scenetext.drawing.detections import draw_detections
 from scenetext.errors import DataError
-from scenetext.evaluation.protocols import find_protocol
-from scenetext.evaluation.sweep import DetectionEvaluator
+from scenetext.evaluation.evaluator import evaluate_image
+from scenetext.evaluation.rules import find_protocol
+from scenetext.evaluation.scores import SetCounts
 from scenetext.layers.normalization import PixelNormalization
 from scenetext.structures import Batch, Detection, ImageRecord, PreparedSample, Sample
 from scenetext.tasks.auxiliary_loss import auxiliary_losses, merged_loss_weights
-from scenetext.tasks.decoding import Decoder, DecodingPool
+from scenetext.tasks.decoding import Decoder, DecodingPool, DetectionCollector, UndecodedBatch
 from scenetext.tasks.evaluation_settings import EvaluationSettings
 from scenetext.tasks.views import ViewMaps, make_views
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class UndecodedBatch:
-    """The maps of every view, in host memory: what `DetectionTask.predict` gives where other processes decode."""
-
-    views: tuple[ViewMaps, ...]
 
 
 class DetectionTask(nn.Module):
@@ -132,26 +123,33 @@ class DetectionTask(nn.Module):
 
     def metric(self, records: Sequence[ImageRecord]) -> Metric:
         """Precision, recall and hmean over these records."""
+        return DetectionMetric(records, self.evaluation, self._decoding_pool())
+
+    def collector(self, take: Callable[[Path, list[Detection]], None]) -> DetectionCollector:
+        """Takes predictions as a metric does, and passes the detections of every image on."""
+        return DetectionCollector(take, self._decoding_pool())
+
+    def _decoding_pool(self) -> DecodingPool | None:
         workers = self.evaluation.decode_workers
-        return DetectionMetric(records, self.evaluation, DecodingPool(self.decoder, workers) if workers else None)
+        return DecodingPool(self.decoder, workers) if workers else None
 
 
 class DetectionMetric:
     """Scores detections against the ground truth of the records, swept over score thresholds.
 
     `compute` gives precision, recall and hmean at the threshold of the best hmean on these very images, that threshold,
-    and what tells "broken" from "not trained yet": the number of detections, their mean and best score.
+    and what distinguishes "broken" from "not trained yet": the number of detections, their mean and best score.
+
+    Kept are the sums of counts and the scores of detections; records are read where an image is scored.
     """
 
     def __init__(
         self, records: Sequence[ImageRecord], settings: EvaluationSettings, pool: DecodingPool | None = None
     ) -> None:
-        self._records = {record.path: record for record in records}
-        self._evaluator = DetectionEvaluator(find_protocol(settings.protocol), settings.thresholds)
-        self._detections: dict[Path, list[Detection]] = {}
-        self._pool = pool
-        self._pending: deque[tuple[Path, Future[list[Detection]]]] = deque()
-        self._seen: set[Path] = set()
+        self._counts = SetCounts(find_protocol(settings.protocol), settings.thresholds)
+        self._records = records
+        self._index = {record.path: index for index, record in enumerate(records)}
+        self._collector = DetectionCollector(self._score, pool)
 
     def update(self, batch: Batch, predictions: Sequence[Sequence[Detection]] | UndecodedBatch) -> None:
         """Scores one batch, or has it decoded and scores what has been decoded so far.
@@ -160,40 +158,9 @@ class DetectionMetric:
             DataError: an image that is not among the records, or that was added before.
         """
         for meta in batch.metas:
-            if meta.path not in self._records or meta.path in self._seen:
-                raise DataError("the image is not among the records, or twice among them", meta.path)
-            self._seen.add(meta.path)
-        paths = [meta.path for meta in batch.metas]
-        if not isinstance(predictions, UndecodedBatch):
-            for path, found in zip(paths, predictions, strict=True):
-                self._score(path, list(found))
-            return
-        if self._pool is None:
-            raise TypeError("maps need a pool to decode them; the metric of the task that made them has one")
-        self._pending.extend(zip(paths, self._pool.submit(predictions.views, batch.metas), strict=True))
-        self._collect(self._pool.capacity)
-
-    @property
-    def evaluator(self) -> DetectionEvaluator:
-        """Every image that was added, scored."""
-        self._collect(0)
-        return self._evaluator
-
-    @property
-    def detections(self) -> Mapping[Path, list[Detection]]:
-        """What was found in every image that was added, in pixels of the original image."""
-        self._collect(0)
-        return self._detections
-
-    def _collect(self, remaining: int) -> None:
-        """Scores what other processes have decoded, the oldest first, until no more than so many images are left."""
-        while len(self._pending) > remaining:
-            path, found = self._pending.popleft()
-            self._score(path, found.result())
-
-    def _score(self, path: Path, found: list[Detection]) -> None:
-        self._detections[path] = found
-        self._evaluator.add(path, found, self._records[path].instances)
+            if meta.path not in self._index:
+                raise DataError("the image is not among the records", meta.path)
+        self._collector.update(batch, predictions)
 
     def include(self, other: DetectionMetric) -> None:
         """Adds the images that another process scored.
@@ -201,18 +168,32 @@ class DetectionMetric:
         Raises:
             DataError: an image is in both.
         """
-        self.evaluator.include(other.evaluator)
-        self._detections.update(other.detections)
-        self._seen |= other.detections.keys()
+        self.counts.include(other.counts)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """To be sent to another process: everything is scored, and the pool stays here."""
-        self._collect(0)
-        return {**self.__dict__, "_pool": None}
+    @property
+    def counts(self) -> SetCounts:
+        """What was counted in all images that were added."""
+        self._collector.finish()
+        return self._counts
+
+    def __reduce__(self) -> tuple[Callable[[SetCounts], DetectionMetric], tuple[SetCounts]]:
+        """Pickled as what it counted, to be included and computed elsewhere; a copy takes no more images."""
+        return DetectionMetric._of, (self.counts,)
+
+    @classmethod
+    def _of(cls, counts: SetCounts) -> DetectionMetric:
+        metric = cls((), EvaluationSettings())
+        metric._counts = counts
+        return metric
+
+    def _score(self, path: Path, found: list[Detection]) -> None:
+        instances = self._records[self._index[path]].instances
+        protocol, thresholds = self._counts.protocol, self._counts.thresholds
+        self._counts.add(path, evaluate_image(found, instances, protocol, thresholds, path))
 
     def compute(self) -> dict[str, float]:
-        """Figures over all images added; rates in [0, 1], NaN where undefined."""
-        sweep = self.evaluator.scores()
+        """Values over all images added; rates in [0, 1], NaN where undefined."""
+        sweep = self.counts.scores()
         best = sweep.best
         return {
             "hmean": best.hmean,

@@ -10,7 +10,7 @@ from pydantic import Field
 from scenetext.config import Settings
 from scenetext.data.transforms.evaluation import EvaluationTransformSettings
 from scenetext.evaluation.files.submission import SubmissionFormat
-from scenetext.evaluation.sweep import DEFAULT_THRESHOLDS
+from scenetext.evaluation.scores import DEFAULT_THRESHOLDS
 
 Scale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Threshold = Annotated[float, Field(ge=0, le=1)]
@@ -24,7 +24,7 @@ class DatasetEvaluationSettings(Settings):
     choose_on: tuple[Path, ...] = ()
     """Record files of another set, such as a part of the training images, on which a score threshold is chosen."""
     protocols: tuple[str, ...] = ()
-    """Names of rules in `scenetext.evaluation.protocols`; all are reported. None: `evaluation.protocol`."""
+    """Names of rules in `scenetext.evaluation.rules`; all are reported. None: `evaluation.protocol`."""
     threshold: Threshold | None = None
     """See `evaluation.threshold`."""
     thresholds: tuple[Threshold, ...] | None = Field(default=None, min_length=1)
@@ -39,7 +39,7 @@ class EvaluationSettings(Settings):
     """How texts are looked for at test time, and by which rule they are scored."""
 
     protocol: str = "ic15"
-    """Name of a rule in `scenetext.evaluation.protocols`."""
+    """Name of a rule in `scenetext.evaluation.rules`."""
     thresholds: tuple[float, ...] = DEFAULT_THRESHOLDS
     """Score thresholds that are tried; the best hmean is reported with its threshold."""
     threshold: float = Field(default=0.5, ge=0, le=1)

@@ -75,7 +75,7 @@ def time_evaluation(trainer: Trainer, images: int) -> float:
     metric = trainer.task.metric(few.records)
     began = time.perf_counter()
     with trainer.learner.autocast():
-        evaluate(trainer.task, few, metric, trainer.loader, trainer.device, trainer.processes)
+        evaluate(trainer.task, few, metric.update, trainer.loader, trainer.device, trainer.processes)
     metric.compute()
     return (time.perf_counter() - began) * len(data) / len(few)
 

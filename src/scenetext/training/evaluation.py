@@ -1,20 +1,21 @@
-"""One pass over a dataset without gradients, filling a metric; and pictures of a few images."""
+"""One pass over a dataset without gradients; and pictures of a few images."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 from tqdm import tqdm
 
-from scenetext.contracts import Metric, Task
+from scenetext.contracts import Task
 from scenetext.data.loading.dataset import RecordDataset, collate_loaded
 from scenetext.data.loading.loader import LoaderSettings, evaluation_loader
 from scenetext.distributed import Processes
-from scenetext.structures import SkippedImage
+from scenetext.structures import Batch, SkippedImage
 from scenetext.training.device import explained_device_errors
 
 
@@ -31,18 +32,19 @@ def draw(task: Task, dataset: RecordDataset, images: int, device: torch.device) 
 def evaluate(
     task: Task,
     dataset: RecordDataset,
-    metric: Metric,
+    take: Callable[[Batch, Any], None],
     loader: LoaderSettings,
     device: torch.device,
     processes: Processes | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[SkippedImage]:
-    """Shows every image of a dataset to the task once and adds its predictions to the metric.
+    """Shows every image of a dataset to the task once and passes its predictions on, batch by batch.
 
     Args:
         task: also an `nn.Module`, on `device`; left in evaluation mode.
-        processes: among which the batches are divided; the metric gets those of this one.
-        should_stop: asked between batches; True leaves the metric incomplete.
+        take: gets every batch and what the task predicts of it, such as `Metric.update`.
+        processes: among which the batches are divided; `take` gets those of this one.
+        should_stop: asked between batches; True ends the pass early.
 
     Returns:
         The images that could not be read.
@@ -72,5 +74,5 @@ def evaluate(
             if should_stop():
                 break
             skipped += batch.skipped
-            metric.update(batch, task.predict(batch.to(device)))
+            take(batch, task.predict(batch.to(device)))
     return skipped

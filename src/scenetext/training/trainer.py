@@ -285,7 +285,7 @@ class Trainer:
             skipped = evaluate(
                 self.task,
                 self.validation_data,
-                metric,
+                metric.update,
                 self.loader,
                 self.device,
                 self.processes,
