@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import yaml
 
+from command_process import run_tool
 from conftest import REPOSITORY
 from scenetext.data.records.files import write_records
 from scenetext.data.records.images import image_size, write_image
@@ -26,12 +27,8 @@ from scenetext.weights.files import write_safetensors
 WORDS = ("STOP", "CAFE", "TAXI", "OPEN", "EXIT", "BANK")
 
 
-def run(*arguments: str | Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, *map(str, arguments)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        command, cwd=REPOSITORY, capture_output=True, text=True, timeout=timeout, env=environment, check=False
-    )
+def run(tool: str | Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return run_tool(Path(tool).stem, *arguments)
 
 
 def draw_word(path: Path, word: str) -> ImageRecord:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ import torch
 import yaml
 from scipy.io import savemat
 
+from command_process import run_tool
 from conftest import REPOSITORY
 from scenetext.data.preparation.shard_writing import write_shards
 from scenetext.data.readers import ReadReport
@@ -33,11 +31,7 @@ from scenetext.training.trainer import Outcome
 
 
 def run(tool: str, *arguments: object) -> str:
-    command = [sys.executable, f"tools/{tool}.py", *map(str, arguments)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300, env=environment, check=False
-    )
+    done = run_tool(tool, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 

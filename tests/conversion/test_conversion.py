@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from command_process import run_tool
 from conftest import REPOSITORY
 from golden import golden_arrays, golden_json
 from oclip_golden import tiny_sizes
@@ -306,8 +306,7 @@ def test_incomplete_encoders_are_refused_with_a_list(tmp_path: Path) -> None:
 
 
 def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    call = [sys.executable, "tools/convert.py", *map(str, arguments)]
-    return subprocess.run(call, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
+    return run_tool("convert", *arguments)
 
 
 def test_command_converts_reports_and_refuses(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from command_process import run_tool
 from conftest import REPOSITORY
 from golden import golden_json
 from scenetext.conversion.detectors import (
@@ -258,8 +258,7 @@ def test_detector_without_names_says_so() -> None:
 
 
 def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    call = [sys.executable, *map(str, arguments)]
-    return subprocess.run(call, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
+    return run_tool(Path(arguments[0]).stem, *arguments[1:])
 
 
 def test_commands_convert_and_the_result_detects(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from conftest import REPOSITORY
+from command_process import run_tool
 from golden import golden_json
 from scenetext.conversion.detectors import convert_to_mmocr_detector
 from scenetext.conversion.tcm import convert_from_tcm, convert_to_tcm
@@ -151,13 +149,7 @@ def test_commands_convert_both_ways(tmp_path: Path) -> None:
     _, run = small_detector(tmp_path / "ours.pt")
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(run.model_dump(mode="json")))
     for arguments in (("to-tcm", "ours.pt", "tcm.pth"), ("from-tcm", "tcm.pth", "back.pt", "small.yaml")):
-        call = [
-            sys.executable,
-            "tools/convert.py",
-            arguments[0],
-            *(tmp_path / name for name in arguments[1:]),
-        ]
-        done = subprocess.run(call, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
+        done = run_tool("convert", arguments[0], *(tmp_path / name for name in arguments[1:]))
         assert done.returncode == 0, done.stderr
     assert "pixel statistics are no part of such a file" in done.stdout
     load_trained_task(tmp_path / "back.pt", "detection")

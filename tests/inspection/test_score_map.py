@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from command_process import run_tool
 from conftest import REPOSITORY
 from scenetext.data.records.images import write_image
 from scenetext.errors import ConfigError
@@ -63,8 +63,7 @@ def test_detector_without_tcm_is_refused() -> None:
 
 
 def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    call = [sys.executable, "tools/attention.py", "--kind", "tcm", *map(str, arguments), "--device", "cpu"]
-    return subprocess.run(call, cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False)
+    return run_tool("attention", "--kind", "tcm", *arguments, "--device", "cpu")
 
 
 def test_command_writes_a_sheet_and_a_file_per_map(tmp_path: Path) -> None:

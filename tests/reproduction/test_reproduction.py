@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
+from command_process import run_tool
 from conftest import REPOSITORY
 from golden import golden_json
 from scenetext.config import read_config, validate
@@ -389,9 +390,7 @@ def test_tables_that_are_not_there_are_told_with_those_that_are(tmp_path: Path) 
 
 
 def reproduce(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(REPOSITORY / "tools/reproduce.py"), *map(str, arguments)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, check=False)
+    return run_tool("reproduce", *arguments, cwd=folder)
 
 
 def test_command_tells_rows_and_mistakes(tmp_path: Path) -> None:

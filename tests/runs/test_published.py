@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import pickle
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from conftest import REPOSITORY
+from command_process import run_tool
 from golden import golden_arrays, golden_json
 from scenetext.data.records.images import write_image
 from scenetext.errors import CheckpointError, ConfigError
@@ -131,8 +130,7 @@ def test_weights_that_read_nothing_are_refused(tmp_path: Path) -> None:
 
 
 def visualize(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    call = [sys.executable, "tools/attention.py", *map(str, arguments), "--device", "cpu"]
-    return subprocess.run(call, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
+    return run_tool("attention", *arguments, "--device", "cpu")
 
 
 def test_the_visualiser_takes_the_published_command_line(tmp_path: Path) -> None:

@@ -14,7 +14,12 @@ import torch
 
 from scenetext.distributed import joined_processes
 
-CONTEXT = multiprocessing.get_context("forkserver")
+
+def forkserver() -> Any:
+    """The context of processes that start with torch and this package imported, in no time."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["pytest", "scenetext.runs.build", "scenetext.distributed"])
+    return context
 
 
 def in_processes(
@@ -27,13 +32,12 @@ def in_processes(
         timeout: that processes wait for each other.
         device: of all processes, by which the backend is chosen: gloo, or NCCL for a GPU.
     """
-    CONTEXT.set_forkserver_preload(["pytest", "scenetext.runs.build", "scenetext.distributed"])
     folder.mkdir(parents=True, exist_ok=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     started = [
-        CONTEXT.Process(target=_work, args=(rank, count, port, timeout, device, folder, function, arguments))
+        forkserver().Process(target=_work, args=(rank, count, port, timeout, device, folder, function, arguments))
         for rank in range(count)
     ]
     for process in started:

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from brightness import BrightnessTask, draw_records, make_trainer
-from processes import CONTEXT
+from processes import forkserver
 from scenetext.structures import Batch, ImageRecord
 from scenetext.training.averaging import AveragingSettings
 from scenetext.training.checkpoint import checkpoints_of, load_checkpoint
@@ -94,8 +94,7 @@ def train(records: Sequence[ImageRecord], folder: Path, fault: str, number: int,
 
 
 def in_a_process(*arguments: Any) -> int | None:
-    CONTEXT.set_forkserver_preload(["pytest", "scenetext.runs.build", "scenetext.distributed"])
-    process = CONTEXT.Process(target=train, args=arguments)
+    process = forkserver().Process(target=train, args=arguments)
     process.start()
     process.join(120)
     return process.exitcode
