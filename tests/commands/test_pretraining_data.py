@@ -15,7 +15,6 @@ import yaml
 from scipy.io import savemat
 
 from command_process import run_tool
-from conftest import REPOSITORY
 from scenetext.data.preparation.shard_writing import write_shards
 from scenetext.data.readers import ReadReport
 from scenetext.data.records.files import read_records, write_records

@@ -12,7 +12,6 @@ import yaml
 from torch import Tensor
 
 from command_process import run_tool
-from conftest import REPOSITORY
 from golden import golden_arrays, golden_json
 from oclip_golden import tiny_sizes
 from scenetext.conversion.pretraining import (

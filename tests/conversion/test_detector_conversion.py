@@ -13,7 +13,6 @@ import yaml
 from torch import Tensor
 
 from command_process import run_tool
-from conftest import REPOSITORY
 from golden import golden_json
 from scenetext.conversion.detectors import (
     MMOCR_NORMALIZATION,

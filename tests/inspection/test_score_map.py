@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from command_process import run_tool
-from conftest import REPOSITORY
 from scenetext.data.records.images import write_image
 from scenetext.errors import ConfigError
 from scenetext.inspection.score_map import guidance_panels, guidance_sheet, text_guidance
