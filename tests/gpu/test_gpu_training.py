@@ -16,6 +16,7 @@ from scenetext.errors import ConfigError, DeviceError
 from scenetext.inspection.machine import run_checks
 from scenetext.runs.build import build_trainer
 from scenetext.runs.settings import Run
+from scenetext.structures import Detection
 from scenetext.training.checkpoint import checkpoints_of
 from scenetext.training.device import resolve_device
 from scenetext.training.evaluation import evaluate
@@ -134,9 +135,13 @@ def test_decoding_in_other_processes_finds_the_same(device: torch.device, tmp_pa
     for workers in (0, 2):
         task.evaluation = task.evaluation.model_copy(update={"decode_workers": workers})
         metric = task.metric(trainer.validation_data.records)
-        with trainer.learner.autocast():
-            evaluate(task, trainer.validation_data, metric.update, trainer.loader, device)
-        polygons = {path.name: [one.polygon.tolist() for one in texts] for path, texts in metric.detections.items()}
+        detections: dict[Path, list[Detection]] = {}
+        collector = task.collector(detections.__setitem__)
+        for take in (metric.update, collector.update):
+            with trainer.learner.autocast():
+                evaluate(task, trainer.validation_data, take, trainer.loader, device)
+        collector.finish()
+        polygons = {path.name: [one.polygon.tolist() for one in texts] for path, texts in detections.items()}
         found.append((metric.compute(), polygons))
     assert found[1][1] == found[0][1]
     assert found[1][0] == pytest.approx(found[0][0], nan_ok=True)
