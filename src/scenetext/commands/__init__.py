@@ -23,7 +23,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "data": ("prepare", "generate", "acquire"),
     "training": ("pretrain", "train", "convert"),
     "results": ("evaluate", "detect", "visualize", "attention", "plot"),
-    "experiments": ("benchmark", "reproduce"),
+    "experiments": ("benchmark", "reproduce", "list"),
 }
 """Every verb, in the order of the help."""
 VERBS = tuple(verb for verbs in GROUPS.values() for verb in verbs)

@@ -73,7 +73,7 @@ class Config:
 
     @property
     def title(self) -> str:
-        """The first sentence or line of the comment that it begins with."""
+        """What it is: the first line of the comment that it begins with."""
         first = self.path.read_text(encoding="utf-8").partition("\n")[0]
         return first.removeprefix("#").strip() if first.startswith("#") else ""
 
