@@ -52,8 +52,8 @@ def test_outputs_losses_and_gradients_are_those_of_the_cpu(name: str, device: to
 @pytest.mark.parametrize("precision", HALF)
 @pytest.mark.parametrize("name", [*NAMES, DEFORMABLE])
 def test_half_precision_is_finite_and_near(name: str, precision: str, device: torch.device, size: Size) -> None:
-    if device.type == "cpu" and name == DEFORMABLE and precision == "fp16":
-        pytest.skip("takes a CPU minutes")
+    if device.type == "cpu" and name == DEFORMABLE:
+        pytest.skip("takes a CPU too long: it has no tiny size")
     exact, half = make_subject(name, device, size), make_subject(name, device, size, {"precision": precision})
     _set_scale(half, SAFE_SCALE)
     most, least_cosine = HALF[precision]
