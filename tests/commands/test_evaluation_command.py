@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from conftest import REPOSITORY
-from scenetext.commands.evaluation import evaluate_set, file_finder, model_finder
 from scenetext.commands.evaluation_sets import EvaluationSet
+from scenetext.commands.set_scores import evaluate_set, file_finder, model_finder
 from scenetext.data.loading.loader import LoaderSettings
 from scenetext.data.records.files import write_records
 from scenetext.data.records.images import write_image

@@ -205,6 +205,22 @@ def test_metrics_of_several_processes_add_up(owners: list[int]) -> None:
         parts[0].include(whole)
 
 
+def test_a_pickled_metric_holds_counts_and_neither_records_nor_matches() -> None:
+    """200 images with 20 texts each: 8 bytes of score a detection, some 70 of path an image."""
+    texts = tuple(TextInstance(SQUARE + 50 * index, "A") for index in range(20))
+    records = [ImageRecord(Path(f"/data/images/{index}.jpg"), 1280, 720, texts) for index in range(200)]
+    metric = DetectionMetric(records, EvaluationSettings())
+    for record in records:
+        batch = Batch(torch.empty(0), {}, (ImageMeta(record.path, (720, 1280), np.eye(3), (720, 1280)),))
+        metric.update(batch, [[Detection(text.polygon, 0.5) for text in texts if text.polygon is not None]])
+    sent = pickle.dumps(metric)
+    assert len(sent) < 60_000
+    copy = pickle.loads(sent)
+    assert copy.compute() == metric.compute()
+    with pytest.raises(DataError, match="not among the records"):
+        copy.update(batch, [[]])
+
+
 def test_pictures_show_detections_on_the_input_without_its_padding(monkeypatch: pytest.MonkeyPatch) -> None:
     task = make_task().eval()
     image = np.full((60, 100, 3), 128, dtype=np.uint8)

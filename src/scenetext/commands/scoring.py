@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from scenetext.commands.command_line import view_overrides
-from scenetext.commands.evaluation import Finder, evaluate_set, file_finder, model_finder
 from scenetext.commands.evaluation_sets import Choices, EvaluationSet, SetSources, evaluation_sets
+from scenetext.commands.set_scores import Finder, evaluate_set, file_finder, model_finder
 from scenetext.data.loading.dataset import RecordDataset
 from scenetext.data.loading.loader import LoaderSettings
 from scenetext.errors import ConfigError

@@ -1,4 +1,4 @@
-"""The flow of `scenetext evaluate` for detections, be they of a detector of ours or of any system, by its files."""
+"""Scores one set by all its rules, from the detections of a checkpoint or from the files of any system."""
 
 from __future__ import annotations
 
