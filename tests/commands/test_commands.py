@@ -364,7 +364,7 @@ def test_benchmark_compares_configs_in_one_run(scenes: Path, tmp_path: Path) -> 
     records = scenes / "records.jsonl"
     first, second = detection_config(tmp_path, records), pretraining_config(tmp_path, records)
     written = tmp_path / "figures.json"
-    done = run("tools/benchmark.py", "run", first, second, "--repetitions", "2", "--json", written)
+    done = run("tools/benchmark.py", "run", first, "vs", second, "--repetitions", "2", "--json", written)
     assert done.returncode == 0, done.stderr
     assert "| metric | train | pretrain | pretrain / train |" in done.stdout
     figures = {each["name"]: each for each in json.loads(written.read_text())["train"]}
