@@ -1,8 +1,8 @@
-"""Several processes that train one model: who this one is, and the few exchanges that training needs.
+"""Several processes that train one model: the rank of this one, and the few collectives that training needs.
 
-`torchrun` starts the processes and says who each is by environment variables; without it there is one process and
-every exchange is the identity. Tensors that models exchange go through torch's default group (NCCL on GPUs, gloo on the
-CPU); what the trainer has to say about the run goes through `Processes`.
+`torchrun` starts the processes and sets their ranks as environment variables; without it there is one process and
+every collective is the identity. Tensors that models exchange go through torch's default group (NCCL on GPUs, gloo on
+the CPU); what the trainer exchanges about the run goes through `Processes`.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from scenetext.errors import ScenetextError, TrainingError
 
 Content = TypeVar("Content")
 
-_ROLL_CALL_SECONDS = 5.0
-"""How long the others are waited for when it is asked who is missing."""
-_SIGNS_OF_LOST_CONTACT = ("gloo", "nccl", "connection", "timed out", "timeout", "socket")
+_BARRIER_SECONDS = 5.0
+"""Timeout of the barrier that finds out which processes are missing."""
+_CONNECTION_ERRORS = ("gloo", "nccl", "connection", "timed out", "timeout", "socket")
 
 
 def is_launched() -> bool:
-    """Whether torchrun (or whatever sets its variables) started this process."""
+    """Whether torchrun, or another launcher that sets its variables, started this process."""
     return "RANK" in os.environ and "WORLD_SIZE" in os.environ
 
 
@@ -40,12 +40,12 @@ def local_rank() -> int:
 
 
 def is_restarted() -> bool:
-    """Whether torchrun started this process anew after it, or another one of the run, was lost."""
+    """Whether torchrun restarted this process after it, or another one of the run, was lost."""
     return restarts() > 0
 
 
 def restarts() -> int:
-    """How often torchrun has started the processes of this run anew."""
+    """How often torchrun has restarted the processes of this run."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
@@ -67,7 +67,7 @@ class Processes:
         rank: number of this one.
         count: of all.
         device: where tensors have to lie to be exchanged by the default group.
-        control: a gloo group beside the default one, for whatever is not worth a GPU's time; None in a single process.
+        control: a gloo group beside the default one, for exchanges that need no GPU; None in a single process.
     """
 
     rank: int = 0
@@ -88,7 +88,7 @@ class Processes:
         """
         if self.count == 1:
             return list(values)
-        with self.watched("the figures of a step"):
+        with self.watched("the values of a step"):
             tensor = torch.tensor(values, dtype=torch.float64, device=self.device)
             dist.all_reduce(tensor)
             return [float(value) for value in tensor.tolist()]
@@ -146,17 +146,17 @@ class Processes:
         try:
             yield
         except RuntimeError as error:
-            if self.count == 1 or not any(sign in str(error).lower() for sign in _SIGNS_OF_LOST_CONTACT):
+            if self.count == 1 or not any(sign in str(error).lower() for sign in _CONNECTION_ERRORS):
                 raise
             raise TrainingError(
-                f"process {self.rank} of {self.count} waited for {purpose} in vain: {self._roll_call()}. "
+                f"process {self.rank} of {self.count} waited for {purpose} in vain: {self._missing_processes()}. "
                 "Look above for the error of the process that failed first; --resume goes on from the last checkpoint"
             ) from error
 
-    def _roll_call(self) -> str:
-        """Who does not answer any more, as far as it can be told from here."""
+    def _missing_processes(self) -> str:
+        """Which processes do not answer any more, as far as this one can see."""
         try:
-            dist.monitored_barrier(self.control, timedelta(seconds=_ROLL_CALL_SECONDS), wait_all_ranks=True)
+            dist.monitored_barrier(self.control, timedelta(seconds=_BARRIER_SECONDS), wait_all_ranks=True)
         except RuntimeError as error:
             return str(error).strip().splitlines()[0]
         return "every process still answers, one of them was too slow"
@@ -166,8 +166,8 @@ class Processes:
 def joined_processes(device: torch.device, timeout: float) -> Iterator[Processes]:
     """Joins the processes that torchrun started, and leaves them at the end; one process alone where it did not.
 
-    They find each other under names of their own at every start: torchrun's store lives through a restart, and who asks
-    it too early would be sent to a process that is gone.
+    Every start has a key prefix of its own: torchrun's store survives a restart, and a process that asks it too early
+    would get the address of one that is gone.
 
     Args:
         device: of this process.
@@ -199,8 +199,8 @@ def joined_processes(device: torch.device, timeout: float) -> Iterator[Processes
 def gather_rows(rows: Tensor) -> Tensor:
     """The rows of all processes, (B, ...) to (W * B, ...) by rank, as if one process had made them.
 
-    Gradients come back complete: each process's rows get the sum of what all processes have to say about them. (The
-    gather of the published oCLIP code passes none, so that its gradient is 1 / W of that of one process.)
+    Gradients come back complete: each process's rows get the sum of their gradients over all processes. (The gather of
+    the published oCLIP code passes none, so that its gradient is 1 / W of that of one process.)
     """
     return rows if world_size() == 1 else _GatherRows.apply(rows)
 

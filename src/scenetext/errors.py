@@ -1,4 +1,4 @@
-"""What went wrong, where, and what to try: one exception family for everything a user can cause.
+"""One exception family for everything that a user can cause: what went wrong, where, and what to try.
 
 Tools print these without a stack trace, so a message must stand alone: what was read, what was expected, what to do.
 """
@@ -28,8 +28,8 @@ class DataError(ScenetextError):
     """
 
     def __init__(self, problem: str, path: Path | str | None = None, line: int | None = None) -> None:
-        place = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
-        super().__init__(place + problem)
+        position = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
+        super().__init__(position + problem)
 
 
 class ImageError(DataError):

@@ -1,4 +1,4 @@
-"""Files that belong to the product and are no code: configs, word lists, character dictionaries."""
+"""Files that belong to the package and are no code: configs, word lists, character dictionaries."""
 
 from __future__ import annotations
 

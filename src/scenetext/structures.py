@@ -24,8 +24,8 @@ class TextInstance:
     """One piece of text in an image.
 
     Attributes:
-        polygon: (V, 2) float32, V >= 3, pixels of the image of the record that holds the instance; None = unknown place
-            (weak supervision: the word is known to be somewhere in the image).
+        polygon: (V, 2) float32, V >= 3, pixels of the image of the record that holds the instance; None = position
+            unknown (weak supervision: the word is somewhere in the image).
         text: the transcription; None = unknown, which is not the same as `ignore`: detection still learns from it.
         ignore: neither learnt from nor scored (illegible or too small).
     """
@@ -37,7 +37,7 @@ class TextInstance:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageRecord:
-    """One image of a dataset and what is known about its text: one line of our JSON-lines format.
+    """One image of a dataset and what is known about its text: one line of scenetext's JSON-lines format.
 
     Attributes:
         path: the image file, absolute or relative to the working directory.
@@ -63,7 +63,7 @@ class ImageMeta:
         original_size: (height, width) of the stored image, pixels.
         to_original: (3, 3) float64, takes homogeneous (x, y, 1) pixels of the current image to original pixels.
         content_size: (height, width) of the part of the current image, from the top-left corner, that shows the
-            photograph; the rest is padding.
+            original image; the rest is padding.
     """
 
     path: Path
@@ -74,7 +74,7 @@ class ImageMeta:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """An image in memory with its text. Polygons are in pixels of `image`, whatever transforms it went through."""
+    """An image in memory with its text. Polygons are in pixels of `image`, after any transforms."""
 
     image: np.ndarray
     instances: tuple[TextInstance, ...]
@@ -91,7 +91,7 @@ class PreparedSample:
 
 @dataclass(frozen=True, slots=True)
 class SkippedImage:
-    """An image that could not be used, and why; counted and reported by whoever consumes the batches."""
+    """An image that could not be used, and why; counted and reported where the batches are consumed."""
 
     path: Path
     reason: str
@@ -113,11 +113,11 @@ class Batch:
     metas: tuple[ImageMeta, ...]
     skipped: tuple[SkippedImage, ...] = ()
 
-    def parts(self, count: int) -> list[Batch]:
+    def micro_batches(self, count: int) -> list[Batch]:
         """The batch as `count` consecutive ones of equal size, which must divide its number of images; views."""
         size, rest = divmod(len(self.metas), count)
         if rest:
-            raise ValueError(f"{len(self.metas)} images cannot be divided into {count} equal parts")
+            raise ValueError(f"{len(self.metas)} images cannot be divided into {count} equal micro-batches")
         slices = [slice(start, start + size) for start in range(0, len(self.metas), size)]
         return [
             Batch(self.images[part], {name: value[part] for name, value in self.targets.items()}, self.metas[part])
@@ -171,8 +171,8 @@ class Features:
 class Detection:
     """One detected text: polygon (V, 2) float32, a score in [0, 1], and what it reads where a system reads it.
 
-    The frame is that of whoever returns it: input pixels from a detector's `decode`, original pixels from everything
-    after (`Task.predict`, inference, evaluation, JSON).
+    The frame depends on the function that returns it: input pixels from a detector's `decode`, original pixels from
+    everything after (`Task.predict`, inference, evaluation, JSON).
     """
 
     polygon: np.ndarray

@@ -55,7 +55,7 @@ def shared_step(processes: Processes, device: str, size: Size) -> dict[str, Any]
     kinds = {
         type(part).__name__ for part in subject.task.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)
     }
-    subject.batch = subject.batch.parts(processes.count)[processes.rank]
+    subject.batch = subject.batch.micro_batches(processes.count)[processes.rank]
     figures, gradients = subject.gradients()
     subject.learner.update()
     weights = {name: value.detach().cpu() for name, value in subject.task.named_parameters()}

@@ -121,7 +121,7 @@ def test_batches_travel_through_pinned_memory(gpu: torch.device, tmp_path: Path)
     for batch in batches:
         assert batch.images.is_pinned()
         assert all(value.is_pinned() for value in batch.targets.values())
-        for part in batch.parts(2):
+        for part in batch.micro_batches(2):
             moved = part.to(gpu)
             assert torch.equal(moved.images.cpu(), part.images)
             assert moved.images.is_contiguous(memory_format=torch.channels_last)

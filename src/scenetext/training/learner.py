@@ -96,7 +96,7 @@ class Learner:
             norm before it was clipped, of all processes.
         """
         self._prepare(step)
-        parts = [part.to(self.device) for part in batch.parts(self.training.accumulation)]
+        parts = [part.to(self.device) for part in batch.micro_batches(self.training.accumulation)]
         summaries = self._summaries(parts)
         sums: dict[str, Tensor] = {}
         for index, part in enumerate(parts):
