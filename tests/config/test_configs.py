@@ -160,7 +160,7 @@ PUBLISHED = {
 
 
 @pytest.mark.parametrize("detector", DETECTORS)
-def test_recipe_for_icdar2015_has_the_published_figures(detector: str) -> None:
+def test_recipe_for_icdar2015_has_the_published_values(detector: str) -> None:
     run, published = load(f"{detector} icdar2015 scratch"), PUBLISHED[detector]
     assert not isinstance(run, PretrainingRun)
     assert (run.training.epochs, run.loader.batch_size) == (published["epochs"], published["batch"])
@@ -198,7 +198,7 @@ TCM_DBNET_DECODING = {"icdar2015": (0.28, 0.2, 1.6), "ctw1500": (0.08, 0.3, 2.0)
 @pytest.mark.parametrize(
     "words", [f"{one} {dataset} {tcm}" for one in DETECTORS for dataset in DATASETS for tcm in ("tcm", "fasttcm")]
 )
-def test_recipe_of_tcm_is_what_its_words_say_with_the_published_figures(words: str) -> None:
+def test_recipe_of_tcm_is_what_its_words_say_with_the_published_values(words: str) -> None:
     detector, dataset, variant = words.split()
     run = load(words)
     assert not isinstance(run, PretrainingRun)
@@ -214,8 +214,8 @@ def test_recipe_of_tcm_is_what_its_words_say_with_the_published_figures(words: s
     decoding = run.detector.decoding
     assert decoding.polygon_shape == plain.detector.decoding.polygon_shape  # type: ignore[union-attr]
     if detector.startswith("dbnet") and dataset in TCM_DBNET_DECODING:
-        figures = (decoding.mask_threshold, decoding.score_threshold, decoding.unclip_ratio)
-        assert figures == TCM_DBNET_DECODING[dataset]
+        values = (decoding.mask_threshold, decoding.score_threshold, decoding.unclip_ratio)
+        assert values == TCM_DBNET_DECODING[dataset]
 
 
 def test_every_part_is_used() -> None:

@@ -44,7 +44,7 @@ def test_every_fate_has_its_colour() -> None:
         TextInstance(box(210, 110), None, True),
         TextInstance(None, "somewhere"),
     ]
-    drawn = draw_comparison(image, detections, instances, hits=(0,), false=[1], left_out={2}, missed=(1,))
+    drawn = draw_comparison(image, detections, instances, hits=(0,), false=[1], excluded={2}, missed=(1,))
     assert HIT in colours_near(drawn, 10, 10)
     assert FALSE in colours_near(drawn, 110, 10)
     assert IGNORED in colours_near(drawn, 210, 10)
@@ -57,7 +57,7 @@ def test_every_fate_has_its_colour() -> None:
 
 def test_legend_fits_narrow_pictures() -> None:
     image = np.full((200, 150, 3), 50, dtype=np.uint8)
-    drawn = draw_comparison(image, [], [], hits=(), false=(), left_out=(), missed=())
+    drawn = draw_comparison(image, [], [], hits=(), false=(), excluded=(), missed=())
     rows, columns = np.nonzero((drawn != image).any(axis=2))
     assert rows.min() > 150
     assert columns.max() < 150
@@ -117,12 +117,12 @@ def test_outline_is_drawn_in_rgb_and_the_picture_is_left_alone() -> None:
     assert draw_polygons(image, [BOX], (255, 0, 0), thickness=3)[10, 30].tolist() == [255, 0, 0]
 
 
-@pytest.mark.parametrize("place", [20.5, 20.0, 20.25])
-def test_coordinates_count_from_the_corner_of_the_first_pixel(place: float) -> None:
+@pytest.mark.parametrize("position", [20.5, 20.0, 20.25])
+def test_coordinates_count_from_the_corner_of_the_first_pixel(position: float) -> None:
     """The centre of what a thin line covers is the line; pixel 20 reaches from 20 to 21."""
-    line = np.array([(place, 5), (place, 50)], dtype=np.float32)
+    line = np.array([(position, 5), (position, 50)], dtype=np.float32)
     cover = draw_polygons(grey(), [line], GREEN, thickness=1)[30, :, 1].astype(float) - 90
-    assert (cover * (np.arange(80) + 0.5)).sum() / cover.sum() == pytest.approx(place, abs=0.1)
+    assert (cover * (np.arange(80) + 0.5)).sum() / cover.sum() == pytest.approx(position, abs=0.1)
 
 
 @pytest.mark.parametrize("shift", [0, 70, -1e4, 1e9, -1e30])

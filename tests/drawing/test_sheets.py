@@ -28,8 +28,8 @@ def test_tiles_lie_row_by_row_between_white_gaps() -> None:
     assert (drawn[GAP + step_y :, GAP + step_x :] == 255).all()
 
 
-def test_every_picture_is_whole_whatever_its_shape() -> None:
-    """Pictures keep their aspect: the number of pixels of each colour tells their scaled sizes."""
+def test_every_picture_of_any_shape_is_whole() -> None:
+    """Pictures keep their aspect: the number of pixels of each colour gives their scaled sizes."""
     drawn = sheet([picture(50, 200, 10), picture(400, 100, 20), picture(3, 3, 30)], tile_width=100)
     sizes = {value: int((drawn[..., 0] == value).sum()) for value in (10, 20, 30)}
     assert sizes == {10: 100 * 25, 20: 38 * 150, 30: 100 * 100}
@@ -55,7 +55,7 @@ def test_what_makes_no_sheet_is_refused(arguments: dict[str, object]) -> None:
         sheet(**{"images": [picture(10, 10, 0)], **arguments})  # type: ignore[arg-type]
 
 
-ENTRIES = (("hit", (0, 230, 100)), ("ignored, or left out because of it", (90, 170, 255)), ("missed", (255, 210, 0)))
+ENTRIES = (("hit", (0, 230, 100)), ("ignored, or excluded because of it", (90, 170, 255)), ("missed", (255, 210, 0)))
 
 
 def test_every_entry_has_its_colour_and_the_picture_stays() -> None:

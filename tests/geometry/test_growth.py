@@ -84,7 +84,7 @@ def test_ties_by_hand() -> None:
 def test_expansion_equals_the_published_operator(layout: str) -> None:
     golden = golden_arrays("detectors", f"post_pse_{layout}")
     masks, labels, expected = golden["kernel_masks"], golden["kernel_labels"], golden["expanded_labels"]
-    # mmcv's operator gives what growing straight into the largest mask gives, whatever the masks in between.
+    # mmcv's operator gives what growing straight into the largest mask gives, for any masks in between.
     assert np.array_equal(grow_labels(labels, masks[:1]), expected)
     # The paper's way through all masks reaches the same pixels, and shares those between neighbouring texts otherwise.
     progressive = grow_labels(labels, masks[-2::-1])

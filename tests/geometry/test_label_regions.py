@@ -69,7 +69,7 @@ def test_outline_follows_a_bend_and_its_rectangle_does_not() -> None:
 
 @pytest.mark.parametrize("shape", ["quad", "polygon"])
 @pytest.mark.parametrize("region", [np.s_[3:4, 3:4], np.s_[3:4, 2:9], np.s_[2:9, 3:4]], ids=["pixel", "row", "column"])
-def test_regions_without_extent_are_left_out(shape: str, region: tuple[slice, slice]) -> None:
+def test_regions_without_extent_are_dropped(shape: str, region: tuple[slice, slice]) -> None:
     labels = np.zeros((10, 10), np.int32)
     labels[region] = 1
     assert find_regions(labels, np.ones((10, 10)), 0, 0, shape) == []

@@ -188,9 +188,9 @@ def test_older_published_selection_ranks_ignored_text_among_the_negatives(method
 
     older = hardest_pixels(probability, text, torch.ones_like(valid)) & (valid > 0)
     assert weight * squared_dice_loss(probability, text, older).item() == pytest.approx(expected, rel=1e-4)
-    ours = hardest_pixels(probability, text, valid)
-    assert (ours & ~older).sum() < 0.02 * older.sum()
-    assert weight * squared_dice_loss(probability, text, ours).item() == pytest.approx(expected, rel=2e-3)
+    hardest = hardest_pixels(probability, text, valid)
+    assert (hardest & ~older).sum() < 0.02 * older.sum()
+    assert weight * squared_dice_loss(probability, text, hardest).item() == pytest.approx(expected, rel=2e-3)
 
 
 def test_logits_are_enlarged_bilinearly() -> None:

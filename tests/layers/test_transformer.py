@@ -36,9 +36,9 @@ def test_self_attention_equals_torch_multihead_attention() -> None:
     twin = torch_twin(attention, 16)
     tokens = torch.randn(2, 6, 16)
     future = torch.ones(6, 6, dtype=torch.bool).triu(1)
-    torch.testing.assert_close(attention.over_itself(tokens, causal=False), twin(tokens, tokens, tokens)[0])
+    torch.testing.assert_close(attention.self_attention(tokens, causal=False), twin(tokens, tokens, tokens)[0])
     torch.testing.assert_close(
-        attention.over_itself(tokens, causal=True), twin(tokens, tokens, tokens, attn_mask=future)[0]
+        attention.self_attention(tokens, causal=True), twin(tokens, tokens, tokens, attn_mask=future)[0]
     )
 
 
@@ -56,7 +56,7 @@ def test_causal_transformer_does_not_look_ahead(causal: bool, changed_from: int)
     other = tokens.clone()
     other[:, 3:] += torch.randn(1, 3, 16)
     change = (transformer(tokens) - transformer(other)).abs().amax(dim=(0, 2))
-    assert [place for place in range(6) if change[place] > 1e-4] == list(range(changed_from, 6))
+    assert [position for position in range(6) if change[position] > 1e-4] == list(range(changed_from, 6))
 
 
 def test_parameter_names_are_those_of_clip() -> None:

@@ -213,7 +213,7 @@ def draw_worst(
             record.instances,
             hits=outcome.hits,
             false=outcome.false,
-            left_out=outcome.left_out,
+            excluded=outcome.left_out,
             missed=outcome.missed,
         )
         write_image(folder / "worst" / f"{path.stem}.jpg", picture)

@@ -98,7 +98,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _same_name(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Whether two groups do not have different names; one without any is about whatever the other is."""
+    """Whether two groups have the same name; a group without name takes that of the other."""
     return bool(old.get("name", new.get("name")) == new.get("name", old.get("name")))
 
 
@@ -117,7 +117,7 @@ def dump_yaml(settings: BaseModel) -> str:
 
 
 def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """One message for every setting that differs between two resolved configs."""
+    """One message for every value that differs between two sets of resolved settings."""
     messages = []
     for key in sorted(before.keys() | now.keys()):
         old, new = before.get(key), now.get(key)
@@ -199,7 +199,7 @@ def _shown(value: Any) -> str:
 
 
 def _known_keys(settings_type: type[BaseModel], location: Sequence[str]) -> set[str]:
-    """Keys allowed at a dotted place, following nested settings by field name."""
+    """Keys allowed at a dotted path, following nested settings by field name."""
     candidates: list[type[BaseModel]] = [settings_type]
     for part in location:
         inner = [

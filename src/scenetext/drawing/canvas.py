@@ -1,4 +1,4 @@
-"""What every drawing starts from: a checked copy of the picture, line widths that fit its size, and lettering."""
+"""What every drawing starts from: a checked copy of the image, line widths that fit its size, and lettering."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def new_canvas(image: np.ndarray) -> np.ndarray:
 
 
 def line_thickness(image: np.ndarray) -> int:
-    """Line width in pixels that stays visible when a picture (H, W, ...) is shown at screen size."""
+    """Line width in pixels that stays visible when an image (H, W, ...) is shown at screen size."""
     return max(1, round(max(image.shape[:2]) / 600))
 
 
 def letter_height(image: np.ndarray) -> int:
-    """Letter size in pixels that stays legible when a picture (H, W, ...) is shown at screen size."""
+    """Letter size in pixels that stays legible when an image (H, W, ...) is shown at screen size."""
     return max(10, round(max(image.shape[:2]) / 70))
 
 
@@ -56,12 +56,12 @@ def put_text(
     color: Color = WHITE,
     background: Color | None = BLACK,
 ) -> None:
-    """Writes one line on `canvas` (H, W, 3) uint8, in place, moved where needed so that it stays inside the picture.
+    """Writes one line on `canvas` (H, W, 3) uint8, in place, moved where needed so that it stays inside the image.
 
     Args:
         position: (x, y) pixels of the top-left corner of the text's box.
         height: letter size in pixels.
-        background: colour of the box; None = the picture shows between the letters.
+        background: colour of the box; None = the image shows between the letters.
     """
     mask = _render(text, height)
     x = int(np.clip(round(position[0]), 0, max(0, canvas.shape[1] - mask.shape[1])))

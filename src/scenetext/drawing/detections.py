@@ -26,13 +26,13 @@ def draw_polygons(
     thickness: int | None = None,
     labels: Sequence[str] | None = None,
 ) -> np.ndarray:
-    """A copy of the picture with closed, antialiased outlines.
+    """A copy of the image with closed, antialiased outlines.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        polygons: (V, 2) each, (x, y) pixels of `image`; parts outside the picture are cut off.
+        polygons: (V, 2) each, (x, y) pixels of `image`; parts outside the image are cut off.
         color: RGB.
-        thickness: line width in pixels; None = fits the size of the picture.
+        thickness: line width in pixels; None = fits the size of the image.
         labels: one text per polygon, written above its top-left corner; empty = none.
 
     Raises:
@@ -54,7 +54,7 @@ def draw_polygons(
 
 
 def draw_detections(image: np.ndarray, detections: Sequence[Detection], show_scores: bool = True) -> np.ndarray:
-    """A copy of the picture with the outline of every detection and its score.
+    """A copy of the image with the outline of every detection and its score.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -68,8 +68,8 @@ def draw_detections(image: np.ndarray, detections: Sequence[Detection], show_sco
 
 
 def draw_instances(image: np.ndarray, instances: Sequence[TextInstance], show_texts: bool = True) -> np.ndarray:
-    """A copy of the picture with its ground truth: text green with its transcription, ignored instances blue, a yellow
-    dot on every first vertex. Instances of unknown place are not drawn.
+    """A copy of the image with its ground truth: text green with its transcription, ignored instances blue, a yellow
+    dot on every first vertex. Instances without polygon are not drawn.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -80,9 +80,9 @@ def draw_instances(image: np.ndarray, instances: Sequence[TextInstance], show_te
     """
     canvas = image
     for ignore, color in ((True, IGNORED), (False, HIT)):
-        placed = [i for i in instances if i.polygon is not None and i.ignore == ignore]
-        labels = [i.text or "" for i in placed] if show_texts and not ignore else None
-        canvas = draw_polygons(canvas, [i.polygon for i in placed if i.polygon is not None], color, labels=labels)
+        drawn = [i for i in instances if i.polygon is not None and i.ignore == ignore]
+        labels = [i.text or "" for i in drawn] if show_texts and not ignore else None
+        canvas = draw_polygons(canvas, [i.polygon for i in drawn if i.polygon is not None], color, labels=labels)
     radius = 2 * line_thickness(image)
     for instance in instances:
         if instance.polygon is not None:
@@ -98,49 +98,49 @@ def draw_comparison(
     *,
     hits: Collection[int],
     false: Collection[int],
-    left_out: Collection[int],
+    excluded: Collection[int],
     missed: Collection[int],
 ) -> np.ndarray:
-    """A copy of the picture with detections and ground truth in the colours of what became of them, and a legend.
+    """A copy of the image with detections and ground truth, coloured by outcome, and a legend.
 
-    Hits are green, false detections red, missed instances yellow; ignored instances and the detections left out because
+    Hits are green, false detections red, missed instances yellow; ignored instances and the detections excluded because
     of them are blue. Of the ground truth, matched instances are thin white lines, ignored ones thin blue ones.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         detections, instances: polygons in pixels of `image`.
-        hits, false, left_out: indices of detections; others (below the score threshold) are not drawn.
+        hits, false, excluded: indices of detections; others (below the score threshold) are not drawn.
         missed: indices of instances.
 
     Raises:
         DataError: an image or polygon of another shape.
     """
     thick = line_thickness(image) + 1
-    found = set(range(len(instances))) - set(missed)
-    neutral = {index for index in found if instances[index].ignore}
-    canvas = draw_polygons(image, _outlines(instances, found - neutral), WHITE, thickness=1)
-    canvas = draw_polygons(canvas, _outlines(instances, neutral), IGNORED, thickness=1)
+    others = set(range(len(instances))) - set(missed)
+    ignored = {index for index in others if instances[index].ignore}
+    canvas = draw_polygons(image, _outlines(instances, others - ignored), WHITE, thickness=1)
+    canvas = draw_polygons(canvas, _outlines(instances, ignored), IGNORED, thickness=1)
     canvas = draw_polygons(canvas, _outlines(instances, missed), MISSED, thick)
-    for color, indices in ((IGNORED, left_out), (FALSE, false), (HIT, hits)):
+    for color, indices in ((IGNORED, excluded), (FALSE, false), (HIT, hits)):
         canvas = draw_polygons(canvas, _outlines(detections, indices), color, thick)
     entries = (
         (f"hit {len(hits)},", HIT),
         (f"false {len(false)},", FALSE),
         (f"missed {len(missed)},", MISSED),
-        (f"ignored {len(neutral)}, left out {len(left_out)}", IGNORED),
+        (f"ignored {len(ignored)}, excluded {len(excluded)}", IGNORED),
     )
     _write_legend(canvas, entries)
     return canvas
 
 
 def _outlines(records: Sequence[Detection | TextInstance], indices: Collection[int]) -> list[np.ndarray]:
-    """Polygons of the chosen records; those of unknown place have none."""
+    """Polygons of the chosen records; instances without polygon are skipped."""
     chosen = [records[index].polygon for index in sorted(indices)]
     return [polygon for polygon in chosen if polygon is not None]
 
 
 def _write_legend(canvas: np.ndarray, entries: Sequence[tuple[str, Color]]) -> None:
-    """One line of coloured text in the bottom-left corner, in place; smaller letters where the picture is narrow."""
+    """One line of coloured text in the bottom-left corner, in place; smaller letters where the image is narrow."""
     height = round(1.3 * letter_height(canvas))
     needed = sum(text_size(text, height)[0] for text, _ in entries)
     height = max(8, int(height * min(1.0, canvas.shape[1] / needed)))
@@ -152,7 +152,7 @@ def _write_legend(canvas: np.ndarray, entries: Sequence[tuple[str, Color]]) -> N
 
 
 def _fixed_point(polygon: np.ndarray) -> np.ndarray:
-    """(V, 1, 2) int32 in OpenCV's 1/16 pixels; its origin is the centre of the first pixel, ours is its corner."""
+    """(V, 1, 2) int32 in OpenCV's 1/16 pixels, whose origin is the centre of the first pixel, not its corner."""
     if polygon.ndim != 2 or polygon.shape[1] != 2 or not polygon.size or not np.isfinite(polygon).all():
         raise DataError(f"cannot draw a polygon of shape {polygon.shape}; expected (V, 2), finite (x, y) pixels")
     limit = 2.0**30

@@ -1,4 +1,4 @@
-"""Maps as colours, alone or over a picture."""
+"""Maps as colours, alone or over an image."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def colorize(values: np.ndarray, low: float | None = None, high: float | None = 
 
 
 def blend_heatmap(image: np.ndarray, heat: np.ndarray, alpha: float = 0.5) -> np.ndarray:
-    """A picture seen through a coloured map that is stretched over it.
+    """An image under a heat map that is stretched over it.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         heat: (h, w), of any size; its range is stretched to the whole scale of colours.
-        alpha: share of the colours in [0, 1]; the rest is the picture.
+        alpha: weight of the heat map in [0, 1]; the rest is the image.
 
     Returns:
         (H, W, 3) uint8 RGB.

@@ -1,4 +1,4 @@
-"""Named arrays over the pixels of an image (targets, head outputs) as pictures, whatever detector they belong to."""
+"""Named arrays over the pixels of an image (targets, head outputs) as pictures, for any detector."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ LABELS_FROM = 2
 MOST_CHANNELS = 8
 """Channels of one array that are drawn."""
 IMAGE_SHARE = 0.2
-"""How much of the image shines through a map."""
+"""Weight of the image under a map, in [0, 1]."""
 
 
 def map_panels(arrays: Mapping[str, np.ndarray], image: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    """A titled picture of every map, with the image shining through.
+    """A titled picture of every map, blended with the image.
 
     Whole numbers are drawn as masks or as labels in distinct colours (0 is black, below 0 is grey), real ones as heat
     maps whose range the title gives. Maps of a lower resolution are enlarged pixel by pixel, so that their stride can

@@ -69,15 +69,15 @@ def add_legend(picture: np.ndarray, entries: Sequence[tuple[str, Color]]) -> np.
         (H', W, 3) uint8 RGB, H' > H.
     """
     line = text_size("Ag", _LEGEND_HEIGHT)[1]
-    places, left, row = [], _LEGEND_GAP, 0
+    positions, left, row = [], _LEGEND_GAP, 0
     for text, _ in entries:
         needed = line + text_size(text, _LEGEND_HEIGHT)[0]
         if left > _LEGEND_GAP and left + needed > picture.shape[1]:
             left, row = _LEGEND_GAP, row + 1
-        places.append((left, row * line))
+        positions.append((left, row * line))
         left += needed + _LEGEND_GAP
     strip = np.full(((row + 1) * line, picture.shape[1], 3), 255, dtype=np.uint8)
-    for (text, color), (x, y) in zip(entries, places, strict=True):
+    for (text, color), (x, y) in zip(entries, positions, strict=True):
         strip[y + 4 : y + line - 4, x : x + line - 8] = color
         put_text(strip, text, (x + line - 4, y), _LEGEND_HEIGHT, BLACK, None)
     return np.concatenate([picture, strip])

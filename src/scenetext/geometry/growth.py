@@ -1,7 +1,7 @@
 """Labelled regions that grow breadth first, as PSENet and PAN grow text kernels to whole texts.
 
 The published programs take one pixel after the other from a queue, and the order of the queue decides which of two
-texts wins a pixel that both reach at once. Here a whole ring, all pixels of one distance, is taken at once, in the
+texts gets a pixel that both reach at once. Here a whole ring, all pixels of one distance, is filled at once, in the
 order in which the queue would have held them, so that the result is the same to the pixel.
 """
 
@@ -12,14 +12,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 Accept = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""(N,) indices of pixels into the flattened map and (N,) labels that ask for them, to (N,) bool: who may have them."""
+"""(N,) indices of pixels into the flattened map and (N,) labels that reach them, to (N,) bool: which may have them."""
 
 
 def grow_labels(labels: np.ndarray, masks: Sequence[np.ndarray], accept: Accept | None = None) -> np.ndarray:
     """Labelled regions, grown into one mask after the other, to the four neighbours of their pixels.
 
     The first queue holds the labelled pixels row by row; every further mask finds them in the order in which they were
-    labelled. A pixel asks for its neighbours above, below, to the left and to the right, and who asks first gets them.
+    labelled. A label spreads to the neighbours above, below, to the left and to the right; the first that reaches a
+    pixel gets it.
 
     Args:
         labels: (h, w) int32, 0 where there is no label; not changed.
@@ -54,13 +55,13 @@ def _border(labels: np.ndarray, free: np.ndarray) -> np.ndarray:
 def _fill(
     labels: np.ndarray, free: np.ndarray, queue: np.ndarray, order: np.ndarray, accept: Accept | None
 ) -> np.ndarray:
-    """Grows labels, in place, until nothing that is free is in reach.
+    """Grows labels, in place, until they reach no further free pixel.
 
     Args:
         labels: (h + 2, w + 2) int32.
-        free: ((h + 2) (w + 2),) bool, pixels to fill, none of them labelled; those filled are taken out, in place.
+        free: ((h + 2) (w + 2),) bool, pixels to fill, none of them labelled; those filled are set to false, in place.
         queue: (N,) indices of labelled pixels.
-        order: as many int64 as there are pixels; what it holds does not matter.
+        order: scratch space, as many int64 as there are pixels.
         accept: as for `grow_labels`.
 
     Returns:
@@ -71,18 +72,19 @@ def _fill(
     neighbours = np.array([-stride, stride, -1, 1])
     rings = [queue]
     while len(queue):
+        # Entry 4 i + k is neighbour k of queue[i], so that entries have the order of the queue.
         reached = (queue[:, None] + neighbours).ravel()
-        asked = np.flatnonzero(free[reached])
-        pixels, askers = reached[asked], flat[queue[asked >> 2]]
+        entries = np.flatnonzero(free[reached])
+        pixels, spreading = reached[entries], flat[queue[entries >> 2]]
         if accept is not None:
             # From indices into the framed map to those into the map.
-            kept = accept(pixels - 2 * (pixels // stride) - stride + 1, askers)
-            asked, pixels, askers = asked[kept], pixels[kept], askers[kept]
-        # Written from the last to the first, so that what stays is who asked first.
-        order[pixels[::-1]] = asked[::-1]
-        first = order[pixels] == asked
+            kept = accept(pixels - 2 * (pixels // stride) - stride + 1, spreading)
+            entries, pixels, spreading = entries[kept], pixels[kept], spreading[kept]
+        # Written from the last to the first, so that every pixel keeps its first entry.
+        order[pixels[::-1]] = entries[::-1]
+        first = order[pixels] == entries
         queue = pixels[first]
-        flat[queue] = askers[first]
+        flat[queue] = spreading[first]
         free[queue] = False
         rings.append(queue)
     return np.concatenate(rings)

@@ -14,14 +14,14 @@ PolygonShape = Literal["quad", "polygon"]
 
 
 def label_components(mask: np.ndarray, minimum_area: int = 0) -> np.ndarray:
-    """The parts of a mask that hang together over the four neighbours, numbered row by row from 1.
+    """The 4-connected components of a mask, numbered row by row from 1.
 
     Args:
         mask: (h, w) bool or uint8.
-        minimum_area: smaller parts get no label; pixels.
+        minimum_area: smaller components get no label; pixels.
 
     Returns:
-        (h, w) int32, 0 outside of the parts.
+        (h, w) int32, 0 outside of the components.
     """
     count, labels, statistics, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=4)
     small = statistics[:, cv2.CC_STAT_AREA] < minimum_area
@@ -35,27 +35,28 @@ def label_components(mask: np.ndarray, minimum_area: int = 0) -> np.ndarray:
 def find_regions(
     labels: np.ndarray, probability: np.ndarray, minimum_area: int, score_threshold: float, shape: PolygonShape
 ) -> list[Detection]:
-    """The regions that are large and sure enough, as polygons through the middles of their outermost pixels.
+    """The regions of enough area and confidence, as polygons through the middles of their outermost pixels.
 
     Args:
-        labels: (h, w) int32 from 0 (no region) up; every region hangs together over the four neighbours.
+        labels: (h, w) int32 from 0 (no region) up; every region is 4-connected.
         probability: (h, w) float in [0, 1]; the score of a region is its mean.
         minimum_area: pixels.
         score_threshold: in [0, 1].
         shape: of the polygons.
 
     Returns:
-        In the order of the labels, in pixels of the map. Regions without an extent (a line of pixels) are left out.
+        In the order of the labels, in pixels of the map. Regions without an extent (a line of pixels) are dropped.
     """
-    places = np.flatnonzero(labels)
-    found = labels.reshape(-1)[places]
-    areas = np.bincount(found, minlength=1)
-    scores = np.bincount(found, probability.reshape(-1)[places]) / np.maximum(areas, 1)
+    pixels = np.flatnonzero(labels)
+    label_of_pixel = labels.reshape(-1)[pixels]
+    areas = np.bincount(label_of_pixel, minlength=1)
+    scores = np.bincount(label_of_pixel, probability.reshape(-1)[pixels]) / np.maximum(areas, 1)
+    # Sorted by label, the pixels of region k are the slice [starts[k], starts[k] + areas[k]).
     starts = np.cumsum(areas) - areas
-    places = places[np.argsort(found, kind="stable")]
+    pixels = pixels[np.argsort(label_of_pixel, kind="stable")]
     detections = []
     for label in np.flatnonzero((areas >= max(minimum_area, 1)) & (scores >= score_threshold)).tolist():
-        y, x = np.divmod(places[starts[label] : starts[label] + areas[label]], labels.shape[1])
+        y, x = np.divmod(pixels[starts[label] : starts[label] + areas[label]], labels.shape[1])
         polygon = _outline(x, y) if shape == "polygon" else _rectangle(x, y)
         if polygon is not None:
             detections.append(Detection(polygon, min(float(scores[label]), 1.0)))
@@ -69,7 +70,7 @@ def _rectangle(x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
 
 
 def _outline(x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
-    """The outer contour of pixels (N,) that hang together, (V, 2) float32; None where it bounds no area."""
+    """The outer contour of connected pixels (N,), (V, 2) float32; None where it bounds no area."""
     left, top = int(x.min()), int(y.min())
     mask = np.zeros((int(y.max()) - top + 1, int(x.max()) - left + 1), np.uint8)
     mask[y - top, x - left] = 1

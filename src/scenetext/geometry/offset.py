@@ -18,14 +18,14 @@ def offset_polygon(polygon: np.ndarray, distance: float) -> list[np.ndarray]:
         distance: in pixels; negative shrinks.
 
     Returns:
-        Every part of the result, (V', 2) int64 each; empty when nothing is left, several when the polygon fell apart
-        (or, for a self-crossing one, when its loops come out apart).
+        Every part of the result, (V', 2) int64 each; empty when nothing is left, several when the polygon was split
+        (or, for a self-crossing one, when its loops are separated).
     """
     return offset_polygon_by(polygon, [distance])[0]
 
 
 def offset_polygon_by(polygon: np.ndarray, distances: Sequence[float]) -> list[list[np.ndarray]]:
-    """What `offset_polygon` gives for each of several distances, with the polygon handed to Clipper once."""
+    """What `offset_polygon` gives for each of several distances, with the polygon given to Clipper once."""
     clipper = pyclipper.PyclipperOffset()
     clipper.AddPath(polygon.astype(np.int64).tolist(), pyclipper.JT_ROUND, pyclipper.ET_CLOSEDPOLYGON)
     return [[np.asarray(part, dtype=np.int64) for part in clipper.Execute(distance)] for distance in distances]
@@ -34,7 +34,7 @@ def offset_polygon_by(polygon: np.ndarray, distances: Sequence[float]) -> list[l
 def largest_part(parts: list[np.ndarray]) -> np.ndarray | None:
     """The part of greatest area, None where there is no part.
 
-    The published detectors either drop an instance that fell apart or keep whichever part comes first.
+    The published detectors either drop an instance that was split or keep its first part.
     """
     if len(parts) < 2:
         return parts[0] if parts else None
@@ -74,7 +74,7 @@ def shrink_to_kernels(polygon: np.ndarray, ratios: Sequence[float], maximum_dist
     """The kernels of one text.
 
     As published, coordinates are cut to integers, and distances D = A (1 - r^2) / L are rounded to whole pixels and
-    limited. Of a kernel that falls apart the largest part is used.
+    limited. Of a kernel that is split the largest part is used.
 
     Args:
         polygon: (V, 2) in pixels.

@@ -19,7 +19,7 @@ CLOSED_FORM_ELEMENTS = 1 << 19
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Regions:
-    """N polygons made ready for overlap: checked, repaired, measured.
+    """N polygons prepared for `intersecting_pairs`: checked, repaired, measured.
 
     Attributes:
         vertices: (N, M, 2) float64, valid outlines; those with fewer than M vertices repeat their last one.

@@ -18,7 +18,7 @@ POLYGON_TYPE = 3
 
 
 def polygon_area(polygon: np.ndarray) -> float:
-    """Enclosed area in square pixels, whatever the direction; 0 below three vertices.
+    """Enclosed area in square pixels, of either direction; 0 below three vertices.
 
     Where a polygon crosses itself, lobes of opposite direction cancel: see `valid_polygon`.
     """
@@ -55,7 +55,7 @@ def order_polygon(polygon: np.ndarray) -> np.ndarray:
 
 
 def is_valid(polygon: np.ndarray) -> bool:
-    """Whether the outline bounds an area without touching or crossing itself; repeated neighbours are no harm."""
+    """Whether the outline bounds an area without touching or crossing itself; repeated neighbours are allowed."""
     points = polygon_points(polygon)
     return len(points) >= 3 and bool(shapely.Polygon(points).is_valid) and polygon_area(points) > 0
 
@@ -89,10 +89,10 @@ def largest_part(geometry: shapely.Geometry) -> np.ndarray | None:
 
 
 def clip_polygon(polygon: np.ndarray, width: float, height: float) -> np.ndarray | None:
-    """The part of a polygon inside the picture, 0 <= x <= width and 0 <= y <= height.
+    """The part of a polygon inside the image, 0 <= x <= width and 0 <= y <= height.
 
-    The direction is kept, and the first vertex where it is inside. A polygon that needs repair or falls into parts
-    comes back as its largest part, as by `valid_polygon`. Cut at one side after the other (Sutherland and Hodgman,
+    The direction is kept, and the first vertex where it is inside. A polygon that needs repair or is split comes back
+    as its largest part, as by `valid_polygon`. Cut at one side after the other (Sutherland and Hodgman,
     Reentrant polygon clipping, 1974).
 
     Returns:

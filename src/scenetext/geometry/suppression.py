@@ -41,6 +41,7 @@ def suppress_overlapping(
         is_rival = np.ones(len(remaining), bool)
         is_rival[first] = False
         rivals, winners = remaining[is_rival], best[group[is_rival]]
+        # A round keeps the best candidate of every group, and drops what it overlaps too much.
         remaining = rivals[~_overlap_above(shapes, winners, rivals, threshold)]
     chosen = np.concatenate(kept)
     return chosen[np.argsort(rank[chosen])]
@@ -53,7 +54,7 @@ class _Shapes:
     Attributes:
         points: (N, V, 2) float64.
         low, high: (N, 2) corners of the bounding boxes.
-        geometries: (N,) valid shapely geometries; None for those that nobody has asked for yet, see `geometries_of`.
+        geometries: (N,) valid shapely geometries; None for those not made yet, see `geometries_of`.
         areas: (N,) of these, square pixels.
         direction: (N,) 1 or -1 for polygons that run clockwise on the screen or not; 0 for what was not valid.
     """
@@ -83,15 +84,15 @@ def _make_shapes(polygons: np.ndarray) -> _Shapes:
     unclear = np.nonzero(~valid)[0]
     geometries = np.full(len(points), None, object)
     if len(unclear):
-        found = np.asarray(shapely.polygons(points[unclear]))
-        valid[unclear] = fine = shapely.is_valid(found)
-        found[~fine] = shapely.buffer(found[~fine], 0)
-        geometries[unclear], areas[unclear] = found, shapely.area(found)
+        repaired = np.asarray(shapely.polygons(points[unclear]))
+        valid[unclear] = is_valid = shapely.is_valid(repaired)
+        repaired[~is_valid] = shapely.buffer(repaired[~is_valid], 0)
+        geometries[unclear], areas[unclear] = repaired, shapely.area(repaired)
     return _Shapes(points, low, high, geometries, areas, np.sign(turns.sum(axis=1)) * valid)
 
 
 def _are_star_shaped(local: np.ndarray, turns: np.ndarray) -> np.ndarray:
-    """(N,) bool: True only where an outline surely is valid, since it runs once around the middle of its box.
+    """(N,) bool: True only where an outline is certainly valid, since it runs once around the middle of its box.
 
     Seen from there, every edge turns to the same side, or has no length; and it passes the ray to the right once.
 

@@ -183,7 +183,7 @@ def _compare(image: np.ndarray, record: ImageRecord, found: Sequence[Detection],
         record.instances,
         hits=outcome.hits,
         false=outcome.false,
-        left_out=outcome.left_out,
+        excluded=outcome.left_out,
         missed=outcome.missed,
     )
 

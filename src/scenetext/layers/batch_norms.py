@@ -1,4 +1,4 @@
-"""The running statistics of batch norms: when they move, and when they must not."""
+"""The running statistics of batch norms: when they are updated, and when they must not be."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def batch_norms(module: nn.Module) -> list[_BatchNorm]:
 
 
 def hold_statistics(module: nn.Module) -> None:
-    """Makes batch norms normalise by their running statistics and leave them alone; undone by `module.train()`.
+    """Makes batch norms normalise by their running statistics without updating them; undone by `module.train()`.
 
     Their gains and biases are still learnt.
     """
@@ -28,7 +28,7 @@ def hold_statistics(module: nn.Module) -> None:
 def statistics_untouched(module: nn.Module) -> Iterator[None]:
     """Within, batch norms in training mode normalise by the batch as always, and their running statistics stay.
 
-    For whoever sends the same images through a second time. The statistics are still handed to the operator (with a
+    For a second forward pass over the same images. The statistics are still handed to the operator (with a
     momentum of 0), so that what it saves for the gradient is the same in number and shape.
     """
     norms = [norm for norm in batch_norms(module) if norm.training]

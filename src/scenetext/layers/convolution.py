@@ -13,7 +13,7 @@ class ConvolutionBlock(nn.Module):
         channels: of the input.
         width: channels of the output.
         size: side of the kernel, odd.
-        bias: whether the convolution has one; the normalisation takes it out again, but published weights hold it.
+        bias: whether the convolution has one; the normalisation cancels it, but published weights have it.
     """
 
     def __init__(self, channels: int, width: int, size: int, bias: bool = False) -> None:

@@ -46,8 +46,8 @@ def sum_of_largest(values: Tensor, count: Tensor) -> Tensor:
     """Sum of the largest values, where how many is known only on the device.
 
     `torch.topk` needs that number on the host, which makes the host wait for the device in every training step.
-    Instead the smallest value that takes part is found bit by bit, since floats that are not negative are ordered like
-    their bits. Values equal to it share their part, in the sum and in the gradient.
+    Instead the smallest value that counts is found bit by bit, since floats that are not negative are ordered like
+    their bits. Values equal to it share what is left of `count`, in the sum and in the gradient.
 
     Args:
         values: float32, any shape, none negative.
@@ -74,6 +74,7 @@ def _smallest_of_largest(bits: Tensor, count: Tensor) -> Tensor:
     smallest = torch.zeros_like(count, dtype=torch.int32)
     for position in range(30, -1, -1):
         candidate = smallest + (1 << position)
+        # A bit belongs to the result where at least `count` values are no smaller with it set.
         enough = torch.count_nonzero(bits >= candidate[:, None], dim=1) >= count
         smallest = torch.where(enough, candidate, smallest)
     return smallest
@@ -88,7 +89,7 @@ def hardest_pixels(probability: Tensor, target: Tensor, valid: Tensor, negative_
         negative_ratio: negatives that are selected, per positive; more where several are equally hard.
 
     Returns:
-        (B, H, W) bool; nothing in a map without positive pixels, which has nothing to teach a dice loss. Source: PSENet
+        (B, H, W) bool; nothing in a map without positive pixels, where a dice loss has no gradient. Source: PSENet
         (CVPR 2019), section 3.5, and its official code for the selection within each image.
     """
     known = valid != 0
@@ -155,7 +156,7 @@ def masked_l1_loss(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
 
 
 def to_one_size(logits: Tensor, targets: Mapping[str, Tensor], enlarge: bool) -> tuple[Tensor, dict[str, Tensor]]:
-    """Either enlarges the logits to the targets (bilinearly) or thins out the targets.
+    """Either enlarges the logits to the size of the targets (bilinearly) or subsamples the targets.
 
     Args:
         logits: (B, C, h, w), any float type.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class QuickGelu(nn.Module):
-    """x * sigmoid(1.702 x), CLIP's approximation of GELU; weights trained with one are off with the other."""
+    """x * sigmoid(1.702 x), CLIP's approximation of GELU; weights trained with one do not fit the other."""
 
     def forward(self, values: Tensor) -> Tensor:
         """Element-wise, any shape."""
@@ -40,16 +40,16 @@ class Attention(nn.Module):
         Args:
             query: (B, Q, width).
             key, value: (B, S, width).
-            ignored: (B, S) bool, true where a key is not to be looked at; at least one false a row.
+            ignored: (B, S) bool, true where a key is masked out; at least one false a row.
 
         Returns:
             (B, Q, width).
         """
         inputs = zip((query, key, value), self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3), strict=True)
         queries, keys, values = (split_heads(F.linear(*each), self.heads) for each in inputs)
-        return self._attend(queries, keys, values, attended(ignored))
+        return self._attend(queries, keys, values, attention_mask(ignored))
 
-    def over_itself(self, tokens: Tensor, causal: bool) -> Tensor:
+    def self_attention(self, tokens: Tensor, causal: bool) -> Tensor:
         """Self-attention (B, S, width) -> (B, S, width); `causal` lets position k see 0..k only."""
         projected = F.linear(tokens, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
         queries, keys, values = (split_heads(each, self.heads) for each in projected)
@@ -70,7 +70,7 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
-    """The two-layer perceptron of a Transformer block, four times as wide inside, with QuickGELU."""
+    """The two-layer MLP of a Transformer block, four times as wide inside, with QuickGELU."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class SelfAttentionBlock(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, S, width) -> (B, S, width)."""
-        tokens = tokens + self.attn.over_itself(self.ln_1(tokens), self.causal)
+        tokens = tokens + self.attn.self_attention(self.ln_1(tokens), self.causal)
         return tokens + self.mlp(self.ln_2(tokens))
 
 
@@ -121,14 +121,14 @@ class Transformer(nn.Module):
 
 
 def initialise_blocks(blocks: nn.Module, width: int, layers: int) -> None:
-    """CLIP's initialisation of Transformer blocks, in place: projections normal, norms and attention biases at rest.
+    """CLIP's initialisation of Transformer blocks, in place: projections normal; norms and attention biases unchanged.
 
     Standard deviations: in-projection width^-0.5, both projections back into the residual stream width^-0.5 *
     (2 * layers)^-0.5 (so that the sum of 2 * layers branches keeps its scale), first MLP layer (2 * width)^-0.5.
 
     Args:
         blocks: any module; each `Attention` and `Mlp` within is initialised.
-        width, layers: the figures in the formulas, not necessarily those of the blocks (the oCLIP decoder uses its
+        width, layers: the values in the formulas, not necessarily those of the blocks (the oCLIP decoder uses its
             text encoder's).
     """
     into_residual = width**-0.5 * (2 * layers) ** -0.5
@@ -152,8 +152,8 @@ def join_heads(tokens: Tensor) -> Tensor:
     return tokens.transpose(1, 2).flatten(2)
 
 
-def attended(ignored: Tensor | None) -> Tensor | None:
-    """(B, S) true where a key is ignored -> the mask of `scaled_dot_product_attention`, (B, 1, 1, S), true = look."""
+def attention_mask(ignored: Tensor | None) -> Tensor | None:
+    """(B, S) true where a key is ignored -> the mask of `scaled_dot_product_attention`, (B, 1, 1, S), true = used."""
     return None if ignored is None else ~ignored[:, None, None, :]
 
 
@@ -171,7 +171,7 @@ def mean_attention_weights(queries: Tensor, keys: Tensor, ignored: Tensor | None
 def resize_positions(positions: Tensor, height: int, width: int) -> Tensor:
     """A square table of positions (side * side, C) for a grid of another size, (height * width, C); bilinear, as TCM.
 
-    The table itself where the size is its own.
+    Returns the table itself where the grid has its size.
     """
     side = round(positions.shape[0] ** 0.5)
     if (height, width) == (side, side):
