@@ -107,7 +107,7 @@ def test_ink_lies_under_the_polygons(monkeypatch: pytest.MonkeyPatch, curved: bo
             one = np.zeros_like(ink)
             assert instance.polygon is not None
             points.add(len(instance.polygon))
-            # OpenCV's origin is the centre of the first pixel, ours its corner.
+            # OpenCV's origin is the centre of the first pixel, that of polygons its corner.
             cv2.fillPoly(one, [np.round((instance.polygon - 0.5) * 16).astype(np.int32)], 1, shift=4)
             assert ink[one > 0].mean() > 0.1, "no ink where a word should be"
             inside |= one
@@ -182,10 +182,10 @@ def test_scenes_depend_on_seed_and_number_alone() -> None:
     assert make(values, seed=1).encoded_scene(0).data != backward[0].data
 
 
-def test_words_that_no_font_can_write_are_left_out_and_counted() -> None:
+def test_words_that_no_font_can_write_are_dropped_and_counted() -> None:
     values = {"width": [96, 96], "height": [96, 96], "words": [1, 1], "text": {"numbers": 0, "random": 0}}
     scenes = make(values, ("Open", "漢字", "Gate", "漢"))
-    assert scenes.left_out == ("漢字", "漢")
+    assert scenes.unwritable == ("漢字", "漢")
     texts = {str(scenes.scene(index)[1][0].text).lower() for index in range(12)}
     assert texts == {"open", "gate"}
 
@@ -219,7 +219,7 @@ def test_generator_errors(tmp_path: Path) -> None:
         find_images(tmp_path)
 
 
-def test_photographs_are_behind_the_signs(tmp_path: Path) -> None:
+def test_image_backgrounds_are_behind_the_signs(tmp_path: Path) -> None:
     red = np.zeros((90, 140, 3), dtype=np.uint8)
     red[..., 2] = 200  # OpenCV writes BGR
     cv2.imwrite(str(tmp_path / "red.png"), red)

@@ -20,7 +20,7 @@ positions = st.tuples(st.floats(0, 400), st.floats(0, 400))
 
 @given(poses, positions, st.floats(-1 / 150, 1 / 150))
 @settings(deadline=None, max_examples=60)
-def test_pixels_and_polygons_take_the_same_way(pose: Pose, position: tuple[float, float], curvature: float) -> None:
+def test_pixels_and_polygons_are_mapped_alike(pose: Pose, position: tuple[float, float], curvature: float) -> None:
     """The inverse that carries pixels, followed by the map that carries polygons, leads back to the pixel centres."""
     warp = Warp(pose.plane(position), curvature if abs(curvature) > 1e-4 else 0.0)
     outline = box_outline(np.array([-60.0, -15.0, 60.0, 15.0]), 9)

@@ -8,14 +8,14 @@ import pytest
 
 from scenetext.errors import DataError
 from scenetext.scenes.settings import TextSettings
-from scenetext.scenes.words import WordSource, draw_number, read_words, set_case
+from scenetext.scenes.words import WordSource, read_words, sample_number, set_case
 
 ENGLISH = Path(__file__).resolve().parents[2] / "data" / "words" / "english.txt"
 
 
-def draw_many(settings: TextSettings, words: tuple[str, ...], case: str = "unchanged", count: int = 300) -> list[str]:
+def sample_many(settings: TextSettings, words: tuple[str, ...], case: str = "unchanged", count: int = 300) -> list[str]:
     source, generator = WordSource(settings, words), np.random.default_rng(0)
-    return [source.draw(generator, case) for _ in range(count)]
+    return [source.sample(generator, case) for _ in range(count)]
 
 
 def test_shipped_list_is_plain_unique_words() -> None:
@@ -45,17 +45,17 @@ def test_unusable_lists_are_refused(tmp_path: Path, content: bytes | None, messa
 
 def test_shares_choose_the_kind() -> None:
     words = ("apple", "pear")
-    assert set(draw_many(TextSettings(listed=1, numbers=0, random=0), words)) == set(words)
-    assert not set(draw_many(TextSettings(listed=0, numbers=1, random=1), ())) & set(words)
-    mixed = draw_many(TextSettings(listed=3, numbers=0, random=1, random_characters="x"), words, count=2000)
+    assert set(sample_many(TextSettings(listed=1, numbers=0, random=0), words)) == set(words)
+    assert not set(sample_many(TextSettings(listed=0, numbers=1, random=1), ())) & set(words)
+    mixed = sample_many(TextSettings(listed=3, numbers=0, random=1, random_characters="x"), words, count=2000)
     assert sum(word in words for word in mixed) / len(mixed) == pytest.approx(0.75, abs=0.04)
 
 
 def test_lengths_are_kept() -> None:
-    assert set(draw_many(TextSettings(listed=1, numbers=0, random=0, list_length=(4, 4)), ("a", "pear", "apple"))) == {
-        "pear"
-    }
-    strings = draw_many(TextSettings(listed=0, numbers=0, random=1, random_length=(3, 6)), ())
+    assert set(
+        sample_many(TextSettings(listed=1, numbers=0, random=0, list_length=(4, 4)), ("a", "pear", "apple"))
+    ) == {"pear"}
+    strings = sample_many(TextSettings(listed=0, numbers=0, random=1, random_length=(3, 6)), ())
     assert {len(text) for text in strings} == {3, 4, 5, 6}
 
 
@@ -66,7 +66,7 @@ def test_no_listed_word_of_an_allowed_length() -> None:
 
 def test_numbers_hold_no_blanks_and_only_printable_ascii() -> None:
     generator = np.random.default_rng(1)
-    numbers = {draw_number(generator) for _ in range(2000)}
+    numbers = {sample_number(generator) for _ in range(2000)}
     assert len(numbers) > 500
     assert set("".join(numbers)) <= set(string.printable) - set(string.whitespace)
     assert all(any(character.isdigit() for character in number) for number in numbers)
@@ -84,6 +84,6 @@ def test_case_weights() -> None:
         WordSource(TextSettings(upper=1, title=0, lower=1, unchanged=0), ("a",)),
         np.random.default_rng(0),
     )
-    cases = [source.draw_case(generator) for _ in range(1000)]
+    cases = [source.sample_case(generator) for _ in range(1000)]
     assert set(cases) == {"upper", "lower"}
     assert cases.count("upper") == pytest.approx(500, abs=60)

@@ -58,16 +58,16 @@ def test_records_say_what_the_images_show(tmp_path: Path, scenes: SceneGenerator
     assert (description["seed"], description["count"], description["command"]) == (5, 5, "python make.py")
 
 
-def test_an_earlier_set_is_kept_unless_told_otherwise(tmp_path: Path, scenes: SceneGenerator) -> None:
+def test_an_earlier_set_is_kept_without_overwrite(tmp_path: Path, scenes: SceneGenerator) -> None:
     generate(scenes, tmp_path, 3)
     before = contents(tmp_path)
-    (tmp_path / "images" / "mine.jpg").write_bytes(b"not ours")
+    (tmp_path / "images" / "mine.jpg").write_bytes(b"another file")
     with pytest.raises(DataError, match="already holds records.jsonl; .*--overwrite"):
         generate(scenes, tmp_path, 2)
     generate(scenes, tmp_path, 2, overwrite=True)
     after = contents(tmp_path)
     assert set(before) - set(after) == {"images/000002.jpg"}
-    assert (tmp_path / "images" / "mine.jpg").read_bytes() == b"not ours"
+    assert (tmp_path / "images" / "mine.jpg").read_bytes() == b"another file"
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def print_summary(report: GenerationReport, scenes: SceneGenerator, search: FontSearch, picture: Path) -> None:
     """What was made, how fast, from what, and where it lies."""
-    fonts, left_out = search.fonts, scenes.left_out
+    fonts, unwritable = search.fonts, scenes.unwritable
     names = ", ".join(fonts.name(number) for number in range(len(fonts))[:4]) + (", ..." if len(fonts) > 4 else "")
     rate, lowest = report.images / report.seconds, scenes.settings.ignore_height
     print(f"images       {report.images} ({rate:.1f} per second)")
@@ -122,8 +122,8 @@ def print_summary(report: GenerationReport, scenes: SceneGenerator, search: Font
     print(f"fonts        {len(fonts)} usable ({names}), {len(search.skipped)} skipped")
     for path, reason in search.skipped[:3]:
         print(f"             skipped {path.name}: {reason}")
-    if left_out:
-        print(f"left out     {len(left_out)} listed words that no font can write: {', '.join(left_out[:5])}")
+    if unwritable:
+        print(f"dropped      {len(unwritable)} listed words that no font can write: {', '.join(unwritable[:5])}")
     print(f"backgrounds  {f'{len(scenes.backgrounds)} photographs' if scenes.backgrounds else 'procedural'}")
     print(f"records      {report.records}")
     print(f"sample       {picture}  (look at it before you train)")

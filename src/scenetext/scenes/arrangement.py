@@ -1,4 +1,4 @@
-"""Gives a sign its size and its place in the image."""
+"""Gives a sign its size and its position in the image."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import numpy as np
 from scenetext.scenes.boards import BoardPlan, plan_board
 from scenetext.scenes.fonts import FontLibrary
 from scenetext.scenes.lettering import Lettering, TextBlock, rasterise
-from scenetext.scenes.placement import Room
+from scenetext.scenes.occupancy import Occupancy
 from scenetext.scenes.settings import SceneSettings
 from scenetext.scenes.signs import SignPlan, curvature_of, word_polygons
 from scenetext.scenes.warps import Pose, Warp, bounds, box_outline
 
-PLACE_TRIES = 14
+POSITION_TRIES = 14
 SIZE_TRIES = 4
 FIT_TRIES = 3
 SHRINK = 0.72
-"""Factor on the size of a sign that found no free place."""
+"""Factor on the size of a sign without a free position."""
 LARGEST_EXTENT = 1.3
 """Longest side of a sign over the longest of the image, flat, before it is fitted: still in front of the camera."""
 EXTENT_POINTS = 12
 CALM = 16.0
-"""Edge strength below which all places count as equally calm; else everything would be painted on the sky."""
+"""Edge strength below which all positions count as equally calm; else everything would be painted on the sky."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlacedSign:
-    """A sign with its place.
+    """A sign with its position.
 
     Attributes:
         plan: what was asked for.
@@ -36,7 +36,7 @@ class PlacedSign:
         warp, board_warp: for the lettering, and for the flat board below it.
         board: around the lettering, on the plane of the sign, whether or not it will be drawn.
         polygons: image polygon of every word, (V, 2) float64.
-        unrest: edge strength of the background there; see `Room.unrest`.
+        edge_strength: edge strength of the background there; see `Occupancy.edge_strength`.
     """
 
     plan: SignPlan
@@ -45,7 +45,7 @@ class PlacedSign:
     board_warp: Warp
     board: BoardPlan
     polygons: list[np.ndarray]
-    unrest: float
+    edge_strength: float
 
     def hull(self) -> np.ndarray:
         """(4, 2) image corners of the board, clockwise from its top left."""
@@ -54,26 +54,26 @@ class PlacedSign:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arranger:
-    """Finds room for signs.
+    """Finds free positions for signs.
 
     Attributes:
         settings: of the scene.
         fonts: to draw with.
         pose: of the planes of the scene.
         size: (height, width) of the image.
-        room: what is free.
+        occupancy: which parts of the image are taken.
     """
 
     settings: SceneSettings
     fonts: FontLibrary
     pose: Pose
     size: tuple[int, int]
-    room: Room
+    occupancy: Occupancy
 
     def place(self, plan: SignPlan, factor: float, generator: np.random.Generator) -> PlacedSign | None:
-        """The sign, its size multiplied by `factor`, at the best of some random places; smaller where it does not fit.
+        """The sign, its size multiplied by `factor`, at the best of some random positions; smaller if it does not fit.
 
-        Returns None where no place is free.
+        Returns None where no position is free.
         """
         pose = self.pose.turned(*plan.turn)
         block = plan.block.scaled(factor)
@@ -82,7 +82,7 @@ class Arranger:
             lettering, block = self._fitted(plan, block, pose)
             curvature = curvature_of(plan, lettering)
             board = _plan_board(lettering, curvature, has_symbol, generator)
-            sign = self._best_place(plan, lettering, pose, curvature, board, generator)
+            sign = self._best_position(plan, lettering, pose, curvature, board, generator)
             if sign is not None:
                 return sign
             block = block.scaled(SHRINK)
@@ -114,7 +114,7 @@ class Arranger:
             scale *= 0.98 / need
         return scale
 
-    def _best_place(
+    def _best_position(
         self,
         plan: SignPlan,
         lettering: Lettering,
@@ -123,7 +123,7 @@ class Arranger:
         board: BoardPlan,
         generator: np.random.Generator,
     ) -> PlacedSign | None:
-        """The calmest free place for a sign to be painted, for one on a board the one that shows most of the board."""
+        """The calmest free position for a painted sign; for one on a board, that where most of the board shows."""
         outline = box_outline(lettering.extent(), EXTENT_POINTS)
         left, top, right, bottom = bounds(Warp(pose.plane(pose.center), curvature).forward(outline))
         margin = self.settings.margin
@@ -131,7 +131,8 @@ class Arranger:
         last = np.array(
             [pose.center[0] + self.size[1] - margin - right, pose.center[1] + self.size[0] - margin - bottom]
         )
-        spread = np.concatenate([generator.random((PLACE_TRIES, 2)), [[0.5, 0.5]]])
+        # Random positions, and the middle, between those where the lettering touches the margins of opposite corners.
+        spread = np.concatenate([generator.random((POSITION_TRIES, 2)), [[0.5, 0.5]]])
         best = None
         least = np.inf
         for x, y in first + spread * (last - first):
@@ -141,13 +142,13 @@ class Arranger:
             polygons = word_polygons(lettering, warp, self.settings.layout.curve_points)
             if not self._shows(np.concatenate([warp.forward(outline), *polygons])):
                 continue
-            if not board_warp.is_in_front(board.corners()) or not self.room.is_free(hull):
+            if not board_warp.is_in_front(board.corners()) or not self.occupancy.is_free(hull):
                 continue
-            unrest = self.room.unrest(hull)
-            score = 40 * self._share_outside(hull) if plan.on_board else max(unrest, CALM)
+            edge_strength = self.occupancy.edge_strength(hull)
+            score = 40 * self._share_outside(hull) if plan.on_board else max(edge_strength, CALM)
             score += generator.uniform(0, 8)
             if score < least:
-                best, least = PlacedSign(plan, lettering, warp, board_warp, board, polygons, unrest), score
+                best, least = PlacedSign(plan, lettering, warp, board_warp, board, polygons, edge_strength), score
         return best
 
     def _shows(self, points: np.ndarray) -> bool:

@@ -1,4 +1,4 @@
-"""What is behind the signs: a photograph, or a procedural wall or facade; and the light that falls there."""
+"""What is behind the signs: a real image, or a procedural wall or facade; and the light that falls there."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DARKEST_EXPOSURE = 0.42
 class Background:
     """Attributes:
     image: (H, W, 3) float32 RGB, 0..255.
-    illumination: (H, W) float32 around 1: how much light a plain surface gets at every place.
+    illumination: (H, W) float32 around 1: how much light a plain surface gets at every pixel.
     white: (3,) float32 in (0, 1]: what pure white paint looks like in this picture, as a share of 255.
     softness: Gaussian sigma in pixels of the sharpest edges in the picture.
     """  # fmt: skip
@@ -35,8 +35,8 @@ class Background:
     softness: float
 
 
-def photograph(paths: Sequence[Path], size: Size, generator: np.random.Generator) -> Background:
-    """A random part, of the image's proportions, of a random photograph, perhaps mirrored.
+def from_image(paths: Sequence[Path], size: Size, generator: np.random.Generator) -> Background:
+    """A random crop of a random image file, of the proportions of `size`, perhaps mirrored.
 
     Raises:
         ImageError: the file cannot be decoded.
@@ -69,7 +69,7 @@ def procedural(size: Size, pose: Pose, facade_share: float, generator: np.random
     image = cv2.warpPerspective(
         flat, pose.plane(pose.center) @ shift, size[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
     )
-    light = _draw_light(size, generator)
+    light = _sample_light(size, generator)
     image = np.clip(image, 6, 250)
     image *= light[..., None]
     return Background(np.clip(image, 0, 255, out=image), light, np.ones(3, dtype=np.float32), softness=0.35)
@@ -90,7 +90,7 @@ def _white_of(small: np.ndarray) -> np.ndarray:
     return np.clip((grey + 0.5 * (bright - grey)) / 245, DARKEST_EXPOSURE, 1).astype(np.float32)
 
 
-def _draw_light(size: Size, generator: np.random.Generator) -> np.ndarray:
+def _sample_light(size: Size, generator: np.random.Generator) -> np.ndarray:
     """(H, W) float32: a gradient, faint unevenness, sometimes the edge of a shadow or the shade of leaves."""
     rows = np.linspace(-0.5, 0.5, size[0], dtype=np.float32)[:, None]
     columns = np.linspace(-0.5, 0.5, size[1], dtype=np.float32)[None, :]
@@ -110,7 +110,7 @@ def _draw_light(size: Size, generator: np.random.Generator) -> np.ndarray:
 
 
 def _facade(size: Size, unit: float, generator: np.random.Generator) -> np.ndarray:
-    """A house front from sky to pavement; parts are left out at random and a calm wall always remains."""
+    """A house front from sky to pavement; parts are omitted at random and a calm wall always remains."""
     flat = textures.wall(size, unit, generator)
     height, width = size
     top, bottom = 0, height

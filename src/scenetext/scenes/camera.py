@@ -11,8 +11,8 @@ LEAST_BLUR = 0.3
 """Gaussian sigma in pixels below which a blur changes nothing that is visible."""
 
 
-def take_photograph(image: np.ndarray, settings: CameraSettings, generator: np.random.Generator) -> np.ndarray:
-    """A scene (H, W, 3) float32 as a photograph (H, W, 3) uint8: blurred, noisy; not yet compressed."""
+def capture(image: np.ndarray, settings: CameraSettings, generator: np.random.Generator) -> np.ndarray:
+    """A scene (H, W, 3) float32 as a camera records it, (H, W, 3) uint8: blurred, noisy; not yet compressed."""
     sigma = generator.uniform(*settings.blur_sigma)
     if sigma >= LEAST_BLUR:
         image = cv2.GaussianBlur(image, (0, 0), sigma)
@@ -40,7 +40,7 @@ def decompress(data: bytes) -> np.ndarray:
 
 
 def _sensor_noise(image: np.ndarray, level: float, generator: np.random.Generator) -> np.ndarray:
-    """Shot noise grows with the root of the light; colour noise, after demosaicing, is weaker and coarser."""
+    """Shot noise grows with the square root of the light; colour noise, after demosaicing, is weaker and coarser."""
     height, width = image.shape[:2]
     grain = generator.standard_normal((height, width), dtype=np.float32)
     coarse = generator.standard_normal((-(-height // 2), -(-width // 2), 3), dtype=np.float32)

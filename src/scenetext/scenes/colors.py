@@ -1,4 +1,4 @@
-"""Colours of signs: lightness, colours found in a photograph, colours that signs have, choice by contrast.
+"""Colours of signs: lightness, colours of the background image, usual sign colours, choice by contrast.
 
 Colours are float32 RGB in 0..255.
 """
@@ -38,7 +38,7 @@ SIGN_COLORS = (
 )
 """Pairs of a board and its lettering."""
 PLAIN_COLORS = ((250, 250, 246), (14, 14, 16), (186, 28, 36), (246, 204, 40), (18, 70, 148), (12, 98, 62))
-"""What letters are painted in most."""
+"""The most usual colours of painted letters."""
 PALETTE_SIZE = 12
 
 
@@ -71,10 +71,10 @@ def palette(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Colours (PALETTE_SIZE, 3) that occur in an image (H, W, 3), half of them made more vivid, as paints are."""
     rows = generator.integers(image.shape[0], size=PALETTE_SIZE)
     columns = generator.integers(image.shape[1], size=PALETTE_SIZE)
-    found = image[rows, columns].astype(np.float32)
-    grey = found.mean(axis=1, keepdims=True)
+    sampled = image[rows, columns].astype(np.float32)
+    grey = sampled.mean(axis=1, keepdims=True)
     vivid = np.where(np.arange(PALETTE_SIZE)[:, None] % 2 == 0, np.float32(1), np.float32(1.8))
-    return np.clip(grey + (found - grey) * vivid, 0, 255)
+    return np.clip(grey + (sampled - grey) * vivid, 0, 255)
 
 
 def vary(color: np.ndarray, generator: np.random.Generator, amount: float = 9.0) -> np.ndarray:
@@ -93,10 +93,10 @@ def choose_lettering(
     return paints[readable[generator.integers(len(readable))]]
 
 
-def choose_board(found: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def choose_board(scene_colors: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Colour of a board and of the letters meant for it: sign colours mostly, else a board in a colour of the scene."""
     board, letters = SIGN_COLORS[generator.integers(len(SIGN_COLORS))]
     if generator.random() < 0.2:
-        board = found[generator.integers(len(found))]
+        board = scene_colors[generator.integers(len(scene_colors))]
         letters = PLAIN_COLORS[generator.integers(len(PLAIN_COLORS))]
     return vary(np.asarray(board), generator), vary(np.asarray(letters), generator)

@@ -1,4 +1,4 @@
-"""Puts boards and letters into a picture: warped, lit as the picture is, as soft as it is, with their shadows."""
+"""Paints boards and letters into a picture: warped, with its light and sharpness, and with their shadows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Box = tuple[int, int, int, int]
 LEAST_PAINT = 0.45
 """Share of the paint that stays where it is most worn, so that words can still be read."""
 OUTLINE_POINTS = 24
-"""Points per side of the outline that tells how far a warped mask reaches; many, since arcs bulge between them."""
+"""Points per side of the outline that bounds a warped mask; many, since arcs bulge between them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

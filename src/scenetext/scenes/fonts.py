@@ -1,4 +1,4 @@
-"""Fonts to write with: where they lie, which characters they have, which only look like fonts.
+"""Fonts to write with: where they are, which characters they have, which have pictures instead of letters.
 
 Pillow alone is used. It does not show a font's character map, so a missing character is recognised by its picture: it
 is drawn as the font's mark for missing characters, or not at all.
@@ -21,7 +21,7 @@ from scenetext.errors import DataError
 
 SUFFIXES = {".ttf", ".otf", ".ttc"}
 SYMBOL_NAMES = re.compile(r"symbol|dingbat|wingding|webding|emoji|icon|awesome|barcode|music|lastresort|braille", re.I)
-"""Font names that promise pictures instead of letters."""
+"""Names of fonts with pictures instead of letters."""
 LETTER_PAIRS = ("cC", "oO", "sS", "vV", "wW", "xX", "zZ")
 """Letters whose small and capital forms have one shape in nearly every Latin font, and in no symbol font."""
 SHAPE_SIDE = 16
@@ -108,7 +108,7 @@ def load_fonts(folder: Path | None = None) -> FontSearch:
 class FontLibrary:
     """Fonts by number, opened when needed; knows which characters each has.
 
-    Cheap to send to another process: opened fonts stay behind.
+    Cheap to send to another process: opened fonts are not sent.
 
     Args:
         paths: font files; None stands for Pillow's built-in font.

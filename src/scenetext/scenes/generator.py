@@ -9,27 +9,26 @@ from pathlib import Path
 import numpy as np
 
 from scenetext.errors import DataError
-from scenetext.scenes import backgrounds as behind
-from scenetext.scenes import camera, colors, signs
+from scenetext.scenes import backgrounds, camera, colors, signs
 from scenetext.scenes.arrangement import SHRINK, Arranger
 from scenetext.scenes.composition import Picture
 from scenetext.scenes.fonts import FontLibrary
+from scenetext.scenes.occupancy import Occupancy
 from scenetext.scenes.painting import paint_sign
-from scenetext.scenes.placement import Room
 from scenetext.scenes.settings import SceneSettings
 from scenetext.scenes.warps import Pose
 from scenetext.scenes.words import CASES, WordSource, set_case
 from scenetext.structures import TextInstance
 
 MOST_FAILURES = 5
-"""Signs that find no place before an image counts as full."""
+"""Signs without a free position before an image counts as full."""
 FOCAL = 1.3
 """Focal length over the longer side of the image: a phone's camera, zoomed a little."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedScene:
-    """A scene as it is stored: a JPEG file's bytes, its width and height in pixels, and its words."""
+    """A scene as it is stored: the bytes of a JPEG file, its width and height in pixels, and its words."""
 
     data: bytes
     width: int
@@ -46,11 +45,11 @@ class SceneGenerator:
         settings: what scenes look like.
         seed: of everything random, together with the number of the scene.
         fonts: to write with.
-        words: word list; words that none of the fonts can write are left out (see `left_out`).
-        backgrounds: photographs; empty = procedural backgrounds.
+        words: word list; words that none of the fonts can write are dropped (see `unwritable`).
+        backgrounds: image files; empty = procedural backgrounds.
 
     Attributes:
-        left_out: listed words that no font can write.
+        unwritable: listed words that no font can write.
 
     Raises:
         DataError: nothing to write remains, or a negative seed.
@@ -72,7 +71,7 @@ class SceneGenerator:
         self.backgrounds = tuple(backgrounds)
         can_write = {word: _is_writable(word, fonts) for word in words}
         writable = tuple(word for word in words if can_write[word])
-        self.left_out = tuple(word for word in words if not can_write[word])
+        self.unwritable = tuple(word for word in words if not can_write[word])
         if words and not writable:
             raise DataError(f"no font can write any of the {len(words)} words, for one {words[0]!r}; name other fonts")
         self._source = WordSource(settings.text, writable)
@@ -94,7 +93,7 @@ class SceneGenerator:
         """As `scene`, with the image as a JPEG file; `generate` writes it, so that nothing is compressed twice."""
         generator = np.random.default_rng(np.random.SeedSequence([self.seed, index]))
         picture, words = self._compose(generator)
-        image = camera.take_photograph(picture.image, self.settings.camera, generator)
+        image = camera.capture(picture.image, self.settings.camera, generator)
         data = camera.compress(image, self.settings.camera, generator)
         instances = tuple(self._instance(text, polygon) for text, polygon in words)
         return EncodedScene(data, image.shape[1], image.shape[0], instances)
@@ -104,39 +103,41 @@ class SceneGenerator:
         settings = self.settings
         height = int(generator.integers(*settings.height, endpoint=True))
         width = int(generator.integers(*settings.width, endpoint=True))
-        pose = self._draw_pose((height, width), generator)
-        picture = Picture(self._draw_background((height, width), pose, generator))
-        arranger = Arranger(settings, self.fonts, pose, picture.size, Room(picture.image))
-        found = colors.palette(picture.image / picture.background.white, generator)
-        light_from = (generator.uniform(-0.9, 0.9), generator.uniform(0.3, 1.0))
+        pose = self._sample_pose((height, width), generator)
+        picture = Picture(self._sample_background((height, width), pose, generator))
+        arranger = Arranger(settings, self.fonts, pose, picture.size, Occupancy(picture.image))
+        scene_colors = colors.palette(picture.image / picture.background.white, generator)
+        shadow_direction = (generator.uniform(-0.9, 0.9), generator.uniform(0.3, 1.0))
         wanted = int(generator.integers(*settings.words, endpoint=True))
         words: list[tuple[str, np.ndarray]] = []
         failures = 0
         while len(words) < wanted and failures < MOST_FAILURES:
-            plan = signs.draw_sign(settings, self._source, self.fonts, wanted - len(words), generator)
+            plan = signs.sample_sign(settings, self._source, self.fonts, wanted - len(words), generator)
             sign = arranger.place(plan, SHRINK**failures, generator)
             if sign is None:
                 failures += 1
                 continue
-            paint_sign(picture, arranger.room, sign, found, light_from, settings, generator)
+            paint_sign(picture, arranger.occupancy, sign, scene_colors, shadow_direction, settings, generator)
             words += zip(sign.lettering.texts, sign.polygons, strict=True)
         return picture, words
 
-    def _draw_pose(self, size: tuple[int, int], generator: np.random.Generator) -> Pose:
+    def _sample_pose(self, size: tuple[int, int], generator: np.random.Generator) -> Pose:
         turn = self.settings.layout.perspective * signs.LARGEST_TURN
         return Pose(
             yaw=turn * generator.triangular(-1, 0, 1),
             pitch=0.45 * turn * generator.triangular(-1, 0, 1),
-            roll=0.4 * signs.draw_rotation(self.settings, generator),
+            roll=0.4 * signs.sample_rotation(self.settings, generator),
             focal=FOCAL * max(size),
             center=(size[1] / 2, size[0] / 2),
         )
 
-    def _draw_background(self, size: tuple[int, int], pose: Pose, generator: np.random.Generator) -> behind.Background:
+    def _sample_background(
+        self, size: tuple[int, int], pose: Pose, generator: np.random.Generator
+    ) -> backgrounds.Background:
         surface = self.settings.surface
         if self.backgrounds and generator.random() < surface.photograph_share:
-            return behind.photograph(self.backgrounds, size, generator)
-        return behind.procedural(size, pose, surface.facade_probability, generator)
+            return backgrounds.from_image(self.backgrounds, size, generator)
+        return backgrounds.procedural(size, pose, surface.facade_probability, generator)
 
     def _instance(self, text: str, polygon: np.ndarray) -> TextInstance:
         return TextInstance(polygon.astype(np.float32), text, word_height(polygon) < self.settings.ignore_height)

@@ -30,18 +30,18 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class TextBlock:
-    """What a sign says and how it is set.
+    """The words of a sign and how they are typeset.
 
     Attributes:
         lines: from top to bottom.
         font: number in the font library.
         stretch: horizontal stretch of the letters.
-        spacing: extra room between letters, share of the font size.
-        word_gap: room between words, share of the font size.
+        spacing: extra space between letters, share of the font size.
+        word_gap: space between words, share of the font size.
         leading: distance of lines, share of the line height.
         align: 0 = left, 0.5 = centred, 1 = right.
         outline: width of the outline, share of the font size; 0 = none.
-        margin: room between ink and word box, share of the line height.
+        margin: space between ink and word box, share of the line height.
     """
 
     lines: tuple[Line, ...]
@@ -110,13 +110,13 @@ def rasterise(block: TextBlock, fonts: FontLibrary) -> Lettering:
     for line in block.lines:
         face = fonts.face(block.font, max(1, round(line.size * scale)))
         lines.append([_draw_word(word, face, block) for word in line.words])
-    places, size = _arrange(lines, block, line_height * scale, scale)
+    corners_of_words, size = _arrange(lines, block, line_height * scale, scale)
     channels = 2 if block.outline else 1
     masks = np.zeros((size[1], size[0], channels), dtype=np.uint8)
     boxes = []
     words = [word for line in lines for word in line]
     margins = [_margin(block, line_height, line.size) for line in block.lines for _ in line.words]
-    for word, (left, top), margin in zip(words, places, margins, strict=True):
+    for word, (left, top), margin in zip(words, corners_of_words, margins, strict=True):
         height, width = word.masks.shape[:2]
         target = masks[top : top + height, left : left + width]
         np.maximum(target, word.masks, out=target)
@@ -141,24 +141,24 @@ def _arrange(
         for line, gap in zip(lines, gaps, strict=True)
     ]
     full = max(widths)
-    places: list[tuple[float, float]] = []
+    positions: list[tuple[float, float]] = []
     baselines = _baselines(lines, block, height, scale)
     for line, gap, width, baseline in zip(lines, gaps, widths, baselines, strict=True):
         left = (full - width) * block.align
         for word in line:
-            places.append((left - word.box[0], baseline - word.baseline))
+            positions.append((left - word.box[0], baseline - word.baseline))
             left += word.box[2] - word.box[0] + gap
     words = [word for line in lines for word in line]
-    lefts, tops = zip(*places, strict=True)
+    lefts, tops = zip(*positions, strict=True)
     shift = (min(lefts), min(tops))
-    whole = [(round(left - shift[0]), round(top - shift[1])) for left, top in places]
+    whole = [(round(left - shift[0]), round(top - shift[1])) for left, top in positions]
     right = max(left + word.masks.shape[1] for (left, _), word in zip(whole, words, strict=True))
     bottom = max(top + word.masks.shape[0] for (_, top), word in zip(whole, words, strict=True))
     return whole, (right, bottom)
 
 
 def _baselines(lines: list[list[_Word]], block: TextBlock, height: float, scale: float) -> list[float]:
-    """Vertical place of every line in mask pixels, from 0; ink that reaches far up or down pushes lines apart."""
+    """Vertical position of every line in mask pixels, from 0; ink that reaches far up or down pushes lines apart."""
     baselines = [0.0]
     for upper, lower, above, below in zip(lines, lines[1:], block.lines, block.lines[1:], strict=False):
         regular = block.leading * height * (0.25 * above.size + 0.75 * below.size)

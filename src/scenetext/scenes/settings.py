@@ -54,7 +54,7 @@ class TextSettings(Settings):
     random: Weight = 0.15
     """Weight of random strings."""
     list_length: CountRange = (1, 14)
-    """Fewest and most characters of a word that is taken from the list; others are left out."""
+    """Fewest and most characters of a word that is taken from the list; others are dropped."""
     random_length: CountRange = (2, 8)
     """Fewest and most characters of a random string."""
     random_characters: Annotated[str, AfterValidator(_without_blanks)] = string.ascii_letters + string.digits
@@ -78,7 +78,7 @@ class TextSettings(Settings):
 
 
 class LayoutSettings(Settings):
-    """Where and how words stand. A sign is a group of lines with one font, one colour and one place."""
+    """Where and how words stand. A sign is a group of lines with one font, one colour and one position."""
 
     text_height: PositiveRange = (8.0, 72.0)
     """Height in pixels of a line from the top of an ascender to the bottom of a descender, before perspective. A sign
@@ -98,7 +98,7 @@ class LayoutSettings(Settings):
     curve_points: Annotated[int, Field(ge=2, le=64)] = 7
     """Polygon points per side of a curved word; 7 gives the 14 points of Total-Text."""
     polygon_margin: Annotated[float, Field(ge=0, le=0.2)] = 0.04
-    """Room between ink and polygon, as a share of the height of the line."""
+    """Space between ink and polygon, as a share of the height of the line."""
 
 
 class LetteringSettings(Settings):
@@ -106,17 +106,17 @@ class LetteringSettings(Settings):
 
     contrast_minimum: Annotated[float, Field(ge=0, le=80)] = 34.0
     """Smallest difference of CIE lightness L* (0 to 100) between letters and what is below them, in the light that is
-    there; black on white where the light is too weak for it. Worn paint, shadows and blur may lower it in places."""
+    there; black on white where the light is too weak for it. Worn paint, shadows and blur may lower it locally."""
     stretch: PositiveRange = (0.8, 1.2)
     """Horizontal stretch of the letters."""
     spacing: Range = (-0.02, 0.15)
-    """Extra room between letters, as a share of the font size; half of the signs have none."""
+    """Extra space between letters, as a share of the font size; half of the signs have none."""
     outline_probability: Share = 0.12
     """Share of signs whose letters have an outline of another colour."""
     shadow_probability: Share = 0.2
     """Share of signs whose letters cast a shadow, soft or drawn."""
     wear: Share = 0.3
-    """Share of painted signs with paint worn off in places."""
+    """Share of painted signs whose paint is partly worn off."""
 
 
 class SurfaceSettings(Settings):
@@ -130,7 +130,7 @@ class SurfaceSettings(Settings):
     symbol_probability: Share = 0.15
     """Share of boards with an arrow or another plain symbol beside the text."""
     photograph_share: Share = 1.0
-    """Share of images with a photograph behind, where a folder of photographs is given; the rest are procedural."""
+    """Share of images whose background is a real image, where a folder of images is given; the rest are procedural."""
     facade_probability: Share = 0.75
     """Share of procedural backgrounds with windows, ground or sky; the rest show one wall from near."""
 

@@ -1,4 +1,4 @@
-"""Draws what a sign is like before it has a place: its words, its setting, its curve and turn, its paints."""
+"""Samples what a sign is like before it has a position: words, typesetting, curvature, rotation, paints."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ LARGEST_TURN = np.radians(55)
 
 @dataclass(frozen=True, slots=True)
 class SignPlan:
-    """A sign without a place.
+    """A sign without a position.
 
     Attributes:
-        block: words and setting.
+        block: words and typesetting.
         on_board: whether it is on a board.
         arc: angle of the arc over the width of the sign, radians, positive = arch; 0 = straight.
         turn: (yaw, pitch, roll) against the other planes of the scene, radians.
@@ -38,24 +38,24 @@ class SignPlan:
     turn: tuple[float, float, float]
 
 
-def draw_sign(
+def sample_sign(
     settings: SceneSettings, source: WordSource, fonts: FontLibrary, most_words: int, generator: np.random.Generator
 ) -> SignPlan:
     """A random sign with at most `most_words` words."""
     on_board = generator.random() < settings.surface.board_probability
-    block = _draw_block(settings, source, fonts, most_words, generator)
+    block = _sample_block(settings, source, fonts, most_words, generator)
     layout = settings.layout
     arc = 0.0
     if len(block.lines) <= 2 and generator.random() < layout.curve_probability:
         arc = np.radians(generator.uniform(*layout.curve_angle)) * (1 if generator.random() < 0.5 else -1)
-    roll = 0.6 * draw_rotation(settings, generator)
+    roll = 0.6 * sample_rotation(settings, generator)
     if on_board:
         freedom = 0.35 * layout.perspective * LARGEST_TURN
         return SignPlan(block, on_board, arc, (generator.normal(0, freedom), generator.normal(0, 0.4 * freedom), roll))
     return SignPlan(block, on_board, arc, (0.0, 0.0, 0.5 * roll))
 
 
-def draw_rotation(settings: SceneSettings, generator: np.random.Generator) -> float:
+def sample_rotation(settings: SceneSettings, generator: np.random.Generator) -> float:
     """An angle of the rotation range, radians; values near 0 are more likely."""
     low, high = settings.layout.rotation
     if low == high:
@@ -64,7 +64,7 @@ def draw_rotation(settings: SceneSettings, generator: np.random.Generator) -> fl
 
 
 def curvature_of(plan: SignPlan, lettering: Lettering) -> float:
-    """1 / radius, 1 / flat pixels, at which the lettering spans the arc of the plan, or as near as letters bear."""
+    """1 / radius, 1 / flat pixels, at which the lettering spans the arc of the plan; limited by LARGEST_BEND."""
     if not plan.arc:
         return 0.0
     left, top, right, bottom = lettering.extent()
@@ -77,15 +77,15 @@ def word_polygons(lettering: Lettering, warp: Warp, points_per_side: int) -> lis
     return [warp.forward(box_outline(box, points)) for box in lettering.boxes]
 
 
-def draw_style(
+def sample_style(
     settings: LetteringSettings,
     block: TextBlock,
     color: np.ndarray,
     painted: bool,
-    light_from: tuple[float, float],
+    shadow_direction: tuple[float, float],
     generator: np.random.Generator,
 ) -> LetterStyle:
-    """How the letters of a sign are painted in `color`; `light_from` is where shadows go, (x, y) per unit of depth."""
+    """How the letters of a sign are painted in `color`; `shadow_direction` is (x, y) per unit of depth."""
     size = max(line.size for line in block.lines)
     light = float(colors.lightness(color[None])[0])
     outline = None
@@ -94,7 +94,7 @@ def draw_style(
     shadow = None
     if generator.random() < settings.shadow_probability:
         depth = max(1.0, size * generator.uniform(0.03, 0.09))
-        offset = (light_from[0] * depth, light_from[1] * depth)
+        offset = (shadow_direction[0] * depth, shadow_direction[1] * depth)
         drawn = generator.random() < 0.3
         paint = np.asarray((12, 12, 14) if light > 35 else (225, 222, 215), dtype=np.float32)
         if drawn:
@@ -113,12 +113,12 @@ def draw_style(
     )
 
 
-def _draw_block(
+def _sample_block(
     settings: SceneSettings, source: WordSource, fonts: FontLibrary, most_words: int, generator: np.random.Generator
 ) -> TextBlock:
     layout, lettering = settings.layout, settings.lettering
-    case = source.draw_case(generator)
-    words, font = _draw_words(layout.lines, layout.words_per_line, source, fonts, case, most_words, generator)
+    case = source.sample_case(generator)
+    words, font = _sample_words(layout.lines, layout.words_per_line, source, fonts, case, most_words, generator)
     low, high = layout.text_height
     height = float(np.exp(generator.uniform(np.log(low), np.log(high))))
     lines = []
@@ -139,7 +139,7 @@ def _draw_block(
     )
 
 
-def _draw_words(
+def _sample_words(
     lines: tuple[int, int],
     words_per_line: tuple[int, int],
     source: WordSource,
@@ -151,7 +151,7 @@ def _draw_words(
     """Words of every line and a font that has all of their characters; words without a common font stand alone."""
     for _ in range(WORD_TRIES):
         counts = generator.integers(*words_per_line, size=generator.integers(*lines, endpoint=True), endpoint=True)
-        words = [tuple(source.draw(generator, case) for _ in range(count)) for count in _limited(counts, most_words)]
+        words = [tuple(source.sample(generator, case) for _ in range(count)) for count in _limited(counts, most_words)]
         order = generator.permutation(len(fonts))
         for choice in (words, [words[0][:1]]):
             text = "".join(word for line in choice for word in line)

@@ -113,12 +113,12 @@ def planks(size: Size, unit: float, generator: np.random.Generator) -> np.ndarra
     upright = generator.random() < 0.5
     height, width = size if not upright else size[::-1]
     board = max(5.0, 2.5 * unit)
-    rows, place = np.divmod(np.arange(height, dtype=np.float32) + generator.random(dtype=np.float32) * board, board)
+    rows, offset = np.divmod(np.arange(height, dtype=np.float32) + generator.random(dtype=np.float32) * board, board)
     tones = generator.normal(1, 0.08, int(rows[-1]) + 1).astype(np.float32)
     tone: np.ndarray = tones[rows.astype(np.int32)][:, None] + 0.08 * noise(
         (height, width), (max(2.0, 0.2 * unit), 9 * unit), generator, 2
     )
-    tone[place < max(1.0, 0.05 * board), :] *= 0.5
+    tone[offset < max(1.0, 0.05 * board), :] *= 0.5
     if upright:
         tone = np.ascontiguousarray(tone.T)
     return tinted(tone, _pick(WOOD_COLORS, generator))

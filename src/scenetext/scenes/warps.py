@@ -1,6 +1,6 @@
 """From the flat plane that a sign is drawn on to the image: bent along an arc, seen by a camera.
 
-One `Warp` carries both pixels (through its inverse) and polygons (forward), so they cannot come apart.
+One `Warp` maps both pixels (through its inverse) and polygons (forward), so they always agree.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 STEEPEST = np.radians(60)
-"""Largest yaw and pitch; beyond, letters are slivers."""
+"""Largest yaw and pitch; beyond, letters are too narrow to read."""
 NEAREST_DEPTH = 0.2
 """Points are kept at least this share of the focal length in front of the camera."""
 
@@ -72,6 +72,7 @@ class Warp:
         """(N, 2) flat points to (N, 2) float64 image points."""
         flat = np.asarray(points, dtype=np.float64)
         if self.curvature:
+            # A point at height v moves to the circle of radius r - v, by the angle u / r.
             radius = 1 / self.curvature
             angle, distance = flat[:, 0] / radius, radius - flat[:, 1]
             flat = np.column_stack([distance * np.sin(angle), radius - distance * np.cos(angle)])
@@ -79,7 +80,7 @@ class Warp:
         return image[:, :2] / image[:, 2:]
 
     def is_in_front(self, points: np.ndarray) -> bool:
-        """Whether all flat points (N, 2) lie well before the camera."""
+        """Whether all flat points (N, 2) lie at least NEAREST_DEPTH in front of the camera."""
         straight = Warp(np.eye(3), self.curvature).forward(points)
         depth = straight @ self.matrix[2, :2] + self.matrix[2, 2]
         return bool((depth >= NEAREST_DEPTH * self.matrix[2, 2]).all())

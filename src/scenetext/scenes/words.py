@@ -1,4 +1,4 @@
-"""What signs say: listed words, numbers as they stand on signs, random strings."""
+"""The words of signs: listed words, numbers as they stand on signs, random strings."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read_words(path: Path) -> tuple[str, ...]:
 
 
 class WordSource:
-    """Draws what is written on signs.
+    """Samples the words of signs.
 
     Args:
         settings: shares, lengths and cases.
@@ -54,20 +54,20 @@ class WordSource:
         self._kinds = _cumulative([settings.listed, settings.numbers, settings.random])
         self._cases = _cumulative([settings.upper, settings.title, settings.lower, settings.unchanged])
 
-    def draw_case(self, generator: np.random.Generator) -> str:
-        """How the words of one sign are set: one of CASES."""
+    def sample_case(self, generator: np.random.Generator) -> str:
+        """The case of the words of one sign: one of CASES."""
         return CASES[int(np.searchsorted(self._cases, generator.random(), side="right"))]
 
-    def draw(self, generator: np.random.Generator, case: str) -> str:
+    def sample(self, generator: np.random.Generator, case: str) -> str:
         """One word, without blanks, never empty."""
         kind = int(np.searchsorted(self._kinds, generator.random(), side="right"))
         if kind == 0:
             return set_case(self._words[generator.integers(len(self._words))], case)
         if kind == 1:
-            return set_case(draw_number(generator), case)
-        return set_case(self._draw_random(generator), case)
+            return set_case(sample_number(generator), case)
+        return set_case(self._sample_random(generator), case)
 
-    def _draw_random(self, generator: np.random.Generator) -> str:
+    def _sample_random(self, generator: np.random.Generator) -> str:
         length = int(generator.integers(*self._settings.random_length, endpoint=True))
         characters = self._settings.random_characters
         return "".join(characters[index] for index in generator.integers(len(characters), size=length))
@@ -82,7 +82,7 @@ def set_case(word: str, case: str) -> str:
     return word[:1].upper() + word[1:] if case == "title" else word
 
 
-def draw_number(generator: np.random.Generator) -> str:
+def sample_number(generator: np.random.Generator) -> str:
     """A number as it stands on signs: price, telephone, time, year, house number, percentage, distance, plate."""
 
     def digits(count: int) -> str:

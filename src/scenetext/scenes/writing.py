@@ -28,8 +28,8 @@ RECORDS_NAME = "records.jsonl"
 DESCRIPTION_NAME = "scenes.yaml"
 IMAGES_NAME = "images"
 LARGEST_CHUNK = 32
-"""Images that a process makes before it reports: few, so that Ctrl-C is soon heard; not too few, since the fonts are
-opened anew for each chunk."""
+"""Images that a process makes before it reports: few, so that Ctrl-C acts soon; not too few, since the fonts are
+opened again for each chunk."""
 _IMAGE_PATTERN = re.compile(r"\d{6,}\.jpg")
 
 
@@ -61,7 +61,7 @@ def generate(
 ) -> GenerationReport:
     """Makes scenes 0 to count - 1 and writes `images/000000.jpg` ..., `records.jsonl` and `scenes.yaml`.
 
-    The files are the same whatever the number of workers. `records.jsonl` appears when all images are there.
+    The files are the same for any number of workers. `records.jsonl` appears when all images are there.
 
     Args:
         output: folder; made if missing.
@@ -72,7 +72,7 @@ def generate(
         on_image: called with every record, in order; for progress.
 
     Raises:
-        DataError: count or workers below 1, a folder that holds records, or what `SceneGenerator.scene` raises.
+        DataError: count or workers below 1, a folder that holds records, or an error of `SceneGenerator.scene`.
     """
     if count < 1:
         raise DataError(f"the number of images must be at least 1, got {count}")
@@ -142,7 +142,7 @@ def _write_description(path: Path, scenes: SceneGenerator, count: int, provenanc
         "settings": scenes.settings.model_dump(mode="json"),
         "fonts": [scenes.fonts.name(number) for number in range(len(scenes.fonts))],
         "backgrounds": len(scenes.backgrounds),
-        "words_left_out": list(scenes.left_out),
+        "words_left_out": list(scenes.unwritable),
         "versions": {
             "scenetext": scenetext.__version__,
             "python": platform.python_version(),

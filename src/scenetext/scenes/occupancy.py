@@ -14,8 +14,8 @@ GAP = 3
 """Image pixels that are kept free around every sign."""
 
 
-class Room:
-    """What is still free in an image, and how calm it is there.
+class Occupancy:
+    """Which parts of an image are taken by signs, and how calm the others are.
 
     Args:
         image: (H, W, 3) float32, 0..255.
@@ -27,11 +27,11 @@ class Room:
         small_size = (-(-self._size[1] // self._step), -(-self._size[0] // self._step))
         small = cv2.resize(image, small_size, interpolation=cv2.INTER_AREA).mean(axis=2)
         across, along = cv2.Sobel(small, cv2.CV_32F, 1, 0), cv2.Sobel(small, cv2.CV_32F, 0, 1)
-        self._unrest = cv2.integral(np.minimum(np.hypot(across, along), 200))
+        self._edge_strength = cv2.integral(np.minimum(np.hypot(across, along), 200))
         self._taken = np.zeros(small.shape, dtype=np.uint8)
 
     def is_free(self, polygon: np.ndarray) -> bool:
-        """Whether no sign has been put over any part of a convex polygon (V, 2) of image pixels."""
+        """Whether no sign covers any part of a convex polygon (V, 2) of image pixels."""
         left, top, right, bottom = self._cells(polygon)
         if right <= left or bottom <= top:
             return True
@@ -49,12 +49,12 @@ class Room:
         grown = center + outward * (1 + GAP / np.maximum(np.hypot(*outward.T), 1))[:, None]
         cv2.fillPoly(self._taken, [self._cell_points(grown)], 1)
 
-    def unrest(self, polygon: np.ndarray) -> float:
+    def edge_strength(self, polygon: np.ndarray) -> float:
         """Mean strength of edges in the box around a polygon (V, 2): 0 = even, above about 40 = full of detail."""
         left, top, right, bottom = self._cells(polygon)
         if right <= left or bottom <= top:
             return 0.0
-        total = self._unrest
+        total = self._edge_strength
         inside = total[bottom, right] - total[top, right] - total[bottom, left] + total[top, left]
         return float(inside) / ((right - left) * (bottom - top))
 
