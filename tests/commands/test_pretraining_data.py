@@ -143,7 +143,7 @@ def test_chinese_and_mixed_words_from_weak_labels_through_shards_to_a_trained_st
 
     config = write_config(tmp_path, packed, packed, method={"characters": str(characters)}, data={})
     told = run("pretrain", config, "--output", tmp_path / "run")
-    assert "training: 6 words in 4 images; left out: 0 words with unknown characters" in told
+    assert "training: 6 words in 4 images; dropped: 0 words with unknown characters" in told
     assert "could not be used" not in told
     draw(tmp_path / "page.jpg", 180)
     pictures = tmp_path / "pictures"
@@ -276,7 +276,7 @@ def test_captions_of_unknown_characters_and_empty_ones_are_left_out_and_counted(
     config = write_config(tmp_path, tmp_path / "all.jsonl", tmp_path / "all.jsonl", method={}, data={})
     told = run("pretrain", config, "--output", tmp_path / "run")
     assert (
-        "training: 3 words in 2 images; left out: 3 words with unknown characters, 0 empty texts, "
+        "training: 3 words in 2 images; dropped: 3 words with unknown characters, 0 empty texts, "
         "0 instances without text, 1 images without a usable word" in told
     )
 

@@ -63,7 +63,7 @@ def test_images_without_usable_words_do_not_count_in_their_dataset(tmp_path: Pat
     assert data.parts == (Part(4, 4), Part(1, 2))
     assert [record.path.name for record in data.training][-1] == "c_0.png"
     assert any(
-        remark.startswith(f"training: {second}: 1 words in 1 images; left out: 3 words") for remark in data.remarks
+        remark.startswith(f"training: {second}: 1 words in 1 images; dropped: 3 words") for remark in data.remarks
     )
 
 

@@ -1,4 +1,4 @@
-"""The tiny published model of the golden figures, and small stand-ins for tests that need none."""
+"""The tiny published model of the golden values, and small stand-ins for tests that need none."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def golden_model(first_stage: bool = False) -> OclipModel:
 
 
 def close(found: Tensor, expected: Tensor) -> None:
-    """The tolerance that the golden figures allow for features, attention and logits."""
+    """The tolerance that the golden values allow for features, attention and logits."""
     torch.testing.assert_close(found.detach(), expected, atol=2e-5, rtol=1e-4)
 
 
@@ -69,9 +69,9 @@ def random_words(seed: int, batch: int, slots: int, counts: tuple[int, ...]) -> 
     for image, count in enumerate(counts):
         for slot in range(count):
             length = int(generator.integers(1, 13))
-            place = int(generator.integers(length))
+            position = int(generator.integers(length))
             characters[image, slot, :length] = generator.integers(1, 95, length)
             characters[image, slot, length] = 96
-            masked[image, slot] = characters[image, slot, place]
-            characters[image, slot, place] = 95
+            masked[image, slot] = characters[image, slot, position]
+            characters[image, slot, position] = 95
     return torch.from_numpy(characters), torch.from_numpy(masked)

@@ -1,6 +1,6 @@
-"""The published code's tiny TCM model, its figures, and the same model as one of ours.
+"""The published code's tiny TCM model, its values, and the same model in scenetext.
 
-Nothing here is particular to one set of figures: sizes, combinations and token ids are read from the set.
+Nothing here is particular to one set of values: sizes, combinations and token ids are read from the set.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ def _tensor(name: str, settings: TcmSettings) -> Tensor:
         return torch.from_numpy(stored["extra.pix_w"]).T
     if name == "prompts.contexts" and not settings.prompts:
         return torch.from_numpy(stored["extra.contexts_only18"])
-    theirs = published_name(name)
-    return torch.from_numpy(stored[theirs if theirs in stored else f"extra.{theirs}"])
+    published = published_name(name)
+    return torch.from_numpy(stored[published if published in stored else f"extra.{published}"])
 
 
 def compare(found: Tensor, expected: np.ndarray, name: str, atol: float = 5e-5, rtol: float = 1e-4) -> None:

@@ -49,7 +49,7 @@ def total(features: Features) -> Tensor:
     )
 
 
-def test_it_is_an_encoder_that_tells_its_channels() -> None:
+def test_it_is_an_encoder_that_says_its_channels() -> None:
     encoder = tiny_encoder()
     assert isinstance(encoder, Encoder)
     features = encoder(images())
@@ -82,7 +82,7 @@ def test_score_map_is_a_cosine() -> None:
 
 
 @pytest.mark.parametrize("switches", SWITCHES, ids=lambda each: "-".join(f"{value}" for value in each.values()))
-def test_whatever_is_switched_on_learns_and_nothing_else_is_there(switches: dict[str, Any]) -> None:
+def test_everything_switched_on_learns_and_nothing_else_is_there(switches: dict[str, Any]) -> None:
     """Every trainable parameter is reached, as training over several processes needs; the text encoder is not."""
     encoder = tiny_encoder(**switches).train()
     total(encoder(images())).backward()
@@ -158,7 +158,7 @@ def test_text_that_depends_on_the_image_is_computed_for_every_image() -> None:
 
 
 @torch.no_grad()
-def test_kept_text_is_forgotten_with_the_weights_it_came_from() -> None:
+def test_cached_text_is_dropped_with_the_weights_it_came_from() -> None:
     encoder, other = tiny_encoder(fast=True).eval(), tiny_encoder(fast=True).eval()
     for parameter in other.parameters():
         parameter.mul_(1.5)
@@ -170,7 +170,7 @@ def test_kept_text_is_forgotten_with_the_weights_it_came_from() -> None:
     for parameter in encoder.parameters():
         parameter.div_(1.5)
     changed = encoder.eval()(images()).side["score_map"]
-    encoder.forget_text()
+    encoder.clear_text_cache()
     assert torch.equal(encoder(images()).side["score_map"], changed)
     assert not torch.equal(changed, expected)
     double = encoder.double()(images().double()).side["score_map"]
@@ -191,7 +191,7 @@ def test_evaluation_without_gradients_gives_what_it_gives_with_them(classes: int
         torch.testing.assert_close(without[name], expected)
 
 
-def test_kept_text_is_not_used_where_gradients_are_wanted() -> None:
+def test_cached_text_is_not_used_where_gradients_are_wanted() -> None:
     encoder = tiny_encoder(fast=True).eval()
     with torch.no_grad():
         encoder(images())
@@ -223,7 +223,7 @@ def test_runs_under_autocast(kind: torch.dtype, fast: bool) -> None:
     encoder.eval()
     with torch.no_grad():
         plain = encoder(images()).side["score_map"]
-        encoder.forget_text()
+        encoder.clear_text_cache()
         with torch.autocast("cpu", dtype=kind):
             low = encoder(images()).side["score_map"]
     torch.testing.assert_close(low, plain, atol=0.1, rtol=0)

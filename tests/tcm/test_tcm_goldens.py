@@ -1,4 +1,4 @@
-"""TCM against the figures of the published code: backbone, text, matching, detector with losses and gradients."""
+"""TCM against the values of the published code: backbone, text, matching, detector with losses and gradients."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def test_backbone_of_every_size() -> None:
     sizes = [name.removeprefix("input.") for name in stored if name.startswith("input.")]
     assert len(sizes) >= 4
     for size in sizes:
-        beginning = f"backbone.{size}."
-        expected = {name.removeprefix(beginning): stored[name] for name in stored if name.startswith(beginning)}
+        prefix = f"backbone.{size}."
+        expected = {name.removeprefix(prefix): stored[name] for name in stored if name.startswith(prefix)}
         assert len(expected) == 6
         compare_backbone(image_encoder().eval(), stored[f"input.{size}"], expected)
 
@@ -132,16 +132,18 @@ def detector(loss: str, trainable_text: bool = True) -> tuple[TcmEncoder, torch.
     sizes = {"inner_channels": neck["lateral_channels"], "level_channels": neck["out_channels"]}
     head = spec.head(spec.config(**sizes), encoder.channels)
     names = {current_detector_name(key): value for key, value in arrays("tiny_state_dict").items()}
-    theirs = {name: mmocr_head_name(name, NAMES) for name in head.state_dict()}
-    head.load_state_dict({name: torch.from_numpy(names[other]) for name, other in theirs.items() if other is not None})
+    published = {name: mmocr_head_name(name, NAMES) for name in head.state_dict()}
+    head.load_state_dict(
+        {name: torch.from_numpy(names[other]) for name, other in published.items() if other is not None}
+    )
     return encoder, head.eval(), MatchingLoss(tiny_settings(ALL, loss=loss))
 
 
 def ground_truth() -> dict[str, Tensor]:
     names = ("shrink", "shrink_mask", "thr", "thr_mask")
-    ours = ("probability", "probability_valid", "threshold", "threshold_valid")
+    targets = ("probability", "probability_valid", "threshold", "threshold_valid")
     stored = arrays("tiny_detector")
-    return {mine: torch.from_numpy(stored[f"gt_{theirs}"]) for mine, theirs in zip(ours, names, strict=True)}
+    return {target: torch.from_numpy(stored[f"gt_{name}"]) for target, name in zip(targets, names, strict=True)}
 
 
 @torch.no_grad()
@@ -172,12 +174,12 @@ def test_detector_in_training(loss: str) -> None:
     features = encoder(matching_input())
     terms = spec.loss(head.train()(features), targets, spec.config())
     region, valid = spec.text_region(targets)
-    ours = matching(features.side, region, valid)["matching"]
+    matching_loss = matching(features.side, region, valid)["matching"]
     if loss == "bbce":
         logits = F.interpolate(features.side["score_map"] / config()["tau"], region.shape[-2:], mode="bilinear")
         auxiliary = published_balanced_loss(logits, region, valid)
     else:
-        auxiliary = ours
+        auxiliary = matching_loss
     prefix = f"train.{loss}."
     for name, weight in (("prob", 5), ("db", 1), ("thr", 10)):
         term = terms[{"prob": "probability", "db": "binary", "thr": "threshold"}[name]]
@@ -193,7 +195,7 @@ def test_detector_in_training(loss: str) -> None:
         compare_gradient(parameters[name].grad, stored[f"{prefix}grad.{name}"], name)
 
 
-OURS = {"bbce": "balanced_cross_entropy", "dice": "dice", "pan": "hard_dice"}
+LOSSES = {"bbce": "balanced_cross_entropy", "dice": "dice", "pan": "hard_dice"}
 PADDED = ((0, 0), (0, 17), (0, 30))
 """What the published code adds to the maps of its padded case, below and on the right."""
 
@@ -210,7 +212,7 @@ def auxiliary_case(name: str) -> tuple[str, np.ndarray, np.ndarray, float]:
     if detector_name.endswith("empty"):
         region = np.zeros_like(region)
     weight = 0.5 if detector_name.endswith("padded") else float(len(region)) if kind == "sum" else 1.0
-    return OURS["pan" if detector_name.startswith("pan") else kind], region, valid, weight
+    return LOSSES["pan" if detector_name.startswith("pan") else kind], region, valid, weight
 
 
 def auxiliary_names() -> list[str]:
@@ -232,7 +234,7 @@ def test_auxiliary_losses_and_their_gradients() -> None:
         if "empty" in name:
             assert found == 0, "without text there is nothing to learn; the published dice is then a constant 1"
         else:
-            # FCENet's dice is over so few cells that the constant in our denominator, 1e-3, shows.
+            # FCENet's dice is over so few cells that the constant in the denominator of `dice_loss`, 1e-3, shows.
             compare(weight * found, stored[f"{name}.loss"], name, atol=0, rtol=1e-4 if "fce.dice" in name else 1e-5)
             largest = float(np.abs(stored[f"{name}.grad"]).max())
             compare(score.grad, stored[f"{name}.grad"], name, atol=(1e-3 if "fce.dice" in name else 1e-5) * largest)
@@ -240,7 +242,7 @@ def test_auxiliary_losses_and_their_gradients() -> None:
 
 
 def test_balanced_loss_of_several_images_has_aligned_shapes() -> None:
-    """The published values come from the published mistake; ours are what the same formula gives without it."""
+    """The published values come from the published mistake; scenetext's are what the same formula gives without it."""
     stored, seen = arrays("aux_losses"), 0
     for name in auxiliary_names():
         kind, region, valid, weight = auxiliary_case(name)

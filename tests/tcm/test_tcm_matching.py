@@ -109,7 +109,7 @@ def test_every_class_learns_its_own_region() -> None:
     assert found[0] < 0.2 < 1 < found[1]
 
 
-def test_learnt_scale_takes_the_place_of_the_temperature() -> None:
+def test_learnt_scale_replaces_the_temperature() -> None:
     score, text = torch.randn(2, 1, 2, 3), region()
     valid = torch.ones_like(text)
     fixed = matching()({"score_map": score}, text, valid)["matching"]

@@ -1,4 +1,4 @@
-"""Where a TCM encoder's weights come from: CLIP's files, ours, published ones; and what a file without text is told."""
+"""Where a TCM encoder's weights come from: files of CLIP, scenetext and papers; the error for a file without text."""
 
 from __future__ import annotations
 
@@ -47,24 +47,24 @@ def saved(path: Path, tensors: dict[str, Tensor]) -> Path:
 
 
 def load(path: Path | None, **values: Any) -> tuple[TcmEncoder, str]:
-    ours = encoder(weights=path, **values)
-    return ours, "\n".join(ours.load_weights())
+    loaded = encoder(weights=path, **values)
+    return loaded, "\n".join(loaded.load_weights())
 
 
-def text_is_that_of(ours: TcmEncoder, clip: dict[str, Tensor]) -> bool:
-    state = ours.text_encoder.state_dict()
+def text_is_that_of(loaded: TcmEncoder, clip: dict[str, Tensor]) -> bool:
+    state = loaded.text_encoder.state_dict()
     return all(torch.equal(value, clip[name][: len(value)]) for name, value in state.items())
 
 
 def test_clip_fills_both_sides(tmp_path: Path) -> None:
     clip = whole_clip()
-    ours, remarks = load(saved(tmp_path / "clip.pt", clip))
-    assert torch.equal(ours.image.conv1.weight, clip["visual.conv1.weight"])
-    assert torch.equal(ours.image.attnpool.c_proj.weight, clip["visual.attnpool.c_proj.weight"])
+    loaded, remarks = load(saved(tmp_path / "clip.pt", clip))
+    assert torch.equal(loaded.image.conv1.weight, clip["visual.conv1.weight"])
+    assert torch.equal(loaded.image.attnpool.c_proj.weight, clip["visual.attnpool.c_proj.weight"])
     positions = clip["visual.attnpool.positional_embedding"]
     resized = resize_positions(positions[1:], 3, 3)
-    assert torch.equal(ours.image.attnpool.positional_embedding[1:], resized)
-    assert text_is_that_of(ours, clip)
+    assert torch.equal(loaded.image.attnpool.positional_embedding[1:], resized)
+    assert text_is_that_of(loaded, clip)
     assert "positions resized from 2 x 2 to 3 x 3" in remarks
     assert "the first 7 of 77 positions" in remarks
     assert "transformer" not in remarks.partition("left out:")[2].splitlines()[0], "taken by the text encoder"
@@ -72,9 +72,9 @@ def test_clip_fills_both_sides(tmp_path: Path) -> None:
 
 def test_half_precision_is_read_as_single(tmp_path: Path) -> None:
     clip = {name: value.half() if value.is_floating_point() else value for name, value in whole_clip().items()}
-    ours, _ = load(saved(tmp_path / "clip.pt", clip))
-    assert ours.text_encoder.text_projection.dtype == torch.float32
-    assert text_is_that_of(ours, {name: value.float() for name, value in clip.items()})
+    loaded, _ = load(saved(tmp_path / "clip.pt", clip))
+    assert loaded.text_encoder.text_projection.dtype == torch.float32
+    assert text_is_that_of(loaded, {name: value.float() for name, value in clip.items()})
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*")
@@ -82,25 +82,25 @@ def test_openais_archive_fills_both_sides(tmp_path: Path) -> None:
     """RN50.pt as it is published: a TorchScript archive, weights in half precision, numbers among them."""
     clip = halved({**whole_clip(), "input_resolution": torch.tensor(64), "context_length": torch.tensor(77)})
     write_torchscript(tmp_path / "RN50.pt", clip)
-    ours, remarks = load(tmp_path / "RN50.pt")
+    loaded, remarks = load(tmp_path / "RN50.pt")
     single = {name: value.float() for name, value in clip.items()}
-    assert torch.equal(ours.image.conv1.weight, single["visual.conv1.weight"])
-    assert torch.equal(ours.image.attnpool.c_proj.weight, single["visual.attnpool.c_proj.weight"])
-    assert text_is_that_of(ours, single)
+    assert torch.equal(loaded.image.conv1.weight, single["visual.conv1.weight"])
+    assert torch.equal(loaded.image.attnpool.c_proj.weight, single["visual.attnpool.c_proj.weight"])
+    assert text_is_that_of(loaded, single)
     assert "the first 7 of 77 positions" in remarks
 
 
-def test_pretraining_of_ours_fills_the_image_side_and_clip_the_text_side(tmp_path: Path) -> None:
-    """The published oCLIP layout and that of our own pre-training differ by a prefix alone."""
+def test_scenetext_pretraining_fills_the_image_side_and_clip_the_text_side(tmp_path: Path) -> None:
+    """The published oCLIP layout and that of scenetext's pre-training differ by a prefix alone."""
     tensors, clip = oclip_layout(), whole_clip()
     path = saved(tmp_path / "best.pt", {f"network.{name}": value for name, value in tensors.items()})
-    ours, remarks = load(path, text_weights=saved(tmp_path / "clip.pt", clip))
-    assert torch.equal(ours.image.conv1.weight, tensors["visual.conv1.weight"])
-    assert text_is_that_of(ours, clip)
+    loaded, remarks = load(path, text_weights=saved(tmp_path / "clip.pt", clip))
+    assert torch.equal(loaded.image.conv1.weight, tensors["visual.conv1.weight"])
+    assert text_is_that_of(loaded, clip)
     assert "a pre-training of ours" in remarks
     assert "attention pool: left out, its output projection is (32, 256), the model's (24, 256)" in remarks
     assert "clip.pt: attention pool: loaded, positions resized from 2 x 2 to 3 x 3" in remarks
-    assert torch.equal(ours.image.attnpool.c_proj.weight, clip["visual.attnpool.c_proj.weight"])
+    assert torch.equal(loaded.image.attnpool.c_proj.weight, clip["visual.attnpool.c_proj.weight"])
 
 
 def test_file_without_text_asks_for_one(tmp_path: Path) -> None:
@@ -113,10 +113,10 @@ def test_file_without_text_asks_for_one(tmp_path: Path) -> None:
         load(None, text_weights=path)
 
 
-def test_random_text_is_a_choice_that_is_told(tmp_path: Path) -> None:
+def test_random_text_is_a_choice_that_is_reported(tmp_path: Path) -> None:
     clip = whole_clip()
-    ours, remarks = load(saved(tmp_path / "clip.pt", clip), text_weights="none")
-    assert not text_is_that_of(ours, clip)
+    loaded, remarks = load(saved(tmp_path / "clip.pt", clip), text_weights="none")
+    assert not text_is_that_of(loaded, clip)
     assert "text encoder: random and frozen, as encoder.text_weights=none says" in remarks
 
 
@@ -140,55 +140,57 @@ def test_vision_transformers_are_refused(tmp_path: Path) -> None:
     path = saved(tmp_path / "vit.pt", clip)
     with pytest.raises(CheckpointError, match="no known source"):
         load(path)
-    ours, _ = load(None, text_weights=path)
-    assert text_is_that_of(ours, clip), "its text side fits where its sizes do"
+    loaded, _ = load(None, text_weights=path)
+    assert text_is_that_of(loaded, clip), "its text side fits where its sizes do"
 
 
-def our_detector(**values: Any) -> dict[str, Tensor]:
+def scenetext_detector(**values: Any) -> dict[str, Tensor]:
     torch.manual_seed(7)
     other = TcmEncoder(TcmSettings.model_validate({**SIZES, **values}), TOKENS)
     state = {f"encoder.{name}": value for name, value in randomised(other).items()}
     return {**state, "head.pyramid.lateral.0.weight": torch.ones(1)}
 
 
-def test_detector_of_ours_with_tcm_fills_everything(tmp_path: Path) -> None:
+def test_scenetext_detector_with_tcm_fills_everything(tmp_path: Path) -> None:
     """As for fine-tuning what was trained on synthetic text; the detector's own part stays out of it."""
-    tensors = our_detector()
+    tensors = scenetext_detector()
     assert identify_source(tensors) is OUR_TCM_DETECTOR
-    ours, remarks = load(saved(tmp_path / "best.pt", tensors))
-    for name, value in ours.state_dict().items():
+    loaded, remarks = load(saved(tmp_path / "best.pt", tensors))
+    for name, value in loaded.state_dict().items():
         assert torch.equal(value, tensors[f"encoder.{name}"]), name
     assert "TCM's own parts:" in remarks
     assert "left out: head (1)" in remarks
 
 
-def test_parts_that_the_other_detector_has_not_stay_as_they_are_and_are_told(tmp_path: Path) -> None:
-    ours, remarks = load(saved(tmp_path / "best.pt", our_detector(visual_prompt=False, learnable_prompts=4)), fast=True)
+def test_parts_missing_from_the_file_stay_as_they_are_and_are_reported(tmp_path: Path) -> None:
+    loaded, remarks = load(
+        saved(tmp_path / "best.pt", scenetext_detector(visual_prompt=False, learnable_prompts=4)), fast=True
+    )
     fresh = encoder(fast=True)
-    assert ours.visual_prompt is not None
+    assert loaded.visual_prompt is not None
     assert fresh.visual_prompt is not None
     name = "out_proj.1.weight"
-    assert torch.equal(ours.visual_prompt.get_parameter(name), fresh.visual_prompt.get_parameter(name))
-    told = remarks.partition("not in the file, as at first: ")[2]
-    assert "visual_prompt (" in told
-    assert "prompts (2)" in told, "the learnt vectors, whose number differs, and the meta query"
-    assert "similarity (1)" in told
+    assert torch.equal(loaded.visual_prompt.get_parameter(name), fresh.visual_prompt.get_parameter(name))
+    random = remarks.partition("not in the file, left as initialised: ")[2]
+    assert "visual_prompt (" in random
+    assert "prompts (2)" in random, "the learnt vectors, whose number differs, and the meta query"
+    assert "similarity (1)" in random
 
 
 def test_fewer_positions_than_the_prompts_need_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="its text encoder has 5 positions, the prompts of this run need 7"):
-        load(saved(tmp_path / "best.pt", our_detector(learnable_prompts=1)))
+        load(saved(tmp_path / "best.pt", scenetext_detector(learnable_prompts=1)))
 
 
 def test_published_detector_fills_everything(tmp_path: Path) -> None:
-    tensors = our_detector(fast=True)
+    tensors = scenetext_detector(fast=True)
     published = {
         published_name(name.removeprefix("encoder.")) or "": value.T if name.endswith(PROJECTION) else value
         for name, value in tensors.items()
         if name.startswith("encoder.")
     }
     assert identify_source(published) is PUBLISHED_TCM
-    ours, _ = load(saved(tmp_path / "tcm.pth", {"state_dict": published}), fast=True)
-    for name, value in ours.state_dict().items():
+    loaded, _ = load(saved(tmp_path / "tcm.pth", {"state_dict": published}), fast=True)
+    for name, value in loaded.state_dict().items():
         assert torch.equal(value, tensors[f"encoder.{name}"]), name
     assert read_weights(tmp_path / "tcm.pth").tensors.keys() == published.keys()

@@ -13,7 +13,7 @@ from scenetext.errors import ConfigError
 from scenetext.layers.normalization import PixelNormalization
 from scenetext.pretraining.oclip.attention import attention_sheet, image_attention
 from scenetext.pretraining.oclip.config import OclipSettings
-from scenetext.pretraining.oclip.loss import PartSummary, oclip_loss, pairs_of
+from scenetext.pretraining.oclip.loss import MicroBatchSummary, oclip_loss, pairs_of
 from scenetext.pretraining.oclip.model import OclipModel
 from scenetext.pretraining.oclip.targets import decode_typed_word, encode_words
 from scenetext.structures import Batch, ImageMeta, ImageRecord, PreparedSample, Sample
@@ -59,16 +59,16 @@ class PretrainingTask(nn.Module):
         """The image encoder, which detectors start from."""
         return self.network.visual
 
-    def forward(self, batch: Batch, others: Sequence[PartSummary] = ()) -> dict[str, Tensor]:
+    def forward(self, batch: Batch, others: Sequence[MicroBatchSummary] = ()) -> dict[str, Tensor]:
         """The unweighted terms "character" (absent in the first stage) and "contrastive"."""
         images = self.normalization(batch.images)
         outputs = self.network(images, batch.targets["characters"], batch.targets["padding"])
         return oclip_loss(outputs, batch.targets["masked"], self.settings, others)
 
-    def summary(self, batch: Batch) -> PartSummary:
-        """The features of a part, which the contrastive loss of other parts compares theirs with."""
+    def summary(self, batch: Batch) -> MicroBatchSummary:
+        """The features of a micro-batch, with which the contrastive loss of the others compares its own."""
         features = self.network.features(self.normalization(batch.images), batch.targets["characters"])
-        return PartSummary(pairs_of(features, self.settings), batch.targets["masked"].count_nonzero())
+        return MicroBatchSummary(pairs_of(features, self.settings), batch.targets["masked"].count_nonzero())
 
     def compiled_parts(self) -> Sequence[nn.Module]:
         """The image tower: nearly all of the work, on images of one size."""

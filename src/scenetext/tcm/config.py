@@ -22,9 +22,9 @@ class PromptDecoderSettings(Settings):
     heads: PositiveInt = 4
     """Attention heads."""
     layers: PositiveInt = 3
-    """Blocks of self-attention, cross-attention and perceptron."""
+    """Blocks of self-attention, cross-attention and MLP."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
-    """Share of the outputs of attentions and perceptrons that is left out in training."""
+    """Dropout rate of the outputs of attentions and MLPs."""
 
     @model_validator(mode="after")
     def _heads_divide(self) -> PromptDecoderSettings:
@@ -72,7 +72,7 @@ class TcmSettings(ClipImageSettings):
     text_refinement: bool = True
     """Whether the text feature is refined by the image (on in the published code in all rows of Table 6)."""
     learned_scale: bool = False
-    """Multiply the score map by a learnt factor, 1 / tau at first, in place of the fixed temperature (an option of the
+    """Multiply the score map by a learnt factor, 1 / tau at first, instead of the fixed temperature (an option of the
     published code)."""
     score_levels: tuple[Literal[1, 2, 3, 4], ...] = Field(default=(4,), min_length=1)
     """Stages whose features get the score map as further channels; published: the last. (2, 3, 4) gives it to all three
@@ -89,10 +89,10 @@ class TcmSettings(ClipImageSettings):
     context_length: PositiveInt | None = Field(default=None, le=77)
     """Rows of the text encoder's positions; None = as many as prompts and learnt vectors need."""
     train_text_encoder: bool = False
-    """Whether the text encoder's weights are learnt; Table 8 shows that they had better not be."""
+    """Whether the text encoder's weights are learnt; Table 8 shows that frozen is better."""
     text_weights: Path | Literal["none"] | None = None
-    """Weights of the text encoder: CLIP's RN50.pt or an open_clip file; none = random, which is then frozen all the
-    same; None = those in `weights`, which must be a file with a text encoder."""
+    """Weights of the text encoder: CLIP's RN50.pt or an open_clip file; none = random, which is frozen as well
+    unless `train_text_encoder`; None = those in `weights`, which must be a file with a text encoder."""
     decoder: PromptDecoderSettings = PromptDecoderSettings()
     """Sizes of the visual prompt generator and of the text refinement."""
     matching: MatchingSettings = MatchingSettings()

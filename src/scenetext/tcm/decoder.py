@@ -1,4 +1,4 @@
-"""The Transformer decoder by which one modality asks the other: visual prompt generator and text refinement."""
+"""The Transformer decoder by which one modality attends to the other: visual prompt generator, text refinement."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class ProjectedAttention(nn.Module):
     def forward(self, query: Tensor, memory: Tensor) -> Tensor:
         """query: (B, Q, width), memory: (B, S, width), keys and values alike; gives (B, Q, width).
 
-        Of a memory of one position every query draws the same, whatever it asks. Queries and keys are computed all the
-        same where gradients are: that of their weights is zero then, not missing, which processes in step rely on.
+        With a memory of one position, the softmax is 1 and every query reads the same value. Queries and keys are still
+        computed where gradients are: those of their weights are then zero, not missing, as DDP requires.
         """
         if memory.shape[1] == 1 and not torch.is_grad_enabled():
             return self.dropout(self.out_proj(self.v_proj(memory)).expand(-1, query.shape[1], -1))
@@ -39,7 +39,7 @@ class ProjectedAttention(nn.Module):
 
 
 class PromptDecoderLayer(nn.Module):
-    """Pre-norm self-attention, cross-attention and perceptron; the memory is read as it is."""
+    """Pre-norm self-attention, cross-attention and MLP; the memory is read as it is."""
 
     def __init__(self, settings: PromptDecoderSettings) -> None:
         super().__init__()
@@ -61,10 +61,10 @@ class PromptDecoderLayer(nn.Module):
 
 
 class PromptDecoder(nn.Module):
-    """What a query sequence draws from a memory, as a difference to be added to the query. TCM, section 3.2.
+    """What a query sequence reads from a memory, as a difference to be added to the query. TCM, section 3.2.
 
     With a memory of one position (text of a single class, as published) its cross-attention adds the same vector to
-    every query, and what differs from place to place comes from self-attention and perceptron.
+    every query, and what differs between positions comes from self-attention and MLP.
 
     Args:
         settings: sizes inside.
@@ -83,9 +83,9 @@ class PromptDecoder(nn.Module):
     def forward(self, query: Tensor, memory: Tensor) -> Tensor:
         """query: (B, Q, C), memory: (B, S, C); gives (B, Q, C)."""
         projected = self.query_proj(query)
-        remembered = self.memory_proj(memory)
+        projected_memory = self.memory_proj(memory)
         for layer in self.layers:
-            projected = layer(projected, remembered)
+            projected = layer(projected, projected_memory)
         return self.out_proj(projected)
 
 

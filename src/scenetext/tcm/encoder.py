@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 INITIAL_GATE = 1e-3
-"""Factor of both decoders' differences at first, so that training starts from what CLIP sees."""
+"""Factor of both decoders' differences at first, so that training starts from CLIP's features."""
 
 
 class TcmEncoder(nn.Module):
-    """CLIP's image and text encoder as an `Encoder` that tells a detector where text is. TCM, figure 2.
+    """CLIP's image and text encoder as an `Encoder` that shows a detector where text is. TCM, figure 2.
 
     Args:
         settings: all switches and sizes.
@@ -58,9 +58,9 @@ class TcmEncoder(nn.Module):
             nn.init.eye_(self.similarity.weight)
         scale = math.log(1 / settings.matching.temperature)
         self.logit_scale = nn.Parameter(torch.tensor(scale)) if settings.learned_scale else None
-        self._freeze_unlearnt()
-        self._text: Tensor | None = None
-        self.register_load_state_dict_post_hook(_forget_text)  # type: ignore[no-untyped-call]
+        self._freeze_unused()
+        self._text_cache: Tensor | None = None
+        self.register_load_state_dict_post_hook(_clear_text_cache)  # type: ignore[no-untyped-call]
         self.strides = self.image.strides
         self.pixel_mean, self.pixel_std = self.image.pixel_mean, self.image.pixel_std
         classes = len(self.prompts.ends)
@@ -72,8 +72,8 @@ class TcmEncoder(nn.Module):
     def forward(self, images: Tensor) -> Features:
         """Levels with the score map joined to them, and in `side`:
 
-        score_map: (B, K, H / 32, W / 32) float32, cosine of every place with every class in [-1, 1] (times the learnt
-            factor, where there is one).
+        score_map: (B, K, H / 32, W / 32) float32, cosine of every position with every class in [-1, 1] (times the
+            learnt factor, where there is one).
         visual_prompt: (B, C, H / 32, W / 32), what the text adds to the image embeddings; only with a visual prompt.
         """
         levels = self.image(images).levels
@@ -108,42 +108,42 @@ class TcmEncoder(nn.Module):
         return text.to(tokens.dtype).expand(len(tokens), -1, -1)
 
     def _refined(self, text: Tensor, tokens: Tensor) -> Tensor:
-        """The text features (B, K, C) as the image is compared with them: with what they draw from its tokens."""
+        """The text features (B, K, C) as the image is compared with them: with what they read from its tokens."""
         if self.refinement is None:
             return text
         return text + self.refinement_gate * self.refinement(text, tokens)
 
     def _prompted_text(self, image: Tensor) -> Tensor:
-        """(B, K, C) or (1, K, C): computed once and kept where it is the same for all images of an evaluation."""
+        """(B, K, C) or (1, K, C): computed once and cached where it is the same for all images of an evaluation."""
         if self.training or torch.is_grad_enabled() or self.prompts.reads_images:
             return self.prompts(self.text_encoder, image)
-        return self._kept_text(image)
+        return self._cached_text(image)
 
-    def _kept_text(self, image: Tensor) -> Tensor:
-        if self._text is None:
-            self._text = self.prompts(self.text_encoder, image)
-        return self._text
+    def _cached_text(self, image: Tensor) -> Tensor:
+        if self._text_cache is None:
+            self._text_cache = self.prompts(self.text_encoder, image)
+        return self._text_cache
 
     def load_weights(self) -> list[str]:
         """As `Encoder.load_weights`: image side, text side, and TCM's own parts; see `load_tcm_weights`."""
         return load_tcm_weights(self)
 
-    def forget_text(self) -> None:
-        """Has the kept text feature computed anew; whoever changes weights in evaluation mode by hand calls this."""
-        self._text = None
+    def clear_text_cache(self) -> None:
+        """Makes the next forward pass compute the text feature again; call it if weights change in evaluation mode."""
+        self._text_cache = None
 
     def train(self, mode: bool = True) -> Self:
-        """As `nn.Module.train`; either way the kept text feature is forgotten, since weights may have changed."""
-        self.forget_text()
+        """As `nn.Module.train`; either way the cached text feature is dropped, since weights may have changed."""
+        self.clear_text_cache()
         return super().train(mode)
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
-        self.forget_text()
+        self.clear_text_cache()
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
     def __getstate__(self) -> Mapping[str, Any]:
         """A copy computes its own text feature."""
-        return {**self.__dict__, "_text": None}
+        return {**self.__dict__, "_text_cache": None}
 
     def _joined(self, stage: int, level: Tensor, score: Tensor) -> Tensor:
         """The level of a stage, with the score map as further channels where it is to have them."""
@@ -153,17 +153,17 @@ class TcmEncoder(nn.Module):
             score = F.interpolate(score, level.shape[-2:], mode="bilinear")
         return torch.cat([level, score.to(level.dtype)], dim=1)
 
-    def _freeze_unlearnt(self) -> None:
-        """Takes out of training what has nothing to learn: the text encoder, or the words that no prompt has."""
+    def _freeze_unused(self) -> None:
+        """Freezes what is not trained: the text encoder, or the token embedding where prompts have no words."""
         if not self.settings.train_text_encoder:
             self.text_encoder.requires_grad_(False)
         if not self.prompts.tokens.numel():
             self.text_encoder.token_embedding.requires_grad_(False)
 
 
-def _forget_text(encoder: TcmEncoder, incompatible: object) -> None:
+def _clear_text_cache(encoder: TcmEncoder, incompatible: object) -> None:
     """What happens after a state was loaded; a function of its own, so that encoders can be sent to other processes."""
-    encoder.forget_text()
+    encoder.clear_text_cache()
 
 
 def _context_length(settings: TcmSettings, needed: int) -> int:

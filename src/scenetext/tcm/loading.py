@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scenetext.tcm.encoder import TcmEncoder
 
 ENCODER_PARTS = ("image.", "text_encoder.")
-"""In front of the names of the parts that CLIP has as well."""
+"""Prefixes of the names of the parts that CLIP has as well."""
 
 
 def load_tcm_weights(encoder: TcmEncoder) -> list[str]:
@@ -31,7 +31,7 @@ def load_tcm_weights(encoder: TcmEncoder) -> list[str]:
     shapes.
 
     Returns:
-        What was loaded, left out and stays random, a line each.
+        What was loaded, what was dropped and what stays random, a line each.
 
     Raises:
         CheckpointError: a file cannot be used, or nothing says where the text side comes from.
@@ -49,7 +49,10 @@ def load_tcm_weights(encoder: TcmEncoder) -> list[str]:
             remarks += _load_pool(encoder, chosen)
     if settings.text_weights == "none":
         state = "learnt from there" if settings.train_text_encoder else "frozen"
-        return [*remarks, f"text encoder: random and {state}, as encoder.text_weights=none says: it knows no language"]
+        return [
+            *remarks,
+            f"text encoder: random and {state}, as encoder.text_weights=none says: it has no knowledge of language",
+        ]
     source = chosen or file
     if source is None or (chosen is None and not text_encoder_names(source.tensors)):
         raise CheckpointError(_where_text_comes_from(source))
@@ -57,7 +60,7 @@ def load_tcm_weights(encoder: TcmEncoder) -> list[str]:
 
 
 def own_parts(file: WeightFile) -> dict[str, str]:
-    """Names of what TCM adds to CLIP, in our encoder, to those in a file; empty for files without TCM."""
+    """Names of what TCM adds to CLIP, in a `TcmEncoder`, to those in a file; empty for files without TCM."""
     if f"{native.TCM_IMAGE_ENCODER}conv3.weight" in file.tensors:
         inside = [name for name in file.tensors if name.startswith(native.DETECTOR_ENCODER)]
         named = {name.removeprefix(native.DETECTOR_ENCODER): name for name in inside}
@@ -65,30 +68,34 @@ def own_parts(file: WeightFile) -> dict[str, str]:
         named = published_tcm.published_encoder_names(file.tensors)
     else:
         return {}
-    return {name: theirs for name, theirs in named.items() if not name.startswith(ENCODER_PARTS)}
+    return {name: in_file for name, in_file in named.items() if not name.startswith(ENCODER_PARTS)}
 
 
 def _load_own_parts(encoder: TcmEncoder, file: WeightFile, names: dict[str, str]) -> list[str]:
-    """Takes over prompts and generators that fit; what does not stays as it is, and both are told."""
+    """Loads prompts and generators that fit; the others stay as they are; reports both."""
     if not names:
         return []
-    weights: dict[str, Tensor] = {name: file.tensors[theirs] for name, theirs in names.items()}
+    weights: dict[str, Tensor] = {name: file.tensors[in_file] for name, in_file in names.items()}
     if published_tcm.is_published_tcm(file.tensors) and published_tcm.PROJECTION in weights:
         weights[published_tcm.PROJECTION] = weights[published_tcm.PROJECTION].transpose(0, 1)
     wanted = {name: value for name, value in encoder.state_dict().items() if not name.startswith(ENCODER_PARTS)}
     report = compare_weights(wanted, weights)
     encoder.load_state_dict({name: weights[name] for name in report.matched}, strict=False)
     others = [name.partition(":")[0] for name in (*report.unexpected, *report.mismatched)]
-    remarks = [f"TCM's own parts: {len(report.matched)} tensors loaded, left out: {count_groups(others)}"]
+    remarks = [f"TCM's own parts: {len(report.matched)} tensors loaded, dropped: {count_groups(others)}"]
     random = [*report.missing, *(name.partition(":")[0] for name in report.mismatched)]
-    return [*remarks, f"TCM's own parts: not in the file, as at first: {count_groups(random)}"] if random else remarks
+    return (
+        [*remarks, f"TCM's own parts: not in the file, left as initialised: {count_groups(random)}"]
+        if random
+        else remarks
+    )
 
 
 def _load_pool(encoder: TcmEncoder, file: WeightFile) -> list[str]:
-    """Takes the attention pool from where the text side comes from: the two lead to one space."""
+    """Takes the attention pool from the file of the text side: the two share one joint space."""
     inside = [name for name in file.tensors if name.startswith(CLIP_IMAGE + POOL)]
-    found = {name.removeprefix(CLIP_IMAGE): file.tensors[name].float() for name in inside}
-    pool, remark = fit_pool(encoder.image.state_dict(), found)
+    in_file = {name.removeprefix(CLIP_IMAGE): file.tensors[name].float() for name in inside}
+    pool, remark = fit_pool(encoder.image.state_dict(), in_file)
     if pool:
         encoder.image.load_state_dict(pool, strict=False)
     return [f"from {file.path}: {remark}"]
@@ -98,5 +105,5 @@ def _where_text_comes_from(file: WeightFile | None) -> str:
     problem = "encoder.weights names no file" if file is None else f"{file.path}: holds no text encoder of CLIP's"
     return (
         f"{problem}, and TCM needs one: give encoder.text_weights=FILE, OpenAI's RN50.pt or an open_clip file of the "
-        "same architecture; or encoder.text_weights=none for a random text encoder, which guides nothing but trains"
+        "same architecture; or encoder.text_weights=none for a random text encoder, which trains but gives no guidance"
     )

@@ -20,7 +20,7 @@ def cosine_map(image: Tensor, text: Tensor) -> Tensor:
 
 
 def bimodal_similarity(text: Tensor, image: Tensor) -> Tensor:
-    """What is alike in the image, added to the text: t + cos(t, g) g, both of length 1. FastTCM, section 3.
+    """The text plus its projection onto the image: t + cos(t, g) g, both of length 1. FastTCM, section 3.
 
     Args:
         text: (B, K, C) or (1, K, C).

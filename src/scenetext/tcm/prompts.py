@@ -41,7 +41,7 @@ class TextPrompts(nn.Module):
         width, channels, learnt = settings.text.width, settings.embed_dim, settings.learnable_prompts
         longest = max(map(len, tokens), default=0)
         self.length = longest + learnt
-        # What stands behind an end mark is never seen: any id will do.
+        # Attention is causal, so positions after the end mark have no effect: any id will do.
         padded = [[*ids, *[0] * (longest - len(ids))] for ids in tokens]
         ends = [len(ids) - 1 + learnt for ids in tokens] or [learnt - 1]
         self.register_buffer("tokens", torch.tensor(padded, dtype=torch.long), persistent=False)
@@ -72,7 +72,7 @@ class TextPrompts(nn.Module):
         """The text feature of every class.
 
         Args:
-            image: (B, C), global features; looked at only where `reads_images`.
+            image: (B, C), global features; used only where `reads_images`.
 
         Returns:
             (B, K, C) where `reads_images`, else (1, K, C).

@@ -18,8 +18,8 @@ from scenetext.pretraining.oclip.model import AttentionMaps
 from scenetext.text.charset import CharacterSet
 
 
-def test_maps_of_one_image_are_cut_to_its_photograph() -> None:
-    """2 x 2 grid over 64 x 64 pixels, of which the left half is photograph: its heat is that of the left cells."""
+def test_padding_is_cut_off_the_maps_of_one_image() -> None:
+    """2 x 2 grid over 64 x 64 pixels, of which the left half is image: its heat is that of the left cells."""
     characters = CharacterSet("abc")
     image = torch.zeros(2, 5, 5)
     image[1, 0] = torch.tensor([9.0, 1, 0, 3, 0])
@@ -30,14 +30,14 @@ def test_maps_of_one_image_are_cut_to_its_photograph() -> None:
     maps = AttentionMaps((2, 2), image, words, logits)
     found = image_attention(maps, 1, ["a ", "b "], characters, (64, 64), (64, 32), ["c", "b"])
     assert found.heat.shape == (64, 32)
-    assert (found.heat[0, 0], found.heat[-1, 0]) == (1, 3), "the weight of the mean position itself is left out"
+    assert (found.heat[0, 0], found.heat[-1, 0]) == (1, 3), "the weight of the mean position itself is excluded"
     assert found.words[1].heat[-1, 0] == 5
     assert found.words[1].heat[0].max() == 0
     assert str(found.words[1]) == '"b ": b (100%), is b'
 
 
-def test_padding_does_not_darken_the_border_of_the_photograph() -> None:
-    """Equal attention over the cells of a photograph of 40 x 64 pixels in 96 x 96 is equal up to its last row."""
+def test_padding_does_not_darken_the_border_of_the_image() -> None:
+    """Equal attention over the cells of an image of 40 x 64 pixels in 96 x 96 is equal up to its last row."""
     weights = torch.zeros(1, 1, 9)
     weights[0, 0, [0, 1, 3, 4]] = 0.25
     maps = AttentionMaps((3, 3), torch.zeros(1, 10, 10), weights, torch.zeros(1, 1, 97))

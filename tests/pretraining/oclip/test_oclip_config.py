@@ -12,7 +12,7 @@ def test_defaults_are_the_published_english_model() -> None:
     assert (settings.embed_dim, settings.context_length, settings.maximum_words) == (384, 25, 32)
 
 
-def test_weights_left_out_stay_one() -> None:
+def test_weights_that_are_not_named_stay_one() -> None:
     assert OclipSettings(loss_weights={"character": 0.5}).loss_weights == {"character": 0.5, "contrastive": 1.0}
 
 

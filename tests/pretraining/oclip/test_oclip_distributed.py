@@ -56,14 +56,14 @@ def learner(processes: Processes, parts: int, **method: Any) -> Learner:
 
 
 def step(processes: Processes, parts: int, method: dict[str, Any]) -> tuple[dict[str, float], dict[str, Tensor]]:
-    """Figures, averaged over processes, and gradients of one step on this process's share of the whole batch."""
+    """Values, averaged over processes, and gradients of one step on this process's share of the whole batch."""
     made = learner(processes, parts, **method)
-    figures = made.accumulate(whole_batch().parts(processes.count)[processes.rank], 0)
-    totals = processes.sums(list(figures.values()))
+    values = made.accumulate(whole_batch().micro_batches(processes.count)[processes.rank], 0)
+    totals = processes.sums(list(values.values()))
     gradients = {
         name: parameter.grad.clone() for name, parameter in made.module.named_parameters() if parameter.grad is not None
     }
-    return {name: total / processes.count for name, total in zip(figures, totals, strict=True)}, gradients
+    return {name: total / processes.count for name, total in zip(values, totals, strict=True)}, gradients
 
 
 METHODS: tuple[dict[str, Any], ...] = ({}, {"word_pooling": "slots"}, {"first_stage": True})
@@ -79,9 +79,9 @@ def steps(processes: Processes) -> list[tuple[dict[str, Any], int, dict[str, flo
 def test_losses_and_gradients_equal_one_process_with_the_whole_batch(tmp_path: Path, count: int) -> None:
     wanted = [(method, *step(Processes(), 1, method)) for method in METHODS]
     results = [steps(Processes())] if count == 1 else in_processes(steps, count, tmp_path)
-    for method, parts, figures, gradients in (case for result in results for case in result):
-        expected_figures, expected = next((f, g) for m, f, g in wanted if m == method)
-        assert figures == pytest.approx(expected_figures, rel=1e-5)
+    for method, parts, values, gradients in (case for result in results for case in result):
+        expected_values, expected = next((f, g) for m, f, g in wanted if m == method)
+        assert values == pytest.approx(expected_values, rel=1e-5)
         assert sum(bool(gradient.any()) for gradient in expected.values()) > 20
         assert gradients.keys() == expected.keys()
         for name, gradient in gradients.items():
@@ -92,7 +92,7 @@ def test_losses_and_gradients_equal_one_process_with_the_whole_batch(tmp_path: P
 
 
 def published_step(processes: Processes) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Batch A in process 0, batch B in process 1, as the golden figures were made."""
+    """Batch A in process 0, batch B in process 1, as the golden values were made."""
     losses, outputs = golden_tensors("tiny_losses"), golden_tensors("tiny_outputs")
     if processes.rank == 0:
         inputs = [outputs["images"], outputs["texts"], outputs["image_mask_false"]]

@@ -66,10 +66,10 @@ def test_character_loss_by_hand() -> None:
 
 def test_contrastive_loss_by_hand() -> None:
     """Two orthogonal pairs that agree: each softmax is e^s / (e^s + 1); swapped texts turn the sign."""
-    features, told = torch.eye(2), torch.ones(2, dtype=torch.bool)
+    features, valid = torch.eye(2), torch.ones(2, dtype=torch.bool)
     scale = torch.tensor(3.0)
-    right = contrastive_loss(Pairs(features, features, told), scale).item()
-    wrong = contrastive_loss(Pairs(features, features.flip(0), told), scale).item()
+    right = contrastive_loss(Pairs(features, features, valid), scale).item()
+    wrong = contrastive_loss(Pairs(features, features.flip(0), valid), scale).item()
     assert right == pytest.approx(math.log(1 + math.exp(-3)), rel=1e-5)
     assert wrong == pytest.approx(3 + math.log(1 + math.exp(-3)), rel=1e-5)
 
@@ -77,10 +77,10 @@ def test_contrastive_loss_by_hand() -> None:
 def test_images_without_words_neither_ask_nor_answer() -> None:
     torch.manual_seed(0)
     images, texts = unit(torch.randn(5, 8)), unit(torch.randn(5, 8))
-    told = torch.tensor([True, False, True, True, False])
+    valid = torch.tensor([True, False, True, True, False])
     scale = torch.tensor(10.0)
-    expected = contrastive_loss(Pairs(images[told], texts[told], torch.ones(3, dtype=torch.bool)), scale)
-    torch.testing.assert_close(contrastive_loss(Pairs(images, texts, told), scale), expected)
+    expected = contrastive_loss(Pairs(images[valid], texts[valid], torch.ones(3, dtype=torch.bool)), scale)
+    torch.testing.assert_close(contrastive_loss(Pairs(images, texts, valid), scale), expected)
 
 
 @pytest.mark.parametrize(("pooling", "counts"), [("words", False), ("slots", True)])

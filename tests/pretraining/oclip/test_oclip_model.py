@@ -95,8 +95,8 @@ def test_names_shapes_and_counts_are_those_of_the_published_checkpoints(name: st
     )
     with torch.device("meta"):
         model = OclipModel(settings, published["vocab_size"])
-    left_out = set(golden["first_stage_missing"]) if first_stage else set()
-    expected = {key: (one["shape"], one["dtype"]) for key, one in golden["shapes"].items() if key not in left_out}
+    missing = set(golden["first_stage_missing"]) if first_stage else set()
+    expected = {key: (one["shape"], one["dtype"]) for key, one in golden["shapes"].items() if key not in missing}
     found = {key: (list(one.shape), str(one.dtype).removeprefix("torch.")) for key, one in model.state_dict().items()}
     assert found == expected
     count = sum(parameter.numel() for parameter in model.parameters())

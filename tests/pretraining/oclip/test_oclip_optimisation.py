@@ -17,7 +17,7 @@ from scenetext.training.schedules import ScheduleSettings, learning_rate_factor
 
 TOLERANCES = {"a_step0": 1e-7, "b_peak": 2e-6, "c_short": 5e-5}
 SHORTCUT_NORM = "visual.layer1.0.downsample.1.weight"
-"""Decayed by the published code, whose rule looks for "bn" in a name; ours decays no norm."""
+"""Decayed by the published code, whose rule looks for "bn" in a name; scenetext decays no norm."""
 
 
 def golden_run(name: str) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def golden_run(name: str) -> dict[str, Any]:
 
 
 def decay_as_published(optimizer: torch.optim.Optimizer, model: OclipModel, decayed: list[str]) -> None:
-    """Sorts the parameters of our optimiser anew, into the published groups."""
+    """Sorts the parameters of scenetext's optimiser into the published groups."""
     parameters = dict(model.named_parameters())
     first, second = optimizer.param_groups
     first["params"] = [value for name, value in parameters.items() if name in decayed]

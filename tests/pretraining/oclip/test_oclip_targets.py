@@ -29,7 +29,7 @@ def golden_tokens(name: str) -> tuple[dict[str, Any], CharacterSet]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_ids_equal_the_published_ones(name: str) -> None:
-    """All but the empty word, which the published code makes a lone end mark and ours refuses."""
+    """All but the empty word, which the published code makes a lone end mark and scenetext refuses."""
     golden, charset = golden_tokens(name)
     unmasked = OclipSettings(first_stage=True)
     for word, ids in golden["dataset_tokenize"].items():
@@ -49,22 +49,22 @@ def test_typed_words_equal_the_published_ones(name: str) -> None:
 
 
 class PublishedDraws:
-    """Stands in for a generator: words in file order, hidden places as the published code drew them."""
+    """Stands in for a generator: words in file order, hidden positions as the published code drew them."""
 
-    def __init__(self, places: list[int]) -> None:
-        self.places = np.array(places)
+    def __init__(self, positions: list[int]) -> None:
+        self.positions = np.array(positions)
 
     def permutation(self, count: int) -> np.ndarray:
         return np.arange(count)
 
     def integers(self, highest: np.ndarray) -> np.ndarray:
-        return np.minimum(self.places, highest - 1)
+        return np.minimum(self.positions, highest - 1)
 
 
 @pytest.mark.parametrize("seed", ["seed0", "seed1", "seed2024"])
 @pytest.mark.parametrize("name", NAMES)
 def test_masked_words_equal_the_published_ones_for_the_same_draws(name: str, seed: str) -> None:
-    """Deviation by design: the end mark of a cut word, place 24, is never hidden (quirk 9)."""
+    """Deviation by design: the end mark of a cut word, position 24, is never hidden (quirk 9)."""
     golden, charset = golden_tokens(name)
     for item in golden["getitem"]:
         draw = item[seed]
@@ -107,18 +107,18 @@ def test_draws_are_repeatable_and_fresh() -> None:
     assert draw(np.random.default_rng(1)) == first
 
 
-def test_hidden_places_and_chosen_words_are_uniform() -> None:
+def test_hidden_positions_and_chosen_words_are_uniform() -> None:
     generator = np.random.default_rng(3)
-    places: Counter[int] = Counter()
+    positions: Counter[int] = Counter()
     chosen: Counter[int] = Counter()
     few = OclipSettings(maximum_words=2)
     for _ in range(3000):
         found = encode_words(["abcde", "fghij", "klmno"], ENGLISH, few, generator)
         restored = np.where(found["characters"] == ENGLISH.mask, found["masked"][:, None], found["characters"])
-        places.update(np.argmax(found["characters"] == ENGLISH.mask, axis=1).tolist())
+        positions.update(np.argmax(found["characters"] == ENGLISH.mask, axis=1).tolist())
         chosen.update(restored[:, 0].tolist())
-    assert len(places) == 5
-    assert all(abs(count - 1200) < 150 for count in places.values())
+    assert len(positions) == 5
+    assert all(abs(count - 1200) < 150 for count in positions.values())
     assert len(chosen) == 3
     assert all(abs(count - 2000) < 150 for count in chosen.values())
 
@@ -142,7 +142,7 @@ def record(name: str, *texts: str | None, ignore: bool = False) -> ImageRecord:
     return ImageRecord(Path(name), 10, 10, tuple(TextInstance(SQUARE, text, ignore) for text in texts))
 
 
-def test_usable_texts_counts_all_it_leaves_out() -> None:
+def test_usable_texts_counts_all_it_drops() -> None:
     records = [
         record("a.jpg", "TWO WORDS", "fine"),
         record("b.jpg", "café", "", "  ", None, "ok naïve"),
@@ -157,7 +157,7 @@ def test_usable_texts_counts_all_it_leaves_out() -> None:
     ]
     assert usable[0].instances[1].polygon is SQUARE
     assert (report.words, report.images, report.wordless_images) == (4, 2, 3)
-    assert (report.unknown_words, report.empty_texts, report.untold_texts) == (3, 2, 2)
+    assert (report.unknown_words, report.empty_texts, report.without_text) == (3, 2, 2)
     assert report.examples == (
         ("café", "é", Path("b.jpg")),
         ("naïve", "ï", Path("b.jpg")),

@@ -42,7 +42,7 @@ def test_words_keep_their_order_and_a_smaller_share_is_part_of_a_larger(
     assert bool(less) == bool(words)
 
 
-def test_the_choice_is_the_same_wherever_the_image_lies_and_on_every_machine() -> None:
+def test_the_choice_is_the_same_for_any_path_of_the_image_and_on_every_machine() -> None:
     words = ["Lines:", "I", "lost", "Kevin", "Smith", "中国", "24", "h"]
     assert kept(words, 0.5) == kept(words, 0.5, path="/elsewhere/shard.tar/7.jpg")
     # Written down once: another version of Python or numpy must not choose otherwise.
@@ -54,10 +54,10 @@ EXPECTED = ["I", "Kevin"]
 
 
 def test_every_word_has_the_same_chance() -> None:
-    places: Counter[str | None] = Counter()
+    times_kept: Counter[str | None] = Counter()
     for seed in range(2000):
-        places.update(kept(["a", "b", "c", "d"], 0.5, seed))
-    assert all(abs(places[word] - 1000) < 100 for word in "abcd")
+        times_kept.update(kept(["a", "b", "c", "d"], 0.5, seed))
+    assert all(abs(times_kept[word] - 1000) < 100 for word in "abcd")
 
 
 def test_all_words_are_the_records_themselves() -> None:

@@ -29,8 +29,8 @@ class WordAttention:
         typed: the word, a blank for its hidden character.
         character: the character that the model reads there.
         probability: of that character among all real ones, in [0, 1].
-        heat: (h, w) float32, attention over the photograph (last decoder block, mean over heads); stretch it over the
-            whole image to draw it.
+        heat: (h, w) float32, attention over the image without its padding (last decoder block, mean over heads);
+            stretch it over the whole image to draw it.
         hidden: the character that is hidden, where that is known.
     """
 
@@ -67,25 +67,25 @@ def image_attention(
     content_size: tuple[int, int],
     hidden: Sequence[str] | None = None,
 ) -> ImageAttention:
-    """The maps of one image of a batch, over its photograph. oCLIP, section 4 and figure 5.
+    """The maps of one image of a batch, without its padding. oCLIP, section 4 and figure 5.
 
     Args:
         index: which image.
         typed: the words in its first slots, a blank for each hidden character.
-        input_size, content_size: (height, width) of the network's input, and of its part that shows the photograph.
+        input_size, content_size: (height, width) of the network's input, and of its part without padding.
         hidden: the hidden characters, where they are known.
     """
 
     cell = input_size[0] // maps.grid[0]
-    # Only the cells that show some of the photograph: those of the padding have no weight, and would darken its border.
+    # Only the cells with some of the image: those of the padding have no weight, and would darken its border.
     rows, columns = (-(-side // cell) for side in content_size)
 
-    def over_photograph(weights: Tensor) -> np.ndarray:
+    def without_padding(weights: Tensor) -> np.ndarray:
         heat = weights.detach().float().cpu().numpy().reshape(maps.grid)[:rows, :columns]
         enlarged = cv2.resize(heat, (columns * cell, rows * cell), interpolation=cv2.INTER_LINEAR)
         return np.ascontiguousarray(enlarged[: content_size[0], : content_size[1]])
 
-    whole = over_photograph(maps.image[index, 0, 1:])
+    whole = without_padding(maps.image[index, 0, 1:])
     if maps.words is None or maps.character_logits is None:
         return ImageAttention(whole, ())
     read, probabilities = predict_hidden_characters(maps.character_logits[index, : len(typed)].detach(), characters)
@@ -94,7 +94,7 @@ def image_attention(
             word,
             read[slot],
             float(probabilities[slot]),
-            over_photograph(maps.words[index, slot]),
+            without_padding(maps.words[index, slot]),
             None if hidden is None else hidden[slot],
         )
         for slot, word in enumerate(typed)
@@ -118,12 +118,12 @@ def predict_hidden_characters(logits: Tensor, characters: CharacterSet) -> tuple
 
 
 def attention_panels(image: np.ndarray, attention: ImageAttention) -> list[np.ndarray]:
-    """The image in grey under the heat of its whole, then under that of each word; each has the whole scale of colours.
+    """The image in grey under the heat of its whole, then under that of each word; each uses the whole colour scale.
 
     Args:
-        image: (H, W, 3) uint8 RGB, the photograph in any size.
+        image: (H, W, 3) uint8 RGB, of any size.
     """
-    grey = np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)  # colours are the heat's alone
+    grey = np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)  # so that only the heat is coloured
     return [blend_heatmap(grey, heat) for heat in (attention.heat, *(word.heat for word in attention.words))]
 
 

@@ -35,7 +35,7 @@ class OclipSettings(Settings):
     decoder_heads: PositiveInt = 8
     """Attention heads of the decoder."""
     maximum_words: PositiveInt = 32
-    """Word slots N of an image; of more words, N are drawn anew each time."""
+    """Word slots N of an image; of more words, N are sampled each time."""
     word_pooling: Literal["words", "slots"] = "words"
     """What the text feature is the mean of: the image's words, or all N slots, in which the empty ones each count as
     one constant vector (published: needed to reproduce its numbers)."""
@@ -48,14 +48,14 @@ class OclipSettings(Settings):
     batch; published keeps the features of other processes constant, which divides the network's gradient by the number
     of processes, and averages the character loss over processes instead of characters."""
     loss_weights: dict[LossName, NonNegativeFloat] = Field(default={"character": 1.0, "contrastive": 1.0})
-    """Weight of each loss term; a term left out keeps weight 1."""
+    """Weight of each loss term; a term that is not named keeps weight 1."""
     characters: Path | None = None
     """Dictionary file, one character a line; None = printable ASCII."""
     vocabulary_size: PositiveInt | None = None
     """Rows V of the character embedding and of the classes; None = the dictionary's C + 3, which is the least. A
     published model may have more than its dictionary needs; the rest is never used."""
     unknown_characters: Literal["skip", "stop"] = "skip"
-    """A word with a character outside the dictionary: leave it out and count it, or stop."""
+    """A word with a character outside the dictionary: drop and count it, or stop."""
 
     @property
     def grid(self) -> int:

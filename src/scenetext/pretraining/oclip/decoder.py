@@ -1,4 +1,4 @@
-"""The visual-textual decoder (section 3.3): every word looks for itself in the image."""
+"""The visual-textual decoder (section 3.3): every word attends to the image."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class CrossAttentionDecoder(nn.Module):
         self.resblocks = nn.ModuleList(CrossAttentionBlock(width, heads) for _ in range(layers))
 
     def forward(self, words: Tensor, keys: Tensor, values: Tensor, ignored: Tensor | None) -> Tensor:
-        """Words in the light of the image.
+        """Words with what they read from the image.
 
         Args:
             words: (B, N, D).

@@ -23,7 +23,7 @@ FIRST_TEMPERATURE = 0.07
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OclipOutputs:
-    """What the model says about a batch.
+    """What the model computes for a batch.
 
     Attributes:
         image_features, text_features: (B, D), unit length; the text feature of an image without words is zero when
@@ -68,7 +68,7 @@ class OclipModel(nn.Module):
     and gives no characters.
 
     Args:
-        settings: sizes and options; `characters` is not looked at.
+        settings: sizes and options; `characters` is not used.
         vocabulary_size: V, at least C + 3.
     """
 
@@ -101,7 +101,7 @@ class OclipModel(nn.Module):
         Args:
             images: (B, 3, H, W) float, normalised with `visual.pixel_mean` and `pixel_std`.
             characters: (B, N, K) int64 ids, see `encode_words` of `targets`; all 0 = empty slot.
-            image_mask: (B, H / 32, W / 32) bool, true where the image is padding; kept out of the decoder's sight.
+            image_mask: (B, H / 32, W / 32) bool, true where the image is padding; masked out in the decoder.
         """
         if self.settings.first_stage:
             return self.features(images, characters)
@@ -112,7 +112,7 @@ class OclipModel(nn.Module):
         return self._outputs(words, real_words(characters), tokens[:, 0], tokens, logits)
 
     def features(self, images: Tensor, characters: Tensor) -> OclipOutputs:
-        """What the contrastive loss looks at, without tokens and characters; arguments as in `forward`."""
+        """The features of the contrastive loss, without tokens and characters; arguments as in `forward`."""
         image_feature = self.visual.attnpool.global_feature(self.visual(images).levels[-1])
         return self._outputs(self.encode_words(characters), real_words(characters), image_feature, None, None)
 
@@ -150,7 +150,7 @@ class OclipModel(nn.Module):
         image_mask: Tensor | None = None,
         grid: tuple[int, int] | None = None,
     ) -> Tensor:
-        """The hidden characters of words, read from images; words and images may be paired at will.
+        """The hidden characters of words, read from images; words may be paired with any images.
 
         Args:
             word_embeddings: (B, N, D), of `encode_words`.
@@ -186,13 +186,13 @@ class OclipModel(nn.Module):
     def _keys_and_values(
         self, image_tokens: Tensor, image_mask: Tensor | None, grid: tuple[int, int] | None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Keys (with positions), values and ignored places (B, h * w) of the decoder; the mean position is left out."""
+        """Keys (with positions), values and ignored positions (B, h * w) of the decoder; without the mean position."""
         values = image_tokens[:, 1:]
         ignored = None
         if image_mask is not None:
             grid = grid or (image_mask.shape[1], image_mask.shape[2])
             ignored = image_mask.flatten(1)
-            # A softmax over nothing is not a number: an image that is all padding is looked at as if none were.
+            # A softmax over nothing is not a number: an image that is all padding is used as if it had none.
             ignored = ignored & ~ignored.all(dim=1, keepdim=True)
         side = math.isqrt(values.shape[1])
         height, width = grid or (side, side)
@@ -212,7 +212,7 @@ class OclipModel(nn.Module):
         """exp(logit_scale), at most 100 where clamped.
 
         In training the parameter itself is put back to the bound, as CLIP's training does: a clamp in the graph alone
-        would leave it without gradient above the bound, never to come down again.
+        would leave it without gradient above the bound, where it would stay.
         """
         if not self.settings.clamp_logit_scale:
             return self.logit_scale.exp()

@@ -1,4 +1,4 @@
-"""Words to character ids, with one character of each hidden; and which words of a data set can be used at all."""
+"""Words to character ids, with one character of each hidden; and which words of a data set are usable."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def encode_words(
 ) -> dict[str, np.ndarray]:
     """The words of one image as the model takes them, in a random order, one random character of each hidden.
 
-    Section 3.2 of the paper. Of more than N words, N are drawn anew at each call (the published code keeps the first
+    Section 3.2 of the paper. Of more than N words, each call samples N (the published code keeps the first
     32). A word of K characters or more is cut to K - 1 and the end mark; the hidden character is one of those kept
     (the published code may hide the end mark of such a word).
 
     Args:
-        texts: words, each of known characters only; none is fine.
-        generator: source of the order and of the hidden places.
+        texts: words, each of known characters only; may be empty.
+        generator: source of the order and of the hidden positions.
 
     Returns:
         characters: (N, K) int64 ids: each word with its end mark, then padding; empty slots, all padding, come last.
@@ -52,9 +52,9 @@ def encode_words(
         characters[slot, : len(ids)] = ids
         kept[slot] = len(ids) - 1
     if len(chosen) and not settings.first_stage:
-        rows, places = np.arange(len(chosen)), generator.integers(kept)
-        masked[rows] = characters[rows, places]
-        characters[rows, places] = charset.mask
+        rows, positions = np.arange(len(chosen)), generator.integers(kept)
+        masked[rows] = characters[rows, positions]
+        characters[rows, positions] = charset.mask
     return {"characters": characters, "masked": masked}
 
 
@@ -68,7 +68,7 @@ def encode_typed_word(word: str, charset: CharacterSet, settings: OclipSettings)
     ids = np.full(settings.context_length, PAD, dtype=np.int64)
     known = word_ids(word.replace(" ", charset.characters[0]), charset, settings.context_length)
     ids[: len(known)] = known
-    ids[[place for place, character in enumerate(word[: len(known) - 1]) if character == " "]] = charset.mask
+    ids[[position for position, character in enumerate(word[: len(known) - 1]) if character == " "]] = charset.mask
     return ids
 
 
@@ -81,37 +81,37 @@ def decode_typed_word(ids: np.ndarray, charset: CharacterSet) -> str:
 def word_ids(word: str, charset: CharacterSet, length: int) -> list[int]:
     """Ids of a word cut to `length` - 1 characters, and the end mark."""
     if not word:
-        raise DataError("an empty text is no word; leave it out, as `usable_texts` does")
+        raise DataError("an empty text is no word; drop it, as `usable_texts` does")
     return [*charset.encode(word[: length - 1]), charset.end]
 
 
 @dataclass(frozen=True, slots=True)
 class WordReport:
-    """What became of the texts of a data set.
+    """How many texts of a data set are usable, and why the others are not.
 
     Attributes:
         words: usable words.
-        unknown_words: words left out for a character outside the dictionary.
+        unknown_words: words dropped for a character outside the dictionary.
         examples: the first of those: (word, character, image).
-        empty_texts: texts of nothing but blanks, left out.
-        untold_texts: instances without transcription or marked to be ignored, left out.
+        empty_texts: texts of nothing but blanks, dropped.
+        without_text: instances without transcription or marked to be ignored, dropped.
         images: images with at least one usable word.
-        wordless_images: images without any, left out.
+        wordless_images: images without any, dropped.
     """
 
     words: int
     unknown_words: int
     examples: tuple[tuple[str, str, Path], ...]
     empty_texts: int
-    untold_texts: int
+    without_text: int
     images: int
     wordless_images: int
 
     def __str__(self) -> str:
         lines = [
             f"{self.words} words in {self.images} images; "
-            f"left out: {self.unknown_words} words with unknown characters, "
-            f"{self.empty_texts} empty texts, {self.untold_texts} instances without text, "
+            f"dropped: {self.unknown_words} words with unknown characters, "
+            f"{self.empty_texts} empty texts, {self.without_text} instances without text, "
             f"{self.wordless_images} images without a usable word"
         ]
         lines += [f"  unknown character {one!r} in {word!r} ({path})" for word, one, path in self.examples]
@@ -121,11 +121,11 @@ class WordReport:
 def usable_texts(
     records: Sequence[ImageRecord], charset: CharacterSet, policy: Literal["skip", "stop"]
 ) -> tuple[Sequence[ImageRecord], WordReport]:
-    """The records with nothing but usable words: one instance per word, images without any left out.
+    """The records with nothing but usable words: one instance per word, images without any dropped.
 
-    A text with blanks becomes one instance per word, each with the polygon of the whole. Left out, and counted: words
-    with an unknown character, empty texts, instances without text or to be ignored. The records are looked through
-    once, for the report; what is returned makes them anew when they are asked for.
+    A text with blanks becomes one instance per word, each with the polygon of the whole. Dropped and counted: words
+    with an unknown character, empty texts, instances without text or to be ignored. The records are read once, for the
+    report; the returned sequence filters each record again when it is read.
 
     Args:
         policy: at a word with an unknown character, "skip" goes on and "stop" raises.
@@ -141,7 +141,7 @@ def usable_texts(
         unknown_words=counter.unknown_words,
         examples=tuple(counter.examples),
         empty_texts=counter.empty_texts,
-        untold_texts=counter.untold_texts,
+        without_text=counter.without_text,
         images=len(kept),
         wordless_images=len(records) - len(kept),
     )
@@ -166,12 +166,12 @@ class _UsableWords:
 
 
 class _WordCounter:
-    """Counts the texts of one record after another: what is usable, and what is left out and why."""
+    """Counts the texts of one record after another: what is usable, and what is dropped and why."""
 
     def __init__(self, charset: CharacterSet, policy: Literal["skip", "stop"]) -> None:
         self.charset = charset
         self.policy = policy
-        self.words = self.unknown_words = self.empty_texts = self.untold_texts = 0
+        self.words = self.unknown_words = self.empty_texts = self.without_text = 0
         self.examples: list[tuple[str, str, Path]] = []
 
     def add(self, record: ImageRecord) -> int:
@@ -179,7 +179,7 @@ class _WordCounter:
         before = self.words
         for instance in record.instances:
             if instance.text is None or instance.ignore:
-                self.untold_texts += 1
+                self.without_text += 1
                 continue
             words = instance.text.split()
             self.empty_texts += not words

@@ -18,7 +18,7 @@ class PackedWords:
     Attributes:
         characters: (M + 1, L) int64 ids, L the longest word with its end mark; row M is all padding.
         ends: (M + 1,) int64, where each row is read: its end mark; 0 for row M.
-        slots: (M,) int64, the place of each real word among the B * N slots.
+        slots: (M,) int64, the index of each real word among the B * N slots.
     """
 
     characters: Tensor
@@ -40,7 +40,7 @@ def pack_words(characters: Tensor) -> PackedWords:
     slots = real_words(characters).flatten().nonzero().squeeze(1)
     rows = characters.flatten(0, 1).index_select(0, slots)
     rows = torch.cat([rows, rows.new_full((1, rows.shape[1]), PAD)])
-    ends = rows.argmax(dim=1)  # the end mark has the largest id; of equal ids argmax takes the first place
+    ends = rows.argmax(dim=1)  # the end mark has the largest id; of equal ids argmax takes the first
     return PackedWords(rows[:, : int(ends.max()) + 1], ends, slots)
 
 

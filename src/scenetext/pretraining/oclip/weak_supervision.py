@@ -1,4 +1,4 @@
-"""Pre-training from a part of the words (oCLIP, Table 3): the rest might as well not have been annotated."""
+"""Pre-training from a part of the words (oCLIP, Table 3): the rest counts as not annotated."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from scenetext.structures import ImageRecord
 def keep_share_of_words(records: Sequence[ImageRecord], share: float, seed: int) -> Sequence[ImageRecord]:
     """The records with a share of each image's words, at least one.
 
-    Which words are kept follows from the seed and the words of the image alone: the same wherever the image lies and
-    whatever machine asks. The words of a smaller share are among those of a larger one.
+    Which words are kept follows from the seed and the words of the image alone: the same for any path of the image
+    and on any machine. The words of a smaller share are among those of a larger one.
 
     Args:
         records: one instance per word, as `usable_texts` gives them.
@@ -38,6 +38,6 @@ class _KeepShare:
             return record
         image = sha256("\n".join([str(self.seed), *(str(word.text) for word in words)]).encode("utf-8")).digest()
         # Ordered by hashes, not by a random generator: those may differ from one version of numpy to another.
-        order = sorted(range(len(words)), key=lambda place: sha256(image + place.to_bytes(8, "big")).digest())
+        order = sorted(range(len(words)), key=lambda index: sha256(image + index.to_bytes(8, "big")).digest())
         count = max(1, math.floor(len(words) * self.share + 0.5))
-        return replace(record, instances=tuple(words[place] for place in sorted(order[:count])))
+        return replace(record, instances=tuple(words[index] for index in sorted(order[:count])))
