@@ -10,7 +10,7 @@ from scenetext.data.records.images import write_image
 from scenetext.errors import CheckpointError, ConfigError, ImageError
 from scenetext.inference import TextDetector
 from scenetext.runs.build import build_task
-from scenetext.runs.settings import load_run
+from scenetext.runs.settings import DetectionRun, load_run
 from scenetext.training.checkpoint import save_checkpoint
 
 WORDS = ["dbnet", "scenes", "tiny"]
@@ -19,8 +19,8 @@ WORDS = ["dbnet", "scenes", "tiny"]
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained detector whose probability map is high everywhere, so that it finds something in any image."""
-    run = load_run([*WORDS, "encoder.weights=gone.safetensors"], "detection")
-    run_without = load_run(WORDS, "detection")
+    run = load_run([*WORDS, "encoder.weights=gone.safetensors"], DetectionRun)
+    run_without = load_run(WORDS, DetectionRun)
     task = build_task(run_without)
     state = task.state_dict()
     state["head.probability.predict.bias"] = torch.tensor([3.0])

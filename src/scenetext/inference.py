@@ -15,7 +15,8 @@ import torch
 from scenetext.data.loading.dataset import collate
 from scenetext.data.records.images import read_image
 from scenetext.data.records.samples import whole_sample
-from scenetext.runs.build import load_trained_task
+from scenetext.runs.kinds import DETECTION
+from scenetext.runs.load import load_trained_task
 from scenetext.structures import Detection, PreparedSample
 from scenetext.tasks.detection import DetectionTask
 from scenetext.training.device import explained_device_errors, resolve_device
@@ -46,9 +47,7 @@ class TextDetector:
             ConfigError: an override cannot be used.
             DeviceError: the device is not to be had.
         """
-        task, _, _ = load_trained_task(Path(checkpoint), "detection", overrides)
-        if not isinstance(task, DetectionTask):
-            raise TypeError("a checkpoint of kind detection holds a DetectionTask")
+        task, _, _ = load_trained_task(Path(checkpoint), DETECTION, overrides)
         return cls(task, resolve_device(device))
 
     @torch.no_grad()

@@ -11,14 +11,14 @@ import torch
 from conftest import REPOSITORY
 from scenetext.benchmark.pace import Pace, drawn_batch, training_pace
 from scenetext.runs.build import build_task
-from scenetext.runs.settings import load_run
+from scenetext.runs.settings import DetectionRun, load_run
 from scenetext.tasks.detection import DetectionTask
 
 TINY = ("dbnet scenes tiny", "dbnet scenes fasttcm tiny")
 
 
 def tasks() -> dict[str, DetectionTask]:
-    built = {name: build_task(load_run([*name.split(), "encoder.width=4"], "detection")) for name in TINY[:1]}
+    built = {name: build_task(load_run([*name.split(), "encoder.width=4"], DetectionRun)) for name in TINY[:1]}
     return {name: task for name, task in built.items() if isinstance(task, DetectionTask)}
 
 

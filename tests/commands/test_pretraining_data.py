@@ -20,7 +20,9 @@ from scenetext.data.readers import ReadReport
 from scenetext.data.records.files import read_records, write_records
 from scenetext.data.records.images import write_image
 from scenetext.errors import ConfigError
-from scenetext.runs.build import build_trainer, load_trained_task, prepare_run_folder
+from scenetext.runs.build import build_trainer, prepare_run_folder
+from scenetext.runs.kinds import PRETRAINING
+from scenetext.runs.load import load_trained_task
 from scenetext.runs.settings import PretrainingRun, load_run
 from scenetext.structures import ImageRecord, TextInstance
 from scenetext.tasks.pretraining import PretrainingTask
@@ -178,9 +180,9 @@ def train(config: Path, folder: Path, resume: bool = False) -> Outcome:
     settings = [f"training.steps={STEPS}", "training.checkpoint_every=2", "training.keep_checkpoints=9"]
     settings += ["training.evaluate_every=3", "schedule.warmup_steps=2", "optimizer.clip_gradient_norm=1.0"]
     settings.append("optimizer.learning_rate=3e-3")
-    run_settings = load_run([str(config), *settings], "pretraining")
+    run_settings = load_run([str(config), *settings], PretrainingRun)
     trainer, _ = build_trainer(run_settings, folder)
-    prepare_run_folder(folder, run_settings, resume)
+    prepare_run_folder(folder, run_settings, trainer.description["characters"], resume)
     if resume:
         trainer.resume()
     return trainer.fit()
@@ -256,7 +258,7 @@ def test_another_dictionary_than_that_of_the_model(tmp_path: Path, characters: s
         train(config, tmp_path / "run", resume=True)
     for change in (lambda: None, dictionary.unlink):
         change()
-        task, _, _ = load_trained_task(tmp_path / "run" / "best.pt", "pretraining")
+        task, _, _ = load_trained_task(tmp_path / "run" / "best.pt", PRETRAINING)
         assert isinstance(task, PretrainingTask)
         assert task.characters == CharacterSet("abcd")
 
@@ -284,7 +286,7 @@ def test_captions_of_unknown_characters_and_empty_ones_are_left_out_and_counted(
 @pytest.mark.parametrize("share", [0.25, 0.5, 0.75, 1.0])
 def test_table_3_is_four_runs_that_differ_in_the_share_alone(share: float) -> None:
     words = ["oclip", "rn50", "synthtext"]
-    runs = [load_run([*words, *more], "pretraining") for more in ([f"data.word_share={share}"], [])]
+    runs = [load_run([*words, *more], PretrainingRun) for more in ([f"data.word_share={share}"], [])]
     own, base = (one for one in runs if isinstance(one, PretrainingRun))
     assert own.data.word_share == share
     assert own.model_copy(update={"data": own.data.model_copy(update={"word_share": 1.0})}) == base

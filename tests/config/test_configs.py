@@ -13,7 +13,7 @@ import yaml
 from golden import golden_json
 from scenetext.config import dump_yaml, files_of, load_settings
 from scenetext.runs.build import build_task
-from scenetext.runs.settings import PretrainingRun, Run, check_run, load_run
+from scenetext.runs.settings import DetectionRun, PretrainingRun, Run, check_run, load_run
 from scenetext.scenes.settings import SceneSettings
 from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.text.charset import CharacterSet
@@ -112,16 +112,16 @@ def test_scene_file_loads(path: Path) -> None:
 
 
 def test_one_seed_fixes_the_initial_weights() -> None:
-    run = load_run(["dbnet", "scenes", "tiny"], "detection")
-    other = load_run(["dbnet", "scenes", "tiny", "training.seed=1"], "detection")
+    run = load_run(["dbnet", "scenes", "tiny"], DetectionRun)
+    other = load_run(["dbnet", "scenes", "tiny", "training.seed=1"], DetectionRun)
     first, second, third = (build_task(each).state_dict() for each in (run, run, other))
     assert all((first[name] == second[name]).all() for name in first)
     assert any((first[name] != third[name]).any() for name in first)
 
 
 def test_pretrained_encoder_of_the_tiny_configs_fits_the_tiny_detector() -> None:
-    pretraining = load_run(["oclip", "words", "tiny"], "pretraining")
-    detector = load_run(["dbnet", "scenes", "tiny"], "detection")
+    pretraining = load_run(["oclip", "words", "tiny"], PretrainingRun)
+    detector = load_run(["dbnet", "scenes", "tiny"], DetectionRun)
     encoder = pretraining.method.encoder  # type: ignore[union-attr]
     assert (encoder.layers, encoder.width) == (detector.encoder.layers, detector.encoder.width)  # type: ignore[union-attr]
 

@@ -23,7 +23,9 @@ from scenetext.conversion.detectors import (
 from scenetext.data.records.images import write_image
 from scenetext.errors import CheckpointError, ConfigError
 from scenetext.inference import TextDetector
-from scenetext.runs.build import build_task, load_trained_task
+from scenetext.runs.build import build_task
+from scenetext.runs.kinds import DETECTION
+from scenetext.runs.load import load_trained_task
 from scenetext.runs.settings import DetectionRun, check_run, load_run
 from scenetext.tasks.detection import DetectionTask
 from scenetext.training.checkpoint import save_checkpoint
@@ -54,7 +56,7 @@ PUBLISHED = {
 
 
 def published_run(name: str) -> DetectionRun[Any, Any]:
-    run = load_run(PUBLISHED[name].split(), "detection")
+    run = load_run(PUBLISHED[name].split(), DetectionRun)
     assert isinstance(run, DetectionRun)
     return run
 
@@ -162,7 +164,7 @@ def test_converted_detector_computes_the_same(tmp_path: Path, version: str) -> N
     assert {key.split(".")[0] for key in tensors} == {"backbone", "neck", "det_head"}
     tensors = {f"module.{key}": value for key, value in old_layout(tensors).items()} if version == "0.x" else tensors
     convert_from_mmocr_detector(write(tmp_path / "other.pth", tensors), tmp_path / "back.pt", run)
-    again, read, content = load_trained_task(tmp_path / "back.pt", "detection")
+    again, read, content = load_trained_task(tmp_path / "back.pt", DETECTION)
     assert (read, content["step"]) == (run, 0)
     assert isinstance(again, DetectionTask)
     images = torch.randint(0, 256, (1, 3, 64, 96), dtype=torch.uint8)
@@ -180,7 +182,7 @@ def test_what_is_no_weight_is_left_out_and_told(tmp_path: Path) -> None:
     conversion = convert_from_mmocr_detector(source, tmp_path / "back.pt", run)
     assert conversion.mapped == len(without)
     assert "left out: meta (1), optimizer (1), data_preprocessor (2)" in str(conversion)
-    load_trained_task(tmp_path / "back.pt", "detection")
+    load_trained_task(tmp_path / "back.pt", DETECTION)
 
 
 def test_all_that_does_not_fit_is_listed_in_the_names_of_the_file(tmp_path: Path) -> None:

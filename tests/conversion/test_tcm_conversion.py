@@ -16,7 +16,9 @@ from scenetext.conversion.detectors import convert_to_mmocr_detector
 from scenetext.conversion.tcm import convert_from_tcm, convert_to_tcm
 from scenetext.encoders.clip_image import ClipResNetSettings
 from scenetext.errors import CheckpointError, ConfigError
-from scenetext.runs.build import build_task, load_trained_task
+from scenetext.runs.build import build_task
+from scenetext.runs.kinds import DETECTION
+from scenetext.runs.load import load_trained_task
 from scenetext.runs.settings import DetectionRun, check_run
 from scenetext.tasks.detection import DetectionTask
 from scenetext.training.checkpoint import save_checkpoint
@@ -108,7 +110,7 @@ def test_converted_detector_computes_the_same(tmp_path: Path, encoder: dict[str,
     task, run = small_detector(tmp_path / "ours.pt", **encoder)
     convert_to_tcm(tmp_path / "ours.pt", tmp_path / "tcm.pth")
     convert_from_tcm(tmp_path / "tcm.pth", tmp_path / "back.pt", run)
-    again, read, content = load_trained_task(tmp_path / "back.pt", "detection")
+    again, read, content = load_trained_task(tmp_path / "back.pt", DETECTION)
     assert (read, content["step"]) == (run, 0)
     assert isinstance(again, DetectionTask)
     images = torch.randint(0, 256, (1, 3, 64, 96), dtype=torch.uint8)
@@ -123,7 +125,7 @@ def test_shorter_prompts_take_the_first_positions_and_longer_ones_are_refused(tm
         tmp_path / "tcm.pth", tmp_path / "short.pt", detection_run(**SMALL_TCM, prompts=["text."])
     )
     assert "of 18 positions of text the first 8" in str(conversion)
-    load_trained_task(tmp_path / "short.pt", "detection")
+    load_trained_task(tmp_path / "short.pt", DETECTION)
     longer = detection_run(**SMALL_TCM, prompts=["a set of arbitrary-shape text instances, and of many other things."])
     with pytest.raises(CheckpointError, match="18 positions of text, the run's prompts need 23"):
         convert_from_tcm(tmp_path / "tcm.pth", tmp_path / "long.pt", longer)
@@ -152,4 +154,4 @@ def test_commands_convert_both_ways(tmp_path: Path) -> None:
         done = run_tool("convert", arguments[0], *(tmp_path / name for name in arguments[1:]))
         assert done.returncode == 0, done.stderr
     assert "pixel statistics are no part of such a file" in done.stdout
-    load_trained_task(tmp_path / "back.pt", "detection")
+    load_trained_task(tmp_path / "back.pt", DETECTION)

@@ -24,7 +24,9 @@ from scenetext.data.records.images import read_image
 from scenetext.detectors import detector_names, find_detector, find_examples
 from scenetext.errors import ConfigError
 from scenetext.inference import TextDetector
-from scenetext.runs.build import build_trainer, load_trained_task
+from scenetext.runs.build import build_trainer
+from scenetext.runs.kinds import DETECTION
+from scenetext.runs.load import load_trained_task
 from scenetext.runs.settings import DetectionRun, load_run
 from scenetext.weights.mmocr import to_mmocr_name
 from small_runs import ENCODER, make_set
@@ -85,7 +87,7 @@ def blob_run(folder: Path) -> DetectionRun:
         "training": {"steps": 2, "evaluate_every": 2, "device": "cpu"},
     }
     (folder / "blob.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
-    run = load_run([str(folder / "blob.yaml"), "detector.margin=4"], "detection")
+    run = load_run([str(folder / "blob.yaml"), "detector.margin=4"], DetectionRun)
     assert isinstance(run, DetectionRun)
     return run
 
@@ -95,7 +97,7 @@ def test_it_is_configured_trained_evaluated_and_loaded_by_name(added: Path, tmp_
     run = blob_run(tmp_path)
     assert run.detector == find_detector("blob").config(channels=8, margin=4)
     with pytest.raises(ConfigError, match=r"blob\.yaml: detector\.margni is unknown; did you mean margin"):
-        load_run([str(tmp_path / "blob.yaml"), "detector.margni=4"], "detection")
+        load_run([str(tmp_path / "blob.yaml"), "detector.margni=4"], DetectionRun)
     trainer, _ = build_trainer(run, tmp_path / "run")
     before = {name: value.clone() for name, value in trainer.module.state_dict().items()}
     outcome = trainer.fit()
@@ -103,7 +105,7 @@ def test_it_is_configured_trained_evaluated_and_loaded_by_name(added: Path, tmp_
     assert {"hmean", "precision", "recall"} <= outcome.figures.keys()
     after = trainer.module.state_dict()
     assert any((before[name] != after[name]).any() for name in before if name.startswith("head."))
-    task, read, content = load_trained_task(tmp_path / "run" / "best.pt", "detection")
+    task, read, content = load_trained_task(tmp_path / "run" / "best.pt", DETECTION)
     assert (read, content["step"]) == (run, 2)
     assert all(torch.equal(value, after[name]) for name, value in task.state_dict().items())
     image = read_image(tmp_path / "word_0.png")

@@ -15,7 +15,7 @@ from scenetext.data.records.images import write_image
 from scenetext.errors import ConfigError
 from scenetext.inspection.score_map import guidance_panels, guidance_sheet, text_guidance
 from scenetext.runs.build import build_task
-from scenetext.runs.settings import load_run
+from scenetext.runs.settings import DetectionRun, load_run
 from scenetext.tasks.detection import DetectionTask
 from scenetext.training.checkpoint import save_checkpoint
 
@@ -25,7 +25,7 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (50, 100, 3), np.uint8)
 
 
 def detector(*overrides: str) -> tuple[DetectionTask, dict[str, object]]:
-    run = load_run(["dbnet", "scenes", "tcm", "tiny", *SMALL, *overrides], "detection")
+    run = load_run(["dbnet", "scenes", "tcm", "tiny", *SMALL, *overrides], DetectionRun)
     task = build_task(run)
     assert isinstance(task, DetectionTask)
     return task, {"kind": "detection", "config": run.model_dump(mode="json"), "model": task.state_dict(), "step": 1}
@@ -54,7 +54,7 @@ def test_model_without_visual_prompt_or_words_has_fewer_maps() -> None:
 
 
 def test_detector_without_tcm_is_refused() -> None:
-    run = load_run(["dbnet", "scenes", "tiny"], "detection")
+    run = load_run(["dbnet", "scenes", "tiny"], DetectionRun)
     task = build_task(run)
     assert isinstance(task, DetectionTask)
     with pytest.raises(ConfigError, match="trained without TCM"):

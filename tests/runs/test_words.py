@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from scenetext.errors import ConfigError
-from scenetext.runs.settings import PretrainingRun, load_run
+from scenetext.runs.settings import DetectionRun, PretrainingRun, load_run
 from scenetext.runs.words import Config, all_configs, combine
 
 CONFIGS = all_configs()
@@ -130,7 +130,7 @@ def test_one_name_of_two_things_is_known_by_its_company() -> None:
     with pytest.raises(
         ConfigError, match="describes a pretraining run; start it with scenetext pretrain, or name a det"
     ):
-        load_run(["oclip", "icdar2015"], "detection")
+        load_run(["oclip", "icdar2015"], DetectionRun)
 
 
 @pytest.mark.parametrize(
@@ -162,9 +162,9 @@ def test_a_run_of_the_other_kind_is_refused_with_its_command() -> None:
     with pytest.raises(
         ConfigError, match="oclip rn50 words: describes a pretraining run; start it with scenetext pretr"
     ):
-        load_run(["oclip", "rn50", "words"], "detection")
+        load_run(["oclip", "rn50", "words"], DetectionRun)
     with pytest.raises(ConfigError, match="describes a detection run; start it with scenetext train"):
-        load_run(["dbnet", "scenes", "tiny"], "pretraining")
+        load_run(["dbnet", "scenes", "tiny"], PretrainingRun)
 
 
 @pytest.mark.parametrize(

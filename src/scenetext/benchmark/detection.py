@@ -27,8 +27,8 @@ from scenetext.data.transforms.training import TrainingTransformSettings, traini
 from scenetext.detectors import find_examples
 from scenetext.evaluation.evaluator import DetectionEvaluator
 from scenetext.evaluation.rules import find_protocol
-from scenetext.runs.build import build_detection_task
 from scenetext.runs.data import read_run_records
+from scenetext.runs.kinds import build_detection_task
 from scenetext.runs.settings import DetectionRun
 from scenetext.structures import Detection, ImageRecord, PreparedSample, Sample
 from scenetext.tasks.detection import DetectionTask

@@ -47,7 +47,8 @@ from scenetext.data.loading.dataset import collate
 from scenetext.detectors import detector_names, find_examples
 from scenetext.distributed import Processes
 from scenetext.errors import DataError
-from scenetext.runs.build import build_detection_task, build_task, build_trainer
+from scenetext.runs.build import build_task, build_trainer
+from scenetext.runs.kinds import build_detection_task
 from scenetext.runs.settings import DetectionRun, PretrainingRun, Run, check_run
 from scenetext.structures import Batch
 from scenetext.tasks.detection import DetectionTask

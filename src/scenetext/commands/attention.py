@@ -113,14 +113,12 @@ def draw_guidance(arguments: argparse.Namespace) -> None:
     """The maps of a detector with TCM, one file each and one sheet of all."""
     from scenetext.data.records.images import read_image, write_image
     from scenetext.inspection.score_map import guidance_panels, guidance_sheet, text_guidance
-    from scenetext.runs.build import load_trained_task
-    from scenetext.tasks.detection import DetectionTask
+    from scenetext.runs.kinds import DETECTION
+    from scenetext.runs.load import load_trained_task
     from scenetext.training.device import resolve_device
 
     device, photograph, output = resolve_device(arguments.device), arguments.image, arguments.output
-    task, _, _ = load_trained_task(arguments.checkpoint, "detection")
-    if not isinstance(task, DetectionTask):
-        raise TypeError("a checkpoint of kind detection holds a DetectionTask")
+    task, _, _ = load_trained_task(arguments.checkpoint, DETECTION)
     image = read_image(photograph)
     guidance = text_guidance(task.to(device), image, device)
     for index, panel in enumerate(guidance_panels(image, guidance).values()):

@@ -67,14 +67,14 @@ def _add_files(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from scenetext.conversion import detectors, pretraining, tcm
+    from scenetext.conversion import detectors, encoders, pretraining, tcm
 
     convert_file = {
-        "backbone": pretraining.convert_backbone,
-        "from-clip": pretraining.convert_from_clip,
+        "backbone": encoders.convert_backbone,
+        "from-clip": encoders.convert_from_clip,
         "to-oclip": pretraining.convert_to_oclip,
-        "from-mmocr": pretraining.convert_from_mmocr,
-        "to-mmocr": pretraining.convert_to_mmocr,
+        "from-mmocr": encoders.convert_from_mmocr,
+        "to-mmocr": encoders.convert_to_mmocr,
         "to-mmocr-detector": detectors.convert_to_mmocr_detector,
         "to-tcm": tcm.convert_to_tcm,
     }
@@ -96,9 +96,7 @@ def _pretraining_run(arguments: argparse.Namespace) -> PretrainingRun:
     from scenetext.conversion.pretraining import PUBLISHED_BEHAVIOUR
     from scenetext.runs.settings import PretrainingRun, load_run
 
-    run = load_run([*PUBLISHED_BEHAVIOUR, *arguments.words], "pretraining")
-    if not isinstance(run, PretrainingRun):
-        raise TypeError("a run of kind pretraining is a PretrainingRun")
+    run = load_run([*PUBLISHED_BEHAVIOUR, *arguments.words], PretrainingRun)
     print(f"computes as published: {', '.join(PUBLISHED_BEHAVIOUR)}")
     return run
 
@@ -108,8 +106,6 @@ def _detection_run(arguments: argparse.Namespace) -> DetectionRun[Any, Any]:
     from scenetext.conversion.detectors import MMOCR_NORMALIZATION
     from scenetext.runs.settings import DetectionRun, load_run
 
-    run = load_run([*MMOCR_NORMALIZATION, *arguments.words], "detection")
-    if not isinstance(run, DetectionRun):
-        raise TypeError("a run of kind detection is a DetectionRun")
+    run = load_run([*MMOCR_NORMALIZATION, *arguments.words], DetectionRun)
     print(f"normalises pixels as MMOCR does, unless told otherwise: {', '.join(MMOCR_NORMALIZATION)}")
     return run

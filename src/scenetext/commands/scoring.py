@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -19,9 +21,10 @@ from scenetext.errors import ConfigError
 from scenetext.evaluation.files.reading import read_predictions
 from scenetext.evaluation.lexicon import Lexicons
 from scenetext.evaluation.report import percent
-from scenetext.runs.build import load_trained_task
-from scenetext.runs.data import read_all_records, records_with_words
-from scenetext.runs.settings import PretrainingRun, Run
+from scenetext.runs.data import read_all_records
+from scenetext.runs.load import load_trained_task
+from scenetext.runs.settings import DetectionRun, PretrainingRun
+from scenetext.runs.usable import records_with_words
 from scenetext.tasks.detection import DetectionTask
 from scenetext.tasks.evaluation_settings import EvaluationSettings
 from scenetext.tasks.pretraining import PretrainingTask
@@ -35,10 +38,7 @@ FILE_THRESHOLDS = (0.0, *EvaluationSettings().thresholds)
 def score_checkpoint(arguments: argparse.Namespace) -> None:
     """Scores a trained model, each kind by what it is for."""
     task, run, content = load_trained_task(arguments.checkpoint, overrides=view_overrides(arguments))
-    if isinstance(task, DetectionTask):
-        score_detector(task, run, content["step"], arguments)
-    elif isinstance(run, PretrainingRun):
-        measure_pretraining(task, run, content["step"], arguments)
+    MEASURES[run.kind](task, run, content["step"], arguments)
 
 
 def chosen_sets(
@@ -74,7 +74,7 @@ def score_predictions(arguments: argparse.Namespace) -> None:
     report_sets(chosen_sets(arguments, evaluation, ()), find, arguments, origin, output)
 
 
-def score_detector(task: DetectionTask, run: Run, step: int, arguments: argparse.Namespace) -> None:
+def score_detector(task: DetectionTask, run: DetectionRun[Any, Any], step: int, arguments: argparse.Namespace) -> None:
     """Scores a detector."""
     device = resolve_device(arguments.device)
     task.to(device).to(memory_format=torch.channels_last)
@@ -103,6 +103,12 @@ def measure_pretraining(task: PretrainingTask, run: PretrainingRun, step: int, a
     result = report_pretraining(metric.compute())
     origin = {"checkpoint": str(arguments.checkpoint), "step": step, "skipped": skipped}
     write_json(output_folder(arguments) / "evaluation.json", {**origin, **result})
+
+
+MEASURES: Mapping[str, Callable[[Any, Any, int, argparse.Namespace], None]] = MappingProxyType(
+    {"detection": score_detector, "pretraining": measure_pretraining}
+)
+"""What measures a trained model, by the kind of its run."""
 
 
 def report_pretraining(figures: dict[str, float]) -> dict[str, Any]:

@@ -32,7 +32,8 @@ from scenetext.evaluation.report import (
     sweep_report,
 )
 from scenetext.evaluation.rules import Protocol
-from scenetext.runs.data import check_instances, read_all_records
+from scenetext.runs.data import read_all_records
+from scenetext.runs.usable import check_instances
 from scenetext.structures import Detection, ImageRecord
 from scenetext.tasks.detection import DetectionTask
 from scenetext.training.evaluation import evaluate

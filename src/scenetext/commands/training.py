@@ -14,7 +14,7 @@ from scenetext.distributed import Processes, is_restarted, joined_processes
 from scenetext.errors import ConfigError
 from scenetext.runs.build import build_trainer, prepare_run_folder
 from scenetext.runs.minutes import run_within, with_steps
-from scenetext.runs.settings import Run, load_run
+from scenetext.runs.settings import RUN_TYPES, Run, load_run
 from scenetext.runs.words import combine
 from scenetext.training.checkpoint import checkpoints_of
 from scenetext.training.device import overlooked_gpu, process_device
@@ -39,7 +39,7 @@ def run_training(arguments: argparse.Namespace, kind: Literal["pretraining", "de
     words = list(arguments.words)
     if arguments.device is not None:
         words.append(f"training.device={arguments.device}")
-    run = load_run(words, kind)
+    run = load_run(words, RUN_TYPES[kind])
     if arguments.print_config:
         sys.stdout.write(dump_yaml(run))
         return 0
@@ -63,7 +63,7 @@ def _train(arguments: argparse.Namespace, run: Run, folder: Path, processes: Pro
         _tell(processes, [*remarks, *rehearse(trainer)])
         return 0
     if processes.is_main:
-        prepare_run_folder(folder, run, resume or is_restarted())
+        prepare_run_folder(folder, run, trainer.description.get("characters"), resume or is_restarted())
     processes.wait("the run folder")
     if resume:
         remarks += [f"warning: {remark}" for remark in trainer.resume()]
@@ -78,7 +78,7 @@ def _with_kept_length(run: Run, trainer: Trainer, folder: Path) -> tuple[Run, st
     path = folder / "config.yaml"
     if not path.is_file():
         raise ConfigError(f"{path} is missing, which holds the length that --minutes chose for this run")
-    kept = load_run([str(path)], run.kind).training
+    kept = load_run([str(path)], RUN_TYPES[run.kind]).training
     steps = kept.total_steps(trainer.training_data.epoch_images, run.loader.batch_size)
     return with_steps(run, steps, trainer.total_steps), f"{steps} steps, as when the run began"
 

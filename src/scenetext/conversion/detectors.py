@@ -1,8 +1,8 @@
-"""MMOCR's checkpoints of whole detectors to ours and back, by the names that each detector declares in its spec."""
+"""MMOCR's checkpoints of whole detectors to scenetext's and back, by the names in each detector's `mmocr.py`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,13 @@ import torch
 from torch import Tensor
 
 from scenetext.config import validate
-from scenetext.conversion.pretraining import Conversion, read_source
+from scenetext.conversion.files import Conversion, read_source, write_checkpoint
 from scenetext.detectors import optional_file
 from scenetext.errors import CheckpointError, ConfigError
-from scenetext.runs.build import build_detection_task, load_trained_task
 from scenetext.runs.encoders import find_encoder
+from scenetext.runs.kinds import DETECTION, build_detection_task
+from scenetext.runs.load import load_trained_task
 from scenetext.runs.settings import DetectionRun
-from scenetext.tasks.detection import DetectionTask
-from scenetext.training.checkpoint import save_checkpoint, versions
 from scenetext.weights import mmocr, native
 from scenetext.weights.files import WeightFile, write_torch_file
 from scenetext.weights.image_encoder import extract_image_encoder
@@ -29,7 +28,7 @@ MMOCR_NORMALIZATION = ("encoder.pixel_mean=[0.485,0.456,0.406]", "encoder.pixel_
 
 
 def convert_from_mmocr_detector(source: Path, target: Path, run: DetectionRun[Any, Any]) -> Conversion:
-    """A detector of MMOCR 1.x or 0.x as a checkpoint of native, for every tool that takes a detector's best.pt.
+    """A detector of MMOCR 1.x or 0.x as a scenetext checkpoint, for every tool that takes a detector's best.pt.
 
     Args:
         run: the run that the checkpoint is to be of: encoder, detector, test size. `MMOCR_NORMALIZATION` is what it
@@ -44,41 +43,29 @@ def convert_from_mmocr_detector(source: Path, target: Path, run: DetectionRun[An
     left_out = tuple(name for name in weights if name.startswith(mmocr.NO_WEIGHTS))
     weights = {name: value for name, value in weights.items() if name not in left_out}
     _require_encoder(WeightFile(file.path, weights, ()), run)
-    with torch.device("meta"):
-        own = build_detection_task(run).state_dict()
-    names = mmocr_names(own, run)
-    require_fit({theirs: own[name] for name, theirs in names.items()}, weights, f"{source} (MMOCR's names)")
-    model = {name: weights[theirs].to(own[name].dtype) for name, theirs in names.items() if theirs in weights}
-    content = {
-        "kind": run.kind,
-        "config": run.model_dump(mode="json"),
-        "model": model,
-        "step": 0,
-        "versions": versions(),
-    }
-    save_checkpoint(target, content)
+    own = empty_weights(run)
+    model = renamed_weights(own, mmocr_names(own, run), weights, f"{source} (MMOCR's names)")
+    write_checkpoint(target, run, model)
     found = f"a detector of MMOCR, as {run.detector.name} on {run.encoder.name}"
     return Conversion(target, found, len(model), (*file.others, *left_out), _remarks(run))
 
 
 def convert_to_mmocr_detector(source: Path, target: Path) -> Conversion:
-    """A detector of ours under the names of MMOCR 1.x, as a torch file {state_dict}.
+    """A scenetext detector under the names of MMOCR 1.x, as a torch file {state_dict}.
 
     Raises:
-        CheckpointError: the file holds no detector of native.
+        CheckpointError: the file is no scenetext checkpoint of a detector.
         ConfigError: MMOCR does not have its detector.
     """
     file = read_source(source, target, None)
-    task, run, _ = load_trained_task(source, "detection")
-    if not isinstance(task, DetectionTask) or not isinstance(run, DetectionRun):
-        raise TypeError("a checkpoint of kind detection holds a DetectionTask")
+    task, run, _ = load_trained_task(source, DETECTION)
     own = task.state_dict()
     write_torch_file(target, {"state_dict": {theirs: own[name] for name, theirs in mmocr_names(own, run).items()}})
     mean, std = (
         [round(255 * value, 3) for value in values] for values in (task.encoder.pixel_mean, task.encoder.pixel_std)
     )
     remark = f"MMOCR's data_preprocessor has to have mean={mean}, std={std}, bgr_to_rgb=True"
-    found = f"a detector of native, {run.detector.name} on {run.encoder.name}"
+    found = f"a scenetext detector, {run.detector.name} on {run.encoder.name}"
     return Conversion(target, found, len(own), file.others, (remark, *_remarks(run)))
 
 
@@ -103,6 +90,40 @@ def mmocr_names(own: Mapping[str, Tensor], run: DetectionRun[Any, Any]) -> dict[
             raise ConfigError(f"{run.detector.name} cannot be converted: it has no name of MMOCR's for {rest}")
         names[name] = theirs
     return names
+
+
+def empty_weights(run: DetectionRun[Any, Any]) -> dict[str, Tensor]:
+    """Names, shapes and types of the weights of a run's task, without values."""
+    with torch.device("meta"):
+        return build_detection_task(run).state_dict()
+
+
+def renamed_weights(
+    own: Mapping[str, Tensor],
+    names: Mapping[str, str],
+    weights: Mapping[str, Tensor],
+    source: str,
+    transposed: Collection[str] = (),
+) -> dict[str, Tensor]:
+    """The weights of a foreign detector under the names of a task.
+
+    Args:
+        own: as `empty_weights` gives them.
+        names: of the task -> of the file.
+        source: the file, for messages.
+        transposed: names of the task's matrices that the file holds the other way round.
+
+    Raises:
+        CheckpointError: something is missing, left over or of another shape; it is listed in the names of the file.
+    """
+
+    def turned(name: str, value: Tensor) -> Tensor:
+        return value.transpose(0, 1).contiguous() if name in transposed else value
+
+    require_fit({theirs: turned(name, own[name]) for name, theirs in names.items()}, weights, source)
+    return {
+        name: turned(name, weights[theirs]).to(own[name].dtype) for name, theirs in names.items() if theirs in weights
+    }
 
 
 def head_prefixes(detector: str) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""Published TCM detectors (MMOCR 0.x's layout) to ours and back."""
+"""Published TCM detectors (MMOCR 0.x's layout) to scenetext checkpoints and back."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scenetext.conversion.detectors import head_prefixes
-from scenetext.conversion.pretraining import Conversion, read_source
+from scenetext.conversion.detectors import empty_weights, head_prefixes, renamed_weights
+from scenetext.conversion.files import Conversion, read_source, write_checkpoint
 from scenetext.errors import CheckpointError, ConfigError
-from scenetext.runs.build import build_detection_task, load_trained_task
+from scenetext.runs.kinds import DETECTION
+from scenetext.runs.load import load_trained_task
 from scenetext.runs.settings import DetectionRun
 from scenetext.tcm.config import TcmSettings
-from scenetext.training.checkpoint import save_checkpoint, versions
 from scenetext.weights import mmocr, native, published_tcm
 from scenetext.weights.files import write_torch_file
-from scenetext.weights.report import require_fit
 from scenetext.weights.sources import PUBLISHED_TCM
 
 PROJECTION = native.DETECTOR_ENCODER + published_tcm.PROJECTION
+TRANSPOSED = (PROJECTION,)
 POSITIONS = f"{native.DETECTOR_ENCODER}{published_tcm.TEXT_ENCODER}positional_embedding"
 
 
 def convert_from_tcm(source: Path, target: Path, run: DetectionRun[Any, Any]) -> Conversion:
-    """A published TCM detector as a checkpoint of native, for every tool that takes a detector's best.pt.
+    """A published TCM detector as a scenetext checkpoint, for every tool that takes a detector's best.pt.
 
     Args:
         run: the run that the checkpoint is to be of: encoder (`name: tcm`) with its switches and prompts, detector,
@@ -38,47 +38,39 @@ def convert_from_tcm(source: Path, target: Path, run: DetectionRun[Any, Any]) ->
     """
     file = read_source(source, target, PUBLISHED_TCM)
     _require_tcm(run)
-    with torch.device("meta"):
-        own = build_detection_task(run).state_dict()
+    own = empty_weights(run)
     names = published_names(own, run)
     weights = dict(file.tensors)
     remarks = [*_fit_projection(weights, own), *_fit_positions(weights, own, names[POSITIONS])]
-    require_fit(
-        {theirs: _as_published(name, own[name]) for name, theirs in names.items()}, weights, f"{source} (names of TCM)"
-    )
-    model = {
-        name: _as_published(name, weights[theirs]).to(own[name].dtype).contiguous()
-        for name, theirs in names.items()
-        if theirs in weights
-    }
-    description = {"kind": run.kind, "config": run.model_dump(mode="json"), "versions": versions()}
-    save_checkpoint(target, {**description, "model": model, "step": 0})
+    model = renamed_weights(own, names, weights, f"{source} (names of TCM)", TRANSPOSED)
+    write_checkpoint(target, run, model)
     statistics = "pixel statistics are no part of such a file: encoder.pixel_mean and pixel_std must be its training's"
     found = f"{PUBLISHED_TCM.name}, as {run.detector.name} on {run.encoder.name}"
     return Conversion(target, found, len(model), file.others, (*remarks, statistics))
 
 
 def convert_to_tcm(source: Path, target: Path) -> Conversion:
-    """A detector of ours with TCM in the published layout, as a torch file {state_dict}.
+    """A scenetext detector with TCM in the published layout, as a torch file {state_dict}.
 
     Raises:
-        CheckpointError: the file holds no detector of native.
+        CheckpointError: the file is no scenetext checkpoint of a detector.
         ConfigError: its encoder is not TCM, or MMOCR does not have its detector.
     """
     file = read_source(source, target, None)
-    task, run, _ = load_trained_task(source, "detection")
-    if not isinstance(run, DetectionRun):
-        raise TypeError("a checkpoint of kind detection is of a DetectionRun")
+    task, run, _ = load_trained_task(source, DETECTION)
     _require_tcm(run)
     own = task.state_dict()
     names = published_names(own, run)
-    state = {theirs: _as_published(name, own[name]).contiguous() for name, theirs in names.items()}
+    state = {
+        theirs: own[name].transpose(0, 1).contiguous() if name in TRANSPOSED else own[name]
+        for name, theirs in names.items()
+    }
     write_torch_file(target, {"state_dict": state})
     remarks = []
     if PROJECTION in own:
         shape = tuple(own[PROJECTION].shape)
         remarks.append(f"pix_w is {shape}; the published FastTCM declares another shape, with which it cannot run")
-    found = f"a detector of native, {run.detector.name} on {run.encoder.name}"
+    found = f"a scenetext detector, {run.detector.name} on {run.encoder.name}"
     return Conversion(target, found, len(state), file.others, tuple(remarks))
 
 
@@ -103,11 +95,6 @@ def published_names(own: Mapping[str, Tensor], run: DetectionRun[Any, Any]) -> d
 def _require_tcm(run: DetectionRun[Any, Any]) -> None:
     if not isinstance(run.encoder, TcmSettings):
         raise ConfigError(f"the run's encoder is {run.encoder.name}, expected tcm")
-
-
-def _as_published(name: str, value: Tensor) -> Tensor:
-    """Our tensor in the published orientation, or the other way round: the projection is transposed."""
-    return value.transpose(0, 1) if name == PROJECTION else value
 
 
 def _fit_projection(weights: dict[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:

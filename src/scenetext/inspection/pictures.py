@@ -21,9 +21,10 @@ from scenetext.evaluation.evaluator import DetectionEvaluator
 from scenetext.evaluation.rules import find_protocol
 from scenetext.evaluation.scores import Outcome
 from scenetext.inspection.sample_sheet import LEGEND, write_sample_sheet
-from scenetext.runs.build import build_detection_task, load_trained_task
 from scenetext.runs.data import read_all_records, training_sets
-from scenetext.runs.settings import load_run
+from scenetext.runs.kinds import DETECTION, build_detection_task
+from scenetext.runs.load import load_trained_task
+from scenetext.runs.settings import DetectionRun, load_run
 from scenetext.structures import Detection, ImageRecord
 from scenetext.tasks.detection import DetectionTask
 from scenetext.training.device import resolve_device
@@ -103,9 +104,9 @@ def show_targets(words: Sequence[str], epoch: int, choice: Choice, output: Path)
         words: what says which detector's run is meant, see `scenetext.runs.words`.
         epoch: whose random transforms are shown.
     """
-    run = load_run(words, "detection")
+    run = load_run(words, DetectionRun)
     with torch.device("meta"):  # only the preparation of samples is needed, no weights
-        task = build_detection_task(run)  # type: ignore[arg-type]
+        task = build_detection_task(run)
     records = JoinedRecords(training_sets(run.data))
     dataset = RecordDataset(records, task.prepare_training, run.training.seed)
     shown = Shown([])
@@ -133,9 +134,7 @@ def show_predictions(
         threshold: least score; None = the checkpoint's best, or 0.5.
         device: as in the settings of a run.
     """
-    task, run, content = load_trained_task(checkpoint, "detection")
-    if not isinstance(task, DetectionTask):
-        raise TypeError("a checkpoint of kind detection holds a DetectionTask")
+    task, run, content = load_trained_task(checkpoint, DETECTION)
     target = resolve_device(device)
     task.to(target).to(memory_format=torch.channels_last).eval()
     if threshold is None:

@@ -1,19 +1,21 @@
-"""A published oCLIP checkpoint, or a pre-training of ours, as a model that reads: told by the file alone."""
+"""Trained models from their files: scenetext checkpoints of any kind, and published oCLIP checkpoints as they are."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
-from scenetext.config import read_config, validate
+from scenetext.config import override_values, read_config, validate
 from scenetext.data.preparation.dictionaries import read_dictionary
 from scenetext.data.transforms.evaluation import WholeImageTransformSettings
 from scenetext.errors import CheckpointError, ConfigError
 from scenetext.pretraining.oclip.config import OclipSettings
-from scenetext.runs.build import load_trained_task
+from scenetext.runs.kinds import PRETRAINING, AnyTask, Kind, TaskType, kind_of
+from scenetext.runs.settings import Run, RunType, check_run
 from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.text.charset import CharacterSet
+from scenetext.training.checkpoint import load_checkpoint
 from scenetext.weights.files import WeightFile, read_weights
 from scenetext.weights.image_encoder import extract_image_encoder
 from scenetext.weights.oclip import oclip_sizes
@@ -31,6 +33,37 @@ _SIZES = {
     "transformer_layers": "text_layers",
 }
 """Keys of a published model's JSON file, and what oCLIP's settings call them."""
+
+
+@overload
+def load_trained_task(
+    path: Path, kind: Kind[RunType, TaskType], overrides: Sequence[str] = ()
+) -> tuple[TaskType, RunType, dict[str, Any]]: ...
+@overload
+def load_trained_task(
+    path: Path, kind: None = None, overrides: Sequence[str] = ()
+) -> tuple[AnyTask, Run, dict[str, Any]]: ...
+def load_trained_task(
+    path: Path, kind: Kind[Any, Any] | None = None, overrides: Sequence[str] = ()
+) -> tuple[Any, Any, dict[str, Any]]:
+    """A trained model from a scenetext checkpoint: the task with its weights, its run's settings, the whole content.
+
+    Args:
+        kind: what it must be; None = any.
+        overrides: settings of the run to change, `key.sub=value`, such as its test size.
+
+    Raises:
+        CheckpointError: the file is damaged, foreign, or of another kind.
+        ConfigError: an override cannot be used.
+    """
+    content = load_checkpoint(path)
+    if kind is not None and content.get("kind") != kind.name:
+        raise CheckpointError(f"{path}: holds a {content.get('kind')} model, expected {kind.name}")
+    run = check_run(override_values(content["config"], overrides), str(path))
+    known = content.get("characters")  # absent where a run knows none, and from checkpoints of before it was stored
+    task = kind_of(run).build(run, CharacterSet(known, path) if known else None, True)
+    load_weights(task, content["model"], path)
+    return task, run, content
 
 
 def load_pretrained(
@@ -92,9 +125,7 @@ def published_task(
 
 
 def _own_task(path: Path, characters: CharacterSet | None, dictionary: Path | None) -> PretrainingTask:
-    task, _, _ = load_trained_task(path, "pretraining")
-    if not isinstance(task, PretrainingTask):
-        raise TypeError("a checkpoint of kind pretraining holds a PretrainingTask")
+    task, _, _ = load_trained_task(path, PRETRAINING)
     if characters is not None and characters != task.characters:
         raise CheckpointError(
             f"{path}: was trained with another dictionary than {dictionary}; leave that out, this file names its own"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from types import MappingProxyType
+from typing import Any, ClassVar, Generic, Literal, TypeVar, overload
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
@@ -68,9 +69,26 @@ class PretrainingDataSettings(DataSettings):
     """Which words those are, apart from `training.seed`: a repeated run sees the same ones."""
 
 
-class PretrainingRun(Settings):
+class RunSettings(Settings):
+    """A run of any kind."""
+
+    command: ClassVar[str]
+    """What starts it."""
+
+    @classmethod
+    def type_for(cls, values: Mapping[str, Any], source: str) -> type[Any]:
+        """The type that these values are checked with: types of inner groups may follow from their names.
+
+        Raises:
+            ConfigError: a name is missing or unknown.
+        """
+        return cls
+
+
+class PretrainingRun(RunSettings):
     """A pre-training: `scenetext pretrain`."""
 
+    command: ClassVar[str] = "scenetext pretrain, or name a detector"
     kind: Literal["pretraining"]
     method: OclipSettings = OclipSettings()
     data: PretrainingDataSettings
@@ -81,15 +99,17 @@ class PretrainingRun(Settings):
     training: TrainingSettings
 
 
-class DetectionRun(Settings, Generic[EncoderType, DetectorType]):
+class DetectionRun(RunSettings, Generic[EncoderType, DetectorType]):
     """A detector's training: `scenetext train`. The types of `encoder` and `detector` follow from their names."""
 
+    command: ClassVar[str] = "scenetext train"
     kind: Literal["detection"]
     encoder: EncoderType
     detector: DetectorType
     initial_weights: Path | None = None
-    """Checkpoint of ours whose whole network this run starts from, as after a first training on SynthText; encoder and
-    detector have to be the same there, and `encoder.weights` is not read. null = random, but for `encoder.weights`."""
+    """A scenetext checkpoint whose whole network this run starts from, as after a first training on SynthText; encoder
+    and detector have to be the same there, and `encoder.weights` is not read. null = random, but for what
+    `encoder.weights` names."""
     data: DataSettings
     transform: TrainingTransformSettings = TrainingTransformSettings()
     evaluation_transform: EvaluationTransformSettings = EvaluationTransformSettings()
@@ -99,42 +119,52 @@ class DetectionRun(Settings, Generic[EncoderType, DetectorType]):
     schedule: ScheduleSettings = ScheduleSettings()
     training: TrainingSettings
 
+    @classmethod
+    def type_for(cls, values: Mapping[str, Any], source: str) -> type[Any]:
+        """As `RunSettings.type_for`, from the names of encoder and detector."""
+        names = {group: _name_in(values, group, source) for group in ("encoder", "detector")}
+        try:
+            encoder, detector = find_encoder(names["encoder"]).settings, find_detector(names["detector"]).config
+        except ConfigError as error:
+            raise ConfigError(f"{source}: {error}") from None
+        return DetectionRun[encoder, detector]  # type: ignore[valid-type]
+
 
 Run = PretrainingRun | DetectionRun[Any, Any]
+RunType = TypeVar("RunType", bound=RunSettings)
+RUN_TYPES: Mapping[str, type[Run]] = MappingProxyType({"pretraining": PretrainingRun, "detection": DetectionRun})
+"""Every kind of run by its key `kind`; what else differs between them is in `runs.kinds`."""
 
 
-def load_run(words: Sequence[str], kind: Literal["pretraining", "detection"] | None = None) -> Run:
+@overload
+def load_run(words: Sequence[str], expected: type[RunType]) -> RunType: ...
+@overload
+def load_run(words: Sequence[str], expected: None = None) -> Run: ...
+def load_run(words: Sequence[str], expected: type[Any] | None = None) -> Any:
     """Combines and checks what words name: configs, YAML files and settings, see `scenetext.runs.words`.
 
     Args:
-        kind: what they must describe; None = either.
+        expected: what they must describe; None = any kind, by their key `kind`.
 
     Raises:
-        ConfigError: they describe a run of the other kind, or anything in them is wrong; the message names words and
-            key.
+        ConfigError: they describe a run of another kind, or anything in them is wrong; the message names words and key.
     """
+    kind = next((kind for kind, one in RUN_TYPES.items() if one is expected), None)
     combination = combine(words, kind)
-    values, source = combination.values, combination.source
-    given = values.get("kind")
-    if kind is not None and given in ("pretraining", "detection") and given != kind:
-        command = "pretrain, or name a detector" if given == "pretraining" else "train"
-        raise ConfigError(f"{source}: describes a {given} run; start it with scenetext {command}")
-    return check_run(values, source)
+    given = RUN_TYPES.get(str(combination.values.get("kind")))
+    if expected is not None and given not in (None, expected):
+        raise ConfigError(
+            f"{combination.source}: describes a {combination.values['kind']} run; start it with {given.command}"
+        )
+    return check_run(combination.values, combination.source)
 
 
 def check_run(values: Mapping[str, Any], source: str) -> Run:
     """Checks the plain values of a run (a merged file, or what a checkpoint stores)."""
     kind = values.get("kind")
-    if kind not in ("pretraining", "detection"):
-        raise ConfigError(f"{source}: kind is {kind!r}, expected pretraining or detection")
-    if kind == "pretraining":
-        return validate(PretrainingRun, values, source)
-    names = {group: _name_in(values, group, source) for group in ("encoder", "detector")}
-    try:
-        encoder, detector = find_encoder(names["encoder"]).settings, find_detector(names["detector"]).config
-    except ConfigError as error:
-        raise ConfigError(f"{source}: {error}") from None
-    return validate(DetectionRun[encoder, detector], values, source)  # type: ignore[valid-type]
+    if not isinstance(kind, str) or kind not in RUN_TYPES:
+        raise ConfigError(f"{source}: kind is {kind!r}, expected {' or '.join(RUN_TYPES)}")
+    return validate(RUN_TYPES[kind].type_for(values, source), values, source)
 
 
 def _name_in(values: Mapping[str, Any], group: str, source: str) -> str:

@@ -24,7 +24,7 @@ class Source:
         recognises: whether named tensors are of this kind; no two sources should say yes.
         encoder_name: name of a tensor as our encoder has it; None: it is no part of that.
         encoder_settings: the weights under those names -> the settings of the encoder, `name` first, as far as weights
-            tell them; raises a CheckpointError where they are of no encoder of native.
+            tell them; raises a CheckpointError where they are of no encoder here.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""CLIP's text encoder inside a weight file, and loading it into native."""
+"""CLIP's text encoder inside a weight file, and loading it into scenetext's."""
 
 from __future__ import annotations
 

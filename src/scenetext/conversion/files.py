@@ -1,0 +1,76 @@
+"""What all conversions share: a file is read, another one written, and what became of it reported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from scenetext.errors import CheckpointError
+from scenetext.runs.build import describe_run
+from scenetext.runs.settings import Run
+from scenetext.text.charset import CharacterSet
+from scenetext.training.checkpoint import save_checkpoint, versions
+from scenetext.weights.files import WeightFile, read_weights
+from scenetext.weights.report import count_groups
+from scenetext.weights.sources import Source, identify_source
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What became of a weight file.
+
+    Attributes:
+        written: the new file.
+        found: what the old one was recognised as.
+        mapped: number of tensors in the new one.
+        left_out: names that are in the old one alone.
+        remarks: what to know when the new one is used.
+    """
+
+    written: Path
+    found: str
+    mapped: int
+    left_out: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [self.found, f"mapped: {self.mapped} tensors", f"left out: {count_groups(self.left_out)}"]
+        return "\n".join([*lines, f"written: {self.written}", *self.remarks])
+
+
+def read_source(source: Path, target: Path, expected: Source | None) -> WeightFile:
+    """The weights to convert.
+
+    Args:
+        expected: what they must be; None = anything.
+
+    Raises:
+        CheckpointError: they cannot be read, are of another source, or `target` is the file itself.
+    """
+    if source.exists() and target.exists() and target.samefile(source):
+        raise CheckpointError(f"{target}: would be written over what is read; choose another name")
+    file = read_weights(source)
+    if expected is not None:
+        try:
+            found = identify_source(file.tensors)
+        except CheckpointError as error:
+            raise CheckpointError(f"{source}: {error}") from None
+        if found is not expected:
+            raise CheckpointError(f"{source}: holds {found.name}, expected {expected.name}")
+    return file
+
+
+def write_checkpoint(
+    target: Path, run: Run, weights: Mapping[str, Tensor], characters: CharacterSet | None = None
+) -> None:
+    """A scenetext checkpoint of a run that has taken no step.
+
+    Args:
+        weights: of its task, by name.
+        characters: those that the run knows.
+    """
+    content = {**describe_run(run, characters), "model": dict(weights), "step": 0, "versions": versions()}
+    save_checkpoint(target, content)

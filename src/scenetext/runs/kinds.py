@@ -1,0 +1,134 @@
+"""The kinds of run: all that differs between a pre-training and a detector's training, as one record for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
+
+from torch import nn
+
+from scenetext.detectors import find_detector
+from scenetext.runs.encoders import auxiliary_loss, build_encoder
+from scenetext.runs.settings import DetectionRun, PretrainingRun, Run, RunType
+from scenetext.runs.usable import RunSets, sets_with_text, sets_with_words
+from scenetext.tasks.detection import DetectionTask
+from scenetext.tasks.pretraining import PretrainingTask
+from scenetext.text.charset import CharacterSet
+from scenetext.training.checkpoint import load_checkpoint
+from scenetext.weights.report import load_weights
+
+AnyTask = PretrainingTask | DetectionTask
+TaskType = TypeVar("TaskType", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Kind(Generic[RunType, TaskType]):
+    """A kind of run.
+
+    A run that knows characters reads its dictionary once, and hands it to whoever needs it; its checkpoints hold it.
+
+    Attributes:
+        name: what the key `kind` of its configs and checkpoints says.
+        dictionary: key of the settings that names the file of its character dictionary; None = it knows no characters.
+        build: (run, characters, augment) -> the task, with random weights.
+        initialise: (task, run) -> loads the weights that the run starts from; what fitted, a line each.
+        usable: (run, characters, datasets) -> what of them can be learnt from, with remarks.
+    """
+
+    name: str
+    dictionary: str | None
+    build: Callable[[RunType, CharacterSet | None, bool], TaskType]
+    initialise: Callable[[TaskType, RunType], list[str]]
+    usable: Callable[[RunType, CharacterSet | None, RunSets], RunSets]
+
+
+def kind_of(run: Run) -> Kind[Any, Any]:
+    """The kind of a run."""
+    return KINDS[run.kind]
+
+
+def read_characters(run: Run) -> CharacterSet | None:
+    """The characters that a run knows, read from its dictionary; None for a kind of run without any.
+
+    Raises:
+        DataError: the dictionary cannot be read or is broken.
+    """
+    key = kind_of(run).dictionary
+    return None if key is None else _characters_of(attrgetter(key)(run))
+
+
+def build_pretraining_task(
+    run: PretrainingRun, characters: CharacterSet | None = None, augment: bool = True
+) -> PretrainingTask:
+    """The oCLIP model with its losses, preparation and metric; without `characters`, the run's dictionary is read."""
+    return PretrainingTask(run.method, _known(run, characters), run.transform, augment)
+
+
+def build_detection_task(
+    run: DetectionRun[Any, Any], characters: CharacterSet | None = None, augment: bool = True
+) -> DetectionTask:
+    """A detector on its encoder."""
+    return DetectionTask(
+        build_encoder(run.encoder),
+        find_detector(run.detector.name),
+        run.detector,
+        run.transform,
+        run.evaluation_transform,
+        run.evaluation,
+        augment,
+        auxiliary_loss(run.encoder),
+    )
+
+
+def _characters_of(dictionary: Path | None) -> CharacterSet:
+    return CharacterSet.english() if dictionary is None else CharacterSet.from_file(dictionary)
+
+
+def _known(run: PretrainingRun, characters: CharacterSet | None) -> CharacterSet:
+    return _characters_of(run.method.characters) if characters is None else characters
+
+
+def _usable_words(run: PretrainingRun, characters: CharacterSet | None, sets: RunSets) -> RunSets:
+    return sets_with_words(run, _known(run, characters), sets)
+
+
+def _usable_text(run: DetectionRun[Any, Any], characters: CharacterSet | None, sets: RunSets) -> RunSets:
+    return sets_with_text(run, sets)
+
+
+def _initialise_encoder(task: PretrainingTask, run: PretrainingRun) -> list[str]:
+    return task.encoder.load_weights()
+
+
+def _initialise_detector(task: DetectionTask, run: DetectionRun[Any, Any]) -> list[str]:
+    """Loads a whole network, where the run names one, or the encoder's weights.
+
+    Raises:
+        CheckpointError: the file is of another network, or cannot be used for the encoder.
+    """
+    if run.initial_weights is None:
+        return task.encoder.load_weights()
+    content = load_checkpoint(run.initial_weights)
+    report = load_weights(task, content["model"], run.initial_weights)
+    return [f"initial weights: {run.initial_weights} (step {content['step']}): {report}"]
+
+
+PRETRAINING: Kind[PretrainingRun, PretrainingTask] = Kind(
+    name="pretraining",
+    dictionary="method.characters",
+    build=build_pretraining_task,
+    initialise=_initialise_encoder,
+    usable=_usable_words,
+)
+DETECTION: Kind[DetectionRun[Any, Any], DetectionTask] = Kind(
+    name="detection",
+    dictionary=None,
+    build=build_detection_task,
+    initialise=_initialise_detector,
+    usable=_usable_text,
+)
+KINDS: Mapping[str, Kind[Any, Any]] = MappingProxyType({kind.name: kind for kind in (PRETRAINING, DETECTION)})
