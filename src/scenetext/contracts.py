@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 Maps = Mapping[str, "Tensor"]
-"""Named head outputs, (B, C, h, w) or (B, h, w) each, logits wherever a probability is meant."""
+"""Named head outputs, (B, C, h, w) or (B, h, w) each, logits where a probability is meant."""
 Targets = Mapping[str, "Tensor"]
 """Named training targets with leading axis B."""
 
@@ -42,7 +42,7 @@ class Encoder(Protocol):
         """Loads the weights that its settings name.
 
         Returns:
-            What was recognised, loaded and left out, a line each; nothing where the settings name no weights.
+            What was recognised, loaded and dropped, a line each; nothing where the settings name no weights.
 
         Raises:
             CheckpointError: a file cannot be read or downloaded, is of no known source, or does not fit.
@@ -50,7 +50,7 @@ class Encoder(Protocol):
 
 
 class AuxiliaryLoss(Protocol):
-    """A loss that an encoder adds to that of any detector: it knows of the detector only where text is.
+    """A loss that an encoder adds to that of any detector; of the detector it sees only where text is.
 
     Attributes:
         loss_weights: weight of every term; names that no detector uses.
@@ -101,7 +101,7 @@ class DetectorSpec:
             images without text included.
         decode: (maps, config) -> for every image its detections, in pixels of the (padded) input image.
         text_region: targets -> (region, valid), (B, H, W) in {0, 1} each: where text is, and where that is known; for
-            whoever adds a pixel loss or draws.
+            auxiliary losses and drawing.
     """
 
     config: type[Any]
@@ -146,7 +146,7 @@ class Metric(Protocol):
     def include(self, other: Self) -> None:
         """Adds what another process collected over the same evaluation; no image may be in both.
 
-        The values are those of one metric that was given all images, in whatever order metrics are included.
+        The values are those of one metric that was given all images, in any order of inclusion.
         """
 
     def compute(self) -> dict[str, float]:
@@ -154,12 +154,12 @@ class Metric(Protocol):
 
 
 class Task(Protocol):
-    """What is being learnt. The trainer knows tasks only through this; what the loop would ask "which task is this?"
+    """What is learnt. The trainer knows tasks only through this; what the loop would ask "which task is this?"
     belongs here. Implementations are `nn.Module`s, so one wrapped forward serves distributed training.
 
-    A step's batch may be spread over processes, and within a process over parts that follow each other (gradient
-    accumulation). The trainer averages losses and gradients over both; a loss that compares images with each other
-    learns of the other parts through `summary`, and of other processes by asking them.
+    A step's batch may be spread over processes, and within a process over micro-batches (gradient accumulation). The
+    trainer averages losses and gradients over both; a loss that compares images with each other sees the other
+    micro-batches through `summary`, and other processes through collectives.
 
     Attributes:
         loss_weights: weight of every loss term that `forward` returns; the trainer sums and logs.
@@ -173,23 +173,23 @@ class Task(Protocol):
     overfit_mark: float
 
     def __call__(self, batch: Batch, others: Sequence[Any] = ()) -> dict[str, Tensor]:
-        """Named, unweighted, scalar float32 losses of a training batch, or of one part of it.
+        """Named, unweighted, scalar float32 losses of a training batch, or of one micro-batch of it.
 
         Args:
-            others: summaries of the other parts; empty where there are none or `summary` gives None.
+            others: summaries of the other micro-batches; empty where there are none or `summary` gives None.
         """
 
     def summary(self, batch: Batch) -> Any:
-        """What the losses of other parts need to know of this part; None where they need nothing.
+        """What the losses of other micro-batches need to know of this one; None where they need nothing.
 
-        Called in training mode without gradients, before the same part is given to `forward`; leaves no trace.
+        Called in training mode without gradients, before `forward` gets the same micro-batch; changes no state.
         """
 
     def compiled_parts(self) -> Sequence[nn.Module]:
         """The modules that are worth compiling (`training.compile`): those that do the work, on few shapes."""
 
     def predict(self, batch: Batch) -> Any:
-        """What `metric` needs to know about an evaluation batch; called without gradients, in evaluation mode."""
+        """What `metric` needs of an evaluation batch; called without gradients, in evaluation mode."""
 
     def pictures(self, batch: Batch) -> Mapping[str, np.ndarray]:
         """What the model makes of a few evaluation images, for people: names to (H, W, 3) uint8 RGB, in input pixels.
