@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The whole road on generated scenes, in about ten minutes on two cores without a GPU: generate, pre-train, transfer,
-# train a detector, evaluate, detect, draw attention. Everything lands under one folder, with a report.
+# The whole workflow on generated scenes, in about ten minutes on two cores without a GPU: generate, pre-train, transfer,
+# train a detector, evaluate, detect, draw attention. Everything is written to one folder, with a report.
 # Usage: bash scripts/demo.sh [--output FOLDER] [other arguments of scenetext demo]
 
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 ensure_environment ""
 
-say "the road"
+say "the workflow"
 python -m scenetext demo "$@"

@@ -1,4 +1,4 @@
-# Sourced by the scripts beside it: goes to the repository's root and makes sure of its virtual environment.
+# Sourced by the scripts beside it: changes to the repository's root and makes its virtual environment if needed.
 # SCENETEXT_VENV: the environment's folder (default: .venv in the repository). PYTHON: the interpreter to make it with.
 
 set -euo pipefail
@@ -7,7 +7,7 @@ VENV=${SCENETEXT_VENV:-$PWD/.venv}
 
 say() { printf '\n== %s\n' "$*"; }
 
-# ensure_environment EXTRA: installs the project with an extra ("" for none), unless that was done for this pyproject.toml.
+# ensure_environment EXTRA: installs the project with an extra ("" for none), unless that was already done for this pyproject.toml.
 ensure_environment() {
     local extra=$1 stamp
     stamp=$VENV/.scenetext-installed${extra:+-$extra}

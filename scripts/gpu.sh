@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Uses some minutes on a machine with a GPU: tests, the benchmark of the card, two short trainings. docs/gpu.md says how to
-# get there with all that is needed, and what takes how long. A second call with the same output does what is not done.
+# prepare the machine, and what takes how long. A second call with the same output does what is not done yet.
 # Usage: bash scripts/gpu.sh [--minutes N] [--output FOLDER] [--data RECORDS ... --validation RECORDS ...] [--rehearse]
 # PYTHON: the interpreter, which has torch and everything else (default: python3). Nothing is installed here.
 

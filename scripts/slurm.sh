@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains on one or several nodes of a Slurm cluster, and goes on by itself when its time is over.
+# Trains on one or several nodes of a Slurm cluster, and continues by itself after its time limit.
 #
 #   sbatch [sbatch options] scripts/slurm.sh FOLDER VERB WORD [other arguments of `scenetext VERB`]
 #
@@ -11,12 +11,12 @@
 # Submit from the repository's root, which all nodes must see under the same path, with the environment active (sbatch
 # hands it on). Partition, account, time and sizes are options of sbatch; CPU cores feed the loader (docs/scale.md).
 #
-# - torchrun starts one process per GPU on every node; the nodes meet at the first one of the job.
-# - Two minutes before the time limit Slurm warns this script, it passes that on, the run saves its state and leaves
-#   with exit code 75, and the job is put back into the queue. It goes on with --resume where FOLDER has checkpoints.
-# - A process that dies takes the others with it, and all start again from the newest checkpoint, at most
-#   SCENETEXT_RESTARTS times (3) per job. A run that fails for good is not put back.
-# - SCENETEXT_PROCESSES: processes per node, where it is not one per GPU. SCENETEXT_PORT: port that the nodes meet at.
+# - torchrun starts one process per GPU on every node; the rendezvous is at the first node of the job.
+# - Two minutes before the time limit Slurm warns this script, it passes that on, the run saves its state and exits
+#   with code 75, and the job is put back into the queue. It continues with --resume if FOLDER has checkpoints.
+# - If a process dies, the others end too, and all start again from the newest checkpoint, at most
+#   SCENETEXT_RESTARTS times (3) per job. A run that still fails is not put back.
+# - SCENETEXT_PROCESSES: processes per node, if not one per GPU. SCENETEXT_PORT: port of the rendezvous.
 #
 #SBATCH --job-name=scenetext
 #SBATCH --ntasks-per-node=1
@@ -31,7 +31,7 @@ INTERRUPTED=75 # exit code of a run that has saved its state (training/interrupt
 
 say() { printf '%s slurm.sh on %s: %s\n' "$(date +%FT%T)" "$(hostname -s)" "$*" >&2; }
 
-# await PID: its exit code, also when a trapped signal, which sets `signalled`, comes in between.
+# await PID: its exit code, even if a trapped signal, which sets `signalled`, interrupts the wait.
 await() {
     local code
     while :; do
@@ -64,7 +64,7 @@ run_job() {
     exit "$code"
 }
 
-# Once per node. The launcher must not die of the warning, so it ignores USR1; its processes get TERM in its place.
+# Once per node. The launcher must not die of the warning, so it ignores USR1; its processes get TERM instead.
 run_node() {
     local launcher code=0
     (
@@ -80,7 +80,7 @@ run_node() {
     exit "$code"
 }
 
-# Once per GPU. To the launcher an interrupted run has not failed: it would start it again.
+# Once per GPU. An interrupted run must not count as failed: the launcher would start it again.
 run_process() {
     local folder=$1 training code=0
     local -a resume=()

@@ -1,15 +1,15 @@
 """Collects the wheels of scenetext and of everything it needs but torch, for a machine without network.
 
 The target machine has torch and torchvision already; neither they nor what only they need are collected. Everything
-else is, numpy included, so that the folder is complete whatever else the machine has. What is there in a fitting
-version need not travel: --without NAME==VERSION leaves a package out, together with what only that package needs, and
-the rest is chosen to fit that version. To carry no more than is missing, list on the target machine what is there, and
-take what is too old for scenetext off the list:
+else is, numpy included, so that the folder is complete for any machine. Packages that are there in a fitting version
+need not be collected: --without NAME==VERSION excludes a package, together with what only that package needs, and the
+rest is chosen to fit that version. To collect only what is missing, list on the target machine what is there, and
+remove from the list what is too old for scenetext:
 
   python3 -m pip list --format=freeze > there.txt              # there
   scripts/wheelhouse.sh wheels test --without @there.txt       # here
 
-ruff and mypy, which the extra `test` names, are always left out: no test needs them.
+ruff and mypy, which the extra `test` names, are always excluded: no test needs them.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from pip._vendor.packaging.version import InvalidVersion, Version
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from scenetext.resources import FOLDERS  # noqa: E402 (found only now; it needs nothing that is not built in)
+from scenetext.resources import FOLDERS  # noqa: E402 (importable only now; it needs only the standard library)
 
 SOURCES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "NOTICE", "src", *FOLDERS.values())
 """What the project's own wheel is built from."""
-LEFT_OUT = ("torch", "torchvision", "ruff", "mypy")
+EXCLUDED = ("torch", "torchvision", "ruff", "mypy")
 STAND_IN = "there"
-"""Local version label (PEP 440) of the empty wheels that stand in for what is left out."""
+"""Local version label (PEP 440) of the empty wheels that stand in for excluded packages."""
 REQUIREMENTS_NAME = "requirements.txt"
 DEFAULT_PLATFORM = "manylinux_2_28_x86_64"
 OLDEST_GLIBC_MINOR = 5
@@ -67,7 +67,7 @@ def collect(folder: Path, extras: Sequence[str], without: Sequence[str], python:
     Args:
         folder: missing or empty.
         extras: of pyproject.toml.
-        without: packages to leave out, NAME or NAME==VERSION.
+        without: packages to exclude, NAME or NAME==VERSION.
         python: version of the target's Python, as 3.12.
         target: platform tag of the newest wheels that the target can use.
 
@@ -85,10 +85,10 @@ def collect(folder: Path, extras: Sequence[str], without: Sequence[str], python:
         wheels, stand_ins = work / "wheels", work / "stand_ins"
         own = build_own_wheel(work)
         check_extras(own, extras)
-        left_out = versions(without, own)
-        write_stand_ins(stand_ins, left_out)
+        excluded = versions(without, own)
+        write_stand_ins(stand_ins, excluded)
         constraints = work / "constraints.txt"
-        constraints.write_text("".join(f"{name}=={version}\n" for name, version in left_out.items()), encoding="utf-8")
+        constraints.write_text("".join(f"{name}=={version}\n" for name, version in excluded.items()), encoding="utf-8")
         options = ["--dest", wheels, "--find-links", stand_ins, "--constraint", constraints, *tags(python, target)]
         missing = [f"scenetext[{','.join(extras)}] @ {own.as_uri()}"]
         wanted: list[str] = []
@@ -107,7 +107,7 @@ def collect(folder: Path, extras: Sequence[str], without: Sequence[str], python:
 
 
 def build_own_wheel(work: Path) -> Path:
-    """The project's wheel, from a copy: setuptools leaves folders behind, and takes up those of earlier builds."""
+    """The project's wheel, from a copy: setuptools leaves folders behind, and includes those of earlier builds."""
     source = work / "source"
     ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
     source.mkdir()
@@ -130,7 +130,7 @@ def check_extras(own: Path, extras: Iterable[str]) -> None:
 
 
 def versions(without: Iterable[str], own: Path) -> dict[str, str]:
-    """Version of the stand-in of each package that is left out: as given, or the oldest that the project takes."""
+    """Version of the stand-in of each excluded package: as given, or the oldest that the project takes."""
     oldest = {
         canonicalize_name(one.name): specifier.version
         for one in requirements(own)
@@ -138,7 +138,7 @@ def versions(without: Iterable[str], own: Path) -> dict[str, str]:
         if specifier.operator == ">="
     }
     found = {}
-    for item in (*LEFT_OUT, *without):
+    for item in (*EXCLUDED, *without):
         name, _, given = item.strip().partition("==")
         version = given or oldest.get(canonicalize_name(name))
         if version is None:
@@ -151,10 +151,10 @@ def versions(without: Iterable[str], own: Path) -> dict[str, str]:
     return found
 
 
-def write_stand_ins(folder: Path, left_out: Mapping[str, str]) -> None:
-    """Empty wheels that need nothing, so that pip resolves all else around them and fetches nothing for them."""
+def write_stand_ins(folder: Path, excluded: Mapping[str, str]) -> None:
+    """Empty wheels that need nothing, so that pip resolves everything else around them and fetches nothing for them."""
     folder.mkdir()
-    for name, version in left_out.items():
+    for name, version in excluded.items():
         stem = f"{name.replace('-', '_')}-{version}"
         with zipfile.ZipFile(folder / f"{stem}-py3-none-any.whl", "w") as wheel:
             wheel.writestr(f"{stem}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
@@ -163,7 +163,7 @@ def write_stand_ins(folder: Path, left_out: Mapping[str, str]) -> None:
 
 
 def tags(python: str, target: str) -> list[str]:
-    """pip's options for a target: pip takes wheels of exactly the tags it is given, so older ones are named too."""
+    """pip's options for a target: pip accepts only wheels of the given tags, so older ones are named too."""
     names = [target]
     if modern := re.fullmatch(r"manylinux_2_(\d+)_(\w+)", target):
         newest, architecture = int(modern[1]), modern[2]
@@ -225,10 +225,10 @@ def metadata(wheel: Path) -> Message:
 
 
 def run_pip(*arguments: object) -> None:
-    """Runs pip, which says itself what is wrong where something is."""
+    """Runs pip, which prints its own errors."""
     command = [sys.executable, "-m", "pip", *map(str, arguments), "-qq", "--disable-pip-version-check"]
     if subprocess.run(command, check=False).returncode:  # noqa: S603 (its own interpreter, no shell)
-        raise WheelhouseError(f"pip {arguments[0]} failed, see above; is the package registry within reach?")
+        raise WheelhouseError(f"pip {arguments[0]} failed, see above; is the package registry reachable?")
 
 
 def report(folder: Path, wheels: Sequence[Path], python: str, target: str) -> str:
@@ -267,7 +267,7 @@ with glibc 2.28 or later, and includes all older tags"
 
 
 def main() -> int:
-    """Collects the wheels; 2 where that is not possible, with a message."""
+    """Collects the wheels; 2 if that is not possible, with a message."""
     arguments = parse_arguments()
     folder, python, target = arguments.folder, arguments.python, arguments.platform
     try:

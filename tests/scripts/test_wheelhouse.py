@@ -158,7 +158,7 @@ def test_folder_in_use_is_refused_and_left_alone(repository: Path, tmp_path: Pat
 def test_a_failure_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = make_wheel(tmp_path / "own", "scenetext", ["torch>=2.6", "torchvision>=0.21"], ["tcm", "plot"])
     monkeypatch.setattr(wheelhouse, "build_own_wheel", lambda work: own)
-    monkeypatch.setattr(wheelhouse, "LEFT_OUT", ("torch", "torchvision"))
+    monkeypatch.setattr(wheelhouse, "EXCLUDED", ("torch", "torchvision"))
     monkeypatch.setenv("PIP_INDEX_URL", NOWHERE)
     with pytest.raises(WheelhouseError, match="the extra 'tmc' is unknown; known: plot, tcm"):
         wheelhouse.collect(tmp_path / "wheels", ["tmc"], [], "3.12", "manylinux_2_28_x86_64")
@@ -173,7 +173,7 @@ def test_stand_ins_satisfy_pip_in_place_of_what_is_there(tmp_path: Path, monkeyp
     """No index: whatever pip would still want to fetch fails."""
     own = make_wheel(tmp_path / "own", "scenetext", ["torch>=2.6", "torchvision>=0.21", "numpy>=1.26"])
     monkeypatch.setattr(wheelhouse, "build_own_wheel", lambda work: own)
-    monkeypatch.setattr(wheelhouse, "LEFT_OUT", ("torch", "torchvision"))
+    monkeypatch.setattr(wheelhouse, "EXCLUDED", ("torch", "torchvision"))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "none"))
     without = ["torch==2.11.0+cu130", "numpy==2.5.2"]

@@ -2,7 +2,7 @@
 
 One config of a folder makes a run: `train DETECTOR DATASET ENCODER`, `pretrain METHOD ENCODER DATASET`, in any order.
 Words narrow the values down to the runs that have them all. Published values are of the same method, data set and
-encoder; what else differs from the run is said by the tables (scenetext reproduce) and docs/results.md.
+encoder; what else differs from the run is said by the tables (scenetext reproduce) and docs/lab/results.md.
 """
 
 from __future__ import annotations
