@@ -126,7 +126,7 @@ class TcmEncoder(nn.Module):
 
     def load_weights(self) -> list[str]:
         """As `Encoder.load_weights`: image side, text side, and TCM's own parts; see `load_tcm_weights`."""
-        return load_tcm_weights(self)
+        return load_tcm_weights(self, self.image, self.text_encoder, self.settings)
 
     def clear_text_cache(self) -> None:
         """Makes the next forward pass compute the text feature again; call it if weights change in evaluation mode."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from scenetext.encoders.clip_image import PooledClipResNet
+from scenetext.encoders.clip_text import ClipTextEncoder
 from scenetext.errors import CheckpointError
+from scenetext.tcm.config import TcmSettings
 from scenetext.weights import native, published_tcm
 from scenetext.weights.clip import IMAGE_ENCODER as CLIP_IMAGE
 from scenetext.weights.files import WeightFile, read_weights
@@ -15,14 +17,13 @@ from scenetext.weights.image_encoder import POOL, extract_image_encoder, fit_poo
 from scenetext.weights.report import compare_weights, count_groups
 from scenetext.weights.text_encoder import load_text_encoder, text_encoder_names
 
-if TYPE_CHECKING:
-    from scenetext.tcm.encoder import TcmEncoder
-
 ENCODER_PARTS = ("image.", "text_encoder.")
 """Prefixes of the names of the parts that CLIP has as well."""
 
 
-def load_tcm_weights(encoder: TcmEncoder) -> list[str]:
+def load_tcm_weights(
+    encoder: nn.Module, image: PooledClipResNet, text_encoder: ClipTextEncoder, settings: TcmSettings
+) -> list[str]:
     """Fills a TCM encoder from `weights` and `text_weights` of its settings.
 
     Image side: any file with a ResNet of CLIP's. Text side: `text_weights`, else the same file where it has a text
@@ -30,23 +31,26 @@ def load_tcm_weights(encoder: TcmEncoder) -> list[str]:
     else that of `text_weights`. Prompts and generators: where `weights` is a detector with TCM, those of the same
     shapes.
 
+    Args:
+        encoder: the whole, with the parts that TCM adds to CLIP.
+        image, text_encoder: its two sides.
+
     Returns:
         What was loaded, what was dropped and what stays random, a line each.
 
     Raises:
         CheckpointError: a file cannot be used, or nothing says where the text side comes from.
     """
-    settings = encoder.settings
     file = None if settings.weights is None else read_weights(settings.weights)
     chosen = read_weights(settings.text_weights) if isinstance(settings.text_weights, Path) else None
     remarks: list[str] = []
     if file is not None:
         own = own_parts(file)
         names = text_encoder_names(file.tensors) if settings.text_weights is None else {}
-        remarks += load_image_encoder(encoder.image, file, {*names.values(), *own.values()})
+        remarks += load_image_encoder(image, file, {*names.values(), *own.values()})
         remarks += _load_own_parts(encoder, file, own)
-        if chosen is not None and not fit_pool(encoder.image.state_dict(), extract_image_encoder(file).pool)[0]:
-            remarks += _load_pool(encoder, chosen)
+        if chosen is not None and not fit_pool(image.state_dict(), extract_image_encoder(file).pool)[0]:
+            remarks += _load_pool(image, chosen)
     if settings.text_weights == "none":
         state = "learnt from there" if settings.train_text_encoder else "frozen"
         return [
@@ -56,7 +60,7 @@ def load_tcm_weights(encoder: TcmEncoder) -> list[str]:
     source = chosen or file
     if source is None or (chosen is None and not text_encoder_names(source.tensors)):
         raise CheckpointError(_where_text_comes_from(source))
-    return [*remarks, load_text_encoder(encoder.text_encoder, source)]
+    return [*remarks, load_text_encoder(text_encoder, source)]
 
 
 def own_parts(file: WeightFile) -> dict[str, str]:
@@ -71,7 +75,7 @@ def own_parts(file: WeightFile) -> dict[str, str]:
     return {name: in_file for name, in_file in named.items() if not name.startswith(ENCODER_PARTS)}
 
 
-def _load_own_parts(encoder: TcmEncoder, file: WeightFile, names: dict[str, str]) -> list[str]:
+def _load_own_parts(encoder: nn.Module, file: WeightFile, names: dict[str, str]) -> list[str]:
     """Loads prompts and generators that fit; the others stay as they are; reports both."""
     if not names:
         return []
@@ -91,13 +95,13 @@ def _load_own_parts(encoder: TcmEncoder, file: WeightFile, names: dict[str, str]
     )
 
 
-def _load_pool(encoder: TcmEncoder, file: WeightFile) -> list[str]:
+def _load_pool(image: PooledClipResNet, file: WeightFile) -> list[str]:
     """Takes the attention pool from the file of the text side: the two share one joint space."""
     inside = [name for name in file.tensors if name.startswith(CLIP_IMAGE + POOL)]
     in_file = {name.removeprefix(CLIP_IMAGE): file.tensors[name].float() for name in inside}
-    pool, remark = fit_pool(encoder.image.state_dict(), in_file)
+    pool, remark = fit_pool(image.state_dict(), in_file)
     if pool:
-        encoder.image.load_state_dict(pool, strict=False)
+        image.load_state_dict(pool, strict=False)
     return [f"from {file.path}: {remark}"]
 
 
