@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,18 @@ def test_rule_refuses_sideways_and_upward() -> None:
     assert is_allowed("tasks", "detectors.dbnet")
     assert is_allowed("tasks", "detectors")
     assert is_allowed("commands", "scenes")
+
+
+def test_no_modules_import_each_other() -> None:
+    """Not even inside one room, nor for their types alone."""
+    names = {
+        ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): path for path in MODULES
+    }
+    graph = {
+        name: {found if found in names else found.rpartition(".")[0] for found in imports_of(path)} - {name}
+        for name, path in names.items()
+    }
+    TopologicalSorter(graph).prepare()
 
 
 def test_every_room_of_the_plan_is_a_single_file_or_folder() -> None:
