@@ -19,7 +19,7 @@ from scenetext.commands import VERBS
 from scenetext.commands.command_line import CommandParser
 from scenetext.config import load_settings, named_file
 from scenetext.evaluation.rules import find_protocol
-from scenetext.runs.settings import load_run
+from scenetext.runs.settings import DetectionRun, PretrainingRun, load_run
 from scenetext.scenes import SceneSettings
 
 PACKAGE = REPOSITORY / "src" / "scenetext"
@@ -27,19 +27,19 @@ PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 CONFIGS = sorted((REPOSITORY / "configs").rglob("*.yaml"))
 
 KINDS = {
-    "train": "detection",
-    "pretrain": "pretraining",
-    "visualize targets": "detection",
-    "convert from-oclip": "pretraining",
-    "convert from-tcm": "detection",
-    "convert from-mmocr-detector": "detection",
+    "train": DetectionRun,
+    "pretrain": PretrainingRun,
+    "visualize targets": DetectionRun,
+    "convert from-oclip": PretrainingRun,
+    "convert from-tcm": DetectionRun,
+    "convert from-mmocr-detector": DetectionRun,
 }
 """Commands whose `words` are a run of this kind; those of `benchmark` are runs of any kind, with `vs` between them."""
 SCRIPTS = {"scripts/demo.sh": ["demo"], "scripts/gpu.sh": ["benchmark", "session"]}
 """Scripts that hand their arguments to a command."""
 ENDS = {"&&", "||", "|", ">", "2>", ";", "&"}
 
-NOT_HERE = ("outputs/", "photographs/", "RN50", "data/acquired/", "data/icdar2015", "data/totaltext", "weights/")
+NOT_HERE = ("outputs/", "weights/clip_")
 """Prefixes of what a user has or makes."""
 PUBLISHED = {
     "tools/convert_synthtext_csv.py",
@@ -148,12 +148,12 @@ def test_command_line_parses_and_its_configs_and_settings_exist(
         changes = arguments.get("set") or []
         assert isinstance(changes, list)
         for run in " ".join(words).split(" vs ") if verb == "benchmark" else [""]:
-            load_run([*(run.split() if run else words), *changes], kind)  # type: ignore[arg-type]
+            load_run([*(run.split() if run else words), *changes], kind)
     if verb == "generate":
         overrides = arguments["overrides"]
         assert isinstance(overrides, list)
         load_settings(SceneSettings, named_file(REPOSITORY / "configs" / "scenes", str(arguments["config"])), overrides)
-    for protocol in arguments.get("protocol") or []:  # type: ignore[attr-defined]
+    for protocol in arguments.get("protocol") or []:
         find_protocol(protocol)
 
 
