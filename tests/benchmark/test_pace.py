@@ -46,7 +46,8 @@ def test_ratio_is_the_median_over_the_rounds() -> None:
 
 @pytest.mark.slow
 def test_command_prints_both_tables() -> None:
-    call = [sys.executable, "tools/benchmark.py", "pace", *TINY, "training.device=cpu", "--size", "96"]
+    call = [sys.executable, "tools/benchmark.py", "pace", *" vs ".join(TINY).split()]
+    call += ["--set", "training.device=cpu", "--size", "96"]
     done = subprocess.run(
         [*call, "--repetitions", "2", "--training-repetitions", "1", "--images", "1"],
         cwd=REPOSITORY,
