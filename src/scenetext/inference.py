@@ -1,7 +1,7 @@
-"""Photograph to detections, in two lines of Python:
+"""Image to detections, in two lines of Python:
 
 detector = TextDetector.load("outputs/dbnet-scenes-tiny/best.pt")
-detections = detector("photograph.jpg")
+detections = detector("image.jpg")
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from scenetext.training.device import explained_device_errors, resolve_device
 
 
 class TextDetector:
-    """A trained detector that takes photographs of any size; the same preparation as in evaluation.
+    """A trained detector that takes images of any size; the same preparation as in evaluation.
 
     Args:
         task: a detection task with its weights.
@@ -45,14 +45,14 @@ class TextDetector:
         Raises:
             CheckpointError: the file is damaged or holds no detector.
             ConfigError: an override cannot be used.
-            DeviceError: the device is not to be had.
+            DeviceError: the device is not available.
         """
         task, _, _ = load_trained_task(Path(checkpoint), DETECTION, overrides)
         return cls(task, resolve_device(device))
 
     @torch.no_grad()
     def __call__(self, image: np.ndarray | Path | str) -> list[Detection]:
-        """Finds the text of one image.
+        """Detects the text of one image.
 
         Args:
             image: a file, or an array (H, W, 3) uint8 RGB.
@@ -70,4 +70,4 @@ class TextDetector:
         prepared: PreparedSample = self.task.prepare_evaluation(whole_sample(pixels, path, ()), generator)
         batch = collate([prepared]).to(self.device)
         with explained_device_errors(self.device, "lower evaluation_transform.long_side and short_side (with --set)"):
-            return sorted(self.task.detect(batch)[0], key=lambda found: -found.score)
+            return sorted(self.task.detect(batch)[0], key=lambda detection: -detection.score)

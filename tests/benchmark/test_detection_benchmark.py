@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scenetext.benchmark.detection import Probe, measure_in_turn, sample_in_turn, time_hmean
+from scenetext.benchmark.detection import Probe, measure_in_alternation, sample_in_alternation, time_hmean
 from scenetext.benchmark.measurements import Measurement
 from scenetext.data.records.files import write_records
 from scenetext.data.records.images import write_image
@@ -20,7 +20,7 @@ DETECTOR = {"name": "dbnet", "inner_channels": 16, "level_channels": 8}
 
 
 def detection_run(folder: Path, **detector: object) -> DetectionRun[Any, Any]:
-    """A run on two photographs of noise, with one word and with the same word twice."""
+    """A run on two images of noise, with one word and with the same word twice."""
     word = TextInstance(np.array([[10, 10], [50, 10], [50, 40], [10, 40]], dtype=np.float32), "word")
     listed = []
     for number in (1, 2):
@@ -54,7 +54,7 @@ def test_detectors_are_measured_outside_of_training(tmp_path: Path) -> None:
         "psenet": detection_run(tmp_path, name="psenet", **small),
         "pan": detection_run(tmp_path, name="pan", **small),
     }
-    columns = measure_in_turn(runs, images=2, rounds=2)
+    columns = measure_in_alternation(runs, images=2, rounds=2)
     assert list(columns) == list(runs)
     for metrics in columns.values():
         found = {metric.name: metric for metric in metrics}
@@ -75,7 +75,7 @@ def test_round_follows_round() -> None:
     def probe(name: str) -> Probe:
         return Probe(name, "ms", lambda: float(order.append(name) or len(order)))
 
-    values = sample_in_turn({"first": [probe("a"), probe("b")], "second": [probe("c")]}, rounds=2)
+    values = sample_in_alternation({"first": [probe("a"), probe("b")], "second": [probe("c")]}, rounds=2)
     assert order == ["a", "b", "c"] * 3
     assert values == {"first": [[4.0, 7.0], [5.0, 8.0]], "second": [[6.0, 9.0]]}, "without the round that warms up"
 

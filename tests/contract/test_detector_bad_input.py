@@ -78,8 +78,8 @@ def test_any_image_is_cropped_and_learnt_from(
 @pytest.mark.parametrize("ignore", [False, True])
 def test_five_thousand_instances(name: str, ignore: bool) -> None:
     corners = np.array([(0, 0), (16, 0), (16, 10), (0, 10)], np.float32)
-    places = np.random.default_rng(0).uniform(-20, 660, (5000, 1, 2)).astype(np.float32)
-    sample = make_sample([word(corners + place, ignore) for place in places], (640, 640))
+    positions = np.random.default_rng(0).uniform(-20, 660, (5000, 1, 2)).astype(np.float32)
+    sample = make_sample([word(corners + position, ignore) for position in positions], (640, 640))
     subject = make_subject(name)
     targets = subject.targets([sample])
     assert all(value.isfinite().all() for value in targets.values())
@@ -91,7 +91,7 @@ def test_five_thousand_instances(name: str, ignore: bool) -> None:
 @settings(max_examples=15)
 @given(texts=large_texts(st.just(4)), soft=st.booleans())
 def test_rectangles_come_back(name: str, texts: tuple[np.ndarray, np.ndarray], soft: bool) -> None:
-    """Rectangles of sides from 50 to 142 pixels, of any angle and either direction, from maps learnt by heart.
+    """Rectangles of sides from 50 to 142 pixels, of any angle and either direction, from perfect maps.
 
     Longer ones than twice their height may come back as well as the detector's examples say. Soft maps have blurred
     edges and noise.
@@ -125,12 +125,12 @@ def test_batches_without_text_at_all_are_learnt_from_in_half_precision(name: str
     learn(make_subject(name), [make_sample([], (64, 96)), make_sample([unknown, outside], (64, 96))])
 
 
-@pytest.mark.parametrize("theirs", detector_names())
+@pytest.mark.parametrize("other", detector_names())
 @every_detector
-def test_weights_of_another_detector_are_refused_with_a_list(name: str, theirs: str) -> None:
-    if name == theirs:
+def test_weights_of_another_detector_are_refused_with_a_list(name: str, other: str) -> None:
+    if name == other:
         return
-    weights = make_subject(theirs).head().state_dict()
+    weights = make_subject(other).head().state_dict()
     with pytest.raises(
         CheckpointError, match=r"best\.pt does not fit the model:(.|\n)*(missing|unknown|another shape)"
     ):

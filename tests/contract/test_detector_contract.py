@@ -105,7 +105,7 @@ EMPTY_IMAGES = {
     "everything ignored": draw(
         TextInstance(np.array([(0, 0), (WIDTH, 0), (WIDTH, HEIGHT), (0, HEIGHT)], np.float32), None, ignore=True)
     ),
-    "place unknown": draw(TextInstance(None, "first"), TextInstance(None, None)),
+    "without polygon": draw(TextInstance(None, "first"), TextInstance(None, None)),
     "outside": draw(
         TextInstance(FIRST_WORD + np.float32(900), "first"), TextInstance(FIRST_WORD - np.float32(900), "b")
     ),

@@ -123,9 +123,9 @@ def test_it_is_refused_by_conversion_and_measured_by_the_benchmark(added: Path, 
         convert_to_mmocr_detector(tmp_path / "run" / "best.pt", tmp_path / "mmocr.pth")
     assert not (tmp_path / "mmocr.pth").exists()
     resnet = {f"backbone.{name}": value for name, value in renamed_backbone(trainer.module).items()}
-    torch.save({"state_dict": resnet}, tmp_path / "theirs.pth")
+    torch.save({"state_dict": resnet}, tmp_path / "mmocr.pth")
     with pytest.raises(ConfigError, match=refusal):
-        convert_from_mmocr_detector(tmp_path / "theirs.pth", tmp_path / "ours.pt", run)
+        convert_from_mmocr_detector(tmp_path / "mmocr.pth", tmp_path / "converted.pt", run)
     subject = make_subject(run, images=2)
     (found,) = subject.task.spec.decode(subject.maps[0], subject.task.config)
     assert len(found) == 1, "the perfect map of an image with one word, softened"

@@ -49,13 +49,13 @@ def test_it_is_the_text_side_of_open_clip() -> None:
 
     torch.manual_seed(0)
     settings = CLIPTextCfg(context_length=9, vocab_size=20, width=16, heads=2, layers=2)
-    theirs = _build_text_tower(12, settings, quick_gelu=True).eval()
+    reference = _build_text_tower(12, settings, quick_gelu=True).eval()
     assert open_clip.__version__
-    ours = ClipTextEncoder(ClipTextSettings(width=16, heads=2, layers=2, vocabulary_size=20), 9, 12)
-    state = theirs.state_dict()
-    ours.load_state_dict({name: state[name] for name in ours.state_dict()})
+    encoder = ClipTextEncoder(ClipTextSettings(width=16, heads=2, layers=2, vocabulary_size=20), 9, 12)
+    state = reference.state_dict()
+    encoder.load_state_dict({name: state[name] for name in encoder.state_dict()})
     tokens = [[18, 4, 5, 6, 19, 0, 0, 0, 0], [18, 7, 19, 0, 0, 0, 0, 0, 0]]
-    torch.testing.assert_close(features(ours, tokens, [4, 2]), theirs(torch.tensor(tokens)), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(features(encoder, tokens, [4, 2]), reference(torch.tensor(tokens)), atol=1e-5, rtol=1e-4)
 
 
 def test_heads_must_divide_the_width() -> None:

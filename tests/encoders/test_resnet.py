@@ -63,7 +63,7 @@ def test_deep_stem_is_three_convolutions(depth: int) -> None:
 
 def test_stride_can_lie_on_the_first_convolution() -> None:
     torch.manual_seed(0)
-    here, there = (ResNet(ResNetSettings(bottleneck_stride=place)).eval() for place in ("3x3", "1x1"))
+    here, there = (ResNet(ResNetSettings(bottleneck_stride=convolution)).eval() for convolution in ("3x3", "1x1"))
     there.load_state_dict(here.state_dict())
     images = torch.randn(1, 3, 64, 64)
     first, second = here(images).levels, there(images).levels
@@ -77,7 +77,7 @@ def test_stride_can_lie_on_the_first_convolution() -> None:
 
 
 def deformed(layer: DeformableConv2d, features: Tensor, groups: int) -> Tensor:
-    """The definition, number by number: each tap reads a shifted place, weighted; outside of the image is zero."""
+    """The definition, number by number: each tap reads a shifted position, weighted; outside of the image is zero."""
     batch, channels, height, width = features.shape
     controls = layer.conv_offset(features)
     rows, columns = controls.shape[-2:]

@@ -1,4 +1,4 @@
-"""Photographs as the published code brings them to the model, against its own figures; and what is made of the maps."""
+"""Inputs as the published code prepares them, against its own values; and what is made of the maps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from weight_layouts import SMALL_OCLIP
 CPU = torch.device("cpu")
 CASES = ("wide", "tall", "small", "exact", "veryWide")
 ONE_GREY_LEVEL = 0.015
-"""What the golden figures allow for another version of Pillow; with theirs the difference is rounding alone."""
+"""Tolerance of the golden values for another version of Pillow; with the same one the difference is rounding alone."""
 
 
 def make_task(first_stage: bool = False) -> PretrainingTask:
@@ -97,7 +97,7 @@ def test_attention_covers_the_photograph_and_names_real_characters(as_published:
 
 
 def test_padding_is_never_looked_at() -> None:
-    """A wide photograph fills the upper row of the 2 x 2 grid: what words see of the lower one is nothing."""
+    """A wide image fills the upper row of the 2 x 2 grid: what words see of the lower one is nothing."""
     image = np.random.default_rng(0).integers(0, 256, (20, 100, 3), dtype=np.uint8)
     task = make_task().eval()
     pixels, padding, _ = published_input(task, image, CPU)

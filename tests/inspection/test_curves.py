@@ -16,9 +16,9 @@ from scenetext.training.log import RunLog
 
 def test_curves_are_what_the_log_was_told(tmp_path: Path) -> None:
     log = RunLog(tmp_path, 0, 4, "run")
-    log.figures("train", 2, {"loss": 3.0, "loss_rate": 1e-4})
-    log.figures("evaluation", 2, {"hmean": 0.25})
-    log.figures("train", 4, {"loss": math.nan, "loss_rate": 5e-5})
+    log.metrics("train", 2, {"loss": 3.0, "loss_rate": 1e-4})
+    log.metrics("evaluation", 2, {"hmean": 0.25})
+    log.metrics("train", 4, {"loss": math.nan, "loss_rate": 5e-5})
     log.close()
     curves, problems = read_curves(tmp_path)
     assert problems == []
@@ -55,7 +55,7 @@ def test_what_is_no_run_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere: is not a run folder: log.jsonl cannot be read"):
         read_curves(tmp_path / "nowhere")
     (tmp_path / "log.jsonl").write_text("")
-    with pytest.raises(DataError, match="holds no figures yet"):
+    with pytest.raises(DataError, match="holds no values yet"):
         read_curves(tmp_path)
 
 

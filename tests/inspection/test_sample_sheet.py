@@ -57,9 +57,9 @@ def test_a_sheet_shows_some_of_many_and_the_same_every_time(tmp_path: Path) -> N
 
 
 def test_words_without_a_place_and_foreign_ones_are_no_trouble(tmp_path: Path) -> None:
-    placeless = photo(tmp_path / "a.jpg", TextInstance(None, "中国银行"), TextInstance(None, "OPEN"))
+    without_polygon = photo(tmp_path / "a.jpg", TextInstance(None, "中国银行"), TextInstance(None, "OPEN"))
     foreign = photo(tmp_path / "b.jpg", TextInstance(SQUARE, "中国银行"), TextInstance(SQUARE + 100, "OPEN"))
-    assert write_sample_sheet(tmp_path / "sheet.jpg", [placeless, foreign]) == []
+    assert write_sample_sheet(tmp_path / "sheet.jpg", [without_polygon, foreign]) == []
     assert (tmp_path / "sheet.jpg").is_file()
 
 

@@ -24,7 +24,7 @@ from golden import golden_json
 from scenetext.config import read_config, validate
 from scenetext.errors import ConfigError, DataError
 from scenetext.reproduction.plan import Options, RowRun, Step, plan_table
-from scenetext.reproduction.report import NOT_OFFERED, NOT_RUN, format_table, measured_figures, report_content
+from scenetext.reproduction.report import NOT_OFFERED, NOT_RUN, format_table, measured_values, report_content
 from scenetext.reproduction.running import (
     ACCOUNT_NAME,
     OUTPUT_NAME,
@@ -68,13 +68,15 @@ def test_every_row_of_every_table_has_usable_configs(path: Path, size: Size) -> 
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_published_figures_are_those_of_the_paper(path: Path) -> None:
-    """Every row's figures stand one after the other in a line of the paper, of which we keep the numbers."""
+def test_published_values_are_those_of_the_paper(path: Path) -> None:
+    """Every row's values stand one after the other in a line of the paper, of which we keep the numbers."""
     table = table_of(path)
     lines = golden_json("papers", f"{table.paper}.json")
     for row in table.rows:
-        told = [value for value in row.published if value is not None]
-        assert not told or any(told == line[at : at + len(told)] for line in lines for at in range(len(line))), row.name
+        printed = [value for value in row.published if value is not None]
+        assert not printed or any(
+            printed == line[at : at + len(printed)] for line in lines for at in range(len(line))
+        ), row.name
 
 
 def test_ablation_of_tcm_has_nine_rows_with_the_switches_of_the_paper() -> None:
@@ -168,9 +170,9 @@ class Launcher:
         code = next((code for part, code in self.codes.items() if part in " ".join(command)), 0)
         if code == 0:
             hmean = 0.5 if "hard" in " ".join(command) else 0.75
-            figures = {"words": [{"name": "parameters", "value": 1.5}]}
+            metrics = {"words": [{"name": "parameters", "value": 1.5}]}
             evaluation = evaluation_of({"hmean": hmean})
-            step.result.write_text(json.dumps(figures if step.kind == "count" else evaluation))
+            step.result.write_text(json.dumps(metrics if step.kind == "count" else evaluation))
         return code
 
 
@@ -208,11 +210,11 @@ def test_given_weights_take_the_place_of_a_stage(table: Table, options: Options)
         plan_table(table, replace(options, given={"frist": Path("a.pt")}))
 
 
-def test_figures_that_are_not_asked_for_need_no_steps(table: Table, options: Options) -> None:
-    counted = replace(options, figures=frozenset({"parameters"}))
+def test_metrics_that_are_not_asked_for_need_no_steps(table: Table, options: Options) -> None:
+    counted = replace(options, metrics=frozenset({"parameters"}))
     assert [step.kind for run in plan_table(table, counted) for step in run.steps] == ["count"] * 3
-    with pytest.raises(ConfigError, match="none of these figures; it has hmean, parameters"):
-        plan_table(table, replace(options, figures=frozenset({"images_per_second"})))
+    with pytest.raises(ConfigError, match="none of these metrics; it has hmean, parameters"):
+        plan_table(table, replace(options, metrics=frozenset({"images_per_second"})))
 
 
 def test_other_settings_are_another_folder(table: Table, options: Options) -> None:
@@ -322,10 +324,10 @@ def rows_of(text: str) -> dict[str, list[str]]:
     return {cells[0]: cells[1:] for cells in lines}
 
 
-def test_report_has_the_papers_figures_beside_ours_and_marks_what_is_missing(table: Table, options: Options) -> None:
+def test_report_has_published_beside_measured_values_and_marks_what_is_missing(table: Table, options: Options) -> None:
     runs = plan_table(table, options)
     RowRunner(options, launch=Launcher()).run(runs[:1])
-    text = format_table(table, measured_figures(table, runs, options), options)
+    text = format_table(table, measured_values(table, runs, options), options)
     assert rows_of(text) == {
         "Method": ["F, paper", "F, ours", "FPS, paper", "hard F, ours", "M, ours"],
         "---": ["---:"] * 5,
@@ -338,10 +340,10 @@ def test_report_has_the_papers_figures_beside_ours_and_marks_what_is_missing(tab
     assert "Counted by the rule F: ic15, hard F: totaltext_iou, at" in text
 
 
-def test_report_as_values_says_where_figures_come_from(table: Table, options: Options) -> None:
+def test_report_as_values_says_where_they_come_from(table: Table, options: Options) -> None:
     runs = plan_table(table, options)
     RowRunner(options, launch=Launcher()).run(runs[:1])
-    content = report_content(table, measured_figures(table, runs, options), runs, options)
+    content = report_content(table, measured_values(table, runs, options), runs, options)
     rows = {row["name"]: row for row in json.loads(json.dumps(content))["rows"]}
     assert rows["plain"]["measured"]["hard F"]["value"] == 50
     assert Path(rows["plain"]["measured"]["hard F"]["from"]).is_file()
@@ -356,15 +358,15 @@ def test_a_result_that_cannot_be_read_is_told(table: Table, options: Options) ->
     RowRunner(options, launch=Launcher()).run(runs[:1])
     runs[0].cells["F"].result.write_text("{}")
     with pytest.raises(DataError, match="holds no hmean"):
-        measured_figures(table, runs, options)
+        measured_values(table, runs, options)
     runs[0].cells["F"].result.write_text(json.dumps(evaluation_of(None)))
-    assert str(measured_figures(table, runs, options)["plain"]["F"]) == "undefined"
+    assert str(measured_values(table, runs, options)["plain"]["F"]) == "undefined"
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"rows": [{"name": "a", "labels": ["A"], "published": [1]}]}, "1 published figures for 2 columns"),
+        ({"rows": [{"name": "a", "labels": ["A"], "published": [1]}]}, "1 published values for 2 columns"),
         ({"rows": [{"name": "a", "labels": ["A", "B"]}]}, "2 labels, the table has 1"),
         ({"rows": [{"name": "a", "labels": ["A"], "stages": [{"stage": "last"}]}]}, "stage 'last' is not among"),
         ({"rows": [{"name": "a", "labels": ["A"]}] * 2}, "two rows have the same name"),
@@ -418,6 +420,6 @@ def test_a_tiny_row_runs_from_scenes_to_the_report(tmp_path: Path, monkeypatch: 
     assert row.row == "tcm_dbnet"
     outcomes = RowRunner(options).run([row])
     assert [(outcome.state, outcome.message) for outcome in outcomes] == [("done", "")]
-    cell = measured_figures(table, [row], options)["tcm_dbnet"]["F"]
+    cell = measured_values(table, [row], options)["tcm_dbnet"]["F"]
     assert cell.value is not None
     assert 0 <= cell.value <= 100

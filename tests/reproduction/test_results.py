@@ -1,4 +1,4 @@
-"""Published values and ours, by combination of configs, and the command that lists them."""
+"""Published values and those of scenetext, by combination of configs, and the command that lists them."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def test_values_of_the_papers_stand_beside_those_of_mmocr() -> None:
     assert len(set(published)) == len(published), "each stands once"
 
 
-def test_our_values_stand_in_the_document_that_they_are_from() -> None:
-    ours = [result for result in RESULTS if result.ours is not None]
-    assert ours
-    for result in ours:
+def test_values_of_scenetext_stand_in_the_document_that_they_are_from() -> None:
+    measured = [result for result in RESULTS if result.ours is not None]
+    assert measured
+    for result in measured:
         page = (REPOSITORY / result.source.partition(":")[0]).read_text(encoding="utf-8")
         assert any(text in page for text in (f"{result.ours:.1f}", f"**{result.ours:g}**")), result
 

@@ -37,7 +37,7 @@ def test_round_trip_with_plain_data(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.pt"]
 
 
-def test_newest_readable_checkpoint_is_taken_and_damage_is_told(tmp_path: Path) -> None:
+def test_newest_readable_checkpoint_is_taken_and_damage_is_reported(tmp_path: Path) -> None:
     save(tmp_path, 10, 20, 30)
     newest = checkpoint_path(tmp_path, 30)
     newest.write_bytes(newest.read_bytes()[:200])
@@ -55,9 +55,9 @@ def test_a_flipped_bit_is_found_or_changes_nothing(tmp_path: Path) -> None:
     whole = (tmp_path / "a.pt").read_bytes()
     generator = np.random.default_rng(0)
     found = 0
-    for place in generator.integers(0, 8 * len(whole), 400):
+    for bit in generator.integers(0, 8 * len(whole), 400):
         damaged = bytearray(whole)
-        damaged[place // 8] ^= 1 << place % 8
+        damaged[bit // 8] ^= 1 << bit % 8
         (tmp_path / "a.pt").write_bytes(damaged)
         try:
             read = load_checkpoint(tmp_path / "a.pt")
@@ -81,7 +81,7 @@ def test_a_flipped_bit_in_the_newest_checkpoint_brings_the_one_before(tmp_path: 
     assert "step_00000020.pt: is damaged" in problems[0]
 
 
-def test_nothing_to_resume_from_is_told(tmp_path: Path) -> None:
+def test_nothing_to_resume_from_is_reported(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint to resume from"):
         load_latest_checkpoint(tmp_path)
     save(tmp_path, 1)

@@ -45,12 +45,12 @@ def test_full_memory_ends_a_run_with_advice_and_code_2(
     with pytest.raises(SystemExit) as ended:
         run_command(lambda: trainer.fit() and None)
     assert ended.value.code == EXIT_CODE_USER_ERROR
-    told = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("train ")]
-    assert len(told) == 1
-    assert told[0].startswith("error: memory of cpu ran out: ")
-    assert all(part in told[0] for part in (*named, "Tried to allocate 9.00 GiB"))
+    printed = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("train ")]
+    assert len(printed) == 1
+    assert printed[0].startswith("error: memory of cpu ran out: ")
+    assert all(part in printed[0] for part in (*named, "Tried to allocate 9.00 GiB"))
 
 
 def test_no_advice_to_divide_what_is_one_image(tmp_path: Path) -> None:
     trainer = make_trainer(draw_records(tmp_path), tmp_path / "run", accumulation=4)
-    assert trainer.learner.to_need_less_memory().startswith("1 images at a time are too many; set activation")
+    assert trainer.learner.memory_advice().startswith("1 images at a time are too many; set activation")

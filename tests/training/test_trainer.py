@@ -143,7 +143,7 @@ def test_a_few_unreadable_images_are_skipped_and_reported(
     outcome = make_trainer(records, tmp_path / "run", maximum_skipped_share=0.2).fit()
     assert outcome.step == 12
     message = capsys.readouterr().err
-    assert message.count("skipped image:") == 1, "told once, however often it comes up"
+    assert message.count("skipped image:") == 1, "logged once, however often it occurs"
     assert str(records[3].path) in message
     assert "1 of 10 images could not be used" in message
 
@@ -198,7 +198,7 @@ def test_a_log_that_cannot_be_written_stops_the_run_with_a_clear_message(
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(RunLog, "figures", refuse)
+    monkeypatch.setattr(RunLog, "metrics", refuse)
     with pytest.raises(CheckpointError, match="make room, then go on with --resume"):
         make_trainer(records, tmp_path / "run").fit()
 

@@ -1,4 +1,4 @@
-"""What a device can do at best, and what a training step asks of it."""
+"""The peak rates of a device, and the operations and memory of a training step."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def largest_batch(step: Callable[[int], object], first: int, last: int, clean: C
 
     Args:
         step: takes one step of so many images.
-        clean: gives back what a step that did not fit still holds.
+        clean: frees what a step that did not fit still holds.
 
     Raises:
         DeviceError: not even the first fits.

@@ -46,8 +46,8 @@ TARGET_WINDOW = TrainingTransformSettings(
 _CALLS = 5
 """How often each image is done in a round; its time is the median, as in the published values."""
 _EVALUATED_IMAGES = 500
-_WAY_OF_AN_IMAGE = ("input, file to tensor", "forward", "decode")
-"""Figures that add up to the time of an image from its file to detections."""
+_END_TO_END = ("input, file to tensor", "forward", "decode")
+"""Times that add up to that of an image from its file to its detections."""
 _JITTER = 2.0
 """Standard deviation of the vertices of detections that are scored, pixels."""
 
@@ -68,20 +68,20 @@ class Probe:
     rate: str | None = None
 
     def metrics(self, values: list[float]) -> list[Measurement]:
-        """What is told of its samples."""
+        """The metrics of its samples."""
         own = measured(self.name, values, self.unit)
         return [own] if self.rate is None else [own, measured(self.rate, [1000 / each for each in values], "images/s")]
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A detector and the photographs that it is timed on.
+    """A detector and the images that it is timed on.
 
     Attributes:
         training_records, validation_records: of the run's data.
         windows: parts of the training images, for targets.
         images: (1, 3, H, W), the first validation image at the test size.
-        maps: what a head that has learnt them would make of each validation image at the test size.
+        maps: perfect ones (`DetectorExamples.perfect_maps`) of each validation image at the test size, softened.
     """
 
     run: DetectionRun[Any, Any]
@@ -94,13 +94,13 @@ class Subject:
     maps: Sequence[Maps]
 
 
-def measure_in_turn(
+def measure_in_alternation(
     runs: Mapping[str, DetectionRun[Any, Any]], images: int, rounds: int
 ) -> dict[str, list[Measurement]]:
-    """The metrics of several detectors, measured by turns: every round measures each thing once of each detector.
+    """The metrics of several detectors, measured in alternation: every round measures each of them once per detector.
 
-    Whatever disturbs a machine for longer than a round so disturbs all of them alike. Times are CPU time of one thread,
-    which other work on the machine disturbs less than the clock; a GPU's forward pass is timed by the clock.
+    So a disturbance of the machine that lasts longer than a round affects all of them alike. Times are CPU time of one
+    thread, which other work on the machine disturbs less than the clock; a GPU's forward pass is timed by the clock.
 
     Args:
         runs: by their names in the result; weights are random.
@@ -110,27 +110,27 @@ def measure_in_turn(
     """
     subjects = {name: make_subject(run, images) for name, run in runs.items()}
     probes = {name: probes_of(subject) for name, subject in subjects.items()}
-    values = sample_in_turn(probes, rounds)
+    values = sample_in_alternation(probes, rounds)
     return {name: [*count_subject(subjects[name]), *_metrics(probes[name], values[name])] for name in runs}
 
 
-def sample_in_turn(probes: Mapping[str, Sequence[Probe]], rounds: int) -> dict[str, list[list[float]]]:
+def sample_in_alternation(probes: Mapping[str, Sequence[Probe]], rounds: int) -> dict[str, list[list[float]]]:
     """The samples of every probe of every detector, one in each round; a round before the first warms up."""
     values: dict[str, list[list[float]]] = {name: [[] for _ in own] for name, own in probes.items()}
-    for turn in range(rounds + 1):
+    for number in range(rounds + 1):
         for name, own in probes.items():
-            for probe, found in zip(own, values[name], strict=True):
+            for probe, samples in zip(own, values[name], strict=True):
                 value = probe.sample()
-                if turn:
-                    found.append(value)
+                if number:
+                    samples.append(value)
     return values
 
 
 def _metrics(probes: Sequence[Probe], values: Sequence[list[float]]) -> list[Measurement]:
-    """The metrics of every probe, and what follows from those of one image's way."""
-    metrics = list(chain.from_iterable(probe.metrics(found) for probe, found in zip(probes, values, strict=True)))
-    way = [found for probe, found in zip(probes, values, strict=True) if probe.name in _WAY_OF_AN_IMAGE]
-    rates = [1000 / sum(parts) for parts in zip(*way, strict=True)]
+    """The metrics of every probe, and the end-to-end rate that follows from some of them."""
+    metrics = list(chain.from_iterable(probe.metrics(samples) for probe, samples in zip(probes, values, strict=True)))
+    stages = [samples for probe, samples in zip(probes, values, strict=True) if probe.name in _END_TO_END]
+    rates = [1000 / sum(parts) for parts in zip(*stages, strict=True)]
     return [*metrics, measured("end to end, file to detections", rates, "images/s")]
 
 
@@ -190,14 +190,14 @@ def count_subject(subject: Subject) -> list[Measurement]:
         forward = operations(lambda: copy.maps(torch.empty_like(image, device="meta")))
     height, width = image.shape[-2:]
     windows = [sum(instance.polygon is not None for instance in window.instances) for window in subject.windows]
-    found = [len(subject.task.spec.decode(maps, subject.task.config)[0]) for maps in subject.maps]
+    decoded = [len(subject.task.spec.decode(maps, subject.task.config)[0]) for maps in subject.maps]
     return [
         counted("parameters", sum(parameter.numel() for parameter in copy.parameters()) / 1e6, "M"),
         counted("height of the first input", height, "pixels"),
         counted("width of the first input", width, "pixels"),
         counted("operations of its forward pass", forward, "GFLOP"),
         counted("polygons in a window, mean", statistics.mean(windows), "1"),
-        counted("texts decoded in an image, mean", statistics.mean(found), "1"),
+        counted("texts decoded in an image, mean", statistics.mean(decoded), "1"),
     ]
 
 
@@ -219,7 +219,7 @@ def probes_of(subject: Subject) -> list[Probe]:
 
 
 def _mean_ms(action: Callable[[int], object], items: Sequence[object]) -> float:
-    """Mean CPU time over the items, of each the median of its calls; milliseconds."""
+    """Mean CPU time over the items, the median of its calls for each; milliseconds."""
     return 1e3 * statistics.mean(_median_seconds(partial(action, index)) for index in range(len(items)))
 
 
@@ -265,7 +265,7 @@ def _forward_ms(subject: Subject) -> float:
 
 
 def time_hmean(records: Sequence[ImageRecord]) -> float:
-    """CPU seconds of scoring 500 images, the records by turns: all their polygons, moved a little, as detections."""
+    """CPU seconds of scoring 500 images, the records cyclically: all their polygons, moved a little, as detections."""
     generator = np.random.default_rng(0)
     work = []
     for index in range(_EVALUATED_IMAGES):

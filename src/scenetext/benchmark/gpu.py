@@ -140,8 +140,8 @@ class GpuBenchmark:
     Attributes:
         device: where everything runs.
         sizes: how large it is.
-        folder: of the results; later stages read what earlier ones found.
-        records: of the images that the loader reads; may come to be there only when its stage begins.
+        folder: of the results; later stages read those of earlier ones.
+        records: of the images that the loader reads; need to exist only when its stage starts.
     """
 
     device: torch.device
@@ -165,7 +165,7 @@ class GpuBenchmark:
         return f"{name}, {memory:.0f} GiB, CUDA {torch.version.cuda}, cuDNN {cudnn}, {versions}{tiny}"
 
     def stages(self) -> list[Stage]:
-        """Everything, the most wanted first: what is compiled takes a minute a model to begin with, and comes last."""
+        """All stages, the most important first: what is compiled takes a minute a model to start, and comes last."""
         return [*self._eager_stages(), *(self._compiled_stages() if self.sizes.compiled else [])]
 
     def _eager_stages(self) -> list[Stage]:
@@ -196,8 +196,8 @@ class GpuBenchmark:
 
         def run(limit: float) -> Mapping[str, Any]:
             with within(limit):
-                found = action()
-            return {"columns": {column: [asdict(each) for each in values] for column, values in found.items()}}
+                columns = action()
+            return {"columns": {column: [asdict(each) for each in values] for column, values in columns.items()}}
 
         return Stage(name, f"{group}: {name}", seconds, run)
 
@@ -246,7 +246,7 @@ class GpuBenchmark:
         return {"card": [*rates, copy_rate(self.sizes.copied, repetitions, self.device)]}
 
     def measure_oclip(self, compiled: bool = False) -> Columns:
-        """The step at the largest batch that fits; compiled at the one that was found without."""
+        """The step at the largest batch that fits; compiled at the one that fitted without."""
         images = self.oclip_batch_size() if compiled else None
         learner = self._learner(self._oclip_run(self.sizes.first_batch, compiled))
         if images is None:
@@ -260,7 +260,7 @@ class GpuBenchmark:
         return {"compiled" if compiled else "eager": self._measure_step(learner, batch)}
 
     def oclip_batch_size(self) -> int:
-        """Images of the largest step that fits, as the stage "oclip" found it.
+        """Images of the largest step that fits, by the result of the stage "oclip".
 
         Raises:
             DataError: that stage has no result.
@@ -295,29 +295,29 @@ class GpuBenchmark:
         return {name: self._measure_step(learner, batch)}
 
     def measure_inference(self, name: str, compiled: bool) -> Columns:
-        """A detector's forward pass, alone and with decoding: of maps of a head that has learnt its targets."""
+        """A detector's forward pass, alone and with decoding: of perfect maps, softened."""
         examples = find_examples(name)
         task = self._detection_task(self._detection_run({"name": "clip_resnet"}, name, compiled))
-        found: list[Measurement] = []
+        metrics: list[Measurement] = []
         for images in self.sizes.inference_images:
             torch.compiler.reset()  # each batch size is compiled for itself
             batch = drawn_batch(task, self.sizes.inference, images, self.device)
             targets = {key: value.cpu() for key, value in batch.targets.items()}
             perfect = softened(examples.perfect_maps(targets, task.config), examples.soft_maps, 0)
-            learnt = {key: value.to(self.device) for key, value in perfect.items()}
+            maps = {key: value.to(self.device) for key, value in perfect.items()}
             forward = partial(self._maps, task, batch.images)
 
-            def whole(forward: Callable[[], object] = forward, learnt: Mapping[str, Tensor] = learnt) -> None:
+            def whole(forward: Callable[[], object] = forward, maps: Mapping[str, Tensor] = maps) -> None:
                 forward()
-                task.spec.decode(learnt, task.config)
+                task.spec.decode(maps, task.config)
 
-            if not found:
-                found.append(counted("operations of an image", operations(forward) / images, "GFLOP"))
+            if not metrics:
+                metrics.append(counted("operations of an image", operations(forward) / images, "GFLOP"))
             for way, action in (("forward", forward), ("forward and decoding", whole)):
                 seconds = repeated(action, self.sizes.repetitions, self.device)
-                found.append(milliseconds(f"{way}, time of {images}", seconds))
-                found.append(measured(f"{way}, batch {images}", [images / each for each in seconds], "images/s"))
-        return {name: found}
+                metrics.append(milliseconds(f"{way}, time of {images}", seconds))
+                metrics.append(measured(f"{way}, batch {images}", [images / each for each in seconds], "images/s"))
+        return {name: metrics}
 
     def measure_tcm(self, compiled: bool = False) -> Columns:
         """TCM and FastTCM beside DBNet on the same encoder, in alternation."""

@@ -1,6 +1,6 @@
-"""What some minutes on a machine with a GPU are used for: tests, the benchmark, two short trainings.
+"""A session of some minutes on a machine with a GPU: tests, the benchmark, two short trainings.
 
-Every stage is one of the project's commands, run as anybody would run it, with a limit of its own. The first ones have
+Every stage is one of the project's commands, run as a user would run it, with a limit of its own. The first ones have
 fixed limits; the trainings divide what remains. `scripts/gpu.sh` starts this.
 """
 
@@ -36,7 +36,7 @@ TINY_MINUTES = 0.75
 TINY_SCENES = 12
 LAST_LINES = 12
 METRICS = {
-    "pretraining": {"vision_gain": "vision gain", "accuracy": "right image", "wrong_image_accuracy": "wrong image"},
+    "pretraining": {"vision_gain": "vision gain", "accuracy": "right image", "wrong_image_accuracy": "shuffled image"},
     "detector": {"hmean": "hmean", "precision": "precision", "recall": "recall"},
 }
 """What the page shows of a training's evaluations, the metric that it is about first."""
@@ -44,11 +44,11 @@ METRICS = {
 
 @dataclass(frozen=True)
 class Session:
-    """Where a session's things lie, and how large they are.
+    """Inputs, output and size of a session.
 
     Attributes:
         repository: with `tools/` and `tests/`.
-        output: folder of everything that is made; absolute.
+        output: folder of all results; absolute.
         left: gives the seconds that are left of the whole session.
         training_records, validation_records: of the detector; none = generated scenes.
         fonts: of the scenes; None = the system's.
@@ -182,7 +182,7 @@ class Session:
         return content
 
     def page(self, results: Mapping[str, Result]) -> str:
-        """Markdown: what became of every stage, then what each found."""
+        """Markdown: the state of every stage, then its results."""
         lines = ["# A session on a GPU" + (", tried at tiny size on a CPU" if self.tiny else ""), ""]
         lines += ["| stage | state | time | result |", "|---|---|---:|---|"]
         for name, result in results.items():
@@ -256,7 +256,7 @@ def _ask_to_stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _end_group(process: int) -> None:
-    """Ends whatever of a command's processes is still there."""
+    """Ends the processes of a command that still run."""
     with suppress(ProcessLookupError):  # all of them had ended
         os.killpg(process, signal.SIGKILL)
 
@@ -278,8 +278,8 @@ def evaluations(folder: Path) -> list[dict[str, Any]]:
         return []
     batch = int(yaml.safe_load(config.read_text(encoding="utf-8"))["loader"]["batch_size"])
     lines = (json.loads(line) for line in log.read_text(encoding="utf-8").splitlines())
-    found = {line["step"]: line for line in lines if line["kind"] == "evaluation"}  # of steps done twice, the later
-    return [{**line, "images": step * batch} for step, line in sorted(found.items())]
+    by_step = {line["step"]: line for line in lines if line["kind"] == "evaluation"}  # of steps done twice, the later
+    return [{**line, "images": step * batch} for step, line in sorted(by_step.items())]
 
 
 def _joined(paths: Sequence[Path]) -> str:
@@ -309,7 +309,7 @@ def _details(name: str, result: Result) -> list[str]:
 def _curve(metrics: Mapping[str, str], lines: Sequence[Mapping[str, Any]]) -> list[str]:
     """A table of a training's evaluations; rates in percent."""
     if not lines:
-        return ["No evaluation was come to."]
+        return ["No evaluation was reached."]
     rows = [
         f"| {line['images']} | {line['step']} | " + " | ".join(f"{100 * line[name]:.1f}" for name in metrics) + " |"
         for line in lines

@@ -79,7 +79,7 @@ def operations(action: Callable[[], object]) -> float:
 
 
 def _formulas() -> dict[Any, Callable[..., int]]:
-    """How to count what torch alone cannot."""
+    """FLOP formulas of operators that torch alone cannot count."""
     try:
         import torchvision.ops  # noqa: F401  (it registers the operators)
     except (ImportError, RuntimeError):  # without it, or with one for another torch, no model has these operators
@@ -111,7 +111,7 @@ def _deformable_backward_operations(
 
 
 def metric_table(columns: Mapping[str, Sequence[Measurement]]) -> str:
-    """Figures as rows and configs as columns: median (smallest to largest), then ratios to the first config.
+    """Metrics as rows and configs as columns: median (smallest to largest), then ratios to the first config.
 
     A metric that a config does not have (a detector has no decoder of words) is a dash.
     """
@@ -121,9 +121,9 @@ def metric_table(columns: Mapping[str, Sequence[Measurement]]) -> str:
         "| metric | " + " | ".join([*names, *(f"{name} / {names[0]}" for name in others)]) + " |",
         "|---|" + "---:|" * (len(names) + len(others)),
     ]
-    found = [{metric.name: metric for metric in metrics} for metrics in columns.values()]
+    by_name = [{metric.name: metric for metric in metrics} for metrics in columns.values()]
     for name, unit in {metric.name: metric.unit for metrics in columns.values() for metric in metrics}.items():
-        row = [metrics.get(name) for metrics in found]
+        row = [metrics.get(name) for metrics in by_name]
         ratios = [_ratio_cell(metric, row[0]) for metric in row[1:]]
         lines.append(f"| {name}, {unit} | " + " | ".join([*map(_metric_cell, row), *ratios]) + " |")
     return "\n".join(lines)

@@ -21,7 +21,7 @@ _WARM_UP = 2
 
 
 def measure_overhead(trainer: Trainer, repetitions: int) -> list[Measurement]:
-    """Times of a step in the trainer and in a bare loop, one of each in turn on the same batch, and how they differ.
+    """Times of a step in the trainer and in a bare loop, in alternation on the same batch, and how they differ.
 
     The metric to trust is the difference of the fastest steps: what disturbs a step only ever adds to its time. A line
     of the log is written every `training.log_every` steps, and its share of the time counts as the trainer's.
@@ -70,7 +70,7 @@ def _time_log_lines(trainer: Trainer, repetitions: int) -> list[float]:
         log = RunLog(Path(folder), 0, repetitions, "benchmark", quiet=True)
         for step in range(_WARM_UP + repetitions):
             began = time.perf_counter()
-            log.figures("train", step, window.figures(0.1, trainer.device))
+            log.metrics("train", step, window.metrics(0.1, trainer.device))
             seconds.append(time.perf_counter() - began)
         log.close()
     return seconds[_WARM_UP:]
@@ -79,7 +79,7 @@ def _time_log_lines(trainer: Trainer, repetitions: int) -> list[float]:
 def time_waiting(trainer: Trainer, steps: int) -> Measurement:
     """Share of the time that steps of a real training wait for data, with the run's own loader; per step, in percent.
 
-    The first steps are left out: loader processes start while nothing is ready.
+    The first steps are excluded: loader processes start while nothing is ready.
     """
     last = _WARM_UP + steps
     shares = []

@@ -1,4 +1,4 @@
-"""Detectors against each other in one process: all take turns in every round, so that they are disturbed alike."""
+"""Speeds of detectors in one process, in alternation: each is timed in every round, so all are disturbed alike."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def processor_seconds(action: Callable[[], object], device: torch.device) -> flo
 
 @dataclass(frozen=True)
 class Pace:
-    """How one detector does what all of them do.
+    """Speed and memory of one detector.
 
     Attributes:
         name: of the detector.
@@ -114,7 +114,9 @@ def evaluation_pace(
 
     for task in tasks.values():
         task.eval()
-    return _take_turns(tasks, turn, drawn_batches(tasks, size, 1, device), rounds, device, clock, training=False)
+    return _time_in_alternation(
+        tasks, turn, drawn_batches(tasks, size, 1, device), rounds, device, clock, training=False
+    )
 
 
 def training_pace(
@@ -136,7 +138,9 @@ def training_pace(
 
     for task in tasks.values():
         task.train()
-    return _take_turns(tasks, turn, drawn_batches(tasks, size, images, device), rounds, device, clock, training=True)
+    return _time_in_alternation(
+        tasks, turn, drawn_batches(tasks, size, images, device), rounds, device, clock, training=True
+    )
 
 
 def drawn_batches(tasks: Mapping[str, DetectionTask], size: Size, count: int, device: torch.device) -> dict[str, Batch]:
@@ -144,7 +148,7 @@ def drawn_batches(tasks: Mapping[str, DetectionTask], size: Size, count: int, de
     return {name: drawn_batch(task, size, count, device) for name, task in tasks.items()}
 
 
-def _take_turns(
+def _time_in_alternation(
     tasks: Mapping[str, DetectionTask],
     turn: Callable[[DetectionTask, Batch], None],
     batches: Mapping[str, Batch],

@@ -1,4 +1,4 @@
-"""The parts of a training step, each alone: what a model consists of, and how long each piece takes."""
+"""The parts of a training step, each timed alone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Part:
 
     Attributes:
         name: what.
-        forward: does it once, on inputs that are ready; what it returns is gone backward from.
+        forward: does it once, on inputs that are ready; the backward pass starts from what it returns.
     """
 
     name: str
@@ -107,7 +107,7 @@ def _detection_parts(task: DetectionTask, batch: Batch) -> list[Part]:
 
 
 def _tcm_parts(encoder: TcmEncoder, images: Tensor) -> list[Part]:
-    """What a TCM encoder is made of; those of its modules that are switched off are left out."""
+    """What a TCM encoder is made of; modules that are switched off are skipped."""
     pool = encoder.image.attnpool
     with torch.no_grad():
         level = _leaf(encoder.image(images).levels[-1])

@@ -1,7 +1,7 @@
 """Stages of a measurement that may end at any moment: each writes its result as soon as there is one.
 
-In the folder: `<stage>.json` for every stage that was come to, and `report.md`, one page of all, written anew after
-each. A second call does what is not done.
+In the folder: `<stage>.json` for every stage that was started, and `report.md`, one page of all, written again after
+each. A second call runs the stages that are not done.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class Result:
         subject: what was measured (the card, the sizes); a result of another subject counts as none.
         state: done; failed; out of time (`content` has what there was by then); or not begun for want of time.
         seconds: that it took.
-        message: why it is not done; empty where it is.
-        content: what it found.
+        message: why it is not done; empty if it is.
+        content: its result.
         trace: where it failed; for the file, not for the page.
     """
 
@@ -88,7 +88,7 @@ class StageRunner:
         subject: see `Result`.
         deadline: when everything has to be over, by `time.monotonic`.
         page: the report of all results so far.
-        tell: receives a line when a stage begins and ends.
+        log: receives a line when a stage begins and ends.
         clean: called after every stage.
     """
 
@@ -96,7 +96,7 @@ class StageRunner:
     subject: str
     deadline: float
     page: Callable[[Mapping[str, Result]], str]
-    tell: Callable[[str], object] = lambda _: None
+    log: Callable[[str], object] = lambda _: None
     clean: Callable[[], object] = lambda: None
 
     def run(self, stages: Sequence[Stage], only: Collection[str] | None = None) -> dict[str, Result]:
@@ -127,7 +127,7 @@ class StageRunner:
         left = min(stage.seconds, self.deadline - time.monotonic())
         if left <= 0:
             return earlier or Result(stage.title, self.subject, "not begun", message="no time was left")
-        self.tell(f"{stage.title}: at most {format_duration(left)}")
+        self.log(f"{stage.title}: at most {format_duration(left)}")
         began = time.monotonic()
         state: State = "done"
         message, content, trace = "", {}, ""
@@ -136,11 +136,11 @@ class StageRunner:
         except OutOfTimeError as end:
             state, content = "out of time", dict(end.content)
             message = f"stopped after {time.monotonic() - began:.0f} s"
-        except Exception as error:  # whatever it is, the other stages are still worth their time
+        except Exception as error:  # of any kind: the other stages are still worth running
             state, message = "failed", f"{type(error).__name__}: {error}".strip()
             trace = "" if isinstance(error, ScenetextError) else traceback.format_exc()
         seconds = time.monotonic() - began
-        self.tell(f"{stage.title}: {state}, {seconds:.1f} s{f' ({message.splitlines()[0]})' if message else ''}")
+        self.log(f"{stage.title}: {state}, {seconds:.1f} s{f' ({message.splitlines()[0]})' if message else ''}")
         return Result(stage.title, self.subject, state, round(seconds, 2), message, content, trace)
 
     def _write(self, name: str, result: Result) -> None:
@@ -152,7 +152,7 @@ class StageRunner:
 
 
 def read_result(folder: Path, name: str) -> Result | None:
-    """What became of a stage; None where it was not come to.
+    """What became of a stage; None where it was not started.
 
     Raises:
         DataError: its file is none that a `StageRunner` wrote.
@@ -163,7 +163,7 @@ def read_result(folder: Path, name: str) -> Result | None:
     try:
         return Result(**json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
-        raise DataError(f"is no result of a stage ({error}); remove it, to do the stage again", path) from None
+        raise DataError(f"is no result of a stage ({error}); remove it to run the stage again", path) from None
 
 
 @contextmanager

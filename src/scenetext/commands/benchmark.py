@@ -203,9 +203,9 @@ def measure_overheads(arguments: argparse.Namespace) -> Report:
 
 
 def measure_detectors(arguments: argparse.Namespace) -> Report:
-    from scenetext.benchmark.detection import measure_in_turn
+    from scenetext.benchmark.detection import measure_in_alternation
 
-    return report(measure_in_turn(named_detectors(arguments), arguments.images, arguments.repetitions))
+    return report(measure_in_alternation(named_detectors(arguments), arguments.images, arguments.repetitions))
 
 
 def count_sizes(arguments: argparse.Namespace) -> Report:
@@ -264,9 +264,9 @@ def use_session(arguments: argparse.Namespace) -> Report:
     unknown = set(arguments.only or ()) - {stage.name for stage in stages}
     if unknown:
         raise ConfigError(f"--only {' '.join(unknown)}: the stages are {', '.join(stage.name for stage in stages)}")
-    tell = partial(print, flush=True)
+    log = partial(print, flush=True)
     subject = "at tiny size on the CPU" if arguments.rehearse else "on a GPU"
-    runner = StageRunner(session.output, subject, deadline, session.page, tell)
+    runner = StageRunner(session.output, subject, deadline, session.page, log)
     results = runner.run(stages, arguments.only)
     return (session.output / PAGE_NAME).read_text(encoding="utf-8"), {n: asdict(one) for n, one in results.items()}
 

@@ -35,14 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from scenetext.inspection.curve_picture import choose_figures, draw_runs, read_runs
+    from scenetext.inspection.curve_picture import choose_metrics, draw_runs, read_runs
 
     if arguments.output.suffix.lower() not in FORMATS:
         raise ConfigError(f"--output {arguments.output}: the picture must end in {', '.join(FORMATS)}")
     if arguments.smooth < 1:
         raise ConfigError(f"--smooth must be 1 or more, not {arguments.smooth}")
     runs, warnings = read_runs(arguments.folders)
-    figures = choose_figures(runs, arguments.figures)
+    figures = choose_metrics(runs, arguments.figures)
     warnings += [f"{label} has no {figure}" for figure in figures for label in runs if figure not in runs[label]]
     for warning in warnings:
         sys.stderr.write(f"warning: {warning}\n")

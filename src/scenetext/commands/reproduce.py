@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from scenetext.errors import ConfigError, did_you_mean
-from scenetext.reproduction import FigureName, Paper
+from scenetext.reproduction import MetricName, Paper
 from scenetext.resources import resource_folder
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--run", nargs="+", metavar="ROW", help="rows to run, ROW or ROW/TRAINING as listed, or all; default: none"
     )
     parser.add_argument("--print-commands", action="store_true", help="print the commands of these rows and stop")
-    parser.add_argument("--figures", nargs="+", choices=get_args(FigureName), help="measure only these")
+    parser.add_argument("--figures", nargs="+", choices=get_args(MetricName), help="measure only these")
     parser.add_argument(
         "--given", nargs="+", default=[], metavar="STAGE=FILE", help="weights that take the place of a training"
     )
@@ -76,10 +76,10 @@ def run(arguments: argparse.Namespace) -> int:
         output=folder / "runs",
         overrides=tuple(arguments.set),
         given=given_weights(arguments.given),
-        figures=frozenset(arguments.figures) if arguments.figures else None,
+        metrics=frozenset(arguments.figures) if arguments.figures else None,
         device=arguments.device,
     )
-    runs = plan_table(table, replace(options, figures=None))
+    runs = plan_table(table, replace(options, metrics=None))
     rows = chosen_rows(table, plan_table(table, options), arguments.run)
     if arguments.print_commands:
         print("\n".join(dict.fromkeys(printable(step, options) for row in rows for step in row.steps)))
@@ -138,9 +138,9 @@ def print_rows(table: Table, runs: Sequence[RowRun]) -> None:
 
 def write_report(table: Table, runs: Sequence[RowRun], options: Options, folder: Path) -> None:
     """Prints the table and writes it as Markdown and JSON."""
-    from scenetext.reproduction.report import format_table, measured_figures, report_content
+    from scenetext.reproduction.report import format_table, measured_values, report_content
 
-    figures = measured_figures(table, runs, options)
+    figures = measured_values(table, runs, options)
     text = format_table(table, figures, options)
     print(f"\n{text}")
     folder.mkdir(parents=True, exist_ok=True)

@@ -18,9 +18,9 @@ from scenetext.runs.settings import RUN_TYPES, Run, load_run
 from scenetext.runs.words import combine
 from scenetext.training.checkpoint import checkpoints_of
 from scenetext.training.device import overlooked_gpu, process_device
-from scenetext.training.dry_run import rehearse
+from scenetext.training.dry_run import dry_run
 from scenetext.training.interruption import EXIT_CODE_INTERRUPTED
-from scenetext.training.log import format_figure
+from scenetext.training.log import format_value
 from scenetext.training.optimizers import describe_groups
 from scenetext.training.trainer import Outcome, Trainer
 
@@ -60,7 +60,7 @@ def _train(arguments: argparse.Namespace, run: Run, folder: Path, processes: Pro
         remarks.append(remark)
     remarks += _opening(trainer, run)
     if arguments.dry_run:
-        _tell(processes, [*remarks, *rehearse(trainer)])
+        _tell(processes, [*remarks, *dry_run(trainer)])
         return 0
     if processes.is_main:
         prepare_run_folder(folder, run, trainer.description.get("characters"), resume or is_restarted())
@@ -101,11 +101,11 @@ def _opening(trainer: Trainer, run: Run) -> list[str]:
 
 
 def _close(outcome: Outcome, trainer: Trainer, folder: Path, overfit: int | None) -> int:
-    figures = ", ".join(f"{name} {format_figure(value)}" for name, value in outcome.figures.items())
+    figures = ", ".join(f"{name} {format_value(value)}" for name, value in outcome.figures.items())
     name, mark = trainer.task.best_metric, trainer.task.overfit_mark
     lines = [f"last evaluation: {figures or 'none yet'}"]
     if outcome.best is not None:
-        best = format_figure(outcome.best)
+        best = format_value(outcome.best)
         lines.append(f"best {name}: {best} after step {outcome.best_step}: {folder / 'best.pt'}")
     lines.append(f"run folder: {folder} (config.yaml, log.jsonl, tensorboard/, checkpoints/)")
     if outcome.interrupted or overfit is None:
@@ -113,7 +113,7 @@ def _close(outcome: Outcome, trainer: Trainer, folder: Path, overfit: int | None
         return EXIT_CODE_INTERRUPTED if outcome.interrupted else 0
     reached = outcome.best if outcome.best is not None else math.nan
     passed = reached >= mark
-    comparison = f"{name} {format_figure(reached)}, mark {format_figure(mark)}"
+    comparison = f"{name} {format_value(reached)}, mark {format_value(mark)}"
     lines.append(f"overfit on {overfit} images: {'PASSED' if passed else 'FAILED'} ({comparison})")
     _tell(trainer.processes, lines)
     return 0 if passed else EXIT_CODE_OVERFIT_FAILED

@@ -16,7 +16,7 @@ from scenetext.errors import ConfigError, did_you_mean
 
 
 def detector_names() -> tuple[str, ...]:
-    """The detectors that are there, in alphabetical order."""
+    """The available detectors, in alphabetical order."""
     return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg))
 
 
@@ -43,8 +43,8 @@ def find_examples(name: str) -> DetectorExamples:
     module = optional_file(name, "examples")
     if module is None:
         raise ConfigError(
-            f"detector {name!r} has no detectors/{name}/examples.py, which says what a head that has learnt its "
-            "targets would put out; write it as DetectorExamples in contracts.py says"
+            f"detector {name!r} has no detectors/{name}/examples.py, which makes perfect maps from "
+            "targets; write it as DetectorExamples in contracts.py says"
         )
     examples: DetectorExamples = module.EXAMPLES
     return examples

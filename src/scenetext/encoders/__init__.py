@@ -10,6 +10,6 @@ from scenetext.contracts import EncoderSpec
 
 def backbones() -> dict[str, EncoderSpec]:
     """The encoders of this folder, by name: every file with a `SPEC`. Methods bring others, see `runs.encoders`."""
-    modules = (importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__))
+    modules = (importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__))
     specs: list[EncoderSpec] = [module.SPEC for module in modules if hasattr(module, "SPEC")]
     return {spec.name: spec for spec in specs}

@@ -26,7 +26,7 @@ EXPANSION = 4
 
 
 class ClipImageSettings(EncoderSettings):
-    """Sizes and weights of CLIP's modified ResNet, for whatever is built on it; the defaults are RN50."""
+    """Sizes and weights of CLIP's modified ResNet, for everything built on it; the defaults are RN50."""
 
     layers: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (3, 4, 6, 3)
     """Bottlenecks of the four stages; RN101 is (3, 4, 23, 3)."""
@@ -37,7 +37,7 @@ class ClipImageSettings(EncoderSettings):
     about a third more time."""
     weights: Path | None = None
     """Weights to start from: any file whose source `scenetext.weights.sources` knows (CLIP's RN50.pt, published oCLIP,
-    MMOCR, a checkpoint or backbone of ours); None = random."""
+    MMOCR, a scenetext checkpoint or backbone); None = random."""
 
 
 class ClipResNetSettings(ClipImageSettings):
@@ -47,7 +47,7 @@ class ClipResNetSettings(ClipImageSettings):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1 convolutions around a shortcut; a stride is an average pool, so no input pixel is left out.
+    """1x1, 3x3, 1x1 convolutions around a shortcut; a stride is an average pool, so no input pixel is skipped.
 
     The last batch norm starts at zero, so that a new block is its shortcut.
     """

@@ -1,4 +1,4 @@
-"""torchvision's ResNet (He et al. 2016), with deformable convolutions where wanted (Zhu et al. 2019, DCNv2)."""
+"""torchvision's ResNet (He et al. 2016), with deformable convolutions on request (Zhu et al. 2019, DCNv2)."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class ResNetSettings(EncoderSettings):
     """Groups of channels with offsets of their own; 2 in the published FCENet."""
     bottleneck_stride: Literal["3x3", "1x1"] = "3x3"
     """Convolution of a bottleneck that strides: the 3x3 one in torchvision, the first 1x1 one in the paper and where
-    MMOCR says style "caffe" (its PAN on ResNet-50). Weights do not tell."""
+    MMOCR says style "caffe" (its PAN on ResNet-50). Weights do not show it."""
     weights: Path | Literal["imagenet"] | None = None
     """Weights to start from: any file with torchvision's ResNet that `scenetext.weights.sources` knows (torchvision's
-    own, MMOCR, a checkpoint or backbone of ours); imagenet = what torchvision publishes, downloaded once into torch's
+    own, MMOCR, a scenetext checkpoint or backbone); imagenet = what torchvision publishes, downloaded once into torch's
     cache; None = random."""
 
     @model_validator(mode="after")
@@ -143,7 +143,7 @@ def _initialised(convolution: nn.Conv2d) -> nn.Conv2d:
 
 
 class DeformableConv2d(nn.Conv2d):
-    """A convolution that shifts and weighs each of its taps at every place (DCNv2, section 3.2).
+    """A convolution that shifts and weighs each of its taps at every position (DCNv2, section 3.2).
 
     The convolution `conv_offset` puts out 2 G K shifts, (y, x) for each of the K taps of each of the G groups in
     pixels, and after them the G K logits of the weights: the order of published checkpoints. It starts at zero, so that
@@ -156,14 +156,14 @@ class DeformableConv2d(nn.Conv2d):
 
     def __init__(self, convolution: nn.Conv2d, groups: int) -> None:
         height, width = convolution.kernel_size
-        place = {
+        geometry = {
             "kernel_size": (height, width),
             "stride": (convolution.stride[0], convolution.stride[1]),
             "padding": (int(convolution.padding[0]), int(convolution.padding[1])),
         }
-        super().__init__(convolution.in_channels, convolution.out_channels, bias=False, **place)  # type: ignore[arg-type]
+        super().__init__(convolution.in_channels, convolution.out_channels, bias=False, **geometry)  # type: ignore[arg-type]
         self.weight = convolution.weight
-        self.conv_offset = nn.Conv2d(convolution.in_channels, 3 * groups * height * width, **place)  # type: ignore[arg-type]
+        self.conv_offset = nn.Conv2d(convolution.in_channels, 3 * groups * height * width, **geometry)  # type: ignore[arg-type]
         nn.init.zeros_(self.conv_offset.weight)
         if self.conv_offset.bias is not None:
             nn.init.zeros_(self.conv_offset.bias)

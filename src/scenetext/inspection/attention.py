@@ -1,4 +1,4 @@
-"""Where a pre-trained model looks in a photograph, and which hidden characters it reads there."""
+"""Where a pre-trained model looks in an image, and which hidden characters it reads there."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from scenetext.tasks.pretraining import PretrainingTask, padding_grid
 def attend(
     task: PretrainingTask, image: np.ndarray, typed: Sequence[str], device: torch.device, as_published: bool = False
 ) -> ImageAttention:
-    """Attention of a pre-trained model in one photograph. oCLIP, section 4 and figure 5.
+    """Attention of a pre-trained model in one image. oCLIP, section 4 and figure 5.
 
     Args:
         task: with trained weights, on `device`; left in evaluation mode.
         image: (H, W, 3) uint8 RGB.
         typed: words with exactly one blank each, which stands for the hidden character ("ST LING").
-        as_published: shows the image to the model as the published visualiser does, see `published_input`; otherwise it
-            goes the way of the task's own evaluation.
+        as_published: shows the image to the model as the published visualiser does, see `published_input`; otherwise as
+            in the task's own evaluation.
 
     Raises:
         ConfigError: a word without exactly one blank, or a model that was trained without its decoder.
@@ -54,7 +54,7 @@ def attend(
 def titled_panels(image: np.ndarray, attention: ImageAttention) -> list[np.ndarray]:
     """The map of the image and that of every word, each at the size of the image (H, W, 3) uint8 RGB.
 
-    Over a word's map stands the word, with what is read in place of the hidden character.
+    The title of a word's map is the word, with the character that is read for the hidden one.
     """
     panels = []
     for panel, title in zip(attention_panels(image, attention), ["", *map(str, attention.words)], strict=True):
@@ -68,10 +68,10 @@ def titled_panels(image: np.ndarray, attention: ImageAttention) -> list[np.ndarr
 def evaluation_input(
     task: PretrainingTask, image: np.ndarray, device: torch.device
 ) -> tuple[Tensor, Tensor, ImageMeta]:
-    """A photograph as the task's evaluation brings it to the model.
+    """An image as input of the model, prepared as in the task's evaluation.
 
     Returns:
-        Pixels (1, 3, S, S), normalised; padding (1, S / 32, S / 32) bool; and where the photograph lies in them.
+        Pixels (1, 3, S, S), normalised; padding (1, S / 32, S / 32) bool; and the position of the image in them.
     """
     sample = whole_image_transform(whole_sample(image, Path("array"), ()), task.transform, None)
     pixels = torch.from_numpy(sample.image).permute(2, 0, 1)[None].to(device)
@@ -80,7 +80,7 @@ def evaluation_input(
 
 
 def published_input(task: PretrainingTask, image: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor, ImageMeta]:
-    """A photograph as the published visualiser brings it to the model: aspect kept, padding exactly zero.
+    """An image as input of the model, prepared as in the published visualiser: aspect kept, padding exactly zero.
 
     Returns:
         As `evaluation_input`.

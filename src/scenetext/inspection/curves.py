@@ -15,11 +15,11 @@ from scenetext.errors import DataError
 
 @dataclass(frozen=True)
 class Curve:
-    """One figure of a run over its steps.
+    """One metric of a run over its steps.
 
     Attributes:
         steps: (N,) int64, ascending, each once.
-        values: (N,) float64; NaN where the figure was not finite.
+        values: (N,) float64; NaN where the value was not finite.
     """
 
     steps: np.ndarray
@@ -27,7 +27,7 @@ class Curve:
 
 
 def read_curves(folder: Path) -> tuple[dict[str, Curve], list[str]]:
-    """The curves of a run folder by "kind/figure", as in "train/loss" and "evaluation/hmean".
+    """The curves of a run folder by "kind/metric", as in "train/loss" and "evaluation/hmean".
 
     Steps that were trained again after a resume count as they were the last time: a line replaces all earlier ones of
     its kind that are not before it.
@@ -36,7 +36,7 @@ def read_curves(folder: Path) -> tuple[dict[str, Curve], list[str]]:
         Curves in the order of their first appearance, and one message per line that could not be read.
 
     Raises:
-        DataError: the folder has no log, or none of its lines has a figure.
+        DataError: the folder has no log, or none of its lines has a value.
     """
     path = folder / "log.jsonl"
     try:
@@ -48,7 +48,7 @@ def read_curves(folder: Path) -> tuple[dict[str, Curve], list[str]]:
     for number, line in enumerate(lines, start=1):
         content = _parse(line)
         if content is None:
-            problems.append(f"{path}:{number}: passed over, not a whole line of figures: {line[:60]!r}")
+            problems.append(f"{path}:{number}: passed over, not a whole line of values: {line[:60]!r}")
             continue
         earlier = kept.setdefault(content["kind"], [])
         while earlier and earlier[-1]["step"] >= content["step"]:
@@ -56,7 +56,7 @@ def read_curves(folder: Path) -> tuple[dict[str, Curve], list[str]]:
         earlier.append(content)
     curves = {f"{kind}/{name}": curve for kind, each in kept.items() for name, curve in _curves_of(each).items()}
     if not curves:
-        raise DataError("holds no figures yet; train until the first of them is logged (training.log_every)", path)
+        raise DataError("holds no values yet; train until the first of them are logged (training.log_every)", path)
     return curves, problems
 
 
@@ -81,7 +81,7 @@ def _parse(line: str) -> dict[str, Any] | None:
 
 
 def _curves_of(lines: list[dict[str, Any]]) -> dict[str, Curve]:
-    """Figure -> curve, over lines of one kind; a figure may be missing in some lines."""
+    """Metric -> curve, over lines of one kind; a metric may be missing in some lines."""
     points: dict[str, list[tuple[int, float]]] = {}
     for line in lines:
         for name, value in line.items():

@@ -30,7 +30,7 @@ class Check:
     Attributes:
         name: what was looked at.
         status: ok; note (works, worth knowing); problem (training will fail).
-        detail: what was found and, for a problem, the line that mends it.
+        detail: what was seen and, for a problem, the command that fixes it.
     """
 
     name: str
@@ -74,18 +74,18 @@ def _check_packages() -> list[Check]:
         requirements = importlib.metadata.requires("scenetext") or []
     except importlib.metadata.PackageNotFoundError:
         return [Check("scenetext", "problem", "is not installed; run `pip install .` in the repository")]
-    found, missing = [], []
+    installed, missing = [], []
     for requirement in requirements:
         name = re.split(r"[\s<>=!~;\[]", requirement, maxsplit=1)[0]
         if "extra ==" in requirement:
             continue
         try:
-            found.append(f"{name} {importlib.metadata.version(name)}")
+            installed.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             missing.append(name)
     if missing:
         return [Check("packages", "problem", f"missing: {', '.join(missing)}; run `pip install .` in the repository")]
-    return [Check("packages", "ok", ", ".join(found))]
+    return [Check("packages", "ok", ", ".join(installed))]
 
 
 def _check_torch() -> list[Check]:

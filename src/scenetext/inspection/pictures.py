@@ -33,7 +33,7 @@ PREDICTIONS = (
     ("hit", HIT),
     ("false", FALSE),
     ("missed", MISSED),
-    ("ignored, or left out because of it", IGNORED),
+    ("ignored, or excluded because of it", IGNORED),
     ("ground truth that was hit: thin", (200, 200, 200)),
 )
 MAPS = ("maps: black is least, pale yellow most, in the range of the title; labels in colours", (250, 190, 60))
@@ -47,7 +47,7 @@ class Choice:
     Attributes:
         count: at most so many.
         seed: of the random choice.
-        only: parts of paths; images with one of them are shown in place of a random choice.
+        only: parts of paths; images with one of them are shown instead of a random choice.
     """
 
     count: int
@@ -76,7 +76,7 @@ class Shown:
 
     Attributes:
         sheets: their files.
-        remarks: what there is to say beside them, a line each.
+        remarks: messages about them, a line each.
     """
 
     sheets: list[Path]
@@ -101,7 +101,7 @@ def show_targets(words: Sequence[str], epoch: int, choice: Choice, output: Path)
     """Draws training samples and their targets, a sheet each; remarks on targets that are no maps.
 
     Args:
-        words: what says which detector's run is meant, see `scenetext.runs.words`.
+        words: names of configs and overrides that describe a detector's run, see `scenetext.runs.words`.
         epoch: whose random transforms are shown.
     """
     run = load_run(words, DetectionRun)
@@ -126,7 +126,7 @@ def show_targets(words: Sequence[str], epoch: int, choice: Choice, output: Path)
 def show_predictions(
     checkpoint: Path, records_files: Sequence[Path], threshold: float | None, device: str, choice: Choice, output: Path
 ) -> Shown:
-    """Draws what a detector finds and misses, a sheet an image; remarks on its scores.
+    """Draws what a detector detects and misses, a sheet an image; remarks on its scores.
 
     Args:
         checkpoint: of a detector.
@@ -145,10 +145,10 @@ def show_predictions(
     dataset = RecordDataset(records, task.prepare_evaluation, 0)
     written = []
     for index, (number, record) in enumerate(chosen):
-        found, maps = _predict(task, dataset.evaluation_item(index), target)
-        outcome = evaluator.add(record.path, found, record.instances).outcome(threshold)
+        detections, maps = _predict(task, dataset.evaluation_item(index), target)
+        outcome = evaluator.add(record.path, detections, record.instances).outcome(threshold)
         image = read_record_image(record)
-        compared = _compare(image, record, found, outcome)
+        compared = _compare(image, record, detections, outcome)
         panels = [(f"{record.path.name}, score >= {threshold:g}", compared), *map_panels(maps, image)]
         path = output / "predictions" / f"{number:06d}_{record.path.stem}.png"
         written.append(_save(path, _panels_sheet(panels, PREDICTIONS)))
@@ -162,10 +162,10 @@ def _predict(
 ) -> tuple[list[Detection], dict[str, np.ndarray]]:
     """The detections of an image, and its maps without their padding, (h, w) or (C, h, w) each."""
     batch = collate_loaded([item]).to(device)
-    (found,) = task.detect(batch)
+    (detections,) = task.detect(batch)
     shares = np.array(batch.metas[0].content_size) / batch.images.shape[2:]
     maps = {name: value[0].float().cpu().numpy() for name, value in task.maps(batch.images).items()}
-    return found, {name: _cut_to_content(value, shares) for name, value in maps.items()}
+    return detections, {name: _cut_to_content(value, shares) for name, value in maps.items()}
 
 
 def _cut_to_content(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
@@ -174,11 +174,11 @@ def _cut_to_content(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
     return values[..., :height, :width]
 
 
-def _compare(image: np.ndarray, record: ImageRecord, found: Sequence[Detection], outcome: Outcome) -> np.ndarray:
-    """The image with detections and ground truth in the colours of what became of them."""
+def _compare(image: np.ndarray, record: ImageRecord, detections: Sequence[Detection], outcome: Outcome) -> np.ndarray:
+    """The image with detections and ground truth coloured by outcome."""
     return draw_comparison(
         image,
-        found,
+        detections,
         record.instances,
         hits=outcome.hits,
         false=outcome.false,

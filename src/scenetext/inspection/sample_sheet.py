@@ -27,7 +27,7 @@ _WORDS_IN_TITLE = 5
 def write_sample_sheet(path: Path, records: Sequence[ImageRecord], count: int = 12, seed: int = 0) -> list[ImageError]:
     """Draws images picked at random, the same ones every time, in the order of the dataset.
 
-    Texts are written beside their polygons where they are ASCII; those without a place stand in the title.
+    Texts are written beside their polygons where they are ASCII; those without polygon stand in the title.
 
     Args:
         path: the picture to write (.jpg or .png); it is not written where no image can be shown.
@@ -68,8 +68,8 @@ def _scaled(instance: TextInstance, stretch: np.ndarray) -> TextInstance:
 
 
 def _title(record: ImageRecord) -> str:
-    placeless = [instance.text for instance in record.instances if instance.polygon is None and instance.text]
-    if placeless:
-        return f"{record.path.name}: {' '.join(placeless[:_WORDS_IN_TITLE])}"
+    without_polygon = [instance.text for instance in record.instances if instance.polygon is None and instance.text]
+    if without_polygon:
+        return f"{record.path.name}: {' '.join(without_polygon[:_WORDS_IN_TITLE])}"
     ignored = sum(instance.ignore for instance in record.instances)
     return f"{record.path.name}: {len(record.instances)} words, {ignored} ignored"

@@ -1,4 +1,4 @@
-"""Where a detector with TCM expects text in a photograph, and what its visual prompt adds there (figure 7 of TCM)."""
+"""Where a detector with TCM expects text in an image, and what its visual prompt adds there (figure 7 of TCM)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PANEL_WIDTH = 480
 
 @dataclass(frozen=True, eq=False)
 class TextGuidance:
-    """What TCM makes of one photograph, at stride 32 of the network's input, the padding cut off.
+    """What TCM makes of one image, at stride 32 of the network's input, the padding cut off.
 
     Attributes:
         scores: for every class its prompt and (h, w) float32, cosine with the text in [-1, 1].
@@ -40,7 +40,7 @@ class TextGuidance:
 
 @torch.no_grad()
 def text_guidance(task: DetectionTask, image: np.ndarray, device: torch.device) -> TextGuidance:
-    """The score map and the visual prompt of one photograph, brought to the network as in evaluation.
+    """The score map and the visual prompt of one image, prepared as in evaluation.
 
     Args:
         task: with trained weights, on `device`; left in evaluation mode.
@@ -62,25 +62,25 @@ def text_guidance(task: DetectionTask, image: np.ndarray, device: torch.device) 
     embeddings = encoder.image.attnpool(level)[0, 1:].norm(dim=-1).unflatten(0, level.shape[-2:])
     cells = [-(-side // encoder.strides[-1]) for side in batch.metas[0].content_size]
 
-    def over_photograph(values: Tensor) -> np.ndarray:
+    def without_padding(values: Tensor) -> np.ndarray:
         return np.ascontiguousarray(values.float().cpu().numpy()[: cells[0], : cells[1]])
 
     prompts = (*encoder.settings.prompts, *encoder.settings.background_prompts) or ("learnt prompt",)
     difference = features.side.get("visual_prompt")
     return TextGuidance(
         scores={
-            name: over_photograph(score) for name, score in zip(prompts, features.side["score_map"][0], strict=True)
+            name: without_padding(score) for name, score in zip(prompts, features.side["score_map"][0], strict=True)
         },
-        embedding=over_photograph(embeddings),
-        visual_prompt=None if difference is None else over_photograph(difference[0].norm(dim=0)),
+        embedding=without_padding(embeddings),
+        visual_prompt=None if difference is None else without_padding(difference[0].norm(dim=0)),
     )
 
 
 def guidance_panels(image: np.ndarray, guidance: TextGuidance) -> dict[str, np.ndarray]:
-    """Title to picture, for every map: the photograph in grey under its colours, each over the whole scale of its own.
+    """Title to picture, for every map: the map as colours, scaled to its own range, over the image in grey.
 
     Args:
-        image: (H, W, 3) uint8 RGB, the photograph in any size.
+        image: (H, W, 3) uint8 RGB, the image in any size.
     """
     grey = np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
     maps = [("score map", score, f": {prompt}") for prompt, score in guidance.scores.items()]
@@ -94,6 +94,6 @@ def guidance_panels(image: np.ndarray, guidance: TextGuidance) -> dict[str, np.n
 
 
 def guidance_sheet(image: np.ndarray, guidance: TextGuidance, title: str = "image") -> np.ndarray:
-    """One picture of everything: the photograph and a panel per map."""
+    """One picture of everything: the image and a panel per map."""
     panels = guidance_panels(image, guidance)
     return sheet([image, *panels.values()], [title, *panels], 2, PANEL_WIDTH)

@@ -1,10 +1,10 @@
-"""Tables of the papers as data: what is to be run for them, running it, and the paper's figures beside ours."""
+"""Tables of the papers as data: the runs that they need, running them, and published beside measured values."""
 
 from typing import Literal
 
 Size = Literal["full", "small"]
-"""full: as published. small: tiny models on generated scenes, which shows that the road works and nothing more."""
+"""full: as published. small: tiny models on generated scenes, which shows that the pipeline works and nothing more."""
 Paper = Literal["oclip", "tcm"]
-FigureName = Literal[
+MetricName = Literal[
     "precision", "recall", "hmean", "parameters", "trainable_parameters", "operations", "images_per_second"
 ]

@@ -1,4 +1,4 @@
-"""From a table to steps: the commands behind every figure, each in a folder that is named after its settings."""
+"""From a table to steps: the commands behind every value, each in a folder that is named after its settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from scenetext.errors import ConfigError
-from scenetext.reproduction import FigureName, Size
+from scenetext.reproduction import MetricName, Size
 from scenetext.reproduction.tables import COUNTS, RATES, Column, Row, SceneSet, Table
 from scenetext.runs.settings import check_run
 from scenetext.runs.words import combine
@@ -19,7 +19,7 @@ COUNTED_SIDE = 640
 """Side of the square image whose operations are counted, in pixels: that of DBNet's training."""
 
 _ONE_IMAGE = ("loader.evaluation_batch_size=1", "loader.batch_size=1")
-"""For speed: one image at a time, in the training steps as well that a benchmark takes besides."""
+"""For speed: one image at a time, also in the training steps that the benchmark runs as well."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Options:
         size: of models and data.
         output: folder of all runs; each has a folder of its own in it.
         overrides: settings to change in every training, `key.sub=value`.
-        given: weight files that take the place of stages, by the stages' names.
-        figures: those to measure; None = all.
+        given: weight files that replace stages, by the stages' names.
+        metrics: those to measure; None = all.
         device: of every command that computes; None = as the runs say.
     """
 
@@ -39,13 +39,13 @@ class Options:
     output: Path
     overrides: tuple[str, ...] = ()
     given: Mapping[str, Path] = field(default_factory=dict)
-    figures: frozenset[FigureName] | None = None
+    metrics: frozenset[MetricName] | None = None
     device: str | None = None
 
     def columns(self, table: Table) -> list[Column]:
         """What is to be measured of every row."""
         columns = table.experiment(self.size).columns
-        return [column for column in columns if self.figures is None or column.figure in self.figures]
+        return [column for column in columns if self.metrics is None or column.figure in self.metrics]
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class RowRun:
         row: its name.
         training: name of the training.
         steps: in the order in which they have to be done.
-        cells: title of every column of this training -> the step that measures its figure.
+        cells: title of every column of this training -> the step that measures its value.
     """
 
     row: str
@@ -93,7 +93,7 @@ class RowRun:
 
 @dataclass(frozen=True)
 class _PlannedStage:
-    """A stage with its settings: the words that say what is run, its name, and where its weights come to lie."""
+    """A stage with its settings: the words that say what is run, its name, and where its weights lie."""
 
     words: tuple[str, ...]
     name: str
@@ -107,12 +107,12 @@ def plan_table(table: Table, options: Options) -> list[RowRun]:
 
     Raises:
         ConfigError: a config or an override of a row cannot be used, `given` names no stage of the table, or the table
-            has none of the figures that are asked for.
+            has none of the metrics that are asked for.
     """
     if not options.columns(table):
         known = ", ".join(dict.fromkeys(column.figure for column in table.experiment(options.size).columns))
         raise ConfigError(
-            f"{table.paper} {table.name} at {options.size} size has none of these figures; it has {known}"
+            f"{table.paper} {table.name} at {options.size} size has none of these metrics; it has {known}"
         )
     for name in options.given:
         if name not in table.stages:
@@ -139,17 +139,17 @@ def _plan_row(table: Table, row: Row, training: str, options: Options) -> RowRun
 
 def _plan_stages(table: Table, row: Row, training: str, options: Options) -> list[_PlannedStage]:
     """The trainings of a row, each from the weights of the one before it."""
-    learnt = table.experiment(options.size).trainings[training]
-    dataset = learnt.dataset or training
-    records = learnt.records.replace("{dataset}", dataset)
-    found = [(use, table.stage(use.stage, options.size)) for use in row.stages]
-    uses = [(use, stage) for use, stage in found if stage is not None]
+    trained_on = table.experiment(options.size).trainings[training]
+    dataset = trained_on.dataset or training
+    records = trained_on.records.replace("{dataset}", dataset)
+    all_uses = [(use, table.stage(use.stage, options.size)) for use in row.stages]
+    uses = [(use, stage) for use, stage in all_uses if stage is not None]
     stages: list[_PlannedStage] = []
     for position, (use, stage) in enumerate(uses, start=1):
         overrides = tuple(
             each.replace("{records}", records) for each in (*stage.overrides, *row.overrides, *use.overrides)
         )
-        overrides += learnt.overrides if position == len(uses) else ()
+        overrides += trained_on.overrides if position == len(uses) else ()
         overrides += _start_from(stages[-1]) if stages else ()
         configs = stage.run.replace("{dataset}", dataset).split()
         stages.append(_plan_stage(use.stage, (*configs, *overrides, *options.overrides), options))

@@ -1,4 +1,4 @@
-"""The paper's table beside ours, as Markdown for people and as plain values for programs."""
+"""Published values beside measured ones, as Markdown for people and as plain values for programs."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from scenetext.errors import DataError
-from scenetext.reproduction import FigureName
+from scenetext.reproduction import MetricName
 from scenetext.reproduction.plan import Options, RowRun, Step
 from scenetext.reproduction.running import is_done, seconds_taken
 from scenetext.reproduction.tables import RATES, Column, Row, Table
 
 NOT_RUN = "not run"
-"""A figure of ours that could be measured and was not."""
+"""A value that could be measured here and was not."""
 NOT_OFFERED = "–"
-"""A figure that is not measured: of a method that is not in this library, or not at this size."""
-BENCHMARK_NAMES: Mapping[FigureName, str] = {
+"""A value that is not measured: of a method that is not in this library, or not at this size."""
+BENCHMARK_NAMES: Mapping[MetricName, str] = {
     "parameters": "parameters",
     "trainable_parameters": "trainable parameters",
     "operations": "inference operations per image",
     "images_per_second": "evaluation",
 }
-"""What `scenetext benchmark` calls our figures."""
+"""Names of the metrics in the output of `scenetext benchmark`."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A cell of ours.
+    """A measured cell.
 
     Attributes:
         value: as the paper counts (rates in percent); None where it was not run, or is undefined.
@@ -44,8 +44,8 @@ class Measured:
         return NOT_OFFERED if self.step is None else "undefined" if is_done(self.step) else NOT_RUN
 
 
-def measured_figures(table: Table, runs: Sequence[RowRun], options: Options) -> dict[str, dict[str, Measured]]:
-    """Name of every row -> title of every column at this size -> our figure.
+def measured_values(table: Table, runs: Sequence[RowRun], options: Options) -> dict[str, dict[str, Measured]]:
+    """Name of every row -> title of every column at this size -> the measured value.
 
     Raises:
         DataError: what a step left cannot be read.
@@ -65,26 +65,26 @@ def _measure(column: Column, step: Step | None) -> Measured:
         content = json.loads(step.result.read_text(encoding="utf-8"))
         if column.figure not in RATES:
             name = BENCHMARK_NAMES[column.figure]
-            figures = {figure["name"]: figure["value"] for each in content.values() for figure in each}
-            return Measured(float(figures[name]), step)
+            values = {metric["name"]: metric["value"] for each in content.values() for metric in each}
+            return Measured(float(values[name]), step)
         (measured,) = content["datasets"].values()
         (scores,) = measured["protocols"].values()
         rate = (scores["best_on_this_set"] or {}).get(column.figure)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"holds no {column.figure} ({error!r}); remove its folder to measure it anew", step.result
+            f"holds no {column.figure} ({error!r}); remove its folder to measure it again", step.result
         ) from None
     return Measured(None if rate is None else 100 * float(rate), step)
 
 
-def format_table(table: Table, figures: Mapping[str, Mapping[str, Measured]], options: Options) -> str:
-    """Markdown: labels, then the paper's columns, ours beside them; what ours were measured on, and remarks."""
+def format_table(table: Table, values: Mapping[str, Mapping[str, Measured]], options: Options) -> str:
+    """Markdown: labels, then published and measured columns side by side; what was measured on; remarks."""
     experiment = table.experiment(options.size)
-    ours = [column.title for column in experiment.columns]
+    measured = [column.title for column in experiment.columns]
     published = list(table.published_columns)
     order = [name for title in published for name in (("paper", title), ("ours", title))]
-    order += [("ours", title) for title in ours if title not in published]
-    order = [(whose, title) for whose, title in order if whose == "paper" or title in ours]
+    order += [("ours", title) for title in measured if title not in published]
+    order = [(whose, title) for whose, title in order if whose == "paper" or title in measured]
     lines = [
         f"**{table.paper} {table.name.replace('_', ' ')}: {table.title}**",
         "",
@@ -92,23 +92,23 @@ def format_table(table: Table, figures: Mapping[str, Mapping[str, Measured]], op
         "|" + "---|" * len(table.labels) + "---:|" * len(order),
     ]
     for row in table.rows:
-        cells = [_cell(table, row, whose, title, figures) for whose, title in order]
+        cells = [_cell(table, row, whose, title, values) for whose, title in order]
         lines.append(f"| {' | '.join([*row.labels, *cells])} |")
     rules = {column.title: experiment.protocol(column) for column in experiment.columns if column.figure in RATES}
-    told = ", ".join(dict.fromkeys(rules.values()))
+    rule_names = ", ".join(dict.fromkeys(rules.values()))
     if len(set(rules.values())) > 1:
-        told = ", ".join(f"{title}: {rule}" for title, rule in rules.items())
+        rule_names = ", ".join(f"{title}: {rule}" for title, rule in rules.items())
     remarks = [
         f"Paper: {table.source}.",
         f"Ours, {options.size} size: {experiment.measured_on}",
-        f"Counted by the rule {told}, at the score threshold that is best on the test images.",
+        f"Counted by the rule {rule_names}, at the score threshold that is best on the test images.",
         *table.remarks,
     ]
     return "\n".join([*lines, "", *(f"- {remark}" for remark in remarks)]) + "\n"
 
 
 def report_content(
-    table: Table, figures: Mapping[str, Mapping[str, Measured]], runs: Sequence[RowRun], options: Options
+    table: Table, values: Mapping[str, Mapping[str, Measured]], runs: Sequence[RowRun], options: Options
 ) -> dict[str, Any]:
     """The same as plain values, with the folder and the seconds of every step."""
     rows = [
@@ -118,7 +118,7 @@ def report_content(
             "published": dict(zip(table.published_columns, row.published, strict=False)),
             "measured": {
                 title: {"value": cell.value, "from": None if cell.step is None else str(cell.step.result)}
-                for title, cell in figures[row.name].items()
+                for title, cell in values[row.name].items()
             },
             "steps": [
                 {"run": run.name, "step": step.title, "folder": str(step.folder), "seconds": seconds_taken(step)}
@@ -139,9 +139,9 @@ def report_content(
     }
 
 
-def _cell(table: Table, row: Row, whose: str, title: str, figures: Mapping[str, Mapping[str, Measured]]) -> str:
+def _cell(table: Table, row: Row, whose: str, title: str, values: Mapping[str, Mapping[str, Measured]]) -> str:
     if whose == "ours":
-        return str(figures[row.name][title])
+        return str(values[row.name][title])
     value = _published(table, row, title)
     if value is None:
         return NOT_OFFERED

@@ -1,4 +1,4 @@
-"""What combinations of configs reach: the papers' tables, and `configs/results.yaml` for what stands in none."""
+"""What combinations of configs reach: the papers' tables, and `configs/results.yaml` for values that no table has."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Result(Settings):
     metric: str = "hmean"
     """What was measured."""
     published: float | None = None
-    """By the method's authors, or by another implementation of theirs."""
+    """By the method's authors, or with another implementation of the method."""
     ours: float | None = None
     """By this library."""
     source: str
@@ -45,16 +45,16 @@ def read_results(folder: Path) -> list[Result]:
     Raises:
         ConfigError: a file cannot be used.
     """
-    found = list(load_settings(ResultsFile, folder / "results.yaml").results)
+    results = list(load_settings(ResultsFile, folder / "results.yaml").results)
     for path in sorted((folder / "tables").glob("*_*_*.yaml")):
         paper, _, name = path.stem.partition("_")
-        found += _results_of(load_table(folder / "tables", paper, name))
-    once = {(result.run, result.metric, result.published, result.ours): result for result in reversed(found)}
+        results += _results_of(load_table(folder / "tables", paper, name))
+    once = {(result.run, result.metric, result.published, result.ours): result for result in reversed(results)}
     return sorted(once.values(), key=lambda result: (result.run, result.published is None))
 
 
 def _results_of(table: Table) -> Iterator[Result]:
-    """The published hmean of every row whose last stage is a combination of configs with nothing changed."""
+    """The published hmean of every row whose last stage is a combination of configs without overrides."""
     for row in table.rows:
         for column, value in zip(table.published_columns, row.published, strict=False):
             measured = next((each for each in table.full.columns if each.title == column), None)

@@ -1,4 +1,4 @@
-"""Running steps one after the other: what is done stays done, and what was interrupted goes on."""
+"""Running steps one after the other: finished steps are kept, interrupted ones go on."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class RowOutcome:
 
     Attributes:
         name: of the row's run.
-        state: done; failed; or interrupted by a signal, to be gone on with by the same command.
+        state: done; failed; or interrupted by a signal, which the same command continues.
         message: of a step that did not end well, with the end of its output; else empty.
     """
 
@@ -81,19 +81,19 @@ class RowRunner:
     Attributes:
         options: as the rows were planned with.
         processes: of every training, one a GPU.
-        tell: receives a line when a step begins.
+        log: receives a line when a step begins.
         launch: how a command is run.
         failures: what became of steps that failed, by folder; another row does not try them again.
     """
 
     options: Options
     processes: int = 1
-    tell: Callable[[str], object] = lambda _: None
+    log: Callable[[str], object] = lambda _: None
     launch: Launcher = field(default_factory=lambda: run_command_in_folder)
     failures: dict[Path, str] = field(default_factory=dict)
 
     def run(self, rows: Iterable[RowRun]) -> list[RowOutcome]:
-        """The outcomes of the rows that were come to."""
+        """The outcomes of the rows that were started."""
         outcomes: list[RowOutcome] = []
         for row in rows:
             outcomes.append(self._run_row(row))
@@ -107,7 +107,7 @@ class RowRunner:
                 continue
             if step.folder in self.failures:
                 return RowOutcome(row.name, "failed", self.failures[step.folder])
-            self.tell(f"{row.name}: {step.title}: {step.folder}")
+            self.log(f"{row.name}: {step.title}: {step.folder}")
             code = self._run_step(step)
             if code == EXIT_CODE_INTERRUPTED:
                 return RowOutcome(row.name, "interrupted", f"{step.title} was interrupted; the same command goes on")
@@ -117,7 +117,7 @@ class RowRunner:
         return RowOutcome(row.name, "done")
 
     def _run_step(self, step: Step) -> int:
-        """The exit code of a step; one that has ended well gives an account of it."""
+        """The exit code of a step; writes `ACCOUNT_NAME` after one that has ended well."""
         command = step_command(step, self.options, self.processes)
         if step.kind == "training" and checkpoints_of(step.folder):
             command.append("--resume")

@@ -1,4 +1,4 @@
-"""A table of a paper as a file: its figures exactly as printed, and the runs that measure the same here."""
+"""A table of a paper as a file: its values exactly as printed, and the runs that measure the same here."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pydantic import AfterValidator, Field, PositiveInt, model_validator
 from scenetext.config import Settings, load_settings
 from scenetext.errors import ConfigError
 from scenetext.evaluation.rules import find_protocol
-from scenetext.reproduction import FigureName, Paper, Size
+from scenetext.reproduction import MetricName, Paper, Size
 
-RATES: tuple[FigureName, ...] = ("precision", "recall", "hmean")
-COUNTS: tuple[FigureName, ...] = ("parameters", "trainable_parameters", "operations")
+RATES: tuple[MetricName, ...] = ("precision", "recall", "hmean")
+COUNTS: tuple[MetricName, ...] = ("parameters", "trainable_parameters", "operations")
 
 
 def _known_protocol(name: str) -> str:
@@ -46,9 +46,9 @@ class Training(Settings):
     """What the runs of one or more columns learn from."""
 
     dataset: str | None = None
-    """Put in place of `{dataset}` in the words of stages; null = the training's own name."""
+    """Replaces `{dataset}` in the words of stages; null = the training's own name."""
     records: str = "data/{dataset}/train.jsonl"
-    """Put in place of `{records}` in the overrides of stages."""
+    """Replaces `{records}` in the overrides of stages."""
     overrides: tuple[str, ...] = ()
     """Settings of the last stage to change, such as its training images."""
     protocol: ProtocolName = "ic15"
@@ -67,15 +67,15 @@ class Test(Settings):
 
 
 class Column(Settings):
-    """One figure of every row."""
+    """One metric of every row."""
 
     title: str
-    """Where it is that of a column of the paper, the two stand side by side."""
+    """If it is that of a column of the paper, the two stand side by side."""
     training: str
-    """Which of the size's trainings it is a figure of."""
+    """Which of the size's trainings it belongs to."""
     test: str | None = None
     """Which of the size's tests measures it; null = the run's own validation records."""
-    figure: FigureName
+    figure: MetricName
     """Rates are in percent; parameters in millions; operations in GFLOP of one image, two a multiply-add;
     images_per_second with one image at a time."""
 
@@ -84,7 +84,7 @@ class Experiment(Settings):
     """How a table is measured at one size."""
 
     measured_on: str
-    """What the figures come from, told beside them."""
+    """Models and data of the measured values, printed below the table."""
     scenes: tuple[SceneSet, ...] = ()
     """Images to generate first."""
     trainings: dict[str, Training] = Field(min_length=1)
@@ -143,7 +143,7 @@ class Row(Settings):
     labels: tuple[str, ...]
     """Its first cells, as printed."""
     published: tuple[float | None, ...] = ()
-    """The paper's figures, one for each of its columns, null where it has none; empty: the row is not in the paper."""
+    """The paper's values, one for each of its columns, null where it has none; empty: the row is not in the paper."""
     stages: tuple[StageUse, ...] = ()
     """What is trained for it, one after the other; empty: quoted from the paper, not offered here."""
     overrides: tuple[str, ...] = ()
@@ -160,13 +160,13 @@ class Table(Settings):
     title: str
     """What it shows."""
     source: str
-    """Where the figures stand."""
+    """Where the values stand."""
     remarks: tuple[str, ...] = ()
     """What to know of the comparison: what differs, what is not legible or not stated."""
     labels: tuple[str, ...] = Field(min_length=1)
     """Titles of the rows' first cells."""
     published_columns: tuple[str, ...] = ()
-    """Titles of the paper's figures; empty where they are drawn and not told."""
+    """Titles of the paper's columns; empty where it has a plot without numbers."""
     stages: dict[str, Stage]
     """Trainings that rows are made of, by name."""
     rows: tuple[Row, ...] = Field(min_length=1)
@@ -181,7 +181,7 @@ class Table(Settings):
         return self.full if size == "full" else self.small
 
     def stage(self, name: str, size: Size) -> StageConfig | None:
-        """A stage at a size, None where it is left out."""
+        """A stage at a size, None if there is none."""
         stage = self.stages[name]
         return stage.full if size == "full" else stage.small
 
@@ -193,7 +193,7 @@ class Table(Settings):
                 raise ValueError(f"row {row.name}: {len(row.labels)} labels, the table has {len(self.labels)}")
             if row.published and len(row.published) != len(self.published_columns):
                 count = len(self.published_columns)
-                raise ValueError(f"row {row.name}: {len(row.published)} published figures for {count} columns")
+                raise ValueError(f"row {row.name}: {len(row.published)} published values for {count} columns")
             for use in row.stages:
                 _require_known(use.stage, self.stages, f"row {row.name}: stage")
         return self

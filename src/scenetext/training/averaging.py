@@ -1,4 +1,4 @@
-"""Exponential moving average of a model's weights, to be evaluated and published in place of the last ones."""
+"""Exponential moving average of a model's weights, to be evaluated and published instead of the last ones."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class AveragingSettings(Settings):
 
 
 class WeightAverage:
-    """A moving average of what training moves in a model: trainable parameters, and buffers of floating point.
+    """A moving average of what training changes in a model: trainable parameters, and buffers of floating point.
 
     Running statistics of norms are averaged like weights: those of the last step belong to the last weights, the
     averaged network sees other activations. Counters and frozen parameters are not kept twice.
 
     torch's `AveragedModel` would hold a second whole model, frozen parts included, with an average of integer counters,
-    and would have to be evaluated in place of the task; so only its arithmetic is used here.
+    and would have to be evaluated instead of the task; so only its arithmetic is used here.
 
     Args:
         model: the bare model, not its wrapper for several processes, on the device where it is trained and frozen as
-            it will be. The average begins at its present weights.
+            it will be. The average starts at its present weights.
         settings: decay and its warm-up.
 
     Attributes:
@@ -61,17 +61,17 @@ class WeightAverage:
 
     @contextmanager
     def in_place_of_weights(self, model: nn.Module) -> Iterator[None]:
-        """Inside, the model has the averaged weights; afterwards its own again, bit for bit, whatever happened.
+        """Inside, the model has the averaged weights; afterwards its own again, bit for bit, also after an error.
 
-        Values change places within the tensors that are there, so that the optimiser, wrappers and compiled code go on
-        pointing at the right ones, and no third copy of the weights is made.
+        Values are swapped within the existing tensors, so that the optimiser, wrappers and compiled code still refer to
+        the right ones, and no third copy of the weights is made.
         """
-        self._exchange(model)
+        self._swap(model)
         self._swapped = True
         try:
             yield
         finally:
-            self._exchange(model)
+            self._swap(model)
             self._swapped = False
 
     def state_dict(self) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class WeightAverage:
             RuntimeError: the averages are in the model at present, so the state would be that of the model.
         """
         if self._swapped:
-            raise RuntimeError("the averages have changed places with the weights; save outside in_place_of_weights")
+            raise RuntimeError("the averages are swapped with the weights; save outside in_place_of_weights")
         return {"updates": self.updates, "averages": dict(self.averages)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -103,7 +103,7 @@ class WeightAverage:
         self.updates = int(state["updates"])
 
     @torch.no_grad()
-    def _exchange(self, model: nn.Module) -> None:
+    def _swap(self, model: nn.Module) -> None:
         values = _moving_tensors(model)
         for name, average in self.averages.items():
             held = values[name].detach().clone()
@@ -113,8 +113,8 @@ class WeightAverage:
 
 def _moving_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Tensors of floating point that training changes; a shared one once, buffers that are not saved are constants."""
-    found: dict[int, tuple[str, Tensor]] = {}
+    by_identity: dict[int, tuple[str, Tensor]] = {}
     for name, value in model.state_dict(keep_vars=True).items():
         if value.is_floating_point() and (value.requires_grad or not isinstance(value, nn.Parameter)):
-            found.setdefault(id(value), (name, value))
-    return dict(found.values())
+            by_identity.setdefault(id(value), (name, value))
+    return dict(by_identity.values())

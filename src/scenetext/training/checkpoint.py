@@ -31,10 +31,10 @@ def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Reads a checkpoint of ours; tensors land on the CPU.
+    """Reads a scenetext checkpoint; tensors are on the CPU.
 
     Raises:
-        CheckpointError: the file is missing, damaged (were it a single bit), of another program, or of a newer format.
+        CheckpointError: the file is missing, damaged (even by a single bit), of another program, or of a newer format.
     """
     check_sums(path)
     content = read_torch_file(path)

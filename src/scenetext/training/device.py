@@ -1,4 +1,4 @@
-"""Which device and which precision a run uses, and a clear refusal where they are not to be had."""
+"""Which device and which precision a run uses, and a clear error where they are not available."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from scenetext.errors import ConfigError, DeviceError
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
-_SIGNS_OF_FULL_MEMORY = ("out of memory", "ALLOC_FAILED", "can't allocate memory")
+_OUT_OF_MEMORY_MESSAGES = ("out of memory", "ALLOC_FAILED", "can't allocate memory")
 """In messages of torch, cuDNN and cuBLAS, and of torch on a CPU; not all of them are `OutOfMemoryError`s."""
-_SIGN_OF_NO_DETERMINISM = "torch.use_deterministic_algorithms"
+_NO_DETERMINISM_MESSAGE = "torch.use_deterministic_algorithms"
 _DETERMINISTIC_WORKSPACES = (":4096:8", ":16:8")
 """Values of CUBLAS_WORKSPACE_CONFIG with which cuBLAS gives the same bits every time."""
 
@@ -84,11 +84,11 @@ def use_deterministic_algorithms() -> None:
 
 
 @contextmanager
-def explained_device_errors(device: torch.device, to_need_less: str) -> Iterator[None]:
+def explained_device_errors(device: torch.device, advice: str) -> Iterator[None]:
     """Turns torch's errors about memory and determinism within into ones that say what to change.
 
     Args:
-        to_need_less: what to lower where memory runs out, as in "lower loader.batch_size".
+        advice: what to lower where memory runs out, as in "lower loader.batch_size".
 
     Raises:
         DeviceError: memory ran out.
@@ -99,8 +99,8 @@ def explained_device_errors(device: torch.device, to_need_less: str) -> Iterator
     except RuntimeError as error:
         problem = ". ".join(str(error).split(". ")[:3]).strip()
         if is_out_of_memory(error):
-            raise DeviceError(f"memory of {device} ran out: {to_need_less}. torch says: {problem}") from error
-        if _SIGN_OF_NO_DETERMINISM in str(error):
+            raise DeviceError(f"memory of {device} ran out: {advice}. torch says: {problem}") from error
+        if _NO_DETERMINISM_MESSAGE in str(error):
             raise ConfigError(
                 f"training.deterministic: set it to false, or do without what torch names: {problem}"
             ) from error
@@ -108,10 +108,10 @@ def explained_device_errors(device: torch.device, to_need_less: str) -> Iterator
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether the device's memory was too small, also where `explained_device_errors` has made advice of the error."""
+    """Whether the device's memory was too small, also where `explained_device_errors` has replaced the error."""
     if not isinstance(error, RuntimeError):
         return error is not None and is_out_of_memory(error.__cause__)
-    return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in _SIGNS_OF_FULL_MEMORY)
+    return isinstance(error, torch.OutOfMemoryError) or any(part in str(error) for part in _OUT_OF_MEMORY_MESSAGES)
 
 
 def peak_memory(device: torch.device) -> int:
@@ -141,7 +141,7 @@ def _check_cuda(device: torch.device) -> None:
 
 
 def missing_kernels(device: torch.device) -> str | None:
-    """Why this build of torch cannot run on a GPU that is there, with the line that mends it; None = it can.
+    """Why this build of torch cannot run on a GPU that is there, with the command that fixes it; None = it can.
 
     A wheel carries machine code for some architectures (sm_90) and may carry intermediate code (compute_90) that newer
     ones can compile. Recent default wheels have none for a V100 (sm_70); the cu126 wheels still do.

@@ -1,4 +1,4 @@
-"""A dry run: everything built, two steps and an evaluation done, and what the whole run is to be expected to need."""
+"""Dry run: builds everything, runs two steps and one evaluation, estimates time and memory of the full run."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _STEPS = 2
 _EVALUATED_IMAGES = 32
 
 
-def rehearse(trainer: Trainer) -> list[str]:
-    """Takes two training steps and evaluates on a few images; writes no run folder.
+def dry_run(trainer: Trainer) -> list[str]:
+    """Runs two training steps and evaluates a few images; writes no run folder.
 
-    The first step warms up (and compiles, where asked for); the second is taken for all others.
+    The first step warms up (and compiles, where asked for); the second is the estimate for all others.
 
     Returns:
-        Lines to tell: time of a step, of an evaluation and of the run, memory, and disk space for checkpoints.
+        Lines to print: time of a step, of an evaluation and of the run, memory, and disk space for checkpoints.
 
     Raises:
-        TrainingError: a loss that is not finite, and whatever the real run would raise.
+        TrainingError: a loss that is not finite, and the errors of the real run.
     """
     seconds_a_step = _time_steps(trainer)
     seconds_an_evaluation = time_evaluation(trainer, _EVALUATED_IMAGES)
@@ -46,7 +46,7 @@ def rehearse(trainer: Trainer) -> list[str]:
 
 
 def _time_steps(trainer: Trainer) -> float:
-    """Seconds of the last of a few steps, waiting for data left out."""
+    """Seconds of the last of a few steps, without waiting for data."""
     processes = trainer.processes
     batches = training_loader(
         trainer.training_data,
@@ -61,10 +61,10 @@ def _time_steps(trainer: Trainer) -> float:
     seconds = 0.0
     for batch in batches:
         began = time.perf_counter()
-        figures = trainer.train_step(batch)
+        values = trainer.train_step(batch)
         seconds = time.perf_counter() - began
-        if not torch.isfinite(torch.tensor(figures["loss"])):
-            raise TrainingError(f"the loss of a first step is not finite: {figures}")
+        if not torch.isfinite(torch.tensor(values["loss"])):
+            raise TrainingError(f"the loss of a first step is not finite: {values}")
     return seconds
 
 

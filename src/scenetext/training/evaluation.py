@@ -65,11 +65,11 @@ def evaluate(
         pin_memory=device.type == "cuda",
     )
     silent = not (processes.is_main and sys.stderr.isatty())
-    need_less = (
+    advice = (
         f"{loader.evaluation_batch_size} images at a time are too many; lower loader.evaluation_batch_size or the size "
         "of the images (evaluation_transform of a detector, transform of a pre-training)"
     )
-    with explained_device_errors(device, need_less):
+    with explained_device_errors(device, advice):
         for batch in tqdm(batches, desc="evaluating", unit="batch", leave=False, disable=silent):
             if should_stop():
                 break

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a polite request: finish the step, save, leave."""
+"""Ctrl-C and SIGTERM as a request: finish the step, save, exit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EXIT_CODE_INTERRUPTED = 75
 
 class InterruptionGuard:
     """While active, the first SIGINT, SIGTERM or SIGUSR1 (Slurm's warning) sets `requested`; a second SIGINT raises
-    KeyboardInterrupt at once, for whoever cannot wait.
+    KeyboardInterrupt at once, without saving.
 
     Args:
         notify: called with the signal's name at the first request.

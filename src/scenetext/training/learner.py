@@ -1,4 +1,4 @@
-"""The weights and what updates them: one optimiser step, whatever the device, precision and number of processes."""
+"""Weights and what updates them: one optimiser step, on any device, in any precision, in any number of processes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Learner:
 
     Attributes:
         learning_rate: of the step at hand, of parameters whose group has the factor 1.
-        overflows: steps of this process, since it started, that were left out because gradients overflowed under fp16.
+        overflows: steps of this process, since it started, that were skipped because gradients overflowed under fp16.
 
     Raises:
         DeviceError: a precision or a batch norm that the device does not offer.
@@ -85,7 +85,7 @@ class Learner:
         self.overflows = 0
 
     def accumulate(self, batch: Batch, step: int) -> dict[str, float]:
-        """Leaves the gradients of a step in the parameters: forward and backward of all parts, clipped.
+        """Leaves the gradients of a step in the parameters: forward and backward of all micro-batches, clipped.
 
         Args:
             batch: this process's images of the step.
@@ -96,17 +96,19 @@ class Learner:
             norm before it was clipped, of all processes.
         """
         self._prepare(step)
-        parts = [part.to(self.device) for part in batch.micro_batches(self.training.accumulation)]
-        summaries = self._summaries(parts)
+        micro_batches = [each.to(self.device) for each in batch.micro_batches(self.training.accumulation)]
+        summaries = self._summaries(micro_batches)
+        # The gradient of the mean loss is a sum over micro-batches, of the gradient of each loss / their number. A loss
+        # over all images of the step (contrastive) gets summaries of the other micro-batches, without gradient.
         sums: dict[str, Tensor] = {}
-        for index, part in enumerate(parts):
-            last = index == len(parts) - 1
+        for index, micro_batch in enumerate(micro_batches):
+            last = index == len(micro_batches) - 1
             others = [] if summaries[index] is None else [*summaries[:index], *summaries[index + 1 :]]
             with self._exchanging(last), self.processes.watched("the gradients of the others"):
-                losses = self._losses(part, others)
-                self.scaler.scale(losses["loss"] / len(parts)).backward()  # type: ignore[no-untyped-call]
+                losses = self._losses(micro_batch, others)
+                self.scaler.scale(losses["loss"] / len(micro_batches)).backward()  # type: ignore[no-untyped-call]
             for name, value in losses.items():
-                sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value.detach() / len(parts)
+                sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value.detach() / len(micro_batches)
         self.scaler.unscale_(self.optimizer)
         norm = self._clip()
         values = torch.stack([*sums.values(), norm.to(self.device)]).tolist()
@@ -116,7 +118,7 @@ class Learner:
         """Takes the step.
 
         Args:
-            overflowed: gradients overflowed under fp16: the scaler leaves the step out and lowers the loss scale.
+            overflowed: gradients overflowed under fp16: the scaler skips the step and lowers the loss scale.
         """
         self.scaler.step(self.optimizer)
         self.scaler.update()
@@ -126,28 +128,28 @@ class Learner:
         self._statistics = None
 
     def discard(self) -> None:
-        """Leaves out the step: weights and running statistics are as before it."""
+        """Skips the step: weights and running statistics are as before it."""
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         if self._statistics is not None:
             self._statistics.restore()
 
-    def overflowed(self, figures: dict[str, float]) -> bool:
-        """Whether a step has a finite loss and too large gradients under fp16, which its loss scaler looks after."""
+    def overflowed(self, values: dict[str, float]) -> bool:
+        """Whether a step has a finite loss and too large gradients under fp16, which its loss scaler handles."""
         return (
             self.precision == "fp16"
-            and math.isfinite(figures["loss"])
-            and not math.isfinite(figures["gradient_norm"])
+            and math.isfinite(values["loss"])
+            and not math.isfinite(values["gradient_norm"])
             and self.scaler.get_scale() >= 1.0
         )
 
     def scaling(self) -> dict[str, float]:
-        """What the log says of the loss scaler: its scale, and overflows so far; nothing without a scaler."""
+        """Values of the loss scaler for the log: its scale, and overflows so far; nothing without a scaler."""
         if not self.scaler.is_enabled():
             return {}
         return {"loss_scale": self.scaler.get_scale(), "overflows": float(self.overflows)}
 
-    def to_need_less_memory(self) -> str:
+    def memory_advice(self) -> str:
         """What to change in the settings of a run whose training steps do not fit."""
         parts = self.training.accumulation
         share = self.batch_size // self.processes.count
@@ -198,19 +200,19 @@ class Learner:
         self._statistics = StatisticsSnapshot(self.module)
 
     @torch.no_grad()
-    def _summaries(self, parts: Sequence[Batch]) -> list[Any]:
-        if len(parts) == 1:
+    def _summaries(self, micro_batches: Sequence[Batch]) -> list[Any]:
+        if len(micro_batches) == 1:
             return [None]
         with statistics_untouched(self.module), self.autocast():
-            return [self.task.summary(part) for part in parts]
+            return [self.task.summary(each) for each in micro_batches]
 
-    def _losses(self, part: Batch, others: Sequence[Any]) -> dict[str, Tensor]:
+    def _losses(self, micro_batch: Batch, others: Sequence[Any]) -> dict[str, Tensor]:
         with self.autocast():
-            losses = cast(dict[str, Tensor], self._forward(part, others))
+            losses = cast(dict[str, Tensor], self._forward(micro_batch, others))
         return {**losses, "loss": weighted_sum(losses, self.task.loss_weights)}
 
     def _exchanging(self, now: bool) -> AbstractContextManager[None]:
-        """Gradients of several parts are exchanged once, with the last of them."""
+        """Gradients of several micro-batches are exchanged once, with the last of them."""
         if now or not isinstance(self._forward, DistributedDataParallel):
             return nullcontext()
         return self._forward.no_sync()
@@ -233,7 +235,7 @@ def _check_division(settings: RunSettings, processes: Processes) -> None:
     if rest or share % settings.training.accumulation:
         raise ConfigError(
             f"loader.batch_size: {settings.loader.batch_size} images per step cannot be divided evenly among "
-            f"{processes.count} processes and training.accumulation: {settings.training.accumulation} parts each"
+            f"{processes.count} processes with training.accumulation: {settings.training.accumulation} micro-batches"
         )
 
 

@@ -1,4 +1,4 @@
-"""What a run tells while it goes on: a progress bar or plain lines, TensorBoard, JSON lines for scripts, pictures."""
+"""What a run reports while it goes on: a progress bar or plain lines, TensorBoard, JSON lines for scripts, pictures."""
 
 from __future__ import annotations
 
@@ -63,15 +63,15 @@ class RunLog:
         """Moves the progress bar to `step` finished steps."""
         self._bar.update(step - self._bar.n if self._interactive else 0)
 
-    def figures(self, kind: str, step: int, values: Mapping[str, float]) -> None:
-        """Logs named figures of one kind ("train" or "evaluation") after `step` finished steps."""
+    def metrics(self, kind: str, step: int, values: Mapping[str, float]) -> None:
+        """Logs named values of one kind ("train" or "evaluation") after `step` finished steps."""
         if self._silent:
             return
         self._write_line({"kind": kind, "step": step, **values})
         writer = self._writer()
         for name, value in values.items():
             writer.add_scalar(f"{kind}/{name}", value, step, new_style=True)
-        text = "  ".join(f"{name} {format_figure(value)}" for name, value in values.items())
+        text = "  ".join(f"{name} {format_value(value)}" for name, value in values.items())
         if self._interactive and kind == "train":
             self._bar.set_postfix_str(text, refresh=False)
         else:
@@ -129,8 +129,8 @@ class RunLog:
         return f" ({format_duration(seconds)} left)"
 
 
-def format_figure(value: float) -> str:
-    """A figure in at most four significant digits."""
+def format_value(value: float) -> str:
+    """A value in at most four significant digits."""
     return f"{value:.4g}"
 
 

@@ -31,7 +31,7 @@ class OptimizerSettings(Settings):
     """Peak learning rate, reached at the end of the warm-up; for a batch of `base_batch`, if that is given."""
     base_batch: PositiveInt | None = None
     """Images of the batch that `learning_rate` is stated for; the rate grows in proportion to the real batch. null =
-    the rate holds as it is."""
+    the rate is used as it is."""
     weight_decay: NonNegativeFloat = 0.1
     """Decay of matrices and convolutions; gains, biases, norms and logit_scale have none."""
     betas: tuple[float, float] = (0.9, 0.999)
@@ -62,7 +62,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) ->
 
 
 def load_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Puts back what an optimiser has learnt of its parameters; settings that were changed since then hold.
+    """Restores an optimiser's state (moments); settings that were changed since then keep their new values.
 
     Raises:
         CheckpointError: the parameters are divided into other groups than those of the run that saved it.
@@ -88,13 +88,13 @@ def build_optimizer(model: nn.Module, settings: OptimizerSettings) -> torch.opti
         ConfigError: everything is frozen, a pattern of `groups` changes nothing, or the optimiser is not installed.
     """
     freeze(model, settings.groups)
-    found = parameter_groups(model, settings.weight_decay, settings.groups)
-    if not found:
+    trained = parameter_groups(model, settings.weight_decay, settings.groups)
+    if not trained:
         raise ConfigError("optimizer.groups: every parameter is frozen, so there is nothing to train")
-    groups = [_torch_group(group, settings.learning_rate) for group in found]
+    groups = [_torch_group(group, settings.learning_rate) for group in trained]
     if settings.name == "ranger":
         return _build_ranger(groups, settings)
-    fused = _can_be_fused(parameter for group in found for parameter in group.parameters.values())
+    fused = _can_be_fused(parameter for group in trained for parameter in group.parameters.values())
     if settings.name == "sgd":
         return torch.optim.SGD(groups, lr=settings.learning_rate, momentum=settings.momentum, fused=fused)
     kind = torch.optim.AdamW if settings.name == "adamw" else torch.optim.Adam

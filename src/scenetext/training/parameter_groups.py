@@ -21,7 +21,7 @@ NORMS = (*NORMS_WITH_STATISTICS, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 
 class ParameterGroupSettings(Settings):
-    """Parameters that learn otherwise than the rest."""
+    """Parameters that learn differently from the rest."""
 
     pattern: str
     """Glob over whole parameter names, as in `encoder.*` or `*.bias`; of several that match, the first in the list
@@ -56,16 +56,16 @@ def parameter_groups(
 ) -> list[ParameterGroup]:
     """Trainable parameters by pattern, and within each first those that are decayed, then those that are not.
 
-    Not decayed is what has fewer than two axes (gains, biases, logit_scale) and whatever a norm owns, those in
+    Not decayed is what has fewer than two axes (gains, biases, logit_scale) and the parameters of norms, those in
     shortcuts too. The published oCLIP code looks for name parts instead and so decays the batch norms of the shortcuts;
-    ours does not.
+    here they are not decayed.
 
     Args:
         weight_decay: where the settings of a group give none.
         groups: parameters that match no pattern come last.
 
     Returns:
-        Groups without parameters are left out.
+        Groups without parameters are dropped.
 
     Raises:
         ConfigError: a pattern that changes nothing, see `assign_groups`.
@@ -73,7 +73,7 @@ def parameter_groups(
     names_and_parameters = _named_parameters(model)
     assigned = assign_groups(list(names_and_parameters), groups)
     undecayed = _parameters_of_norms(model)
-    found = []
+    divided: list[ParameterGroup] = []
     for settings in (*groups, REST):
         decay = weight_decay if settings.weight_decay is None else settings.weight_decay
         members = {
@@ -83,8 +83,8 @@ def parameter_groups(
         }
         plain = {name: each for name, each in members.items() if each.ndim < 2 or id(each) in undecayed}
         decayed = {name: each for name, each in members.items() if name not in plain}
-        found += [ParameterGroup(settings, decayed, decay), ParameterGroup(settings, plain, 0.0)]
-    return [group for group in found if group.parameters]
+        divided += [ParameterGroup(settings, decayed, decay), ParameterGroup(settings, plain, 0.0)]
+    return [group for group in divided if group.parameters]
 
 
 def freeze(model: nn.Module, groups: Sequence[ParameterGroupSettings]) -> list[str]:
@@ -106,7 +106,7 @@ def freeze(model: nn.Module, groups: Sequence[ParameterGroupSettings]) -> list[s
 
 
 def keep_frozen_norms_still(module: nn.Module) -> None:
-    """Puts the norms of frozen parts into evaluation mode, so that their statistics do not move either.
+    """Puts the norms of frozen parts into evaluation mode, so that their statistics are not updated either.
 
     A part is frozen where it has parameters and none of them learns. `train()` undoes this: call it after each.
     """
@@ -124,18 +124,18 @@ def assign_groups(names: Sequence[str], groups: Sequence[ParameterGroupSettings]
     """For every parameter name the first group whose pattern matches, `REST` where none does.
 
     Raises:
-        ConfigError: a pattern matches no name (near names are told), or only names that earlier patterns match.
+        ConfigError: a pattern matches no name (the message lists near ones), or only names that earlier patterns match.
     """
     assigned = {name: next((group for group in groups if fnmatchcase(name, group.pattern)), REST) for name in names}
     for position, group in enumerate(groups):
-        place = f"optimizer.groups.{position}.pattern: {group.pattern!r}"
+        key = f"optimizer.groups.{position}.pattern: {group.pattern!r}"
         matched = [name for name in names if fnmatchcase(name, group.pattern)]
         if not matched:
             near = did_you_mean(group.pattern, _possible_patterns(names), repr)
-            raise ConfigError(f"{place} matches no parameter{near} Parts of the model: {', '.join(_parts(names))}")
+            raise ConfigError(f"{key} matches no parameter{near} Parts of the model: {', '.join(_parts(names))}")
         if all(assigned[name] is not group for name in matched):
             earlier = assigned[matched[0]].pattern
-            raise ConfigError(f"{place} comes too late, {earlier!r} takes all that it matches; put it in front of that")
+            raise ConfigError(f"{key} comes too late, {earlier!r} takes all that it matches; put it in front of that")
     return assigned
 
 

@@ -15,7 +15,7 @@ from scenetext.config import Settings
 class ScheduleSettings(Settings):
     """How the learning rate moves over the steps of a run: a linear warm-up, then one of four curves.
 
-    Places in the run are given in optimiser steps or, by the keys that end in `_epochs`, in passes over the data.
+    Positions in the run are given in optimiser steps or, by the keys that end in `_epochs`, in passes over the data.
     """
 
     name: Literal["cosine", "polynomial", "multi_step", "constant"] = "cosine"
@@ -39,7 +39,7 @@ class ScheduleSettings(Settings):
     """What multi_step multiplies the rate by at each milestone."""
 
     @model_validator(mode="after")
-    def _check_places(self) -> ScheduleSettings:
+    def _check_positions(self) -> ScheduleSettings:
         if self.warmup_steps and self.warmup_epochs:
             raise ValueError("warmup_steps and warmup_epochs are both given; keep one of them")
         if self.milestone_steps and self.milestone_epochs:

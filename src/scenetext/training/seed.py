@@ -21,7 +21,7 @@ def random_state(device: torch.device) -> dict[str, Any]:
     """State of this process's generators, of the CPU and of its GPU, as plain tensors for a checkpoint.
 
     Args:
-        device: where the process trains; other GPUs are left alone, were it only for the memory that asking them takes.
+        device: where the process trains; other GPUs are not asked, since that alone would take memory there.
     """
     return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None}
 

@@ -1,4 +1,4 @@
-"""Length, rhythm, device and limits of a training, and what else of a run the trainer reads."""
+"""Length, intervals, device and limits of a training, and the other settings that the trainer reads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scenetext.training.schedules import ScheduleSettings
 
 
 class TrainingSettings(Settings):
-    """Length, rhythm, device and limits of a run."""
+    """Length, intervals, device and limits of a run."""
 
     steps: PositiveInt | None = None
     """Optimiser steps of the whole run; give either this or `epochs`."""
@@ -28,9 +28,9 @@ class TrainingSettings(Settings):
     checkpoint_every: PositiveInt = 500
     """Steps between checkpoints; one is also written at the end and on interruption."""
     keep_checkpoints: PositiveInt = 2
-    """How many of the newest step checkpoints stay; the best one is kept besides, as best.pt."""
+    """How many of the newest step checkpoints stay; the best one is kept as well, as best.pt."""
     log_every: PositiveInt = 20
-    """Steps between logged training figures (means over those steps)."""
+    """Steps between logged training values (means over those steps)."""
     pictures: NonNegativeInt = 4
     """Validation images, the first ones, on which every evaluation also draws what the model makes of them."""
     device: str = "auto"
@@ -38,12 +38,12 @@ class TrainingSettings(Settings):
     precision: Precision = "auto"
     """fp32, bf16 or fp16 (with a loss scaler); auto: fp32 on CPU, bf16 where the GPU has it, else fp16."""
     accumulation: PositiveInt = 1
-    """Parts into which every process divides its images of a step, to hold the activations of one part at a time. The
-    contrastive loss still compares all images of the step, at the price of a second forward pass; batch norms see one
-    part."""
+    """Micro-batches into which every process divides its images of a step, to hold the activations of one at a time.
+    The contrastive loss still compares all images of the step, at the price of a second forward pass; batch norms see
+    one micro-batch."""
     batch_norm: Literal["local", "synchronized", "frozen"] = "local"
-    """Whose images batch norms normalise by: of one part of one process, of all processes (GPUs only), or none: their
-    running statistics stay as they are, while gains and biases are learnt."""
+    """Images over which batch norms normalise: a micro-batch of one process, those of all processes (GPUs only), or
+    none: running statistics stay as they are, while gains and biases are learnt."""
     averaging: AveragingSettings | None = None
     """Keep a moving average of the weights, which evaluations and best.pt then use; null = the last weights."""
     compile: bool = False
@@ -52,7 +52,7 @@ class TrainingSettings(Settings):
     """The same command on the same kind of device gives the same bits, also after --resume. A CPU does so anyway; on a
     GPU operations are slower, and one without such an algorithm (deformable convolutions) stops the run."""
     timeout: PositiveFloat = 1800.0
-    """Seconds that a process waits for the others, whatever for, before it takes the run down."""
+    """Seconds that a process waits for the others before it stops the run."""
     seed: NonNegativeInt = 0
     """Fixes initial weights, the order of images and every random transform."""
     maximum_skipped_share: float = Field(default=0.05, ge=0, le=1)
@@ -78,7 +78,7 @@ class RunSettings(Protocol):
 
     @property
     def training(self) -> TrainingSettings:
-        """Length, rhythm, device and limits."""
+        """Length, intervals, device and limits."""
         ...
 
     @property

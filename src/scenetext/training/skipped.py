@@ -1,4 +1,4 @@
-"""Counting the images that could not be used: some are lived with and reported, too many stop the run."""
+"""Counting the images that could not be used: a few are tolerated and reported, too many stop the run."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class SkippedImages:
         self._maximum_share = maximum_share
         self.reasons: dict[Path, str] = {}
 
-    def add(self, skipped: Sequence[SkippedImage], tell: Callable[[str], None]) -> None:
-        """Counts skipped images and tells each the first time.
+    def add(self, skipped: Sequence[SkippedImage], log: Callable[[str], None]) -> None:
+        """Counts skipped images and logs each the first time.
 
         Raises:
             TrainingError: more than the allowed share of all images could not be used; lists the first of them.
@@ -31,17 +31,17 @@ class SkippedImages:
         for image in skipped:
             if image.path not in self.reasons:
                 self.reasons[image.path] = image.reason
-                tell(f"skipped image: {image.reason}")
+                log(f"skipped image: {image.reason}")
         if len(self.reasons) > self._maximum_share * self._total:
             raise TrainingError(
                 f"{self._summary()}, more than training.maximum_skipped_share = {self._maximum_share:g} allows:\n"
                 + "\n".join(f"  {reason}" for reason in list(self.reasons.values())[:20])
             )
 
-    def report(self, tell: Callable[[str], None]) -> None:
-        """Says how many images were skipped, if any."""
+    def report(self, log: Callable[[str], None]) -> None:
+        """Logs how many images were skipped, if any."""
         if self.reasons:
-            tell(self._summary())
+            log(self._summary())
 
     def _summary(self) -> str:
         return f"{len(self.reasons)} of {self._total} images could not be used"

@@ -1,4 +1,4 @@
-"""The training loop: it knows steps, processes, checkpoints and logs, and nothing of what is being learnt."""
+"""The training loop: it handles steps, processes, checkpoints and logs, and does not know what is being learnt."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from scenetext.training.device import explained_device_errors, process_device, u
 from scenetext.training.evaluation import draw, evaluate
 from scenetext.training.interruption import InterruptionGuard
 from scenetext.training.learner import Learner
-from scenetext.training.log import RunLog, format_figure
+from scenetext.training.log import RunLog, format_value
 from scenetext.training.seed import random_state, restore_random_state
 from scenetext.training.settings import RunSettings
 from scenetext.training.skipped import SkippedImages
@@ -42,10 +42,10 @@ class Outcome:
 
     Attributes:
         step: finished steps.
-        figures: of the last evaluation.
+        figures: metrics of the last evaluation, by the name that checkpoints have for them.
         best: highest value of the task's `best_metric` over the run, None before the first evaluation.
         best_step: the step that reached it.
-        evaluated_step: the step after which `figures` were taken, -1 before the first evaluation.
+        evaluated_step: the step of that evaluation, -1 before the first evaluation.
         interrupted: name of the signal that ended the run early, None where it ran to its end.
     """
 
@@ -62,14 +62,14 @@ class StepReport:
     """What all processes know about a step.
 
     Attributes:
-        figures: means over the processes.
-        failed: whether the step must be left out: a loss or gradient of some process is not finite.
-        overflowed: whether the loss scaler leaves it out: gradients are too large for fp16, as it happens now and then.
+        values: means over the processes of losses and gradient norm.
+        failed: whether the step must be skipped: a loss or gradient of some process is not finite.
+        overflowed: whether the loss scaler skips it: gradients are too large for fp16, as happens now and then.
         skipped: images that some process could not read.
         stop: name of the signal by which some process was asked to stop.
     """
 
-    figures: dict[str, float]
+    values: dict[str, float]
     failed: bool
     overflowed: bool
     skipped: tuple[SkippedImage, ...]
@@ -80,7 +80,7 @@ class Trainer:
     """Trains one task, in this process and in those that torchrun started beside it.
 
     All processes do the same in the same order; what a single one may do (logging, saving) no other waits for without
-    a limit, and what depends on one (a signal, an image that cannot be read) all learn with the step's figures.
+    a limit, and what depends on one (a signal, an image that cannot be read) is exchanged with the values of the step.
 
     Args:
         task: an `nn.Module` that is a `Task`.
@@ -175,20 +175,20 @@ class Trainer:
             report = self._step(batch, guard)
             self._watch(batch, report, log)
             self.outcome.step += 1
-            window.add(report.figures, self.loader.batch_size, report.overflowed)
+            window.add(report.values, self.loader.batch_size, report.overflowed)
             log.step(self.outcome.step)
             stop = report.stop
             last = self.outcome.step == self.total_steps
             if self.outcome.step % self.settings.log_every == 0 or last:
-                figures = window.figures(self.learner.learning_rate, self.device)
-                log.figures("train", self.outcome.step, {**figures, **self.learner.scaling()})
+                metrics = window.metrics(self.learner.learning_rate, self.device)
+                log.metrics("train", self.outcome.step, {**metrics, **self.learner.scaling()})
                 window.reset()
             if self.outcome.step % self.settings.checkpoint_every == 0 or last:
-                self._save_or_tell(log)
+                self._save_or_warn(log)
             if (self.outcome.step % self.settings.evaluate_every == 0 or last) and stop is None:
                 began = time.monotonic()
                 stop = self._evaluate(log, guard)
-                window.leave_out(time.monotonic() - began)
+                window.exclude(time.monotonic() - began)
         self._finish(log, stop)
 
     def _timed_batches(self, window: StepWindow) -> Iterator[Batch]:
@@ -222,25 +222,25 @@ class Trainer:
             Means over the processes: the unweighted loss terms, "loss", their weighted sum, and "gradient_norm". Where
             loss or norm is not finite, nothing was changed.
         """
-        return self._step(batch, None).figures
+        return self._step(batch, None).values
 
     def _step(self, batch: Batch, guard: InterruptionGuard | None) -> StepReport:
-        with explained_device_errors(self.device, self.learner.to_need_less_memory()):
-            figures = self.learner.accumulate(batch, self.outcome.step)
-            report = self._agree(figures, batch.skipped, guard.requested if guard else None)
+        with explained_device_errors(self.device, self.learner.memory_advice()):
+            values = self.learner.accumulate(batch, self.outcome.step)
+            report = self._agree(values, batch.skipped, guard.requested if guard else None)
             if report.failed:
                 self.learner.discard()
             else:
                 self.learner.update(report.overflowed)
         return report
 
-    def _agree(self, figures: dict[str, float], skipped: tuple[SkippedImage, ...], stop: str | None) -> StepReport:
-        """One exchange of a few numbers a step; names follow only where there is something to name."""
-        finite = math.isfinite(figures["loss"]) and math.isfinite(figures["gradient_norm"])
-        failed = not finite and not self.learner.overflowed(figures)
+    def _agree(self, values: dict[str, float], skipped: tuple[SkippedImage, ...], stop: str | None) -> StepReport:
+        """One exchange of a few numbers a step: flags and losses, summed; names are gathered only if there are any."""
+        finite = math.isfinite(values["loss"]) and math.isfinite(values["gradient_norm"])
+        failed = not finite and not self.learner.overflowed(values)
         flags = [float(failed), float(len(skipped)), float(stop is not None)]
-        totals = self.processes.sums([*flags, *figures.values()])
-        means = {name: total / self.processes.count for name, total in zip(figures, totals[3:], strict=True)}
+        totals = self.processes.sums([*flags, *values.values()])
+        means = {name: total / self.processes.count for name, total in zip(values, totals[3:], strict=True)}
         if totals[1]:
             skipped = tuple(image for images in self.processes.gather(skipped) for image in images)
         if totals[2]:
@@ -249,7 +249,7 @@ class Trainer:
         return StepReport(means, failed, not failed and not math.isfinite(means["gradient_norm"]), skipped, stop)
 
     def _watch(self, batch: Batch, report: StepReport, log: RunLog) -> None:
-        """Tells skipped images and steps; too many of either stop the run."""
+        """Logs skipped images and steps; too many of either stop the run."""
         self.skipped.add(report.skipped, log.message)
         if not report.failed:
             self._non_finite_in_a_row = 0
@@ -257,7 +257,7 @@ class Trainer:
         self._non_finite_in_a_row += 1
         images = self.processes.gather([meta.path.name for meta in batch.metas])
         names = ", ".join(name for of_process in images for name in of_process)
-        terms = ", ".join(f"{name} {value:g}" for name, value in report.figures.items())
+        terms = ", ".join(f"{name} {value:g}" for name, value in report.values.items())
         log.message(
             f"step {self.outcome.step}: loss or gradient is not finite ({terms}), step skipped; images: {names}"
         )
@@ -268,7 +268,7 @@ class Trainer:
             )
 
     def _catch_up_evaluation(self, log: RunLog, guard: InterruptionGuard) -> str | None:
-        """Does the evaluation that was due after the step of the checkpoint, where the run died before it was done."""
+        """Does the evaluation that was due after the step of the checkpoint, if the run ended before it was done."""
         step = self.outcome.step
         due = step > 0 and (step % self.settings.evaluate_every == 0 or step == self.total_steps)
         return self._evaluate(log, guard) if due and self.outcome.evaluated_step != step else None
@@ -298,26 +298,26 @@ class Trainer:
         metric = results[0][1]
         for _, other, _ in results[1:]:
             metric.include(other)
-        figures = metric.compute()
+        metrics = metric.compute()
         if unread := sum(count for _, _, count in results):
-            figures["skipped_images"] = float(unread)
-        self._take_figures(figures, self.task.best_metric, log)
+            metrics["skipped_images"] = float(unread)
+        self._take_metrics(metrics, self.task.best_metric, log)
         if self.processes.is_main and self.settings.pictures:
             with self.learner.autocast():
                 drawn = draw(self.task, self.validation_data, self.settings.pictures, self.device)
             log.pictures(self.outcome.step, drawn)
         return None
 
-    def _take_figures(self, figures: dict[str, float], best: str, log: RunLog) -> None:
-        self.outcome.figures = figures
+    def _take_metrics(self, metrics: dict[str, float], best: str, log: RunLog) -> None:
+        self.outcome.figures = metrics
         self.outcome.evaluated_step = self.outcome.step
-        log.figures("evaluation", self.outcome.step, figures)
-        value = figures[best]
+        log.metrics("evaluation", self.outcome.step, metrics)
+        value = metrics[best]
         if not math.isfinite(value) or (self.outcome.best is not None and value <= self.outcome.best):
             return
         self.outcome.best, self.outcome.best_step = value, self.outcome.step
         if self.processes.is_main:
-            self._save_best(f"best {best} so far: {format_figure(value)}", log)
+            self._save_best(f"best {best} so far: {format_value(value)}", log)
 
     def _share_statistics(self) -> None:
         """Gives all processes the first one's running statistics, which are also those that are saved."""
@@ -327,7 +327,7 @@ class Trainer:
                     dist.broadcast(buffer, src=0)
 
     def _finish(self, log: RunLog, stop: str | None) -> None:
-        """Saves the state, and tells where the run was stopped before its last evaluation."""
+        """Saves the state, and logs if the run was stopped before its last evaluation."""
         self.skipped.report(log.message)
         self._save()
         if stop is not None and self.outcome.evaluated_step < self.total_steps:
@@ -352,8 +352,8 @@ class Trainer:
         else:
             log.message(f"{remark}, saved as {path}")
 
-    def _save_or_tell(self, log: RunLog) -> None:
-        """A checkpoint on the way; where it cannot be written, the run goes on and the last good ones stay."""
+    def _save_or_warn(self, log: RunLog) -> None:
+        """Saves a checkpoint; where that fails, warns: the run goes on and the last good ones stay."""
         try:
             self._save()
         except CheckpointError as error:

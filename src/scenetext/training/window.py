@@ -1,4 +1,4 @@
-"""Figures of the training steps between two lines of the log."""
+"""Metrics of the training steps between two lines of the log."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ class StepWindow:
     images: int = 0
     values: dict[str, list[float]] = field(default_factory=dict)
 
-    def add(self, figures: Mapping[str, float], images: int, overflowed: bool = False) -> None:
+    def add(self, values: Mapping[str, float], images: int, overflowed: bool = False) -> None:
         """Adds one step.
 
         Args:
-            figures: loss terms, "loss" among them, and "gradient_norm", which is passed over where it overflowed.
+            values: loss terms, "loss" among them, and "gradient_norm", which is skipped where it overflowed.
             images: of the step.
             overflowed: whether gradients did under fp16.
         """
         self.images += images
-        for name, value in figures.items():
+        for name, value in values.items():
             if not (overflowed and name == "gradient_norm"):
                 self.values.setdefault(name, []).append(value)
 
-    def figures(self, learning_rate: float, device: torch.device) -> dict[str, float]:
+    def metrics(self, learning_rate: float, device: torch.device) -> dict[str, float]:
         """Means of the losses, the learning rate, images per second, the share of time spent waiting for data, and the
         most memory that this process has held so far, in GiB: on a GPU that of the GPU."""
         elapsed = max(time.monotonic() - self.started, 1e-9)
@@ -53,10 +53,10 @@ class StepWindow:
             "memory_gib": peak_memory(device) / 2**30,
         }
 
-    def leave_out(self, seconds: float) -> None:
-        """Takes time that was not spent training (an evaluation) out of the rates."""
+    def exclude(self, seconds: float) -> None:
+        """Excludes time that was not spent training (an evaluation) from the rates."""
         self.started += seconds
 
     def reset(self) -> None:
-        """Begins anew."""
+        """Starts again from zero."""
         self.started, self.waited, self.images, self.values = time.monotonic(), 0.0, 0, {}

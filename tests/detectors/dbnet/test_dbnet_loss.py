@@ -13,7 +13,7 @@ CONFIG = DBNetSettings()
 
 
 def golden_batch() -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Maps and targets of the golden figures; the threshold's logits are those of the stored threshold map."""
+    """Maps and targets of the golden values; the threshold's logits are those of the stored threshold map."""
     arrays = golden_dbnet_batch()
     maps = {"probability": arrays["prob_logits"], "threshold": arrays["thr_map"].logit()}
     targets = {

@@ -54,8 +54,8 @@ def test_targets_equal_published_ones(layout: str) -> None:
 
     assert np.array_equal(maps["probability_valid"], golden["gt_shrink_mask"])
     # The goldens come from OpenCV 4.10, whose fillPoly paints a few border pixels more than 4.11 and later do.
-    for ours, theirs in (("probability", "gt_shrink"), ("threshold_valid", "gt_thr_mask")):
-        assert (maps[ours] != golden[theirs]).sum() <= 0.002 * np.maximum(maps[ours], golden[theirs]).sum()
+    for name, published in (("probability", "gt_shrink"), ("threshold_valid", "gt_thr_mask")):
+        assert (maps[name] != golden[published]).sum() <= 0.002 * np.maximum(maps[name], golden[published]).sum()
     # The published distance is that to a vertex under acute angles; everywhere else the two agree.
     difference = np.abs(maps["threshold"] - golden["gt_thr"])
     assert difference.max() <= 0.044
@@ -123,7 +123,7 @@ def test_ignored_text_is_masked_and_not_drawn(instance: TextInstance, config: DB
     "instances",
     [
         pytest.param([], id="no text"),
-        pytest.param([word(None)], id="place unknown"),
+        pytest.param([word(None)], id="without polygon"),
         pytest.param([word(WORD - np.float32(500))], id="outside"),
         pytest.param([word(WORD + np.float32(500))], id="outside below"),
     ],

@@ -18,7 +18,7 @@ def test_pyramid_equals_published_one() -> None:
     arrays = golden_arrays("detectors", "module_fpnc_asf")
     pyramid = ScaleFusedPyramid(channels=(8, 16, 32, 64), inner_channels=16, level_channels=8)
     published = {name: mmocr_head_name(f"pyramid.{name}", NAMES) or "" for name in pyramid.state_dict()}
-    keys = {name: f"param/{theirs.removeprefix('neck.')}" for name, theirs in published.items()}
+    keys = {name: f"param/{mmocr_name.removeprefix('neck.')}" for name, mmocr_name in published.items()}
     assert set(keys.values()) == {key for key in arrays if key.startswith("param/")}
     pyramid.load_state_dict({name: torch.from_numpy(arrays[key]) for name, key in keys.items()})
     inputs = [torch.from_numpy(arrays[f"input/{level}"]) for level in range(4)]

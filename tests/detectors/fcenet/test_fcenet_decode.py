@@ -60,12 +60,12 @@ def test_detections_equal_published_ones(layout: str, run: str) -> None:
     assert len(found) == len(expected)
     for detection, polygon, score in zip(found, expected, golden["out_scores"], strict=True):
         assert detection.score == pytest.approx(score, abs=1e-4)
-        ours = detection.polygon
+        decoded = detection.polygon
         if run == "ic15":  # OpenCV versions start a rectangle at different corners.
-            ours = min(
-                (np.roll(ours, turn, axis=0) for turn in range(4)), key=lambda turned: np.abs(turned - polygon).max()
+            decoded = min(
+                (np.roll(decoded, turn, axis=0) for turn in range(4)), key=lambda turned: np.abs(turned - polygon).max()
             )
-        assert np.abs(ours - polygon).max() <= 1
+        assert np.abs(decoded - polygon).max() <= 1
 
 
 def test_ellipse_by_hand() -> None:

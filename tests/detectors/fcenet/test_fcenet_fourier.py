@@ -79,9 +79,9 @@ def test_signature_moves_and_grows_with_the_polygon() -> None:
 
 @pytest.mark.parametrize("vertices", [4, 50, 100, 101, 1000])
 def test_number_of_vertices_makes_no_difference(vertices: int) -> None:
-    places = np.arange(vertices) / vertices * 4
+    positions = np.arange(vertices) / vertices * 4
     after = np.roll(RECTANGLE, -1, axis=0)
-    edge, share = places.astype(int), (places % 1)[:, None]
+    edge, share = positions.astype(int), (positions % 1)[:, None]
     signature = fourier_signature(RECTANGLE[edge] * (1 - share) + after[edge] * share, 5)
     assert signature is not None
     assert overlap(contour(signature), RECTANGLE) > 0.92

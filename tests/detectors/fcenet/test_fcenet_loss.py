@@ -88,14 +88,16 @@ def test_text_and_contour_terms_equal_published_ones_with_their_gradients(run: s
     outputs, expected = golden_outputs(), golden_values("loss_values.json", run)
     terms = loss(as_maps(outputs), golden_targets(RUNS[run], "_ctw" if run == "fce_ctw" else ""), RUNS[run])
     assert set(terms) == set(type(CONFIG.loss_weights).model_fields)
-    for ours, theirs in (("text", "loss_text"), ("contour_x", "loss_reg_x"), ("contour_y", "loss_reg_y")):
-        assert terms[ours].item() == pytest.approx(expected[theirs], rel=1e-4)
+    for term, published_term in (("text", "loss_text"), ("contour_x", "loss_reg_x"), ("contour_y", "loss_reg_y")):
+        assert terms[term].item() == pytest.approx(expected[published_term], rel=1e-4)
         gradients = torch.autograd.grad(
-            terms[ours], list(outputs.values()), retain_graph=True, allow_unused=True, materialize_grads=True
+            terms[term], list(outputs.values()), retain_graph=True, allow_unused=True, materialize_grads=True
         )
         for name, gradient in zip(outputs, gradients, strict=True):
-            assert gradient.norm().item() == pytest.approx(expected[f"grad_l2/{theirs}/{name}"], rel=2e-3)
-            assert gradient.sum().item() == pytest.approx(expected[f"grad_sum/{theirs}/{name}"], rel=2e-3, abs=1e-5)
+            assert gradient.norm().item() == pytest.approx(expected[f"grad_l2/{published_term}/{name}"], rel=2e-3)
+            assert gradient.sum().item() == pytest.approx(
+                expected[f"grad_sum/{published_term}/{name}"], rel=2e-3, abs=1e-5
+            )
 
 
 @pytest.mark.parametrize("run", RUNS)
@@ -113,8 +115,8 @@ def test_terms_are_those_of_mmocr_0x_but_for_its_targets() -> None:
     assert terms["text"].item() == pytest.approx(older["loss_text"], rel=1e-4)
     # 0.x does not cut polygons to integers before it draws the centre region and transforms the contour. With targets
     # from uncut polygons (and OpenCV 4.10's fillPoly) this loss gives 1.03895, 0.69462 and 0.70357, as 0.x does.
-    for ours, theirs in (("centre", "loss_center"), ("contour_x", "loss_reg_x"), ("contour_y", "loss_reg_y")):
-        assert terms[ours].item() == pytest.approx(older[theirs], rel=0.06 if ours == "centre" else 2e-3)
+    for term, published_term in (("centre", "loss_center"), ("contour_x", "loss_reg_x"), ("contour_y", "loss_reg_y")):
+        assert terms[term].item() == pytest.approx(older[published_term], rel=0.06 if term == "centre" else 2e-3)
 
 
 def test_centre_term_by_definition() -> None:

@@ -32,9 +32,9 @@ def features(channels: tuple[int, ...], size: tuple[int, int] = (64, 96), batch:
 
 
 def mmocr_name(name: str) -> str:
-    """MMOCR's name of a parameter, by the longest beginning that fits."""
-    beginning = max((ours for ours in NAMES if name.startswith(ours + ".")), key=len)
-    return NAMES[beginning] + name.removeprefix(beginning)
+    """MMOCR's name of a parameter, by the longest prefix that fits."""
+    prefix = max((prefix for prefix in NAMES if name.startswith(prefix + ".")), key=len)
+    return NAMES[prefix] + name.removeprefix(prefix)
 
 
 def golden_outputs(arrays: Any, network: FCENetHead) -> dict[str, Tensor]:
@@ -67,8 +67,8 @@ def test_head_equals_published_one() -> None:
 def test_names_and_shapes_are_those_of_published_models(model: str) -> None:
     listed = golden_json("detectors", "state_dict_keys.json")[model]["state_dict"]
     published = {name: tuple(shape) for name, shape, _ in listed if not name.startswith("backbone.")}
-    ours = head(FCENetSettings(), PUBLISHED_CHANNELS).state_dict()
-    assert {mmocr_name(name): tuple(tensor.shape) for name, tensor in ours.items()} == published
+    state = head(FCENetSettings(), PUBLISHED_CHANNELS).state_dict()
+    assert {mmocr_name(name): tuple(tensor.shape) for name, tensor in state.items()} == published
 
 
 @pytest.mark.parametrize("channels", [(1, 1, 1, 1), (3, 5, 7, 9), PUBLISHED_CHANNELS])

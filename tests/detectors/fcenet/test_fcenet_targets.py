@@ -53,8 +53,8 @@ def test_targets_equal_published_ones(layout: str, suffix: str) -> None:
         published = golden[name + suffix]
         # The goldens come from OpenCV 4.10, whose fillPoly paints a few border pixels more than 4.11 and later do: at
         # most 6 of 560 here. With 4.10 every map is equal.
-        for ours, theirs in ((maps[f"text_{stride}"], published[0]), (maps[f"centre_{stride}"], published[1])):
-            assert (ours != theirs).sum() <= 0.03 * theirs.sum()
+        for mask, expected in ((maps[f"text_{stride}"], published[0]), (maps[f"centre_{stride}"], published[1])):
+            assert (mask != expected).sum() <= 0.03 * expected.sum()
         # Where texts overlap, such a pixel may be of another text.
         differs = np.abs(maps[f"contour_{stride}"] - published[3:]).max(axis=0) > 1e-3
         assert differs.sum() <= 3
@@ -106,12 +106,12 @@ def test_size_chooses_the_levels(length: int, expected: set[int]) -> None:
 def test_text_wider_than_the_image_is_high_is_ignored_or_measured_by_the_longer_side() -> None:
     wide = make_sample([word(box(10, 100, 290, 140))])
     published = targets(wide, CONFIG)
-    ours = targets(wide, FCENetSettings(size_reference="longer_side"))
+    maps = targets(wide, FCENetSettings(size_reference="longer_side"))
     for stride in STRIDES:
         assert not published[f"text_{stride}"].any()
         assert not published[f"valid_{stride}"].all()
-        assert ours[f"valid_{stride}"].all()
-    assert ours["text_32"].any()
+        assert maps[f"valid_{stride}"].all()
+    assert maps["text_32"].any()
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_ignored_text_is_masked_and_not_drawn(instance: TextInstance) -> None:
     "instances",
     [
         pytest.param([], id="no text"),
-        pytest.param([word(None)], id="place unknown"),
+        pytest.param([word(None)], id="without polygon"),
         pytest.param([word(WORD - np.float32(500))], id="outside"),
         pytest.param([word(WORD + np.float32(500))], id="outside below"),
     ],

@@ -35,7 +35,7 @@ def test_sides_by_hand(polygon: np.ndarray, first: list[tuple[int, int]], second
 
 @pytest.mark.parametrize("turn", range(14))
 def test_sides_of_a_bent_text_are_its_arcs_wherever_it_starts(turn: int) -> None:
-    # An outline that starts elsewhere lacks the bonus of the usual places, not the shape of the ends.
+    # An outline that starts elsewhere lacks the bonus of the usual positions, not the shape of the ends.
     upper, lower = text_sides(np.roll(arc(), turn, axis=0))
     assert np.allclose(np.hypot(*(upper - 100).T), 80)
     assert np.allclose(np.hypot(*(lower - 100).T), 60)

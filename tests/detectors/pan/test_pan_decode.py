@@ -29,7 +29,7 @@ Maps = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def perfect_maps(made: dict[str, np.ndarray]) -> Maps:
-    """Targets (H, W) as the maps of a head that has learnt them by heart; vectors of different texts are 10 apart."""
+    """Targets (H, W) as the maps of a perfect head; vectors of different texts are 10 apart."""
     text, kernel = made["text"][::4, ::4], made["kernel"][::4, ::4]
     logits = (np.where(each > 0, 10, -10).astype(np.float32) for each in (text, kernel))
     return (*logits, (text[None] == np.arange(4)[:, None, None]).astype(np.float32) * 10)  # type: ignore[return-value]

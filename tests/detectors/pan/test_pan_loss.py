@@ -13,7 +13,7 @@ from text_samples import golden_sample
 
 CONFIG = PANSettings()
 WEIGHTS = CONFIG.loss_weights.model_dump()
-SORTING = ("aggregation", "discrimination", "length")
+CLUSTERING = ("aggregation", "discrimination", "length")
 
 
 def as_maps(predicted: Tensor) -> dict[str, Tensor]:
@@ -33,7 +33,7 @@ def published_targets() -> dict[str, Tensor]:
     return {"text": kernels[:, 0].int(), "kernel": (kernels[:, 1] > 0).to(torch.uint8), "valid": valid}
 
 
-def our_targets() -> dict[str, Tensor]:
+def own_targets() -> dict[str, Tensor]:
     arrays = golden_arrays("detectors", "loss_pan")
     made = [targets(golden_sample(arrays, f"_{index}"), CONFIG) for index in range(2)]
     return {name: torch.from_numpy(np.stack([one[name] for one in made])) for name in made[0]}
@@ -48,7 +48,7 @@ def published(name: str, file: str = "loss_values.json") -> dict[str, float]:
     return golden_json("detectors", file)[name]
 
 
-def sorting_by_definition(embedding: Tensor, text: Tensor, kernel: Tensor) -> dict[str, Tensor]:
+def clustering_by_definition(embedding: Tensor, text: Tensor, kernel: Tensor) -> dict[str, Tensor]:
     """The three terms of one image, one text and one pair after the other, in double precision."""
     references, spreads = [], []
     for number in text[kernel & (text > 0)].unique():
@@ -74,15 +74,19 @@ def test_terms_and_gradients_equal_published_ones() -> None:
     predicted, expected = golden_prediction(), published("pan_default")
     terms = loss(as_maps(predicted), published_targets(), CONFIG)
     assert set(terms) == set(WEIGHTS)
-    for ours, theirs in ((("text",), "loss_text"), (("kernel",), "loss_kernel"), (SORTING, "loss_embedding")):
-        weighted = torch.stack([WEIGHTS[name] * terms[name] for name in ours]).sum()
+    for names, published_term in (
+        (("text",), "loss_text"),
+        (("kernel",), "loss_kernel"),
+        (CLUSTERING, "loss_embedding"),
+    ):
+        weighted = torch.stack([WEIGHTS[name] * terms[name] for name in names]).sum()
         (gradient,) = torch.autograd.grad(weighted, predicted, retain_graph=True)
-        assert weighted.item() == pytest.approx(expected[theirs], rel=1e-4)
-        assert gradient.norm().item() == pytest.approx(expected[f"grad_l2/{theirs}/pred"], rel=2e-3)
-        assert gradient.sum().item() == pytest.approx(expected[f"grad_sum/{theirs}/pred"], rel=2e-3, abs=1e-5)
+        assert weighted.item() == pytest.approx(expected[published_term], rel=1e-4)
+        assert gradient.norm().item() == pytest.approx(expected[f"grad_l2/{published_term}/pred"], rel=2e-3)
+        assert gradient.sum().item() == pytest.approx(expected[f"grad_sum/{published_term}/pred"], rel=2e-3, abs=1e-5)
 
 
-def test_sorting_of_every_image_equals_published_values() -> None:
+def test_clustering_of_every_image_equals_published_values() -> None:
     enlarged = torch.nn.functional.interpolate(golden_prediction()[:, 2:], size=(320, 480), mode="bilinear")
     wanted = published_targets()
     expected = published("pan_embedding_per_image")["values"]
@@ -93,33 +97,36 @@ def test_sorting_of_every_image_equals_published_values() -> None:
         assert total.item() == pytest.approx(value, rel=1e-4)
 
 
-def test_our_targets_cost_what_the_published_ones_cost() -> None:
-    found, expected = loss(as_maps(golden_prediction()), our_targets(), CONFIG), published("pan_default")
+def test_own_targets_cost_what_the_published_ones_cost() -> None:
+    found, expected = loss(as_maps(golden_prediction()), own_targets(), CONFIG), published("pan_default")
     assert found["text"].item() == pytest.approx(expected["loss_text"], rel=1e-3)
     assert 0.5 * found["kernel"].item() == pytest.approx(expected["loss_kernel"], rel=1e-3)
-    sorting = sum(WEIGHTS[name] * found[name].item() for name in SORTING)
-    assert sorting == pytest.approx(expected["loss_embedding"], rel=1e-3)
+    clustering = sum(WEIGHTS[name] * found[name].item() for name in CLUSTERING)
+    assert clustering == pytest.approx(expected["loss_embedding"], rel=1e-3)
 
 
 def test_losses_at_the_size_of_the_maps_equal_the_older_published_ones() -> None:
-    found = loss(as_maps(golden_prediction()), our_targets(), PANSettings(full_size_loss=False))
+    found = loss(as_maps(golden_prediction()), own_targets(), PANSettings(full_size_loss=False))
     expected = published("pan_downsample0.25", "loss_values_legacy04.json")
     # The older selection of hard negatives counts the pixels of ignored text among the negatives, and then masks them:
-    # ours, as the newer one, has a few more real negatives in their place.
+    # this loss, as the newer one, has a few more real negatives instead.
     assert found["text"].item() == pytest.approx(expected["loss_text"], rel=2e-3)
     assert 0.5 * found["kernel"].item() == pytest.approx(expected["loss_kernel"], rel=1e-3)
-    # The older code gives a kernel to its own text where another is drawn over it, the newer one and ours to the other.
-    # (Its discrimination differs more by that, and is halved besides: not compared.)
+    # The older code gives a kernel to its own text where another is drawn over it, the newer one and this one to the
+    # other. (Its discrimination differs more by that, and is halved as well: not compared.)
     assert 0.25 * found["aggregation"].item() == pytest.approx(expected["loss_aggregation"], rel=0.02)
 
 
 @pytest.mark.parametrize("texts", [0, 1, 2, 9])
-def test_sorting_equals_the_definition(texts: int) -> None:
+def test_clustering_equals_the_definition(texts: int) -> None:
     generator = torch.Generator().manual_seed(texts)
     embedding = torch.randn(4, 20, 30, generator=generator).requires_grad_()
     text = torch.randint(0, texts + 1, (20, 30), generator=generator)
     kernel = (torch.rand(20, 30, generator=generator) < 0.4) & (text != 3)  # the third has no visible kernel
-    found, expected = embedding_losses(embedding, text, kernel, CONFIG), sorting_by_definition(embedding, text, kernel)
+    found, expected = (
+        embedding_losses(embedding, text, kernel, CONFIG),
+        clustering_by_definition(embedding, text, kernel),
+    )
     for name, term in found.items():
         assert term.item() == pytest.approx(expected[name].item(), rel=1e-5), name
         if texts:
@@ -166,7 +173,7 @@ def test_batch_without_known_text_gives_zeros_tied_to_the_graph(valid: int, scal
 
 
 def test_losses_are_float32_under_autocast() -> None:
-    halves, wanted = golden_prediction().bfloat16(), our_targets()
+    halves, wanted = golden_prediction().bfloat16(), own_targets()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         inside = loss(as_maps(halves), wanted, CONFIG)
     outside = loss(as_maps(halves.float()), wanted, CONFIG)

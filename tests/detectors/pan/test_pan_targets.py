@@ -28,7 +28,7 @@ def test_targets_equal_published_ones(layout: str) -> None:
         # OpenCV before 4.11 (the goldens: 4.10) paints a few more border pixels.
         assert (drawn != (older > 0)).sum() <= 0.002 * drawn.sum()
         assert (drawn != (newer > 0))[known].sum() <= 0.002 * drawn.sum()
-    # The numbers tell the same texts apart; the published ones count ignored text as well.
+    # The numbers separate the same texts; the published ones count ignored text as well.
     both = (maps["text"] > 0) & (golden["gt_kernels"][0] > 0) & known
     pairs = set(zip(maps["text"][both].tolist(), golden["gt_kernels"][0][both].tolist(), strict=True))
     assert len(pairs) == maps["text"].max() == (~golden["ignored"]).sum()
@@ -80,7 +80,7 @@ def test_ignored_text_is_masked_and_not_drawn(instance: TextInstance) -> None:
     "instances",
     [
         pytest.param([], id="no text"),
-        pytest.param([word(None)], id="place unknown"),
+        pytest.param([word(None)], id="without polygon"),
         pytest.param([word(WORD + np.float32(500)), word(WORD - np.float32(500))], id="outside"),
     ],
 )

@@ -36,7 +36,7 @@ HANGING_TIP = np.array(
 
 
 def perfect_maps(level: np.ndarray) -> np.ndarray:
-    """Targets (H, W) as the logits of a head that has learnt them by heart, (7, H / 4, W / 4)."""
+    """Targets (H, W) as the logits of a perfect head, (7, H / 4, W / 4)."""
     return np.where(level[::4, ::4] > np.arange(7)[:, None, None], 10, -10).astype(np.float32)
 
 
@@ -50,12 +50,12 @@ def logits_of_boxes(boxes: list[tuple[int, int, int, int]]) -> np.ndarray:
 
 @pytest.mark.parametrize(("layout", "counts"), [("a640", (13, 13, 14)), ("b320", (8, 8, 9))])
 @pytest.mark.parametrize("run", range(3), ids=PUBLISHED_RUNS)
-def test_published_detections_contain_ours(layout: str, counts: tuple[int, ...], run: int) -> None:
+def test_published_detections_contain_those_of_scenetext(layout: str, counts: tuple[int, ...], run: int) -> None:
     golden = golden_arrays("detectors", f"post_pse_{layout}")
     name, decoding = list(PUBLISHED_RUNS.items())[run]
     found = find_text(golden["pred"].astype(np.float32), PSENetDecoding(progressive=False, **decoding))
-    # MMOCR 1.x keeps what is large OR sure, which drops next to nothing; ours, as 0.x, what is large AND sure: 13 of
-    # the 23 polygons and 27 quads of a640. The strict run has nothing that only one of the two drops.
+    # MMOCR 1.x keeps what is large OR confident, which drops next to nothing; scenetext, as 0.x, what is large AND
+    # confident: 13 of the 23 polygons and 27 quads of a640. The strict run has nothing that only one of the two drops.
     assert len(found) == counts[run]
     published = [
         (polygon[:count], score)

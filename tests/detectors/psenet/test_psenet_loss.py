@@ -33,7 +33,7 @@ def published_targets() -> dict[str, Tensor]:
     }
 
 
-def our_targets() -> dict[str, Tensor]:
+def own_targets() -> dict[str, Tensor]:
     arrays = golden_arrays("detectors", "loss_pse")
     made = [targets(golden_sample(arrays, f"_{index}"), CONFIG) for index in range(2)]
     return {name: torch.from_numpy(np.stack([one[name] for one in made])) for name in made[0]}
@@ -55,27 +55,27 @@ def test_terms_and_gradients_equal_published_ones(settings: dict[str, Any], name
     maps, expected = golden_maps(), published(name)
     terms = loss(maps, published_targets(), PSENetSettings(**settings))
     assert set(terms) == set(WEIGHTS)
-    for ours, theirs in (("text", "loss_text"), ("kernels", "loss_kernel")):
-        weighted = WEIGHTS[ours] * terms[ours]
+    for term, published_term in (("text", "loss_text"), ("kernels", "loss_kernel")):
+        weighted = WEIGHTS[term] * terms[term]
         (gradient,) = torch.autograd.grad(weighted, maps["kernels"], retain_graph=True)
         # The levels nest kernels that are drawn apart: single pixels of 150,000 differ.
-        assert weighted.item() == pytest.approx(expected[theirs], rel=3e-4)
-        assert gradient.norm().item() == pytest.approx(expected[f"grad_l2/{theirs}/pred"], rel=2e-3)
-        assert gradient.sum().item() == pytest.approx(expected[f"grad_sum/{theirs}/pred"], rel=5e-3)
+        assert weighted.item() == pytest.approx(expected[published_term], rel=3e-4)
+        assert gradient.norm().item() == pytest.approx(expected[f"grad_l2/{published_term}/pred"], rel=2e-3)
+        assert gradient.sum().item() == pytest.approx(expected[f"grad_sum/{published_term}/pred"], rel=5e-3)
 
 
-def test_our_targets_cost_what_the_published_ones_cost() -> None:
+def test_own_targets_cost_what_the_published_ones_cost() -> None:
     maps = golden_maps()
-    found, expected = loss(maps, our_targets(), CONFIG), published("pse_default")
+    found, expected = loss(maps, own_targets(), CONFIG), published("pse_default")
     assert 0.7 * found["text"].item() == pytest.approx(expected["loss_text"], rel=1e-3)
     assert 0.3 * found["kernels"].item() == pytest.approx(expected["loss_kernel"], rel=1e-3)
 
 
 def test_losses_at_the_size_of_the_maps_equal_the_older_published_ones() -> None:
-    found = loss(golden_maps(), our_targets(), PSENetSettings(full_size_loss=False))
+    found = loss(golden_maps(), own_targets(), PSENetSettings(full_size_loss=False))
     expected = published("pse_downsample0.25", "loss_values_legacy04.json")
     # The older selection of hard negatives counts the pixels of ignored text among the negatives, and then masks them:
-    # ours, as the newer one, has a few more real negatives in their place.
+    # this loss, as the newer one, has a few more real negatives instead.
     assert 0.7 * found["text"].item() == pytest.approx(expected["loss_text"], rel=2e-3)
     assert 0.3 * found["kernels"].item() == pytest.approx(expected["loss_kernel"], rel=1e-3)
 
@@ -111,7 +111,7 @@ def test_batch_without_text_gives_zeros_tied_to_the_graph(valid: int, scale: flo
 
 
 def test_losses_are_float32_under_autocast() -> None:
-    halves, wanted = {"kernels": golden_maps()["kernels"].bfloat16()}, our_targets()
+    halves, wanted = {"kernels": golden_maps()["kernels"].bfloat16()}, own_targets()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         inside = loss(halves, wanted, CONFIG)
     outside = loss({"kernels": halves["kernels"].float()}, wanted, CONFIG)

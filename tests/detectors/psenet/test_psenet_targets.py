@@ -63,7 +63,7 @@ def test_ignored_text_is_masked_and_not_drawn(instance: TextInstance) -> None:
     "instances",
     [
         pytest.param([], id="no text"),
-        pytest.param([word(None)], id="place unknown"),
+        pytest.param([word(None)], id="without polygon"),
         pytest.param([word(WORD + np.float32(500)), word(WORD - np.float32(500))], id="outside"),
     ],
 )

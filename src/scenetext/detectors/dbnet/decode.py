@@ -14,7 +14,7 @@ from scenetext.structures import Detection
 
 
 def decode(maps: Maps, config: BinarizationSettings) -> list[list[Detection]]:
-    """The detections of every image of a batch; only the probability map is looked at, as in the paper.
+    """The detections of every image of a batch; only the probability map is used, as in the paper.
 
     Args:
         maps: logits "probability", (B, H, W), any float type, any device.
@@ -63,13 +63,13 @@ def _simplify(contour: np.ndarray, epsilon_ratio: float) -> np.ndarray | None:
 
 
 def _mean_probability(logits: np.ndarray, outline: np.ndarray) -> float:
-    """Mean probability of the pixels inside an outline, its border included; works in the outline's box only."""
+    """Mean probability of the pixels inside an outline, its border included; within the bounding box."""
     left, top, width, height = cv2.boundingRect(outline)
     inside = np.zeros((height, width), np.uint8)
     cv2.fillPoly(inside, [outline - np.array((left, top), np.int32)], 1)
-    found = logits[top : top + height, left : left + width][inside.view(bool)]
+    inside_logits = logits[top : top + height, left : left + width][inside.view(bool)]
     # The logistic function by way of tanh, which cannot overflow.
-    return float(0.5 + 0.5 * np.tanh(found / 2).mean())
+    return float(0.5 + 0.5 * np.tanh(inside_logits / 2).mean())
 
 
 def _grow(outline: np.ndarray, config: DBNetDecoding) -> np.ndarray | None:

@@ -1,4 +1,4 @@
-"""DBNet in small, and the maps of a head that has learnt its targets."""
+"""Small settings of DBNet, and the maps of a perfect head."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of DBNet in checkpoints of MMOCR 1.x. Its branches are sequences, in which the ReLUs count."""
+"""Names of DBNet in checkpoints of MMOCR 1.x. Its branches are numbered sequences, ReLUs included."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ NAMES: Mapping[str, str] = MappingProxyType(
         **{f"pyramid.lateral.{level}": f"neck.lateral_convs.{level}.conv" for level in range(4)},
         **{f"pyramid.smooth.{level}": f"neck.smooth_convs.{level}.conv" for level in range(4)},
         **{
-            f"{ours}.{part}": f"det_head.{theirs}.{number}"
-            for ours, theirs in (("probability", "binarize"), ("threshold", "threshold"))
+            f"{branch}.{part}": f"det_head.{mmocr_branch}.{number}"
+            for branch, mmocr_branch in (("probability", "binarize"), ("threshold", "threshold"))
             for part, number in (("reduce", 0), ("reduce_norm", 1), ("enlarge", 3), ("enlarge_norm", 4), ("predict", 6))
         },
     }

@@ -10,14 +10,14 @@ from scenetext.geometry.offset import largest_part, offset_polygon, shrink_dista
 from scenetext.structures import Sample
 
 LARGEST_BATCH = 40_000
-"""Pixels times edges up to which the edges of a polygon are worked on at once; beyond, each has a box of its own."""
+"""Pixels times edges up to which the edges of a polygon are handled at once; beyond, each in its own bounding box."""
 
 
 def targets(sample: Sample, config: BinarizationSettings) -> dict[str, np.ndarray]:
     """The four maps that DBNet learns from; H and W are those of the sample's image.
 
-    Ignored text, text that is too small and text whose kernel vanishes is left out of the maps, and its place is
-    marked as invalid. Text of unknown place (no polygon) has no part in them.
+    Ignored text, text that is too small and text whose kernel vanishes is excluded from the maps, and its region is
+    marked as invalid. Text without polygon is skipped.
 
     Args:
         sample: polygons in pixels of its image; parts outside the image are cut off. Not changed.
@@ -111,11 +111,11 @@ def _lower_to_edges(squared: np.ndarray, start: np.ndarray, end: np.ndarray, dis
     """Lowers a map of squared distances, in place, to the squared distance to the nearest of some edges.
 
     The distance to an edge is taken in the edge's own frame: `along` it from its middle, where only what lies beyond
-    its ends counts, and `across` it. The official code takes the distance to the nearer vertex wherever a pixel sees
-    the edge under an acute angle, which differs by up to 0.044 in the threshold map; this one is exact.
+    its ends counts, and `across` it. The official code takes the distance to the nearer vertex where a pixel sees the
+    edge under an acute angle, which differs by up to 0.044 in the threshold map; this one is exact.
 
     Args:
-        squared: (h, w) float32, at most 1 everywhere; pixels further away than 1 are not looked at.
+        squared: (h, w) float32, at most 1 everywhere; pixels further away than 1 are skipped.
         start, end: (E, 2) ends of the edges, and all other lengths, in units of `distance` pixels.
         distance: pixels.
     """
@@ -132,12 +132,14 @@ def _lower_to_edges(squared: np.ndarray, start: np.ndarray, end: np.ndarray, dis
     along_x, along_y = (direction[:, :1] * x).astype(np.float32), (direction[:, 1:] * y).astype(np.float32)
     across_x, across_y = (direction[:, 1:] * x).astype(np.float32), (direction[:, :1] * y).astype(np.float32)
 
-    found = along_y[:, :, None] + along_x[:, None]
-    np.abs(found, out=found)
-    found -= half_length
-    np.maximum(found, 0, out=found)
-    found *= found
+    # With p relative to the middle and the unit vector d of an edge: along = d . p, across = d x p, and the squared
+    # distance is max(|along| - length / 2, 0)^2 + across^2. Both are sums of a term per row and one per column.
+    distances = along_y[:, :, None] + along_x[:, None]
+    np.abs(distances, out=distances)
+    distances -= half_length
+    np.maximum(distances, 0, out=distances)
+    distances *= distances
     across = across_y[:, :, None] - across_x[:, None]
     across *= across
-    found += across
-    np.minimum(window, found.min(axis=0), out=window)
+    distances += across
+    np.minimum(window, distances.min(axis=0), out=window)

@@ -1,6 +1,6 @@
 """DBNet++: Real-Time Scene Text Detection with Differentiable Binarization and Adaptive Scale Fusion.
 
-Liao et al., TPAMI 2022, arXiv:2202.10304. It is DBNet with a neck that weighs the levels at every place.
+Liao et al., TPAMI 2022, arXiv:2202.10304. It is DBNet with a neck that weighs the levels at every position.
 """
 
 from __future__ import annotations

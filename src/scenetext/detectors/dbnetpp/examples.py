@@ -1,4 +1,4 @@
-"""DBNet++ in small; its maps are DBNet's."""
+"""Small settings of DBNet++; its maps are DBNet's."""
 
 from __future__ import annotations
 

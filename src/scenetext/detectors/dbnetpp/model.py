@@ -1,4 +1,4 @@
-"""Neck of DBNet++: DBNet's pyramid, whose levels are weighted at every place before they are concatenated."""
+"""Neck of DBNet++: DBNet's pyramid, whose levels are weighted at every position before they are concatenated."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ CHANNEL_REDUCTION = 4
 
 
 class ScaleAttention(nn.Module):
-    """How much every level counts at every place: attention over channels, then places, then levels (section 3.3).
+    """Weights of the levels at every position: attention over channels, then positions, then levels (section 3.3).
 
     As in the published models, the outputs of the first two are added to the feature, and the weights of the levels
-    are sigmoids that know nothing of each other.
+    are independent sigmoids, not a softmax.
 
     Args:
         channels: of the feature.
-        levels: number of weights at every place.
+        levels: number of weights at every position.
     """
 
     def __init__(self, channels: int, levels: int) -> None:

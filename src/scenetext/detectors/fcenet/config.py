@@ -45,8 +45,8 @@ class FCENetDecoding(Settings):
     score_threshold: float = Field(default=0.3, gt=0, lt=1)
     """Map pixels with a score above this are candidates."""
     maximum_candidates: int = Field(default=3000, ge=1)
-    """Candidates looked at on one level, the best ones; a photograph has some hundred. The published decoding knows no
-    limit, without which the maps of a head that has hardly learnt anything may take minutes."""
+    """Candidates of one level, the best ones; an image has some hundred. The published decoding has no limit, without
+    which the maps of an untrained head may take minutes."""
     overlap_threshold: float = Field(default=0.1, ge=0, le=1)
     """Candidates with an IoU above this with a better one are dropped."""
     points: int = Field(default=50, ge=4)
@@ -69,8 +69,8 @@ class FCENetSettings(Settings):
     level_ranges: tuple[SizeRange, SizeRange, SizeRange] = ((0.0, 0.4), (0.3, 0.7), (0.6, 1.0))
     """Sizes of text that the maps at strides 8, 16 and 32 learn; CTW1500: 0-0.25, 0.2-0.65, 0.55-1."""
     size_reference: Literal["height", "longer_side"] = "height"
-    """What the longer side of a text's box is divided by for its size. The published rule takes the height of the
-    image, so that a text wider than the image is high fits no level; that no level takes is ignored."""
+    """The size of a text is the longer side of its bounding box divided by this. The published rule takes the height of
+    the image, so that a text wider than the image is high fits no level; text that fits none is ignored."""
     centre_shrink: float = Field(default=0.3, gt=0, le=1)
     """Height of the centre region, as a share of the height of the text."""
     centre_step: float = Field(default=4.0, gt=0)

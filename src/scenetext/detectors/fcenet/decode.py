@@ -39,7 +39,7 @@ def find_text(levels: Sequence[LevelMaps], config: FCENetDecoding) -> list[Detec
     """The detections in the maps of one image, best first.
 
     As published, contours compete within a connected region, then within a level, then all together, and have integer
-    coordinates when they do. Contours without extent are no candidates.
+    coordinates when they do. Contours without extent are dropped.
 
     Args:
         levels: at strides 8, 16 and 32.
@@ -48,13 +48,13 @@ def find_text(levels: Sequence[LevelMaps], config: FCENetDecoding) -> list[Detec
     Returns:
         Polygons of `points` vertices, or rectangles, in pixels of the input image; may reach outside of it.
     """
-    found = [_candidates(*maps, stride, config) for maps, stride in zip(levels, STRIDES, strict=True)]
-    level = np.repeat(np.arange(len(found)), [len(scores) for _, scores, _ in found])
-    polygons, scores, component = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    candidates = [_candidates(*maps, stride, config) for maps, stride in zip(levels, STRIDES, strict=True)]
+    level = np.repeat(np.arange(len(candidates)), [len(scores) for _, scores, _ in candidates])
+    polygons, scores, component = (np.concatenate(parts) for parts in zip(*candidates, strict=True))
     if not len(scores):
         return []
-    # Numbers of components start again on every level.
-    kept = suppress_overlapping(polygons, scores, config.overlap_threshold, component * len(found) + level)
+    # Components are numbered from 1 on every level; this makes the pair (component, level) one number.
+    kept = suppress_overlapping(polygons, scores, config.overlap_threshold, component * len(candidates) + level)
     kept = kept[suppress_overlapping(polygons[kept], scores[kept], config.overlap_threshold, level[kept])]
     polygons, scores = polygons[kept].astype(np.float32), scores[kept]
     if config.polygon_shape == "quad":
@@ -79,6 +79,7 @@ def _candidates(
         y, x = y[best], x[best]
     coefficients = contour[:, y, x].astype(np.float64)
     degree = len(coefficients) // 4
+    # c_0, the centre, is stored relative to its pixel: its real part is row K, its imaginary part row 3 K + 1.
     coefficients[degree] += x
     coefficients[3 * degree + 1] += y
     points = (stride * coefficients).T @ contour_matrix(degree, config.points)

@@ -1,4 +1,4 @@
-"""FCENet in small, and the maps of a head that has learnt its targets."""
+"""Small settings of FCENet, and the maps of a perfect head."""
 
 from __future__ import annotations
 

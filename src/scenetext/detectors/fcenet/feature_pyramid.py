@@ -1,4 +1,4 @@
-"""The feature pyramid network: every level gets the meaning of the coarser ones."""
+"""The feature pyramid network: every level gets the features of the coarser ones."""
 
 from __future__ import annotations
 

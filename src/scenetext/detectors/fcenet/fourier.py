@@ -19,8 +19,8 @@ START_CANDIDATES = 8
 def fourier_signature(polygon: np.ndarray, degree: int) -> np.ndarray | None:
     """The coefficients of a polygon, of unique phase and direction (section 3.1, Fourier signature).
 
-    Points are spread evenly over every edge, in number as its length; they start at the top of the contour and run
-    clockwise on the screen. Moving or enlarging the polygon moves or enlarges the coefficients, which is all.
+    Every edge gets evenly spaced points, in proportion to its length; they start at the top of the contour and run
+    clockwise on the screen. Moving the polygon changes c_0 alone; scaling it scales all coefficients.
 
     Args:
         polygon: (V, 2), V >= 3, pixels.
@@ -67,8 +67,8 @@ def _resample(polygon: np.ndarray) -> np.ndarray | None:
     if not total or not number:
         return None
     step = edge / np.maximum(counts, 1)
-    place = np.arange(number) - np.repeat(np.cumsum(counts) - counts, counts)
-    samples: np.ndarray = np.repeat(corner, counts) + np.repeat(step, counts) * place
+    position = np.arange(number) - np.repeat(np.cumsum(counts) - counts, counts)
+    samples: np.ndarray = np.repeat(corner, counts) + np.repeat(step, counts) * position
     return samples
 
 
@@ -84,6 +84,6 @@ def _start(samples: np.ndarray) -> int:
 
 
 def _is_reversed(size: np.ndarray, degree: int) -> bool:
-    """Whether a contour runs counter-clockwise: its turning part c_-1 (then c_-2) outweighs c_1 (then c_2)."""
+    """Whether a contour runs counter-clockwise: the term c_-1 (then c_-2) is larger than c_1 (then c_2)."""
     forward, backward = size[degree + 1 : degree + 3], size[degree - 1 :: -1][:2]
     return forward.tolist() < backward.tolist()

@@ -67,8 +67,8 @@ def _contour_losses(
 ) -> tuple[Tensor, Tensor]:
     """Distances of the points of contours (B, 2 (2 K + 1), h, w), weighted by region (equations 7 and 8).
 
-    Points follow linearly from coefficients: those of the difference are the difference of those. Only the pixels of
-    text, a few of a hundred, are gathered.
+    Points follow linearly from coefficients: so the points of the difference are the difference of the points. Only
+    the pixels of text, a few percent, are gathered.
     """
     difference = predicted.permute(0, 2, 3, 1)[learnt].float() - target.permute(0, 2, 3, 1)[learnt]
     matrix = torch.tensor(contour_matrix(config.degree, config.loss_points)).to(difference)

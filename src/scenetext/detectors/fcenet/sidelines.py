@@ -1,8 +1,8 @@
-"""The two long sides of a text: where its letters have their tops, and where they stand.
+"""The two long sides of a text: along the tops and along the bottoms of its letters.
 
 FCENet, TextSnake and DRRG take the two edges of a polygon that look most like ends (left of the first letter, right of
-the last), and call what lies between them the two sides. Where no edges look so, as in a square, the choice is
-arbitrary but always the same.
+the last), and call what lies between them the two sides. Without such edges, as in a square, the choice is arbitrary
+but always the same.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def resample_line(line: np.ndarray, count: int) -> np.ndarray:
         return line[0] + (line[1] - line[0]) * (np.arange(count) / (count - 1))[:, None]
     steps = line[1:] - line[:-1]
     walked = np.concatenate(([0.0], np.cumsum(np.hypot(steps[:, 0], steps[:, 1]))))
-    places = walked[-1] * (np.arange(count) / (count - 1))
-    return np.stack([np.interp(places, walked, line[:, 0]), np.interp(places, walked, line[:, 1])], axis=1)
+    positions = walked[-1] * (np.arange(count) / (count - 1))
+    return np.stack([np.interp(positions, walked, line[:, 0]), np.interp(positions, walked, line[:, 1])], axis=1)
 
 
 def _quadrangle_ends(points: np.ndarray, orientation_ratio: float) -> tuple[int, int]:
@@ -88,6 +88,7 @@ def _likeliest_ends(points: np.ndarray) -> tuple[int, int]:
     count = len(points)
     score = _end_scores(points)
     apart = np.arange(2, count - 1)
+    # pairs[i, j]: the ends are edge i and the edge `apart[j]` further on, the second weighted by a Gaussian of the gap.
     spread = (apart - 2) / (count - 4)
     nearness = np.exp(-(((spread - 0.5) / 0.5) ** 2) / 2)
     nearness /= nearness.max()
@@ -102,12 +103,13 @@ def _end_scores(points: np.ndarray) -> np.ndarray:
     """(V,) how much the edge from every vertex to the next looks like an end of the text.
 
     The weights are those of the official TextSnake targets: 0.5 for the turns at both of its vertices, 0.15 for the
-    turn from the edge before to the edge after, 0.35 for the distance from the middle, and 0.1 for the place where
-    annotators of curved text put the ends, the middle and the last edge of an even number.
+    turn from the edge before to the edge after, 0.35 for the distance from the middle, and 0.1 for the edges
+    that annotators of curved text use as ends: the middle and the last one of an even number.
     """
     count = len(points)
     edge = np.roll(points, -1, axis=0) - points
     before, after = np.roll(edge, 1, axis=0), np.roll(edge, -1, axis=0)
+    # turn[i] is the angle at vertex i; an edge from i to i + 1 has the turns i and i + 1.
     turn = _angles(before, edge)
     distance = np.hypot(*(points - points.mean(axis=0)).T)
     distance = np.maximum(distance, np.roll(distance, -1))

@@ -17,7 +17,7 @@ from scenetext.structures import Sample
 LEAST_CENTRE_POINTS = 3
 """Points of the centre line of even the shortest text."""
 END_SHARE = 0.25
-"""How much of either end of the centre line is left out, as a share of the height of the text there."""
+"""How much of the centre line is cut off at each end, as a share of the height of the text there."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,9 +40,8 @@ def targets(sample: Sample, config: FCENetSettings) -> dict[str, np.ndarray]:
     """The maps of every level that FCENet learns from, for the strides S = 8, 16 and 32.
 
     A text is drawn on every level whose range its size is in (two where ranges overlap), and is background on the
-    others. Text of a size in no range is ignored on all of them: its place is masked, never silently background.
-    Ignored text, and text without extent, is masked on the levels of its size. Text of unknown place (no polygon) has
-    no part in them.
+    others. Text of a size in no range is ignored on all of them: its region is masked, never silently background.
+    Ignored text, and text without extent, is masked on the levels of its size. Text without polygon is skipped.
 
     Args:
         sample: polygons in pixels of its image, cut to integers first, as published; parts outside the image are cut
@@ -94,7 +93,7 @@ def _empty_level(stride: int, height: int, width: int, degree: int) -> Level:
 
 
 def _levels_of_size(outline: np.ndarray, levels: list[Level], reference: int, config: FCENetSettings) -> list[Level]:
-    """The levels that a text belongs to by the longer side of its box, pixels counted inclusively as published."""
+    """The levels of a text by the longer side of its bounding box, pixels counted inclusively as published."""
     size = (int((outline.max(axis=0) - outline.min(axis=0)).max()) + 1) / reference
     return [level for level, (low, high) in zip(levels, config.level_ranges, strict=True) if low < size < high]
 
@@ -105,13 +104,14 @@ def _to_map(outline: np.ndarray, stride: int) -> np.ndarray:
 
 
 def _draw_contour(level: Level, outline: np.ndarray, signature: np.ndarray) -> None:
-    """Fills a text into the region, and its coefficients, still absolute, into the contour maps; its box only."""
+    """Fills a text into the region, and its coefficients, still absolute, into the contour maps."""
     drawn = _to_map(outline, level.stride)
     height, width = level.text.shape
     left, top = np.maximum(drawn.min(axis=0), 0).tolist()
     right, bottom = np.minimum(drawn.max(axis=0) + 1, (width, height)).tolist()
     if left >= right or top >= bottom:
         return
+    # Only the bounding box is drawn.
     inside = np.zeros((bottom - top, right - left), np.uint8)
     cv2.fillPoly(inside, [drawn - np.array((left, top), np.int32)], 1)
     level.text[top:bottom, left:right] |= inside
@@ -130,6 +130,7 @@ def _draw_centre(level: Level, sides: tuple[np.ndarray, np.ndarray], config: FCE
     mean_length = (line_length(upper) + line_length(lower)) / 2
     count = max(int(mean_length / config.centre_step) + 1, LEAST_CENTRE_POINTS)
     upper, lower = resample_line(upper, count), resample_line(lower, count)
+    # Whole steps that make up `END_SHARE` of the height of the text at either end.
     from_head, from_tail = (int(math.dist(upper[end], lower[end]) * END_SHARE // config.centre_step) for end in (0, -1))
     if count > from_head + from_tail + 2:
         kept = slice(from_head, count - from_tail)

@@ -9,7 +9,7 @@ from pydantic import Field
 from scenetext.config import Settings
 
 LARGEST_NUMBER_OF_PYRAMIDS = 8
-"""For more, `MMOCR_NAMES` would need more names; published models have 2 and 4."""
+"""For more, `NAMES` in `mmocr.py` would need more entries; published models have 2 and 4."""
 
 
 class PANLossWeights(Settings):

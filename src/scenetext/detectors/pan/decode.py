@@ -1,4 +1,4 @@
-"""From the maps to polygons: kernels gather the text pixels whose similarity vectors are like theirs (section 3.4)."""
+"""From the maps to polygons: kernels grow over text pixels with similarity vectors near their own (section 3.4)."""
 
 from __future__ import annotations
 
@@ -57,28 +57,28 @@ def find_text(text: np.ndarray, kernel: np.ndarray, embedding: np.ndarray, confi
 def aggregate_pixels(
     kernels: np.ndarray, is_text: np.ndarray, embedding: np.ndarray, distance_threshold: float
 ) -> np.ndarray:
-    """The pixel aggregation: kernels grow, breadth first, over text pixels with vectors like their own.
+    """The pixel aggregation: kernels grow, breadth first, over text pixels whose vectors are near their mean.
 
     Args:
         kernels: (h, w) int32, the kernels numbered from 1, 0 elsewhere.
         is_text: (h, w) bool.
         embedding: (E, h, w) float32.
-        distance_threshold: distance from the mean vector of the kernel at which a pixel is no longer like it.
+        distance_threshold: distance from the mean vector of the kernel from which on a pixel does not join it.
 
     Returns:
         (h, w) int32. Source: section 3.4.
     """
     numbers, vectors = kernels.reshape(-1), embedding.reshape(len(embedding), -1).T
     inside = np.flatnonzero(numbers)
-    pixels = np.maximum(np.bincount(numbers[inside], minlength=1), 1)
+    counts = np.maximum(np.bincount(numbers[inside], minlength=1), 1)
     sums = [np.bincount(numbers[inside], channel, minlength=1) for channel in vectors[inside].T]
-    references = (np.stack(sums, axis=1) / pixels[:, None]).astype(np.float32)
+    references = (np.stack(sums, axis=1) / counts[:, None]).astype(np.float32)
 
-    def is_like(places: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        difference = vectors[places] - references[labels]
+    def is_near(pixels: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        difference = vectors[pixels] - references[labels]
         return np.einsum("ne,ne->n", difference, difference) < distance_threshold**2
 
-    return grow_labels(kernels, [is_text], is_like)
+    return grow_labels(kernels, [is_text], is_near)
 
 
 def _logit(probability: float) -> float:

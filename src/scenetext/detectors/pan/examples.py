@@ -1,4 +1,4 @@
-"""PAN in small, and the maps of a head that has learnt its targets."""
+"""Small settings of PAN, and the maps of a perfect head."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The losses of PAN (sections 3.4, 3.5): two dice losses, and three that sort the similarity vectors by text."""
+"""The losses of PAN (sections 3.4, 3.5): two dice losses, and three that cluster the similarity vectors by text."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ def loss(maps: Maps, targets: Targets, config: PANSettings) -> dict[str, Tensor]
         valid = wanted["valid"] != 0
         numbers = wanted["text"] * valid
         is_text = numbers > 0
-        sorting = [
+        clustering = [
             embedding_losses(vectors, of_image, in_kernel, config)
             for vectors, of_image, in_kernel in zip(logits[:, 2:], numbers, wanted["kernel"] != 0, strict=True)
         ]
         return {
             "text": squared_dice_loss(text, is_text, hardest_pixels(text, is_text, valid, config.negative_ratio)),
             "kernel": squared_dice_loss(kernel, wanted["kernel"], is_text),
-            **{name: torch.stack([terms[name] for terms in sorting]).mean() for name in sorting[0]},
+            **{name: torch.stack([terms[name] for terms in clustering]).mean() for name in clustering[0]},
         }
 
 
 def embedding_losses(embedding: Tensor, text: Tensor, kernel: Tensor, config: PANSettings) -> dict[str, Tensor]:
-    """What the similarity vectors of one image cost.
+    """The loss terms of the similarity vectors of one image.
 
-    The reference of a text is the mean vector of its kernel; texts without a visible kernel have no part. Work and
-    memory grow with the pixels of text, and with the square of the number of texts. How many there are is asked of the
-    device, which has to be waited for.
+    The reference of a text is the mean vector of its kernel; texts without a visible kernel are skipped. Work and
+    memory grow with the pixels of text, and with the square of the number of texts. Reading that number waits for the
+    device.
 
     Args:
         embedding: (E, H, W) float32.
@@ -70,6 +70,7 @@ def embedding_losses(embedding: Tensor, text: Tensor, kernel: Tensor, config: PA
     references = embedding.new_zeros(len(pixels), len(embedding))
     references = references.index_add(0, number[in_kernel], vectors[in_kernel]) / kernel_pixels.clamp(min=1)[:, None]
 
+    # Sums per text by index_add, without a loop over texts; row 0 stays empty, texts are numbered from 1.
     excess = F.relu((vectors - references[number]).norm(dim=1) - config.aggregation_margin)
     spread = embedding.new_zeros(len(pixels)).index_add(0, number, excess.square().log1p()) / pixels.clamp(min=1)
     seen = kernel_pixels > 0

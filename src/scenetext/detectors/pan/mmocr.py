@@ -15,11 +15,11 @@ NAMES: Mapping[str, str] = MappingProxyType(
             for part, number in (("convolution", 0), ("norm", 1))
         },
         **{
-            f"pyramid.enhancements.{pyramid}.{ours}.{step}.{part}": f"neck.fpems.{pyramid}.{theirs}{step + 1}.{name}"
+            f"pyramid.enhancements.{pyramid}.{path}.{step}.{part}": f"neck.fpems.{pyramid}.{branch}{step + 1}.{layer}"
             for pyramid in range(LARGEST_NUMBER_OF_PYRAMIDS)
-            for ours, theirs in (("to_finer", "up_add"), ("to_coarser", "down_add"))
+            for path, branch in (("to_finer", "up_add"), ("to_coarser", "down_add"))
             for step in range(3)
-            for part, name in (("within", "depthwise_conv"), ("across", "pointwise_conv"), ("norm", "bn"))
+            for part, layer in (("within", "depthwise_conv"), ("across", "pointwise_conv"), ("norm", "bn"))
         },
         "maps.reduce.convolution": "det_head.conv1",
         "maps.reduce.norm": "det_head.bn1",

@@ -1,4 +1,4 @@
-"""What PAN learns from: the texts, told apart by numbers, and their kernels (section 3.4)."""
+"""What PAN learns from: the texts, numbered, and their kernels (section 3.4)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from scenetext.structures import Sample
 def targets(sample: Sample, config: PANSettings) -> dict[str, np.ndarray]:
     """The three maps that PAN learns from; H and W are those of the sample's image.
 
-    Ignored text and text whose kernel vanishes is left out, and its place is marked as invalid. Text of unknown place
-    (no polygon) has no part in the maps. Where texts overlap, the last one is drawn over the others.
+    Ignored text and text whose kernel vanishes is excluded, and its region is marked as invalid. Text without polygon
+    is skipped. Where texts overlap, the last one is drawn over the others.
 
     Args:
         sample: polygons in pixels of its image; parts outside the image are cut off. Not changed.

@@ -70,7 +70,7 @@ class PSENetSettings(Settings):
     @field_validator("shrink_ratios")
     @classmethod
     def _check_ratios(cls, ratios: tuple[float, ...]) -> tuple[float, ...]:
-        """Decoding grows from the last map to the first, and the levels of the targets count on that order."""
+        """Decoding grows from the last map to the first, and the levels of the targets assume that order."""
         falling = all(larger > smaller for larger, smaller in pairwise(ratios))
         if len(ratios) < 2 or ratios[0] != 1 or ratios[-1] <= 0 or not falling:
             raise ValueError(f"expected 1 and then ever smaller ratios above 0, not {list(ratios)}")

@@ -1,4 +1,4 @@
-"""From kernel maps to polygons: the smallest kernels tell texts apart and grow to the whole texts (section 3.3)."""
+"""From kernel maps to polygons: the smallest kernels separate the texts and grow to the whole texts (section 3.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PSENet in small, and the maps of a head that has learnt its targets."""
+"""Small settings of PSENet, and the maps of a perfect head."""
 
 from __future__ import annotations
 

@@ -8,13 +8,13 @@ from types import MappingProxyType
 NAMES: Mapping[str, str] = MappingProxyType(
     {
         **{
-            f"pyramid.{ours}.{part}": f"neck.{theirs}.{theirs_part}"
-            for ours, theirs in (
+            f"pyramid.{module}.{part}": f"neck.{mmocr_module}.{mmocr_part}"
+            for module, mmocr_module in (
                 *((f"lateral.{level}", f"lateral_convs.{level}") for level in range(4)),
                 *((f"smooth.{level}", f"fpn_convs.{level}") for level in range(3)),
                 ("fuse", "output_convs"),
             )
-            for part, theirs_part in (("convolution", "conv"), ("norm", "bn"))
+            for part, mmocr_part in (("convolution", "conv"), ("norm", "bn"))
         },
         "kernels.reduce.convolution": "det_head.conv1",
         "kernels.reduce.norm": "det_head.bn1",

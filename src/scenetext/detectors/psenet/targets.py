@@ -16,8 +16,8 @@ def targets(sample: Sample, config: PSENetSettings) -> dict[str, np.ndarray]:
     A kernel lies inside the larger ones, so one map of levels says what the published stack of a map per kernel says
     (but for single pixels where the rounded outline of a kernel leaves that of a larger one), at a seventh of the size.
 
-    Ignored text and text too small to have all kernels is left out, and its place is marked as invalid. Text of unknown
-    place (no polygon) has no part in the maps.
+    Ignored text and text too small to have all kernels is excluded, and its region is marked as invalid. Text without
+    polygon is skipped.
 
     Args:
         sample: polygons in pixels of its image; parts outside the image are cut off. Not changed.
