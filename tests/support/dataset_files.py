@@ -91,7 +91,7 @@ def read_folder(name: str, folder: Path, **options: Any) -> Read:
     return found
 
 
-def told(record: ImageRecord) -> list[tuple[str | None, bool]]:
+def content_of(record: ImageRecord) -> list[tuple[str | None, bool]]:
     """Text and ignore of its instances."""
     return [(instance.text, instance.ignore) for instance in record.instances]
 

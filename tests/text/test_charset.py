@@ -90,7 +90,7 @@ def test_bad_file_is_refused_with_its_line(content: bytes, place: str, word: str
     assert word in str(error.value)
 
 
-def test_missing_file_is_told(tmp_path: Path) -> None:
+def test_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"absent\.txt: cannot be read"):
         CharacterSet.from_file(tmp_path / "absent.txt")
 

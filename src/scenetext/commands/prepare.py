@@ -130,14 +130,14 @@ def prepare(arguments: argparse.Namespace) -> None:
     """Reads a dataset, writes the records of every split and tells what is in them."""
     from scenetext.data.preparation.datasets import prepare_dataset
     from scenetext.data.preparation.dictionaries import CharacterCounts
-    from scenetext.data.readers import Found
+    from scenetext.data.readers import FoundSplits
 
     check_places(arguments)
     reader: Reader = arguments.reader
     given = {one.name: getattr(arguments, one.name) for one in reader.arguments}
     options = {name: value for name, value in given.items() if value is not None}
     characters = CharacterCounts(known_characters(arguments))
-    found = Found({}, {})
+    found = FoundSplits({}, {})
     if getattr(arguments, "source", None) is None:
         values = {one.name: one.default_value for one in reader.arguments}
         tell_preparation(prepare_dataset(reader, {**values, **options}, arguments.output, characters))
@@ -229,7 +229,7 @@ def check(arguments: argparse.Namespace) -> int:
     from scenetext.data.preparation.checks import check_report
 
     known = known_characters(arguments)
-    checks = {path: checked_records(path, None, print, anew=True) for path in arguments.records}
+    checks = {path: checked_records(path, None, print, again=True) for path in arguments.records}
     for path, found in checks.items():
         print("\n".join(check_report(path, found, known)))
     return 0 if all(found.is_usable for found in checks.values()) else 1
@@ -250,7 +250,7 @@ def known_characters(arguments: argparse.Namespace) -> CharacterSet | None:
 
 def tell_report(report: ReadReport) -> None:
     """Prints what was left out or altered, one reason a line."""
-    findings: tuple[tuple[str, Mapping[str, Finding]], ...] = (("left out", report.left_out), ("noted", report.noted))
+    findings: tuple[tuple[str, Mapping[str, Finding]], ...] = (("left out", report.dropped), ("noted", report.noted))
     for title, reasons in findings:
         for reason, finding in reasons.items():
             print(f"  {title}: {reason}: {finding}")
@@ -284,7 +284,7 @@ def check_places(arguments: argparse.Namespace) -> None:
     given = [argument for argument in reader.arguments if getattr(arguments, argument.name) is not None]
     required = [argument for argument in reader.arguments if argument.is_required]
     if getattr(arguments, "source", None) is not None:
-        found = {name for split in reader.splits.values() for name in (*split.places, *split.values)}
+        found = {name for split in reader.splits.values() for name in (*split.paths, *split.values)}
         if flags := ", ".join(argument.flag for argument in given if argument.name in found):
             arguments.refuse(f"--source finds what {flags} would name; leave one of them out")
         if arguments.output.suffix == ".jsonl" or arguments.output.is_file():

@@ -23,7 +23,7 @@ class CharacterSet:
 
     Raises:
         DataError: no character at all, or one that is blank, repeated or not a single code point; the 1-based position
-            is told as the line of `source`.
+            is reported as the line of `source`.
     """
 
     def __init__(self, characters: Iterable[str], source: Path | None = None) -> None:
@@ -113,17 +113,17 @@ class CharacterSet:
             raise CharacterError(self.explain_unknown(error.args[0], word)) from None
 
     def decode(self, identity: int) -> str:
-        """The character of an id; what is not a character is told in brackets: [pad], [mask], [end] or the id."""
+        """The character of an id; what is not a character is shown in brackets: [pad], [mask], [end] or the id."""
         if 1 <= identity < self.mask:
             return self._characters[identity]
         special = {PAD: "[pad]", self.mask: "[mask]", self.end: "[end]"}
         return special.get(identity, f"[{identity}]")
 
     def explain_unknown(self, character: str, word: str) -> str:
-        """The text of a `CharacterError`: what is unknown, where, and the two ways out."""
+        """The text of a `CharacterError`: what is unknown, where, and the two remedies."""
         return (
             f"{describe(character)} of the word {word!r} is not among the {len(self)} known characters; "
-            "use a dictionary that has it (`characters`), or leave such words out (`unknown_characters: skip`)"
+            "use a dictionary that has it (`characters`), or skip such words (`unknown_characters: skip`)"
         )
 
     def __len__(self) -> int:

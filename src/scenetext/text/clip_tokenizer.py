@@ -29,7 +29,7 @@ def tokenize(sentences: Sequence[str], limit: int = CONTEXT_LENGTH) -> list[list
         ConfigError: a sentence needs more ids, or open_clip is not installed.
     """
     tokenizer = _tokenizer()
-    found = []
+    encoded = []
     for sentence in sentences:
         spelled = sentence
         for clips, open_clips in _MARKS.items():
@@ -40,8 +40,8 @@ def tokenize(sentences: Sequence[str], limit: int = CONTEXT_LENGTH) -> list[list
                 f"the prompt {sentence!r} has {len(ids)} tokens, its start and end marks included; "
                 f"the limit here is {limit} (CLIP's context of {CONTEXT_LENGTH}, less what is put before the words)"
             )
-        found.append(ids)
-    return found
+        encoded.append(ids)
+    return encoded
 
 
 @cache

@@ -46,7 +46,7 @@ def test_every_epoch_takes_its_number_of_every_dataset_and_no_image_much_oftener
     for epoch in keys:
         assert Counter(place(parts, index) for _, index in epoch) == {i: part.shown for i, part in enumerate(parts)}
     everything = [tuple(key) for epoch in keys for key in epoch]
-    assert len(set(everything)) == len(everything), "a repeated image has another round, so it is transformed anew"
+    assert len(set(everything)) == len(everything), "a repeated image has another round, so it is transformed again"
     counts = Counter(index for _, index in everything)
     for number, part in enumerate(parts):
         own = [counts[index] for index in range(sum(p.images for p in parts)) if place(parts, index) == number]
@@ -170,7 +170,7 @@ def prepare(sample: Sample, generator: np.random.Generator) -> PreparedSample:
     return PreparedSample(sample, {"draw": generator.random(2)})
 
 
-def test_batches_do_not_depend_on_the_workers_and_repeats_are_transformed_anew(tmp_path: Path) -> None:
+def test_batches_do_not_depend_on_the_workers_and_repeats_are_transformed_again(tmp_path: Path) -> None:
     from scenetext.data.records.images import write_image
 
     for name in ("a_0", "a_1", "b_0"):

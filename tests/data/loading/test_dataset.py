@@ -1,4 +1,4 @@
-"""Records to batches: one key, one sample; damaged images are replaced and told; nothing is lost in a batch."""
+"""Records to batches: one key, one sample; damaged images are replaced and reported; nothing is lost in a batch."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_key_and_the_seed_decide_everything(tmp_path: Path) -> None:
     assert len({tuple(draw) for draw in draws.values()}) == 4
 
 
-def test_a_damaged_image_is_replaced_by_the_next_whole_one_and_told(tmp_path: Path) -> None:
+def test_a_damaged_image_is_replaced_by_the_next_whole_one_and_reported(tmp_path: Path) -> None:
     records = make_records(tmp_path, 5, damaged=(3, 4))
     dataset = RecordDataset(records, prepare, seed=0)
     loaded = dataset[0, 3]

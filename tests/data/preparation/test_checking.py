@@ -1,4 +1,4 @@
-"""A check finds what was put wrong, counts each thing once, and is made anew exactly when its file has changed."""
+"""A check finds what was put wrong, counts each thing once, and is made again exactly when its file has changed."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_words_and_polygons_are_counted_by_what_is_odd_about_them(tmp_path: Path
     (record,) = make_records(tmp_path, 1)
     check = check_of(tmp_path, [replace(record, instances=instances)])
     assert check.model_dump(exclude={"characters", "faults"}, exclude_defaults=True) == {
-        **{"images": 1, "instances": 7, "ignored": 2, "untold": 1, "unplaced": 1},
+        **{"images": 1, "instances": 7, "ignored": 2, "without_text": 1, "without_polygon": 1},
         **{"crossing": 1, "flat": 1, "outside": 2},
     }
     assert "d" in check.characters  # of "border"; the ignored "d" does not count
@@ -182,7 +182,7 @@ def test_a_result_is_kept_until_the_file_changes(tmp_path: Path, counted: list[P
     first = checked_records(path, None, SILENT)
     assert checked_records(path, None, SILENT) == first
     assert counted == [path]
-    assert checked_records(path, None, SILENT, anew=True) == first
+    assert checked_records(path, None, SILENT, again=True) == first
     assert counted == [path] * 2
     status = path.stat()
     path.write_bytes(path.read_bytes().replace("ö".encode(), b"oo"))
@@ -208,7 +208,7 @@ def test_a_result_does_not_hold_for_a_copy_elsewhere(tmp_path: Path, counted: li
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe", b"[1]", b'{"file": {}, "check": {}}'])
-def test_what_is_no_result_is_made_anew(tmp_path: Path, counted: list[Path], content: bytes) -> None:
+def test_what_is_no_result_is_made_again(tmp_path: Path, counted: list[Path], content: bytes) -> None:
     path = tmp_path / "a.jsonl"
     write_records(path, make_records(tmp_path, 1))
     kept_path(path, None).write_bytes(content)
@@ -217,7 +217,7 @@ def test_what_is_no_result_is_made_anew(tmp_path: Path, counted: list[Path], con
     assert counted == [path]
 
 
-def test_results_go_to_a_folder_of_their_own_and_are_told_apart(tmp_path: Path, counted: list[Path]) -> None:
+def test_results_go_to_a_folder_of_their_own_and_do_not_collide(tmp_path: Path, counted: list[Path]) -> None:
     for name in ("one", "two"):
         write_records(tmp_path / name / "a.jsonl", make_records(tmp_path / name, 1 + len(name) % 2))
         for _ in range(2):
@@ -227,12 +227,12 @@ def test_results_go_to_a_folder_of_their_own_and_are_told_apart(tmp_path: Path, 
     assert not kept_path(tmp_path / "one" / "a.jsonl", None).exists()
 
 
-def test_a_folder_that_cannot_be_written_to_is_told_and_no_matter(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_to_is_reported_and_does_not_stop(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     write_records(path, make_records(tmp_path, 1))
     (tmp_path / "file").write_bytes(b"")
-    told: list[str] = []
-    assert checked_records(path, tmp_path / "file" / "kept", told.append).is_usable
-    assert len(told) == 1
-    assert "cannot be kept" in told[0]
-    assert "data.check_folder" in told[0]
+    reported: list[str] = []
+    assert checked_records(path, tmp_path / "file" / "kept", reported.append).is_usable
+    assert len(reported) == 1
+    assert "cannot be kept" in reported[0]
+    assert "data.check_folder" in reported[0]

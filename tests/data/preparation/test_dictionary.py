@@ -79,7 +79,7 @@ def test_a_pickled_list_is_read_whatever_wrote_it(tmp_path: Path, protocol: int,
 
 
 @pytest.mark.parametrize("characters", [CHARACTERS, "ab.", ".ab", "x", "中."])
-def test_either_kind_of_dictionary_is_told_by_its_content(tmp_path: Path, characters: str) -> None:
+def test_either_kind_of_dictionary_is_detected_by_its_content(tmp_path: Path, characters: str) -> None:
     path = tmp_path / "char_dict"
     contents = [pickle.dumps([*map(ord, characters)], protocol) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
     plain = "\n".join(characters).encode()

@@ -106,7 +106,7 @@ def test_packed_sets_show_the_same_images_and_words(tmp_path: Path) -> None:
     sizes = [(240, 320), (400, 90), (60, 80), (1000, 1001)]
     path = make_set(tmp_path / "data" / "train.jsonl", sizes)
     done = pack(path, tmp_path / "packed")
-    assert (done.images, done.report.left_out) == (4, {})
+    assert (done.images, done.report.dropped) == (4, {})
     assert done.size == sum(len(content) for content in contents(tmp_path / "packed").values())
     packed = read_records(done.records)
     assert {(record.height, record.width) for record in packed} == {(75, 100), (100, 22), (60, 80), (100, 100)}
@@ -166,10 +166,10 @@ def test_what_cannot_be_read_is_counted_and_too_much_stops(tmp_path: Path) -> No
     images[4].unlink()
     done = pack(path, tmp_path / "packed", maximum_faulty_share=0.34)
     assert done.images == 4
-    assert done.report.left_out[UNREADABLE].count == 2
-    told = str(done.report.left_out[UNREADABLE])
-    assert "img_1.jpg: image is truncated" in told
-    assert "img_4.jpg: image cannot be read (No such file" in told
+    assert done.report.dropped[UNREADABLE].count == 2
+    reported = str(done.report.dropped[UNREADABLE])
+    assert "img_1.jpg: image is truncated" in reported
+    assert "img_4.jpg: image cannot be read (No such file" in reported
     images[3].write_text("<html>")
     message = r"of 6 images, more cannot be read than maximum_faulty_share = 0\.34 allows: 3 \(.*img_"
     for workers in (1, 2):
@@ -183,7 +183,7 @@ def test_an_image_of_another_size_than_its_record_is_not_packed(tmp_path: Path) 
     first, second = read_records(path)
     write_records(path, [first, replace(second, width=260)])
     done = pack(path, tmp_path / "packed")
-    assert "image is 130 x 120 pixels" in str(done.report.left_out[UNREADABLE])
+    assert "image is 130 x 120 pixels" in str(done.report.dropped[UNREADABLE])
     assert done.images == 1
 
 

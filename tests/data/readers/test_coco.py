@@ -17,12 +17,12 @@ from dataset_files import (
     POINTS,
     WIDTH,
     WORD,
+    content_of,
     counts,
     edit,
     outline,
     polygons,
     read_folder,
-    told,
     write_json,
     write_photo,
     write_text,
@@ -30,7 +30,7 @@ from dataset_files import (
 from published_folders import BUILDERS
 from scenetext.data.readers import coco
 from scenetext.data.readers.files import UNREADABLE
-from scenetext.data.readers.instances import UNTOLD
+from scenetext.data.readers.instances import EMPTY_TEXT
 from scenetext.data.readers.labelled import OTHER_SIZE
 from scenetext.errors import DataError
 
@@ -59,16 +59,16 @@ def test_coco_boxes_parts_masks_crowds_and_texts(tmp_path: Path) -> None:
     (record,), report = read_folder("coco", tmp_path)["all"]
     unknown, ignored = (None, False), (None, True)
     known = [(text, False) for text in "ABCD"]
-    assert told(record) == [*known, unknown, ignored, ignored, ignored, unknown]
+    assert content_of(record) == [*known, unknown, ignored, ignored, ignored, unknown]
     assert polygons(record) == [POINTS] * 9
-    assert counts(report.noted) == {coco.PARTS: 1, coco.BOXES: 7, coco.TURNED: 1, UNTOLD: 1}
+    assert counts(report.noted) == {coco.PARTS: 1, coco.BOXES: 7, coco.TURNED: 1, EMPTY_TEXT: 1}
 
 
 def test_coco_categories_are_chosen_by_name(tmp_path: Path) -> None:
     write_coco(tmp_path, [WORD, {**WORD, "category_id": 2}, {**WORD, "category_id": 2}])
     (record,), report = read_folder("coco", tmp_path, categories="text")["all"]
     assert len(record.instances) == 1
-    assert counts(report.left_out) == {coco.OTHER_CATEGORY: 2}
+    assert counts(report.dropped) == {coco.OTHER_CATEGORY: 2}
     (record,), _ = read_folder("coco", tmp_path, categories="text, person")["all"]
     assert len(record.instances) == 3
     with pytest.raises(DataError, match="has no category word; there are text, person"):
@@ -84,7 +84,7 @@ def test_images_are_found_however_annotations_spell_their_folder(tmp_path: Path,
     assert record.path == tmp_path / "images" / "train" / "img_1.jpg"
 
 
-def test_a_size_that_is_not_that_of_the_image_is_told(tmp_path: Path) -> None:
+def test_a_size_that_is_not_that_of_the_image_is_reported(tmp_path: Path) -> None:
     write_coco(tmp_path, [WORD], images=[{**IMAGE, "width": HEIGHT, "height": WIDTH}])
     (record,), report = read_folder("coco", tmp_path)["all"]
     assert (record.width, record.height) == (WIDTH, HEIGHT)
@@ -100,7 +100,7 @@ def test_mmocr_ignored_words_and_boxes(tmp_path: Path) -> None:
     ]
     edit(tmp_path / "textdet_train.json", lambda content: content["data_list"][0].update(instances=words))
     (record,), report = read_folder("mmocr-1x", tmp_path)["train"]
-    assert told(record) == [(None, True), (None, False), ("A", False)]
+    assert content_of(record) == [(None, True), (None, False), ("A", False)]
     assert polygons(record) == [POINTS, POINTS, outline(14)]
     assert counts(report.noted) == {coco.BOXES: 1}
 
@@ -108,7 +108,7 @@ def test_mmocr_ignored_words_and_boxes(tmp_path: Path) -> None:
     words = [{**WORD, "segmentation": [FLAT]}, {**WORD, "segmentation": [FLAT], "iscrowd": 1}]
     edit(tmp_path / "old" / "instances_training.json", lambda content: content.update(annotations=words))
     (record,), _ = read_folder("mmocr-0x", tmp_path / "old")["train"]
-    assert told(record) == [(None, False), (None, True)]
+    assert content_of(record) == [(None, False), (None, True)]
 
 
 @pytest.mark.parametrize("name", ["\ud83d.jpg", "a" * 300 + ".jpg", "nul\0.jpg", "", "/etc/passwd", ".."])
@@ -124,5 +124,5 @@ def test_odd_names_of_images_are_no_crash(tmp_path: Path, name: str) -> None:
         return
     records, report = read_folder("coco", tmp_path)["all"]
     assert len(records) == 1
-    assert report.left_out[UNREADABLE].count == 1
-    "".join(report.left_out[UNREADABLE].examples).encode("utf-8")
+    assert report.dropped[UNREADABLE].count == 1
+    "".join(report.dropped[UNREADABLE].examples).encode("utf-8")

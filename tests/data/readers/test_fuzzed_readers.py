@@ -1,4 +1,4 @@
-"""Every reader on damaged annotations (`--fuzz 10000`): an error of ours with the file, or correct records, and no word
+"""Every reader on damaged annotations (`--fuzz 10000`): a ScenetextError with the file, or correct records, and no word
 lost without a report."""
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def read(name: str, splits: list[Mapping[str, Any]], report: ReadReport) -> list
 
 
 @pytest.mark.parametrize("name", FUZZED)
-def test_damage_is_told_or_gives_valid_records_without_loss(tmp_path: Path, fuzz_times: int, name: str) -> None:
+def test_damage_is_reported_or_gives_valid_records_without_loss(tmp_path: Path, fuzz_times: int, name: str) -> None:
     fuzzed = FUZZED[name]
     path = fuzzed.build(tmp_path / "set")
     splits = places(name, tmp_path / "set")
@@ -58,7 +58,7 @@ def test_damage_is_told_or_gives_valid_records_without_loss(tmp_path: Path, fuzz
     texts = {instance.text for record in read(name, splits, report) for instance in record.instances}
     words = [word for word in WORDS if word.encode() in whole] if fuzzed.spelled else []
     assert texts >= set(words)
-    assert not report.left_out
+    assert not report.dropped
 
     def attempt(content: bytes) -> None:
         report = ReadReport()
@@ -90,9 +90,9 @@ def test_a_flipped_bit_of_a_matlab_file_changes_one_image_or_word(tmp_path: Path
     def attempt(content: bytes) -> None:
         report = ReadReport()
         found = parts(report)
-        left_out = sum(finding.count for finding in report.left_out.values())
-        assert len(found) + left_out >= len(whole)
-        if not left_out:
+        dropped = sum(finding.count for finding in report.dropped.values())
+        assert len(found) + dropped >= len(whole)
+        if not dropped:
             assert sum(one != other for one, other in zip(found, whole, strict=True)) <= 1
 
     tally = fuzz(path, flips(path.read_bytes(), fuzz_times), attempt)

@@ -11,7 +11,7 @@ from conftest import real_data_folder
 from scenetext.data.preparation.datasets import dataset_summary
 from scenetext.data.readers import ReadReport
 from scenetext.data.readers.icdar2015 import read_icdar2015
-from scenetext.data.readers.instances import COUNTER_CLOCKWISE, CROSSING, UNTOLD, WITHOUT_AREA
+from scenetext.data.readers.instances import COUNTER_CLOCKWISE, CROSSING, EMPTY_TEXT, WITHOUT_AREA
 from scenetext.data.records.files import read_records, write_records
 from scenetext.data.records.images import write_image
 from scenetext.data.records.samples import load_sample
@@ -147,8 +147,8 @@ def test_odd_polygons_are_counted_and_only_those_without_area_ignored(tmp_path: 
     assert ignored == [False, False, False, True, True, False, True, False]
     assert all(instance.polygon.shape == (4, 2) for instance in records[0].instances)
     counts = {reason: finding.count for reason, finding in report.noted.items()}
-    assert counts == {WITHOUT_AREA: 2, COUNTER_CLOCKWISE: 1, CROSSING: 1, UNTOLD: 1}
-    assert not report.left_out
+    assert counts == {WITHOUT_AREA: 2, COUNTER_CLOCKWISE: 1, CROSSING: 1, EMPTY_TEXT: 1}
+    assert not report.dropped
 
 
 def test_all_of_the_real_validation_set(tmp_path: Path) -> None:

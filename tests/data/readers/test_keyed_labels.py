@@ -9,11 +9,11 @@ import pytest
 
 from dataset_files import (
     POINTS,
+    content_of,
     counts,
     outline,
     polygons,
     read_folder,
-    told,
     write_json,
     write_photo,
     write_text,
@@ -21,7 +21,7 @@ from dataset_files import (
 from published_folders import BUILDERS
 from scenetext.data.readers.art2019 import EXCLUDED
 from scenetext.data.readers.files import UNREADABLE
-from scenetext.data.readers.instances import BROKEN_TEXT, FEW_POINTS, UNTOLD
+from scenetext.data.readers.instances import BROKEN_TEXT, EMPTY_TEXT, FEW_POINTS
 from scenetext.data.readers.keyed_labels import MISSING, UNLABELLED
 from scenetext.errors import DataError
 
@@ -45,17 +45,17 @@ def test_art_outlines_of_any_number_of_points_and_illegible_words(tmp_path: Path
     (tmp_path / "train_labels.json").write_text("\ufeff" + json.dumps({"gt_0": words}), encoding="utf-8")
     (record,), report = read_folder("art2019", tmp_path)["train"]
     ignored, unknown = (None, True), (None, False)
-    assert told(record) == [
+    assert content_of(record) == [
         *((f"w{number}", False) for number in numbers),
         *(ignored, ignored, ignored, ("中文", False), unknown, unknown),
     ]
     assert [len(polygon) for polygon in polygons(record)][:6] == list(numbers)
     assert polygons(record)[2] == outline(10)
-    assert counts(report.left_out) == {FEW_POINTS: 1}
-    assert counts(report.noted) == {UNTOLD: 1, BROKEN_TEXT: 1}
+    assert counts(report.dropped) == {FEW_POINTS: 1}
+    assert counts(report.noted) == {EMPTY_TEXT: 1, BROKEN_TEXT: 1}
 
 
-def test_art_images_of_other_benchmarks_are_left_out_by_a_list(tmp_path: Path) -> None:
+def test_art_images_of_other_benchmarks_are_excluded_by_a_list(tmp_path: Path) -> None:
     names = [f"gt_{number}" for number in range(4)]
     for name in names:
         write_photo(tmp_path / "train_images" / f"{name}.jpg")
@@ -63,8 +63,8 @@ def test_art_images_of_other_benchmarks_are_left_out_by_a_list(tmp_path: Path) -
     listed = write_text(tmp_path / "in_totaltext.txt", "gt_1\r\n\ngt_3.jpg\n")
     records, report = read_folder("art2019", tmp_path, exclude=listed)["train"]
     assert [record.path.stem for record in records] == ["gt_0", "gt_2"]
-    assert report.left_out[EXCLUDED].examples == ["gt_1", "gt_3"]
-    assert UNLABELLED not in report.left_out
+    assert report.dropped[EXCLUDED].examples == ["gt_1", "gt_3"]
+    assert UNLABELLED not in report.dropped
     write_text(listed, "gt_1\n\ngt_7\n")
     with pytest.raises(DataError, match="'gt_7' is no image of") as caught:
         read_folder("art2019", tmp_path, exclude=listed)
@@ -96,8 +96,8 @@ def test_missing_unlabelled_and_unreadable_images_are_counted(tmp_path: Path) ->
     write_json(tmp_path / "train_full_labels.json", {name: [] for name in names if name != "gt_2"})
     records, report = read_folder("lsvt", tmp_path)["train"]
     assert [record.path.stem for record in records] == ["gt_3"]
-    assert counts(report.left_out) == {MISSING: 1, UNLABELLED: 1, UNREADABLE: 1}
-    assert report.left_out[MISSING].examples == ["gt_4"]
+    assert counts(report.dropped) == {MISSING: 1, UNLABELLED: 1, UNREADABLE: 1}
+    assert report.dropped[MISSING].examples == ["gt_4"]
     (tmp_path / "train_full_images_0" / "gt_10.jpg").unlink()
     with pytest.raises(DataError, match=r"none of the 1 images that are wanted of it is in .*train_full_images_0"):
         read_folder("lsvt", tmp_path)

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_files import CURVE, QUAD, counts, polygons, read_folder, told, write_photo, write_text
+from dataset_files import CURVE, QUAD, content_of, counts, polygons, read_folder, write_photo, write_text
 from published_folders import BUILDERS
 from scenetext.data.readers.ctw1500 import parse_line as parse_ctw1500
 from scenetext.data.readers.icdar2013 import parse_line as parse_icdar2013
-from scenetext.data.readers.instances import UNTOLD
+from scenetext.data.readers.instances import EMPTY_TEXT
 from scenetext.data.readers.td500 import parse_line as parse_td500
 from scenetext.errors import DataError, ImageError
 
@@ -48,12 +48,12 @@ def test_icdar2013_lines_of_both_splits(line: str, text: str) -> None:
     assert label.polygon.tolist() == [[38, 43], [920, 43], [920, 215], [38, 215]]
 
 
-def test_icdar2013_ignored_and_untold_words_with_byte_order_mark(tmp_path: Path) -> None:
+def test_icdar2013_ignored_and_empty_words_with_byte_order_mark(tmp_path: Path) -> None:
     content = '\ufeff1 2 30 12 "###"\r\n\r\n1 2 30 12 ""\r\n1 2 30 12 "A"'
     rewrite("icdar2013", tmp_path, "Challenge2_Training_Task1_GT/gt_100.txt", content)
     (record,), report = read_folder("icdar2013", tmp_path)["train"]
-    assert told(record) == [(None, True), (None, False), ("A", False)]
-    assert counts(report.noted) == {UNTOLD: 1}
+    assert content_of(record) == [(None, True), (None, False), ("A", False)]
+    assert counts(report.noted) == {EMPTY_TEXT: 1}
 
 
 def test_mlt_texts_may_hold_commas_and_images_are_of_all_formats(tmp_path: Path) -> None:
@@ -63,8 +63,8 @@ def test_mlt_texts_may_hold_commas_and_images_are_of_all_formats(tmp_path: Path)
         write_text(truths / f"gt_img_{number}.txt", f"\ufeff{QUAD},Korean,한국, 어\r\n{QUAD},None,###\r\n{QUAD},Latin,")
     records, report = read_folder("mlt2017", tmp_path)["train"]
     assert [record.path.name for record in records] == ["img_1.jpg", "img_2.png", "img_3.gif", "img_4.JPG"]
-    assert all(told(record) == [("한국, 어", False), (None, True), (None, False)] for record in records)
-    assert counts(report.noted) == {UNTOLD: 4}
+    assert all(content_of(record) == [("한국, 어", False), (None, True), (None, False)] for record in records)
+    assert counts(report.noted) == {EMPTY_TEXT: 4}
 
 
 def test_mlt_2019_names_its_files_otherwise(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_mlt_2019_names_its_files_otherwise(tmp_path: Path) -> None:
         write_photo(tmp_path / f"ImagesPart{part}" / f"tr_img_0000{part}.jpg")
         write_text(tmp_path / "train_gt_t13" / f"tr_img_0000{part}.txt", f"{QUAD},Hindi,नाम")
     records, _ = read_folder("mlt2017", tmp_path)["train"]
-    assert [told(record) for record in records] == [[("नाम", False)]] * 2
+    assert [content_of(record) for record in records] == [[("नाम", False)]] * 2
 
 
 def test_mlt_images_of_one_name_in_two_archives_are_refused(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_ctw1500_old_release_adds_the_corner_and_has_no_texts(tmp_path: Path) ->
         write_text(tmp_path / split / "text_label_curve" / f"{number}.txt", f"{line}\r\n")
     for records, report in read_folder("ctw1500", tmp_path).values():
         (record,) = records
-        assert told(record) == [(None, False)]
+        assert content_of(record) == [(None, False)]
         assert polygons(record) == [(np.array(CURVE) + [100, 200] * 14).reshape(14, 2).tolist()]
         assert not report.noted, "it is no news that texts are unknown where there are none"
 
@@ -111,9 +111,9 @@ def test_ctw1500_training_set_is_xml_whose_ignored_texts_are_ignored(tmp_path: P
     boxes = "".join(box.format(text) for text in ("A &amp; B", "###", "", "<![CDATA[C<D]]>"))
     rewrite("ctw1500", tmp_path, "ctw1500_train_labels/1001.xml", f"<Annotations>{boxes}</Annotations>")
     (record,), report = read_folder("ctw1500", tmp_path)["train"]
-    assert told(record) == [("A & B", False), (None, True), (None, False), ("C<D", False)]
+    assert content_of(record) == [("A & B", False), (None, True), (None, False), ("C<D", False)]
     assert polygons(record)[0] == np.array(CURVE, dtype=float).reshape(14, 2).tolist()
-    assert counts(report.noted) == {UNTOLD: 1}
+    assert counts(report.noted) == {EMPTY_TEXT: 1}
 
 
 def test_xml_with_entities_of_its_own_is_refused(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_td500_box_worked_out_by_hand_and_difficult_ones_are_ignored(tmp_path: P
     content = f"0 0 10 10 20 10 {math.pi / 2}\r\n1 1 10 10 20 10 0\r\n"
     rewrite("msra-td500", tmp_path, "train/IMG_0030.gt", content)
     (record,), report = read_folder("msra-td500", tmp_path)["train"]
-    assert told(record) == [(None, False), (None, True)]
+    assert content_of(record) == [(None, False), (None, True)]
     turned, upright = polygons(record)
     np.testing.assert_allclose(turned, [[25, 5], [25, 25], [15, 25], [15, 5]], atol=1e-5)
     assert upright == [[10, 10], [30, 10], [30, 20], [10, 20]]
@@ -158,8 +158,8 @@ def test_own_folders_may_name_their_text_files_in_three_ways(tmp_path: Path, tru
     write_photo(tmp_path / "images" / "gt_7.jpg")
     write_text(tmp_path / "labels" / truth, f"{QUAD}\n{QUAD},\n{QUAD},a,b\n{QUAD},###\n{QUAD},*")
     (record,), report = read_folder("icdar-folder", tmp_path)["all"]
-    assert told(record) == [(None, False), (None, False), ("a,b", False), (None, True), (None, True)]
-    assert counts(report.noted) == {UNTOLD: 1}
+    assert content_of(record) == [(None, False), (None, False), ("a,b", False), (None, True), (None, True)]
+    assert counts(report.noted) == {EMPTY_TEXT: 1}
 
 
 FAULTS: dict[str, tuple[str, str, str | bytes, int, str]] = {

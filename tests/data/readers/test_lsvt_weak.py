@@ -1,4 +1,4 @@
-"""The reader of LSVT's weak labels: what is a word, what is left out, and every fault with its place."""
+"""The reader of LSVT's weak labels: what is a word, what is dropped, and every fault with its location."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def read(images: Path, labels: Path) -> tuple[list[ImageRecord], ReadReport]:
     return list(read_lsvt_weak(images, labels, report)), report
 
 
-def test_words_lose_their_blanks_and_those_of_one_character_are_left_out(tmp_path: Path) -> None:
+def test_words_lose_their_blanks_and_those_of_one_character_are_dropped(tmp_path: Path) -> None:
     labels = {
         "gt_0": ["北京 烤鸭店", "店", "OPEN 24 小时"],
         "gt_1": ["中国银行"],
@@ -53,7 +53,7 @@ def test_words_lose_their_blanks_and_those_of_one_character_are_left_out(tmp_pat
         ["中国银行"],
     ]
     assert all(instance.polygon is None and not instance.ignore for r in records for instance in r.instances)
-    counts = {reason: finding.count for reason, finding in report.left_out.items()}
+    counts = {reason: finding.count for reason, finding in report.dropped.items()}
     assert counts == {SHORT: 4, ILLEGIBLE: 1, WORDLESS: 2}
     assert report.noted[BLANKS].count == 2
     assert report.noted[BLANKS].examples[0] == "'北京 烤鸭店' of gt_0"
@@ -71,9 +71,9 @@ def test_unreadable_missing_and_unlabelled_images_are_counted(tmp_path: Path) ->
     write_image(images / "gt_9.jpg", np.zeros((30, 50, 3), dtype=np.uint8))
     records, report = read(images, labels)
     assert [record.path.name for record in records] == ["gt_0.jpg", "gt_3.jpg"]
-    assert report.left_out[MISSING].examples == ["gt_1"]
-    assert report.left_out[UNREADABLE].examples == ["gt_2.jpg"]
-    assert report.left_out[UNLABELLED].count == 1
+    assert report.dropped[MISSING].examples == ["gt_1"]
+    assert report.dropped[UNREADABLE].examples == ["gt_2.jpg"]
+    assert report.dropped[UNLABELLED].count == 1
 
 
 def test_half_a_surrogate_pair_is_no_character(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_half_a_surrogate_pair_is_no_character(tmp_path: Path) -> None:
     labels.write_text('{"gt_0": [{"transcription": "a\\ud83d"}, {"transcription": "\\ud83d\\ude00b"}]}')
     (record,), report = read(images, labels)
     assert [instance.text for instance in record.instances] == ["😀b"]
-    assert report.left_out[BROKEN].count == 1
+    assert report.dropped[BROKEN].count == 1
 
 
 FAULTS: dict[str, tuple[str | bytes, str]] = {

@@ -44,7 +44,7 @@ def test_a_table_gives_words_without_places(tmp_path: Path) -> None:
     assert (records[0].width, records[0].height) == (50, 30)
     assert words(records) == [["Lines:", "I", "lost"], ["中国", "bank"]]
     assert all(instance.polygon is None for record in records for instance in record.instances)
-    assert not report.left_out
+    assert not report.dropped
     assert not report.noted
 
 
@@ -88,14 +88,14 @@ def test_odd_blanks_and_empty_captions_are_counted(tmp_path: Path) -> None:
     records, report = read(tmp_path, table)
     assert words(records) == [["one", "two"], ["three"], ["x", "y"]]
     assert report.noted[BLANKS].count == 2
-    assert report.left_out[WORDLESS].count == 2
+    assert report.dropped[WORDLESS].count == 2
 
 
-def test_unreadable_images_are_left_out_and_absolute_paths_taken(tmp_path: Path) -> None:
+def test_unreadable_images_are_dropped_and_absolute_paths_taken(tmp_path: Path) -> None:
     table = make_table(tmp_path, HEADER + f"8/9.jpg\ta\n{tmp_path / '8/1.jpg'}\tb\n")
     records, report = read(tmp_path / "8", table)
     assert [record.path for record in records] == [tmp_path / "8/1.jpg"]
-    assert report.left_out[UNREADABLE].examples == ["8/9.jpg"]
+    assert report.dropped[UNREADABLE].examples == ["8/9.jpg"]
 
 
 def test_columns_can_be_named(tmp_path: Path) -> None:

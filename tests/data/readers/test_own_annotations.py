@@ -9,11 +9,11 @@ import pytest
 
 from dataset_files import (
     POINTS,
+    content_of,
     counts,
     outline,
     polygons,
     read_folder,
-    told,
     write_json,
     write_photo,
     write_text,
@@ -22,7 +22,7 @@ from published_folders import BUILDERS
 from scenetext.data.readers import labelme
 from scenetext.data.readers.files import UNREADABLE
 from scenetext.data.readers.image_folder import OTHER, SHEETS
-from scenetext.data.readers.instances import UNTOLD
+from scenetext.data.readers.instances import EMPTY_TEXT
 from scenetext.errors import DataError
 
 
@@ -45,12 +45,12 @@ def test_labelme_shapes_flags_and_names_of_classes(tmp_path: Path) -> None:
     (record,), report = read_folder("labelme", tmp_path)["all"]
     known = [(text, False) for text in ("WORD", "BOX")]
     unknown, ignored = (None, False), (None, True)
-    assert told(record) == [*known, unknown, ("Straße 1", False), ignored, ignored, unknown, ("old", False)]
+    assert content_of(record) == [*known, unknown, ("Straße 1", False), ignored, ignored, unknown, ("old", False)]
     assert polygons(record) == [POINTS] * 8
-    assert report.left_out[labelme.OTHER_SHAPE].examples == ["circle in a.json"]
-    assert counts(report.noted) == {labelme.RECTANGLES: 1, UNTOLD: 1}
+    assert report.dropped[labelme.OTHER_SHAPE].examples == ["circle in a.json"]
+    assert counts(report.noted) == {labelme.RECTANGLES: 1, EMPTY_TEXT: 1}
     (record,), _ = read_folder("labelme", tmp_path, class_labels="WORD, BOX")["all"]
-    assert told(record)[:3] == [unknown, unknown, ("text", False)]
+    assert content_of(record)[:3] == [unknown, unknown, ("text", False)]
 
 
 def test_ppocrlabel_lines_with_difficult_and_untyped_words(tmp_path: Path) -> None:
@@ -68,10 +68,10 @@ def test_ppocrlabel_lines_with_difficult_and_untyped_words(tmp_path: Path) -> No
     write_text(folder / "Label.txt", f"\ufeffmy photos/a b.jpg\t{line}\r\n\nmy photos/gone.jpg\t[]\n")
     (record,), report = read_folder("ppocrlabel", folder)["all"]
     ignored = (None, True)
-    assert told(record) == [("A\tB", False), ignored, ignored, ignored, (None, False), ("curve", False)]
+    assert content_of(record) == [("A\tB", False), ignored, ignored, ignored, (None, False), ("curve", False)]
     assert polygons(record)[-1] == outline(8)
-    assert report.left_out[UNREADABLE].examples == ["gone.jpg"]
-    assert counts(report.noted) == {UNTOLD: 1}
+    assert report.dropped[UNREADABLE].examples == ["gone.jpg"]
+    assert counts(report.noted) == {EMPTY_TEXT: 1}
 
 
 def test_images_without_labels_are_taken_from_all_subfolders_in_natural_order(tmp_path: Path) -> None:
@@ -82,16 +82,16 @@ def test_images_without_labels_are_taken_from_all_subfolders_in_natural_order(tm
     records, report = read_folder("images", tmp_path)["all"]
     assert [record.path.name for record in records] == ["2.PNG", "10.jpg", "3.gif"]
     assert all(record.instances == () for record in records)
-    assert counts(report.left_out) == {OTHER: 1, UNREADABLE: 1}
+    assert counts(report.dropped) == {OTHER: 1, UNREADABLE: 1}
 
 
-def test_a_second_run_does_not_take_the_first_ones_sheet_for_a_photograph(tmp_path: Path) -> None:
+def test_a_second_run_does_not_take_the_first_ones_sheet_for_an_image(tmp_path: Path) -> None:
     for name in ("a.jpg", "all_samples.jpg", "shop_samples.jpg"):
         write_photo(tmp_path / name)
     write_text(tmp_path / "all.jsonl", "")
     records, report = read_folder("images", tmp_path)["all"]
     assert [record.path.name for record in records] == ["a.jpg", "shop_samples.jpg"]
-    assert counts(report.left_out) == {OTHER: 1, SHEETS: 1}
+    assert counts(report.dropped) == {OTHER: 1, SHEETS: 1}
 
 
 PPOCR_FAULTS = {

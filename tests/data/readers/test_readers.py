@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataset_files import POINTS, read_folder, told, write_photo, write_text
+from dataset_files import POINTS, content_of, read_folder, write_photo, write_text
 from published_folders import BUILDERS
 from scenetext.data.readers import READERS
-from scenetext.data.readers.instances import CROSSING, FEW_POINTS, UNTOLD, Label, make_instances, points_of
-from scenetext.data.readers.places import find_place
+from scenetext.data.readers.instances import CROSSING, EMPTY_TEXT, FEW_POINTS, Label, make_instances, points_of
 from scenetext.data.readers.report import ReadReport
+from scenetext.data.readers.splits import find_path
 from scenetext.data.records.files import read_records, write_records
 from scenetext.errors import DataError
 
@@ -41,15 +41,15 @@ def test_a_dataset_as_unpacked_is_read(tmp_path: Path, name: str, wrapped: bool)
         (record,) = records
         assert (record.width, record.height) == (60, 40)
         assert record.path.is_file()
-        assert not report.left_out
-        assert told(record) == ([] if name == "images" else [("WORD" if has_text else None, False)])
+        assert not report.dropped
+        assert content_of(record) == ([] if name == "images" else [("WORD" if has_text else None, False)])
         write_records(tmp_path / f"{split}.jsonl", records)
         (again,) = read_records(tmp_path / f"{split}.jsonl")
-        assert told(again) == told(record)
+        assert content_of(again) == content_of(record)
 
 
 @pytest.mark.parametrize("name", BUILDERS)
-def test_an_empty_folder_is_told_with_all_that_was_looked_for(tmp_path: Path, name: str) -> None:
+def test_an_empty_folder_is_reported_with_all_that_was_looked_for(tmp_path: Path, name: str) -> None:
     reader = READERS[name]
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError) as caught:
@@ -94,17 +94,17 @@ def test_places_are_found_in_any_case_and_ambiguous_ones_refused(tmp_path: Path)
     for name in ("Images", "part_1", "part_2", ".part_3"):
         (tmp_path / name / "Train").mkdir(parents=True)
     write_text(tmp_path / "part_9", "a file")
-    assert find_place(tmp_path, ["none", "images/train"], "folder") in (
+    assert find_path(tmp_path, ["none", "images/train"], "folder") in (
         tmp_path / "Images" / "Train",
         tmp_path / "images" / "train",
     )
-    assert find_place(tmp_path, ["PART_*"], "folders") == (tmp_path / "part_1", tmp_path / "part_2")
-    assert find_place(tmp_path, ["part_*"], "file") == tmp_path / "part_9"
-    assert find_place(tmp_path, ["images"], "file") is None
-    assert find_place(tmp_path / "part_1", ["*_9/.."], "folder") is None
-    assert find_place(tmp_path, ["*_9/.."], "folder") == tmp_path
+    assert find_path(tmp_path, ["PART_*"], "folders") == (tmp_path / "part_1", tmp_path / "part_2")
+    assert find_path(tmp_path, ["part_*"], "file") == tmp_path / "part_9"
+    assert find_path(tmp_path, ["images"], "file") is None
+    assert find_path(tmp_path / "part_1", ["*_9/.."], "folder") is None
+    assert find_path(tmp_path, ["*_9/.."], "folder") == tmp_path
     with pytest.raises(DataError, match="part_1 and part_2 are both possible"):
-        find_place(tmp_path, ["part_*"], "folder")
+        find_path(tmp_path, ["part_*"], "folder")
 
 
 def test_a_source_that_is_no_folder_is_named(tmp_path: Path) -> None:
@@ -138,8 +138,8 @@ def test_the_rules_for_odd_words_are_the_same_everywhere() -> None:
         (None, False),
     ]
     np.testing.assert_array_equal(found[5].polygon, square[[0, 2, 1, 3]])
-    assert report.left_out[FEW_POINTS].count == 1
-    assert report.noted[UNTOLD].count == 1
+    assert report.dropped[FEW_POINTS].count == 1
+    assert report.noted[EMPTY_TEXT].count == 1
     assert report.noted[CROSSING].examples == ["img_1"]
 
 

@@ -13,7 +13,7 @@ from scipy.io import loadmat, savemat
 from damage import refused, with_other_bytes
 from scenetext.data.readers import ReadReport
 from scenetext.data.readers.files import UNREADABLE
-from scenetext.data.readers.synthtext import CUT, UNMATCHED, WITHOUT_PLACE, WRONG, WRONG_IMAGES, read_synthtext
+from scenetext.data.readers.synthtext import CUT, UNMATCHED, WITHOUT_POLYGON, WRONG, WRONG_IMAGES, read_synthtext
 from scenetext.data.records.images import write_image
 from scenetext.errors import DataError
 from scenetext.geometry.polygon import order_polygon
@@ -83,7 +83,7 @@ def test_texts_of_several_words_and_a_single_squeezed_word(tmp_path: Path, compr
         assert not instance.ignore
     assert words(one) == ["AT&T"]
     np.testing.assert_array_equal(one.instances[0].polygon, other)
-    assert not report.left_out
+    assert not report.dropped
     assert not report.noted
 
 
@@ -117,8 +117,8 @@ def test_corners_outside_are_cut_and_boxes_without_area_dropped_but_their_words_
     without = [text for text, polygon in found.items() if polygon is None]
     assert without == ["outside", "line", "point", "sliver", "unknown", "endless"]
     assert found["bow"] is not None, "repaired to its larger half"
-    assert report.noted[WITHOUT_PLACE].count == len(without)
-    assert report.noted[WITHOUT_PLACE].examples[0] == "outside in 1/a.jpg"
+    assert report.noted[WITHOUT_POLYGON].count == len(without)
+    assert report.noted[WITHOUT_POLYGON].examples[0] == "outside in 1/a.jpg"
     assert report.noted[CUT].count == 2
     for polygon in found.values():
         if polygon is not None:
@@ -146,7 +146,7 @@ def test_words_that_do_not_match_their_boxes_are_kept_without(
     assert "1/a.jpg" in report.noted[UNMATCHED].examples[0]
 
 
-def test_wrong_and_unreadable_images_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_wrong_and_unreadable_images_are_dropped_and_counted(tmp_path: Path) -> None:
     usual = (boxes(SQUARE), ["word"])
     names = ["1/a.jpg", *sorted(WRONG_IMAGES), "2/gone.jpg", "2/no_image.jpg"]
     write_ground_truth(tmp_path, dict.fromkeys(names, usual))
@@ -154,8 +154,8 @@ def test_wrong_and_unreadable_images_are_left_out_and_counted(tmp_path: Path) ->
     (tmp_path / "2/no_image.jpg").write_text("<html>")
     records, report = read(tmp_path)
     assert [record.path.name for record in records] == ["a.jpg"]
-    assert report.left_out[WRONG].examples == sorted(WRONG_IMAGES)
-    assert report.left_out[UNREADABLE].examples == ["2/gone.jpg", "2/no_image.jpg"]
+    assert report.dropped[WRONG].examples == sorted(WRONG_IMAGES)
+    assert report.dropped[UNREADABLE].examples == ["2/gone.jpg", "2/no_image.jpg"]
 
 
 def test_no_readable_image_at_all_names_the_first(tmp_path: Path) -> None:

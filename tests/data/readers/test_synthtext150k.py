@@ -9,16 +9,16 @@ import numpy as np
 from dataset_files import (
     FLAT,
     POINTS,
+    content_of,
     counts,
     edit,
     outline,
     polygons,
     read_folder,
-    told,
 )
 from published_folders import BUILDERS
 from scenetext.data.readers import synthtext150k
-from scenetext.data.readers.instances import UNTOLD
+from scenetext.data.readers.instances import EMPTY_TEXT
 
 
 def test_bezier_curves_become_outlines() -> None:
@@ -51,6 +51,6 @@ def test_synthtext150k_outlines_of_three_sorts_and_spelled_words(tmp_path: Path)
     edit(tmp_path / "syntext1/annotations/train.json", lambda content: content.update(annotations=words))
     (record,), report = read_folder("synthtext150k", tmp_path)["syntext1"]
     unknown = (None, False)
-    assert told(record) == [("Ab", False), ("~", False), unknown, unknown, (None, True), unknown]
+    assert content_of(record) == [("Ab", False), ("~", False), unknown, unknown, (None, True), unknown]
     assert polygons(record)[:2] == [outline(10), POINTS]
-    assert counts(report.noted) == {synthtext150k.FOREIGN: 1, UNTOLD: 1}
+    assert counts(report.noted) == {synthtext150k.FOREIGN: 1, EMPTY_TEXT: 1}

@@ -10,16 +10,16 @@ import pytest
 from dataset_files import (
     FLAT,
     POINTS,
+    content_of,
     counts,
     edit,
     polygons,
     read_folder,
-    told,
 )
 from published_folders import BUILDERS
 from scenetext.data.readers import coco_text
-from scenetext.data.readers.grouped import HOMELESS
-from scenetext.data.readers.instances import UNTOLD
+from scenetext.data.readers.grouped import UNLISTED_IMAGE
+from scenetext.data.readers.instances import EMPTY_TEXT
 
 
 @pytest.mark.parametrize("index", ["imgToAnns", "img2Anns", None])
@@ -36,9 +36,9 @@ def test_textocr_whatever_the_index_of_annotations_is_called(tmp_path: Path, ind
 
     edit(tmp_path / "TextOCR_0.1_train.json", change)
     (record,), report = read_folder("textocr", tmp_path)["train"]
-    assert told(record) == [("A.", False), (None, True)]
+    assert content_of(record) == [("A.", False), (None, True)]
     assert polygons(record)[0] == [[0.5, 1], [9, 1], [9, 5.25], [4, 7], [0, 5]]
-    assert report.left_out[HOMELESS].examples == ["image_id x"]
+    assert report.dropped[UNLISTED_IMAGE].examples == ["image_id x"]
 
 
 def test_coco_text_masks_boxes_and_illegible_words(tmp_path: Path) -> None:
@@ -59,8 +59,8 @@ def test_coco_text_masks_boxes_and_illegible_words(tmp_path: Path) -> None:
     edit(tmp_path / "cocotext.v2.json", change)
     found = read_folder("coco-text", tmp_path)
     (record,), report = found["train"]
-    assert told(record) == [("A", False), (None, True), ("A", False), ("A", False), (None, False)]
+    assert content_of(record) == [("A", False), (None, True), ("A", False), ("A", False), (None, False)]
     assert polygons(record)[0] == POINTS
     assert polygons(record)[2] == [[1.5, 2], [11.5, 2], [11.5, 7], [1.5, 7]]
-    assert counts(report.noted) == {coco_text.BOXES: 2, UNTOLD: 1}
-    assert [told(record) for record in found["val"][0]] == [[("A", False)]]
+    assert counts(report.noted) == {coco_text.BOXES: 2, EMPTY_TEXT: 1}
+    assert [content_of(record) for record in found["val"][0]] == [[("A", False)]]

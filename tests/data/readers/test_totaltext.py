@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from dataset_files import POINTS, counts, polygons, polygt_row, read_folder, told, write_photo, write_polygt
+from dataset_files import POINTS, content_of, counts, polygons, polygt_row, read_folder, write_photo, write_polygt
 from dataset_files import write_text as write
 from published_folders import BUILDERS
-from scenetext.data.readers.instances import FEW_POINTS, UNTOLD
+from scenetext.data.readers.instances import EMPTY_TEXT, FEW_POINTS
 from scenetext.data.readers.totaltext_text import read_text_file
 from scenetext.errors import DataError
 
@@ -37,14 +37,14 @@ def test_matlab_rows_with_every_quirk(tmp_path: Path) -> None:
     ]
     write_polygt(tmp_path / MATLAB, rows)
     (record,), report = read_folder("totaltext", tmp_path)["train"]
-    untold = (None, False)
+    unknown = (None, False)
     ignored = (None, True)
-    words = [("curved", False), ignored, ignored, untold, untold, ("three", False), ("it's, 'so'", False)]
-    assert told(record) == words
+    words = [("curved", False), ignored, ignored, unknown, unknown, ("three", False), ("it's, 'so'", False)]
+    assert content_of(record) == words
     assert polygons(record)[0] == TEN
     assert polygons(record)[5] == POINTS[:3]
-    assert counts(report.left_out) == {FEW_POINTS: 2}
-    assert report.noted[UNTOLD].count == 2
+    assert counts(report.dropped) == {FEW_POINTS: 2}
+    assert report.noted[EMPTY_TEXT].count == 2
 
 
 def test_images_in_capitals_and_with_a_rotation_tag_are_read_as_stored(tmp_path: Path) -> None:
@@ -132,11 +132,11 @@ def test_text_files_with_every_quirk(tmp_path: Path, content: str, text: str | N
     write_photo(tmp_path / "Images" / "Train" / "img11.jpg")
     write(folder / "poly_gt_img11.txt", record("u'before'") + content.removeprefix("\ufeff"))
     (found,), _ = read_folder("totaltext", tmp_path)["train"]
-    assert told(found) == [("before", False), (text, False)]
+    assert content_of(found) == [("before", False), (text, False)]
     assert polygons(found) == [POINTS, POINTS]
     write(folder / "poly_gt_img11.txt", content)
     (found,), _ = read_folder("totaltext", tmp_path)["train"]
-    assert told(found) == [(text, False)]
+    assert content_of(found) == [(text, False)]
 
 
 @pytest.mark.parametrize("content", [record("u'#'"), record("u'hard'", "ornt: [u'#']")])

@@ -44,7 +44,7 @@ def make_records(folder: Path, count: int) -> list[ImageRecord]:
 def make_shards(folder: Path, records: list[ImageRecord], images: int = 3, seed: int = 0) -> list[ImageRecord]:
     report = ReadReport()
     assert write_shards(records, folder, images, seed, report) == len(records)
-    assert not report.left_out
+    assert not report.dropped
     return read_records(folder / "records.jsonl")
 
 
@@ -144,12 +144,12 @@ def test_shards_that_webdataset_wrote_are_indexed(tmp_path: Path) -> None:
     report = ReadReport()
     found = list(read_tar_shards(tmp_path / "shards", report))
     assert texts(found) == texts(loose)
-    assert not report.left_out
+    assert not report.dropped
     for record, original in zip(found, loose, strict=True):
         assert record_content(record) == original.path.read_bytes()
 
 
-def test_a_lost_records_file_is_made_anew_from_the_shards(tmp_path: Path) -> None:
+def test_a_lost_records_file_is_made_again_from_the_shards(tmp_path: Path) -> None:
     packed = make_shards(tmp_path / "shards", make_records(tmp_path, 7))
     found = list(read_tar_shards(tmp_path / "shards", ReadReport()))
     assert all(same(one, other) for one, other in zip(found, packed, strict=True))
@@ -168,15 +168,15 @@ def test_shards_can_be_packed_again(tmp_path: Path) -> None:
     }
 
 
-def test_what_cannot_be_packed_is_left_out_and_told(tmp_path: Path) -> None:
+def test_what_cannot_be_packed_is_dropped_and_reported(tmp_path: Path) -> None:
     records = make_records(tmp_path, 5)
     records[1].path.unlink()
     records[2] = replace(records[2], width=31)
     records[3].path.write_text("<html>")
     report = ReadReport()
     assert write_shards(records, tmp_path / "shards", 10, 0, report) == 2
-    assert report.left_out[UNREADABLE].count == 3
-    assert any("30 x 22 pixels, not as its record says" in example for example in report.left_out[UNREADABLE].examples)
+    assert report.dropped[UNREADABLE].count == 3
+    assert any("30 x 22 pixels, not as its record says" in example for example in report.dropped[UNREADABLE].examples)
 
 
 def test_a_folder_in_use_is_left_alone_and_a_failure_leaves_nothing(
@@ -347,7 +347,7 @@ def test_names_that_lead_out_are_refused_with_shard_and_member(tmp_path: Path, n
     )
 
 
-def test_odd_members_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_odd_members_are_dropped_and_counted(tmp_path: Path) -> None:
     link = tarfile.TarInfo("link.jpg")
     link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
     folder = tarfile.TarInfo("./")
@@ -366,7 +366,7 @@ def test_odd_members_are_left_out_and_counted(tmp_path: Path) -> None:
     report = ReadReport()
     (record,) = read_tar_shards(tmp_path / "shards", report)
     assert (record.path, record.width, record.height) == (tmp_path / "shards" / "a.tar" / "0.jpg", 30, 20)
-    assert {reason: finding.examples for reason, finding in report.left_out.items()} == {
+    assert {reason: finding.examples for reason, finding in report.dropped.items()} == {
         OTHER: ["a.tar/3.cls"],
         EMPTY: ["a.tar/4.jpg"],
         NO_FILE: ["a.tar/link.jpg"],

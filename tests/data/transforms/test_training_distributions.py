@@ -63,7 +63,7 @@ def test_scale_of_one_may_mean_an_equal_shorter_side() -> None:
     assert kstest(found * 48 / 64, uniform(0.7, 0.6).cdf).pvalue > LEAST_PROBABILITY
 
 
-def test_rotation_is_even_and_as_frequent_as_told() -> None:
+def test_rotation_is_even_and_as_frequent_as_set() -> None:
     angles = []
     for sample in draws(grey(60, 80), rotation=(-30, 30), rotation_probability=0.5, horizontal_flip=0):
         x_axis = linear_part(sample)[:, 0]
@@ -84,7 +84,7 @@ def test_a_kept_canvas_has_the_size_of_the_image_and_its_centre() -> None:
     assert grown.meta.content_size == tuple(np.ceil(expected))
 
 
-def test_text_is_in_the_window_as_often_as_told() -> None:
+def test_text_is_in_the_window_as_often_as_set() -> None:
     """A small word in a large image: chance alone shows it in about one window of a hundred."""
     sample = grey(1000, 1000, TextInstance(box(500, 500, 520, 510), "x"))
     setting = {"scale": (1, 1), "rotation": (0, 0), "crop_attempts": 1}

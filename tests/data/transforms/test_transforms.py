@@ -73,9 +73,9 @@ def displacement(matrix: np.ndarray) -> float | None:
         sample_of((96, 128), TextInstance(QUAD, "word")), matrix, (96, 128), (96, 128), smallest_visible_share=0
     )
     expected = mask(warped.instances[0].polygon, (96, 128)) if warped.instances else np.zeros((96, 128))
-    photograph = cv2.erode((warped.image[..., 0] >= 89).astype(np.uint8), np.ones((3, 3))) > 0
-    drawn = np.where(photograph, (warped.image[..., 0].astype(float) - 90) / 165, 0)
-    expected = np.where(photograph, expected, 0)
+    content = cv2.erode((warped.image[..., 0] >= 89).astype(np.uint8), np.ones((3, 3))) > 0
+    drawn = np.where(content, (warped.image[..., 0].astype(float) - 90) / 165, 0)
+    expected = np.where(content, expected, 0)
     assert abs(drawn.sum() - expected.sum()) < 0.05 * expected.sum() + 3
     if expected.sum() <= 40:
         return None

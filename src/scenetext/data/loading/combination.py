@@ -2,7 +2,7 @@
 
 Every dataset has its own stream of images: one round of all its images after the other. An epoch takes the next images
 of every stream, as many of each as its share says, in one random order. So within a round no image is shown twice, and
-in the long run all images of a dataset are shown equally often, whatever the shares are.
+in the long run all images of a dataset are shown equally often, independent of the shares.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LAST_SHIFT = 31
 
 
 class TrainingSet(Settings):
-    """A dataset to learn from; the path of its records alone means this with everything else as it is by default."""
+    """A dataset to learn from; the path of its records alone means this with default values for everything else."""
 
     records: Path
     """Records file (JSON lines), relative to the working directory."""
@@ -94,29 +94,32 @@ class Epochs:
         """What an epoch shows, in order: (images, 2) int64 of (round, index).
 
         The index is that of the record among those of all parts; the round says how often all images of its part have
-        been shown before. No key is ever given twice, so that a repeated image is transformed anew each time. Where an
-        epoch shows every image once, rounds are epochs.
+        been shown before. No key is ever given twice, so that a repeated image is transformed differently each time.
+        If an epoch shows every image once, rounds are epochs.
         """
         first = 0
-        found = []
+        shown_of_parts = []
         for number, part in enumerate(self.parts):
             shown = self._shown(number, part, epoch)
             shown[:, 1] += first
-            found.append(shown)
+            shown_of_parts.append(shown)
             first += part.images
-        keys = np.concatenate(found)
+        keys = np.concatenate(shown_of_parts)
         return keys[np.random.default_rng([self.seed, epoch]).permutation(len(keys))]
 
     def _shown(self, number: int, part: Part, epoch: int) -> np.ndarray:
-        """(shown, 2) int64 of (round, index within the part), in an order of no meaning."""
+        """(shown, 2) int64 of (round, index within the part), in an arbitrary order."""
+        # The stream of a part is round after round; an epoch takes the next `shown` of it, which may span rounds.
         start, end = epoch * part.shown, (epoch + 1) * part.shown
         pieces = []
-        for turn in range(start // part.images, -(-end // part.images)):
-            first, last = max(start - turn * part.images, 0), min(end - turn * part.images, part.images)
+        for round_number in range(start // part.images, -(-end // part.images)):
+            first, last = max(start - round_number * part.images, 0), min(end - round_number * part.images, part.images)
             order = np.arange(part.images)
             if last - first < part.images:
-                order = np.random.default_rng([self.seed, number, turn, _ROUND]).permutation(part.images)[first:last]
-            pieces.append(np.stack([np.full(len(order), turn), order], axis=1))
+                order = np.random.default_rng([self.seed, number, round_number, _ROUND]).permutation(part.images)[
+                    first:last
+                ]
+            pieces.append(np.stack([np.full(len(order), round_number), order], axis=1))
         return np.concatenate(pieces)
 
 
@@ -147,7 +150,7 @@ def parts_of(sets: Sequence[TrainingSet], images: Sequence[int], epoch_images: i
 def chosen_images(count: int, share: float, seed: int) -> np.ndarray:
     """Which of `count` images a share of them is, at least one: (n,) int64, ascending.
 
-    Drawn by hashes of the images' places, not by a random generator: those may differ from one version of numpy to
+    Drawn by hashes of the images' indices, not by a random generator: those may differ from one version of numpy to
     another. Those of a smaller share are among those of a larger one.
     """
     kept = max(1, math.floor(count * share + 0.5))
@@ -159,9 +162,9 @@ def _apportion(total: int, weights: Sequence[float]) -> list[int]:
     """Whole numbers that sum to `total`, in proportion to the weights; the largest remainders are rounded up."""
     exact = [total * weight / math.fsum(weights) for weight in weights]
     shown = [math.floor(value) for value in exact]
-    by_remainder = sorted(range(len(exact)), key=lambda place: shown[place] - exact[place])
-    for place in by_remainder[: total - sum(shown)]:
-        shown[place] += 1
+    by_remainder = sorted(range(len(exact)), key=lambda index: shown[index] - exact[index])
+    for index in by_remainder[: total - sum(shown)]:
+        shown[index] += 1
     return shown
 
 

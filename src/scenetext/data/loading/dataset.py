@@ -73,7 +73,7 @@ class RecordDataset(Dataset[LoadedSample]):
         Raises:
             ImageError: no image could be read in ten attempts.
         """
-        turn, index = key
+        round_number, index = key
         skipped: list[SkippedImage] = []
         for step in range(min(_READING_ATTEMPTS, len(self.records))):
             record = self.records[(index + step) % len(self.records)]
@@ -82,14 +82,15 @@ class RecordDataset(Dataset[LoadedSample]):
             except ImageError as error:
                 skipped.append(SkippedImage(record.path, str(error)))
                 continue
-            return LoadedSample(self.prepare(sample, self._generator(turn, index)), tuple(skipped))
+            return LoadedSample(self.prepare(sample, self._generator(round_number, index)), tuple(skipped))
         reasons = "\n".join(f"  {image.reason}" for image in skipped)
         raise ImageError(f"none of {len(skipped)} images in a row could be read:\n{reasons}")
 
     def evaluation_item(self, index: int) -> LoadedSample:
         """A sample to evaluate on; for an image that cannot be read, a black one without text.
 
-        Nothing else may take its place, or that would be counted twice: nothing is found in it, and its text is missed.
+        No other image may replace it: that one would be counted twice. In the black one nothing is detected, so the
+        text of the record is missed.
         """
         record = self.records[index]
         skipped: tuple[SkippedImage, ...] = ()
@@ -100,8 +101,8 @@ class RecordDataset(Dataset[LoadedSample]):
             sample = whole_sample(np.zeros((*_BLANK_SIZE, 3), dtype=np.uint8), record.path, ())
         return LoadedSample(self.prepare(sample, self._generator(0, index)), skipped)
 
-    def _generator(self, turn: int, index: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, turn, index])
+    def _generator(self, round_number: int, index: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, round_number, index])
 
 
 def collate(prepared: Sequence[PreparedSample], skipped: Sequence[SkippedImage] = ()) -> Batch:

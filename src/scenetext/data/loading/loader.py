@@ -1,4 +1,4 @@
-"""Which images are seen when, and the processes that prepare them."""
+"""The order of the images, and the processes that prepare them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class StepSampler:
     """The images of every training step: a stream without end that depends on the seed alone.
 
     The stream is one epoch after the other; step k takes the positions k * batch_size to (k + 1) * batch_size of it,
-    across the end of an epoch where need be. So training can go on from any step with nothing but its number.
+    across the end of an epoch if needed. So training can go on from any step with nothing but its number.
 
     Args:
         epochs: the images of every epoch.
@@ -90,10 +90,10 @@ class StepSampler:
             start = step * self.batch_size + self.rank * share
             keys = []
             for position in range(start, start + share):
-                needed, place = divmod(position, len(self.epochs))
-                if needed != epoch:
-                    epoch, order = needed, self.epochs.keys(needed)
-                keys.append((int(order[place, 0]), int(order[place, 1])))
+                needed_epoch, index = divmod(position, len(self.epochs))
+                if needed_epoch != epoch:
+                    epoch, order = needed_epoch, self.epochs.keys(needed_epoch)
+                keys.append((int(order[index, 0]), int(order[index, 1])))
             yield keys
 
 
@@ -136,8 +136,8 @@ class BatchLoader:
 def _without_interruptions(loader: DataLoader[Any]) -> Iterator[Any]:
     """A DataLoader's iterator, without its handler of SIGCHLD.
 
-    That handler raises wherever the main process happens to be, in the middle of an update of weights for one. Without
-    it, a lost process is noticed when the next batch is waited for.
+    That handler raises at any point of the main process, in the middle of an update of weights for example. Without it,
+    a lost process is noticed when the next batch is waited for.
     """
     is_main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGCHLD) if is_main_thread and hasattr(signal, "SIGCHLD") else None
@@ -149,7 +149,7 @@ def _without_interruptions(loader: DataLoader[Any]) -> Iterator[Any]:
 
 @cache
 def _kill_loader_processes_at_exit() -> None:
-    """Once, whatever ends this process: Python would send SIGTERM, which loader processes ignore, and wait for them.
+    """Once, however this process ends: Python would send SIGTERM, which loader processes ignore, and wait for them.
 
     They are still there where an error's stack trace refers to the iterator, which would else have ended them.
     """
@@ -176,7 +176,7 @@ def training_loader(
 
     Args:
         pin_memory: whether to put batches into page-locked memory, from where copies to a GPU overlap with its work.
-            This takes memory of the GPU, so it is for those who use one.
+            This takes memory of the GPU, so set it only if one is used.
     """
     steps = StepSampler(Epochs(dataset.parts, seed), settings.batch_size, first_step, last_step, rank, world_size)
     return _loader(dataset.__getitem__, steps, settings.workers, pin_memory)
@@ -223,15 +223,15 @@ def _loader(load: Callable[[Any], LoadedSample], batches: Any, workers: int | No
         collate_fn=_collate_or_error,
         pin_memory=pin_memory,
         worker_init_fn=_start_worker,
-        # A DataLoader draws a number whenever it starts. From a generator of its own, or a resumed training, which
-        # starts one more, would go on with other random numbers (dropout) than an uninterrupted one.
+        # A DataLoader draws a number whenever it starts. It gets a generator of its own: otherwise a resumed
+        # training, which starts one more, would go on with other random numbers (dropout) than an uninterrupted one.
         generator=torch.Generator(),
     )
     return BatchLoader(loader)
 
 
 class _ItemsOrErrors(Dataset[Any]):
-    """Items of a dataset; an error of ours comes as an item, since a DataLoader would bury it in a stack trace."""
+    """Items of a dataset; a ScenetextError comes as an item, since a DataLoader would bury it in a stack trace."""
 
     def __init__(self, load: Callable[[Any], LoadedSample]) -> None:
         self.load = load

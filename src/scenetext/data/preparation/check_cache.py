@@ -1,8 +1,8 @@
-"""Checks of records files, kept so that the next training starts at once.
+"""A cache of the checks of records files, so that the next training starts at once.
 
-A result is kept with the place of the records file, its size, time of change and SHA-256, and is used only where all
-of them are the same. It says nothing of images that were changed or deleted since: `prepare.py check` looks at
-them again, and a training skips and counts them.
+A result is kept with the path of the records file, its size, time of change and SHA-256, and is used only where all
+of them are the same. It says nothing of images that were changed or deleted since:
+`scenetext prepare check` looks at them again, and a training skips and counts them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from scenetext.data.preparation.checks import RecordsCheck, check_records
 from scenetext.errors import DataError
 
 _VERSION = 1
-"""Of what a check looks at; results of another version are made anew."""
+"""Of what a check looks at; results of another version are made again."""
 _PIECE = 1 << 24
 
 
@@ -46,24 +46,26 @@ class _KeptCheck(Settings):
     check: RecordsCheck
 
 
-def checked_records(path: Path, folder: Path | None, tell: Callable[[str], None], anew: bool = False) -> RecordsCheck:
-    """The check of a records file: the one kept of it where the file has not changed since, else a new one.
+def checked_records(
+    path: Path, folder: Path | None, report: Callable[[str], None], again: bool = False
+) -> RecordsCheck:
+    """The check of a records file: the cached one if the file has not changed since, else a new one.
 
     Args:
         folder: where results are kept; None = beside the records files.
-        tell: is told where a result cannot be kept.
-        anew: check in any case, as after images have changed; the result is kept all the same.
+        report: gets a message if a result cannot be kept.
+        again: check in any case, as after images have changed; the result is kept all the same.
 
     Raises:
         DataError: the records file cannot be read.
     """
     identity = identify(path)
     kept = kept_path(path, folder)
-    check = None if anew else _read(kept, identity)
+    check = None if again else _read(kept, identity)
     if check is None:
         check = check_records(path)
         if identify(path) == identity:
-            _keep(kept, _KeptCheck(file=identity, check=check), tell)
+            _keep(kept, _KeptCheck(file=identity, check=check), report)
     return check
 
 
@@ -71,12 +73,12 @@ def kept_path(path: Path, folder: Path | None) -> Path:
     """Where the result of a records file is kept."""
     if folder is None:
         return path.with_name(f".{path.name}.check.json")
-    place = hashlib.sha256(str(path.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    return folder / f"{path.stem}_{place}.check.json"
+    path_hash = hashlib.sha256(str(path.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return folder / f"{path.stem}_{path_hash}.check.json"
 
 
 def identify(path: Path) -> FileIdentity:
-    """What tells this records file from another one, or from what it was before.
+    """What distinguishes this records file from another one, or from an earlier version of it.
 
     Raises:
         DataError: it cannot be read.
@@ -91,20 +93,20 @@ def identify(path: Path) -> FileIdentity:
                         digest.update(content[start : start + _PIECE])
     except (OSError, ValueError) as error:
         raise DataError(f"records file cannot be read ({getattr(error, 'strerror', None) or error})", path) from None
-    place = str(path.resolve()).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return FileIdentity(path=place, size=status.st_size, changed=status.st_mtime_ns, sha256=digest.hexdigest())
+    absolute = str(path.resolve()).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return FileIdentity(path=absolute, size=status.st_size, changed=status.st_mtime_ns, sha256=digest.hexdigest())
 
 
 def _read(kept: Path, identity: FileIdentity) -> RecordsCheck | None:
     """The result, where there is one of this very file."""
     try:
         content = _KeptCheck.model_validate_json(kept.read_bytes())
-    except (OSError, ValidationError):  # none yet, or of another version: made anew
+    except (OSError, ValidationError):  # none yet, or of another version: made again
         return None
     return content.check if content.file == identity else None
 
 
-def _keep(kept: Path, content: _KeptCheck, tell: Callable[[str], None]) -> None:
+def _keep(kept: Path, content: _KeptCheck, report: Callable[[str], None]) -> None:
     """Writes the result, whole or not at all."""
     temporary = kept.with_name(f"{kept.name}.{os.getpid()}.tmp")
     try:
@@ -114,6 +116,6 @@ def _keep(kept: Path, content: _KeptCheck, tell: Callable[[str], None]) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
-        tell(
+        report(
             f"{kept}: the result of the check cannot be kept ({error.strerror}); data.check_folder names another folder"
         )

@@ -1,6 +1,6 @@
-"""Looking through a dataset before anything is learnt from it: are its images there, and what are its words like?
+"""Checks of a dataset before training: are its images there, and what are its words like?
 
-Of images only the headers are read. What the check finds in a records file is kept beside the file by `check_cache.py`.
+Of images only the headers are read. `check_cache.py` keeps the result beside the records file.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class RecordsCheck(Settings):
     """Text instances, ignored ones included."""
     ignored: NonNegativeInt = 0
     """Instances that are neither learnt from nor scored."""
-    untold: NonNegativeInt = 0
+    without_text: NonNegativeInt = 0
     """Words of unknown transcription."""
-    unplaced: NonNegativeInt = 0
+    without_polygon: NonNegativeInt = 0
     """Words without a polygon."""
     crossing: NonNegativeInt = 0
     """Polygons whose outline crosses or touches itself."""
@@ -58,7 +58,7 @@ class RecordsCheck(Settings):
     broken_lines: NonNegativeInt = 0
     """Lines that are no records."""
     missing: NonNegativeInt = 0
-    """Images that are not there."""
+    """Images whose file does not exist."""
     unreadable: NonNegativeInt = 0
     """Images whose header cannot be read."""
     other_size: NonNegativeInt = 0
@@ -85,7 +85,7 @@ class RecordsCheck(Settings):
 
 
 def check_records(path: Path) -> RecordsCheck:
-    """Looks through a records file and at the headers of its images; a progress bar tells how far it is.
+    """Looks through a records file and at the headers of its images; a progress bar shows how far it is.
 
     Raises:
         DataError: the file cannot be read. Broken lines are counted instead.
@@ -111,7 +111,7 @@ def check_report(path: Path, check: RecordsCheck, known: CharacterSet | None) ->
 
     Args:
         path: of the records file.
-        known: a dictionary to hold the words against.
+        known: a dictionary to check the words against.
     """
     rows = [
         ("images", check.images),
@@ -121,8 +121,8 @@ def check_report(path: Path, check: RecordsCheck, known: CharacterSet | None) ->
         ("broken lines", check.broken_lines),
         ("words", check.instances),
         ("  ignored", check.ignored),
-        ("  of unknown text", check.untold),
-        ("  without polygon", check.unplaced),
+        ("  of unknown text", check.without_text),
+        ("  without polygon", check.without_polygon),
         ("polygons that cross themselves", check.crossing),
         ("polygons without area", check.flat),
         ("polygons outside the image", check.outside),
@@ -149,7 +149,7 @@ def verdict(check: RecordsCheck) -> str:
 
 
 class _Tally:
-    """Counts what is met on the way through a records file."""
+    """Counts what is in a records file."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -176,18 +176,19 @@ class _Tally:
             if instance.ignore:
                 self._counts["ignored"] += 1
                 continue
-            self._counts["untold"] += instance.text is None
-            self._counts["unplaced"] += instance.polygon is None
+            self._counts["without_text"] += instance.text is None
+            self._counts["without_polygon"] += instance.polygon is None
             self._characters.update("".join((instance.text or "").split()))
 
     def add_polygons(self, records: Sequence[ImageRecord]) -> None:
         """Counts what is wrong with the polygons of words."""
-        placed = [(record, polygon) for record in records for polygon in _polygons(record.instances)]
-        if not placed:
+        pairs = [(record, polygon) for record in records for polygon in _polygons(record.instances)]
+        if not pairs:
             return
-        outlines = _outlines([polygon for _, polygon in placed])
+        outlines = _outlines([polygon for _, polygon in pairs])
+        # Area of the convex hull: the lobes of a crossing outline would cancel in the area of the outline itself.
         flat = shapely.area(shapely.convex_hull(outlines)) == 0
-        sizes = np.array([(record.width, record.height) for record, _ in placed], dtype=np.float64)
+        sizes = np.array([(record.width, record.height) for record, _ in pairs], dtype=np.float64)
         bounds = shapely.bounds(outlines)
         outside = (bounds[:, 2:] <= 0).any(axis=1) | (bounds[:, :2] >= sizes).any(axis=1)
         self._counts["flat"] += int(flat.sum())
@@ -210,7 +211,7 @@ def _polygons(instances: Sequence[TextInstance]) -> list[np.ndarray]:
 
 def _outlines(polygons: Sequence[np.ndarray]) -> np.ndarray:
     """(n,) shapely polygons."""
-    # Closed by hand: of three points, of which the last is the first, shapely makes no ring.
+    # Closed here: shapely makes no ring of three points of which the last is the first.
     points = np.concatenate([part for polygon in polygons for part in (polygon, polygon[:1])]).astype(np.float64)
     numbers = np.repeat(np.arange(len(polygons)), [len(polygon) + 1 for polygon in polygons])
     return np.asarray(shapely.polygons(shapely.linearrings(points, indices=numbers)))

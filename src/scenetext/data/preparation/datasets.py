@@ -1,4 +1,4 @@
-"""A dataset as its publisher hands it out, to records; and counts of what is in a dataset."""
+"""Published datasets to records; and counts of what is in a dataset."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class DatasetSummary:
         images: number of images.
         words: number of text instances, ignored ones included.
         ignored: instances that are neither learnt from nor scored.
-        with_polygon, with_text: instances, not ignored, whose place or transcription is known.
+        with_polygon, with_text: instances, not ignored, whose polygon or transcription is known.
     """
 
     images: int
@@ -33,12 +33,12 @@ class DatasetSummary:
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """What came out.
+    """The result of preparing a dataset.
 
     Attributes:
         output: the records file.
         summary: what is in the records.
-        report: what is not, or was altered.
+        report: what was dropped or altered.
     """
 
     output: Path
@@ -73,7 +73,7 @@ class DatasetCounter:
         self._images = self._words = self._ignored = self._with_polygon = self._with_text = 0
 
     def watch(self, records: Iterable[ImageRecord]) -> Iterator[ImageRecord]:
-        """The records as they are, counted on their way."""
+        """Passes the records through unchanged and counts them."""
         for record in records:
             self._images += 1
             self._words += len(record.instances)

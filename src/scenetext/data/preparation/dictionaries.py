@@ -57,7 +57,7 @@ class CharacterCounts:
         self._examples: dict[str, list[str]] = {}
 
     def watch(self, records: Iterable[ImageRecord]) -> Iterator[ImageRecord]:
-        """The records as they are, counted on their way."""
+        """Passes the records through unchanged and counts their characters."""
         for record in records:
             for instance in record.instances:
                 if instance.text is not None and not instance.ignore:
@@ -77,8 +77,8 @@ class CharacterCounts:
 
     def unknown(self) -> list[UnknownCharacter]:
         """The characters that the dictionary lacks, the most frequent first; none where there is no dictionary."""
-        found = [UnknownCharacter(one, self._counts[one], tuple(words)) for one, words in self._examples.items()]
-        return sorted(found, key=lambda one: (-one.count, one.character))
+        unknown = [UnknownCharacter(one, self._counts[one], tuple(words)) for one, words in self._examples.items()]
+        return sorted(unknown, key=lambda one: (-one.count, one.character))
 
     def __len__(self) -> int:
         return len(self._counts)
@@ -96,7 +96,7 @@ class CharacterCounts:
 
 
 def read_dictionary(path: Path) -> CharacterSet:
-    """A dictionary of either kind, told by its content: plain text, one character a line, or a published pickle.
+    """A dictionary of either kind, detected by its content: plain text, one character a line, or a published pickle.
 
     Raises:
         DataError: the file is missing, damaged, or no dictionary.
@@ -135,27 +135,27 @@ _LIST_INSTRUCTIONS = (
 
 
 def _looks_pickled(path: Path) -> bool:
-    """Whether a file ends as pickles do, and does not begin with a line of one character, as dictionaries do."""
+    """Whether a file ends as pickles do, and its first line is not one character, as in text dictionaries."""
     try:
         with path.open("rb") as stream:
             first_line = stream.readline(_LARGEST_PICKLE).decode("utf-8-sig", "replace").rstrip("\r\n")
             stream.seek(-1, os.SEEK_END)
             return stream.read() == pickle.STOP and len(first_line) != 1
-    except OSError:  # missing or empty; told by whoever reads it
+    except OSError:  # missing or empty; the reader reports it
         return False
 
 
 def _unpickled_list(data: bytes) -> Sequence[Any]:
     """The list or tuple that a pickle holds; ValueError says why there is none."""
     try:
-        found = DataUnpickler(data, _LIST_INSTRUCTIONS).load()
+        content = DataUnpickler(data, _LIST_INSTRUCTIONS).load()
     except UnsafePickleError as error:
         raise ValueError(f"it {error}") from None
     except Exception as error:  # bytes from anywhere can raise anything
         raise ValueError(f"its instructions do not fit together ({error})") from None
-    if not isinstance(found, (list, tuple)):
+    if not isinstance(content, (list, tuple)):
         raise ValueError("it holds something else than one list")
-    return found
+    return content
 
 
 def _character(value: Any) -> str:

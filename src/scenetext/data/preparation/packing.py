@@ -1,4 +1,4 @@
-"""Datasets made small enough to carry: images at most so large, as JPEG, in tar shards (see `shards.py`)."""
+"""Smaller copies of datasets: images of a limited size, as JPEG, in tar shards (see `shards.py`)."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ class PackSettings:
 
 @dataclass(frozen=True, slots=True)
 class PackedSet:
-    """What became of one records file.
+    """The result of packing one records file.
 
     Attributes:
         records: the new records file, beside its shards.
         images: how many are in it.
         size: bytes of the folder.
-        report: what is not in it.
+        report: what was dropped.
     """
 
     records: Path
@@ -63,15 +63,15 @@ class PackedSet:
 
 
 def packed_folders(paths: Sequence[Path], output: Path) -> dict[Path, Path]:
-    """Where each records file is packed to: `<output>/<its folder>_<its name>`, whatever else is packed beside it.
+    """Where each records file is packed to: `<output>/<its folder>_<its name>`.
 
     Raises:
-        DataError: two would be packed to the same place, or that place is in use.
+        DataError: two would be packed to the same folder, or that folder is in use.
     """
     folders: dict[Path, Path] = {}
     for path in paths:
-        place = path.resolve()
-        folder = output / "_".join(part for part in (place.parent.name, place.stem) if part)
+        absolute = path.resolve()
+        folder = output / "_".join(part for part in (absolute.parent.name, absolute.stem) if part)
         for other, taken in folders.items():
             if folder == taken:
                 raise DataError(f"would be packed to {folder}, as {other} is; pack one of them elsewhere", path)
@@ -94,7 +94,7 @@ def pack_records(
         folder: made if missing; must not hold shards or records.
         images_per_shard: the last shard has fewer.
         workers: processes; 1 = this one.
-        maximum_faulty_share: of the images, that may be left out because they cannot be read.
+        maximum_faulty_share: of the images, that may be dropped because they cannot be read.
 
     Raises:
         DataError: what `write_shards` raises, or a line of the file is broken.

@@ -24,8 +24,8 @@ def in_processes(function: Callable[[Item], Result], items: Iterable[Item], work
 
     Args:
         function: picklable, as are items and results.
-        workers: processes; 1 = this one. More are started afresh ("spawn"), so a script that calls this with more than
-            one needs the usual `if __name__ == "__main__":`.
+        workers: processes; 1 = this one. More are started from scratch ("spawn"), so a script that calls this with
+            more than one needs the usual `if __name__ == "__main__":`.
 
     Raises:
         DataError: workers below 1, or one of them was ended from outside.
@@ -47,7 +47,7 @@ def in_processes(function: Callable[[Item], Result], items: Iterable[Item], work
             yield pending.popleft().result()
     except BrokenProcessPool:
         raise DataError(
-            f"one of {workers} processes was ended from outside, most often for want of memory; use fewer workers"
+            f"one of {workers} processes was ended from outside, most often because memory ran out; use fewer workers"
         ) from None
     finally:
         executor.shutdown(wait=True, cancel_futures=True)

@@ -65,15 +65,15 @@ def write_shards(
 
     Members are named by their number and what the image was called, as `00000017_sign_4.jpg`.
     Images are put in a random order, once. Images that cannot be read, or have not the size that their record gives,
-    are left out and counted.
+    are dropped and counted.
 
     Args:
         folder: made if missing; must not hold shards or records.
         images_per_shard: the last shard has fewer.
-        seed: of the order. The same records and seed give the same shards, byte by byte, whatever the workers.
+        seed: of the order. The same records and seed give the same shards, byte by byte, for any number of workers.
         image_of: what to write for a record.
         workers: processes that get the images; 1 = this one.
-        maximum_faulty_share: of the images, that may be left out.
+        maximum_faulty_share: of the images, that may be dropped.
 
     Returns:
         Number of images written.
@@ -116,18 +116,18 @@ def _write(images: Iterator[tuple[ImageRecord, bytes]], folder: Path, images_per
     while pair is not None:
         path = folder / f"shard_{number // images_per_shard:06d}{SHARD_SUFFIX}"
         unfinished = path.with_name(path.name + ".unfinished")
-        placed: list[ImageRecord] = []
+        written: list[ImageRecord] = []
         with tarfile.open(unfinished, "w", format=tarfile.USTAR_FORMAT) as shard:
-            while pair is not None and len(placed) < images_per_shard:
+            while pair is not None and len(written) < images_per_shard:
                 record, content = pair
                 key = f"{number:08d}_{_UNSAFE.sub('_', record.path.stem)[:_LONGEST_STEM]}"
                 name = key + record.path.suffix.lower()
-                placed.append(replace(record, path=path / name, span=_add(shard, name, content)))
+                written.append(replace(record, path=path / name, span=_add(shard, name, content)))
                 _add(shard, f"{key}.json", _line(record, name))
                 number += 1
                 pair = next(images, None)
         unfinished.replace(path)
-        yield from placed
+        yield from written
 
 
 def _readable(
@@ -145,8 +145,8 @@ def _readable(
         if not isinstance(result, str):
             yield result
             continue
-        report.leave_out(UNREADABLE, result)
-        faults = report.left_out[UNREADABLE]
+        report.drop(UNREADABLE, result)
+        faults = report.dropped[UNREADABLE]
         if faults.count > maximum_faulty_share * len(order):
             raise DataError(
                 f"of {len(order)} images, more cannot be read than maximum_faulty_share = {maximum_faulty_share:g} "
@@ -156,14 +156,14 @@ def _readable(
 
 def _images_or_errors(image_of: ImageOf, records: Sequence[ImageRecord]) -> list[tuple[ImageRecord, bytes] | str]:
     """What to write for each record, or what is wrong with its image."""
-    found: list[tuple[ImageRecord, bytes] | str] = []
+    results: list[tuple[ImageRecord, bytes] | str] = []
     with one_opencv_thread():  # the processes share the cores
         for record in records:
             try:
-                found.append(image_of(record))
+                results.append(image_of(record))
             except ImageError as error:
-                found.append(str(error))
-    return found
+                results.append(str(error))
+    return results
 
 
 def _line(record: ImageRecord, name: str) -> bytes:
@@ -175,7 +175,7 @@ def _line(record: ImageRecord, name: str) -> bytes:
 
 
 def _add(shard: tarfile.TarFile, name: str, content: bytes) -> tuple[int, int]:
-    """Adds a member that depends on nothing but its name and content; returns where its content lies."""
+    """Adds a member that depends on nothing but its name and content; returns the span of the content in bytes."""
     member = tarfile.TarInfo(name)
     member.size = len(content)
     shard.addfile(member, BytesIO(content))

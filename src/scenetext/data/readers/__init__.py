@@ -9,8 +9,8 @@ own):
         records = list(reader.read(values, report))
 
 `find` raises a DataError where no split is there and says in `missing` which ones are not; `read`, or taking its
-records, raises a DataError for every fault of the data. Readers without `splits` (`oclip-table`, `tar-shards`) have to
-be told their arguments: `reader.read({"shards": folder}, report)`.
+records, raises a DataError for every fault of the data. Readers without `splits` (`oclip-table`, `tar-shards`) need
+their arguments: `reader.read({"shards": folder}, report)`.
 
 Adding a dataset: a module with a function from its files to records and a `READER` that describes it, and a line here.
 """
@@ -43,9 +43,9 @@ from scenetext.data.readers import (
     textocr,
     totaltext,
 )
-from scenetext.data.readers.places import Found, Split
 from scenetext.data.readers.reader import Argument, Reader
 from scenetext.data.readers.report import Finding, ReadReport
+from scenetext.data.readers.splits import FoundSplits, Split
 
 READERS: Mapping[str, Reader] = MappingProxyType(
     {
@@ -76,4 +76,4 @@ READERS: Mapping[str, Reader] = MappingProxyType(
     }
 )
 
-__all__ = ["READERS", "Argument", "Finding", "Found", "ReadReport", "Reader", "Split"]
+__all__ = ["READERS", "Argument", "Finding", "FoundSplits", "ReadReport", "Reader", "Split"]

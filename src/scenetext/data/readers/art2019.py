@@ -1,8 +1,8 @@
 """ICDAR 2019 ArT (arbitrary-shaped text): words of Latin and lines of Chinese text with polygons; and NightTime-ArT.
 
 `train_labels.json` is `{"gt_0": [{"points": ..., "transcription": ..., "language": ..., "illegibility": ...}]}`;
-outlines have 4, 8, 10, 12 and also other numbers of points. ArT contains images of Total-Text and CTW1500: whoever
-tests on these gives a list of what to leave out. The ground truth of the test set is not published.
+outlines have 4, 8, 10, 12 and also other numbers of points. ArT contains images of Total-Text and CTW1500: to
+test on these, give a list of images to exclude. The ground truth of the test set is not published.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pathlib import Path
 from scenetext.data.readers.files import IMAGE_SUFFIXES
 from scenetext.data.readers.keyed_labels import read_keyed_labels
 from scenetext.data.readers.lines import read_text
-from scenetext.data.readers.places import Split
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.report import ReadReport
+from scenetext.data.readers.splits import Split
 from scenetext.errors import DataError
 from scenetext.structures import ImageRecord
 
-EXCLUDED = "images on the list of those to leave out"
+EXCLUDED = "images on the list of those to exclude"
 
 
 def read_art2019(
@@ -34,7 +34,7 @@ def read_art2019(
             test set of another benchmark.
 
     Raises:
-        DataError: a fault of the labels (the place in the file is named), a name to exclude that is not labelled, or
+        DataError: a fault of the labels (its position in the file is named), a name to exclude that is not labelled, or
             none of the images can be read.
     """
     excluded = _excluded_names(exclude) if exclude else {}
@@ -43,7 +43,7 @@ def read_art2019(
     def keep(name: str) -> bool:
         if name in excluded:
             met.add(name)
-            report.leave_out(EXCLUDED, name)
+            report.drop(EXCLUDED, name)
         return name not in excluded
 
     records = read_keyed_labels([images], ground_truths, report, keep)
@@ -66,11 +66,11 @@ def _excluded_names(path: Path) -> dict[str, int]:
 _ARGUMENTS = (
     IMAGES,
     Argument("ground_truths", "file", "the labels (train_labels.json)"),
-    Argument("exclude", "file", "names of images to leave out, one a line", optional=True),
+    Argument("exclude", "file", "names of images to exclude, one a line", optional=True),
 )
 
 ART2019 = Reader(
-    title="ICDAR 2019 ArT: 5,603 photographs with polygons around words (Latin) and lines (Chinese)",
+    title="ICDAR 2019 ArT: 5,603 images with polygons around words (Latin) and lines (Chinese)",
     source="get it from https://rrc.cvc.uab.es/?ch=14&com=downloads (registration needed)",
     files="train_images/gt_<number>.jpg and train_labels.json",
     arguments=_ARGUMENTS,
@@ -81,7 +81,7 @@ ART2019 = Reader(
 )
 
 NIGHTTIME_ART = Reader(
-    title="NightTime-ArT: 326 photographs of ArT taken at night, which the TCM paper tests on",
+    title="NightTime-ArT: 326 images of ArT taken at night, which the TCM paper tests on",
     source="get it from https://github.com/wenwenyu/TCM; this reader takes labels in the form of ArT's, others are "
     "read as `coco`, `mmocr-0x` or `icdar-folder`",
     files="a folder of images and a JSON file of labels in the form of ArT's train_labels.json",

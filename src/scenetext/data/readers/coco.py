@@ -17,9 +17,9 @@ from scenetext.data.readers.grouped import bbox_quad, group_annotations
 from scenetext.data.readers.instances import IGNORED_TEXT, Label
 from scenetext.data.readers.json_files import Node, read_json
 from scenetext.data.readers.labelled import indexed_records
-from scenetext.data.readers.places import Split
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.report import ReadReport
+from scenetext.data.readers.splits import Split
 from scenetext.errors import DataError
 from scenetext.geometry.polygon import polygon_area
 from scenetext.structures import ImageRecord
@@ -34,7 +34,7 @@ _TEXT_KEYS = ("transcription", "text", "utf8_string")
 def read_coco(
     images: Path, ground_truths: Path, report: ReadReport, categories: str | None = None
 ) -> Iterator[ImageRecord]:
-    """Reads one file, in the order of its images; those that are missing are left out and counted.
+    """Reads one file, in the order of its images; those that are missing are dropped and counted.
 
     Args:
         images: folder that the names of the images are relative to.
@@ -42,8 +42,8 @@ def read_coco(
         categories: names of those that are text, separated by commas; None = all are.
 
     Raises:
-        DataError: a fault of the annotations (the place in the file is named), a category that is not there, or none of
-            the images can be read.
+        DataError: a fault of the annotations (its position in the file is named), a category that is not there, or none
+            of the images can be read.
     """
     index = read_json(ground_truths)
     wanted = _category_numbers(index, categories)
@@ -57,7 +57,7 @@ def read_coco(
 
     def read_labels(annotations: list[Node]) -> list[Label]:
         chosen = [one for one in annotations if wanted is None or one["category_id"].identifier() in wanted]
-        report.leave_out(OTHER_CATEGORY, count=len(annotations) - len(chosen))
+        report.drop(OTHER_CATEGORY, count=len(annotations) - len(chosen))
         return [_label(annotation, report) for annotation in chosen]
 
     return indexed_records(list(groups.values()), read_labels, ground_truths, report)
@@ -90,11 +90,11 @@ def _polygon(annotation: Node, report: ReadReport) -> np.ndarray:
     if segmentation is None or type(segmentation.value) is dict or not segmentation.value:
         attributes = annotation.get("attributes")
         is_turned = attributes is not None and bool(attributes.mapping().get("rotation"))
-        report.note(TURNED, annotation.place, count=int(is_turned))
-        report.note(BOXES, annotation.place)
+        report.note(TURNED, annotation.location, count=int(is_turned))
+        report.note(BOXES, annotation.location)
         return bbox_quad(annotation["bbox"])
     parts = [part.points() for part in segmentation.elements()]
-    report.note(PARTS, annotation.place, count=int(len(parts) > 1))
+    report.note(PARTS, annotation.location, count=int(len(parts) > 1))
     return max(parts, key=polygon_area)
 
 
@@ -121,7 +121,7 @@ READER = Reader(
         Argument(
             "categories",
             "text",
-            "names of the categories that are text, between commas; all if left out",
+            "names of the categories that are text, between commas; default: all",
             optional=True,
         ),
     ),

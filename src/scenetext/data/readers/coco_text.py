@@ -1,4 +1,4 @@
-"""COCO-Text 2.0 (Veit et al., 2016): photographs of COCO's 2014 training set with outlines of words.
+"""COCO-Text 2.0 (Veit et al., 2016): images of COCO's 2014 training set with outlines of words.
 
 A JSON object with `imgs` (each says in `set` to which split it belongs), `anns` and `cats`. An annotation has its
 outline in `mask`, a flat list; where that is no polygon, the `bbox` becomes a quadrilateral. Illegible words are
@@ -14,9 +14,9 @@ from scenetext.data.readers.grouped import bbox_quad, group_annotations
 from scenetext.data.readers.instances import Label
 from scenetext.data.readers.json_files import Node, read_json
 from scenetext.data.readers.labelled import Labelled, indexed_records
-from scenetext.data.readers.places import Split
 from scenetext.data.readers.reader import Argument, Reader
 from scenetext.data.readers.report import ReadReport
+from scenetext.data.readers.splits import Split
 from scenetext.errors import DataError
 from scenetext.structures import ImageRecord
 
@@ -27,7 +27,7 @@ _FEWEST_NUMBERS = 6
 
 
 def read_coco_text(images: Path, ground_truths: Path, part: str, report: ReadReport) -> Iterator[ImageRecord]:
-    """Reads one split, in the order of its images; those that are missing are left out and counted.
+    """Reads one split, in the order of its images; those that are missing are dropped and counted.
 
     Args:
         images: folder of the images (train2014).
@@ -35,7 +35,7 @@ def read_coco_text(images: Path, ground_truths: Path, part: str, report: ReadRep
         part: "train" or "val".
 
     Raises:
-        DataError: a fault of the annotations (the place in the file is named), or none of the images can be read.
+        DataError: a fault of the annotations (its position in the file is named), or none of the images can be read.
     """
     if part not in _PARTS:
         raise DataError(f"--part {part!r}: there are {', '.join(_PARTS)}")
@@ -58,7 +58,7 @@ def _label(annotation: Node, report: ReadReport) -> Label:
         polygon = mask.points()
     else:
         polygon = bbox_quad(annotation["bbox"])
-        report.note(BOXES, annotation.place)
+        report.note(BOXES, annotation.location)
     legibility = annotation["legibility"]
     if legibility.text() not in _LEGIBILITY:
         legibility.fail(" or ".join(_LEGIBILITY))
@@ -66,7 +66,7 @@ def _label(annotation: Node, report: ReadReport) -> Label:
 
 
 READER = Reader(
-    title="COCO-Text 2.0: 43,686 + 10,000 photographs of COCO with outlines of words and transcriptions",
+    title="COCO-Text 2.0: 43,686 + 10,000 images of COCO with outlines of words and transcriptions",
     source="get the annotations from https://bgshih.github.io/cocotext/, the images from https://cocodataset.org/#download",
     files="cocotext.v2.json, and train2014 with COCO's images",
     arguments=(

@@ -1,4 +1,4 @@
-"""CTW1500 (Liu et al., 2017): photographs with polygons of 14 points around lines of text, in both of its releases.
+"""CTW1500 (Liu et al., 2017): images with polygons of 14 points around lines of text, in both of its releases.
 
 The old one has no texts: lines of 32 whole numbers, a box `x1,y1,x2,y2` and 14 offsets from its first corner. The new
 one has an XML file for each training image (`<box>` with a `<label>` and 28 numbers in `<segs>`), and for each test
@@ -18,9 +18,9 @@ from scenetext.data.readers.files import IMAGE_SUFFIXES, files_by_name, renamed
 from scenetext.data.readers.instances import IGNORED_TEXT, Label, points_of
 from scenetext.data.readers.labelled import pair_files, paired_records
 from scenetext.data.readers.lines import read_label_lines, split_coordinates, to_numbers
-from scenetext.data.readers.places import Split
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.report import ReadReport
+from scenetext.data.readers.splits import Split
 from scenetext.structures import ImageRecord
 
 _COORDINATES = 28
@@ -67,7 +67,7 @@ def parse_line(line: str) -> Label:
 
 
 READER = Reader(
-    title="CTW1500: 1,000 + 500 photographs with polygons of 14 points around lines of text",
+    title="CTW1500: 1,000 + 500 images with polygons of 14 points around lines of text",
     source="get it from https://github.com/Yuliang-Liu/Curve-Text-Detector (its link to the new test labels is dead: "
     "AdelaiDet and others hand them out as gt_ctw1500.zip)",
     files="the new release: train_images, ctw1500_train_labels/<number>.xml, test_images, gt_ctw1500/000<number>.txt; "

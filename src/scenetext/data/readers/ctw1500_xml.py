@@ -1,6 +1,6 @@
 """The XML ground truth of CTW1500's training set, `<box><label>TEXT</label><segs>28 numbers</segs></box>`.
 
-Documents with a DOCTYPE are refused: no annotation needs one, and its entities are how XML does harm.
+Documents with a DOCTYPE are refused: no annotation needs one, and attacks by XML use its entities.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ Item = TypeVar("Item")
 
 
 def files_by_name(folder: Path, suffixes: frozenset[str], prefix: str = "", recursive: bool = False) -> dict[str, Path]:
-    """Name without prefix and suffix to file; hidden files (which some archivers add) are left out.
+    """Name without prefix and suffix to file; hidden files (which some archivers add) are excluded.
 
     Args:
         suffixes: lower-case, with the dot.
@@ -92,11 +92,11 @@ def renamed(files: Mapping[str, Path], name_of: Callable[[str], str]) -> dict[st
     Raises:
         DataError: two files get the same name.
     """
-    found: dict[str, Path] = {}
+    by_new_name: dict[str, Path] = {}
     for name, path in files.items():
-        if (other := found.setdefault(name_of(name), path)) is not path:
+        if (other := by_new_name.setdefault(name_of(name), path)) is not path:
             raise DataError(f"belongs to the same image as {other.name}; remove one of them", path)
-    return found
+    return by_new_name
 
 
 def natural_order(name: str) -> tuple[list[str], list[int]]:
@@ -142,9 +142,9 @@ def with_sizes(
         items: anything that has an image; taken a chunk at a time.
         total: number of items, for the progress bar.
     """
-    left = iter(items)
+    remaining = iter(items)
     with ThreadPoolExecutor(_THREADS) as threads, tqdm(total=total, unit="image", delay=0.1, disable=None) as progress:
-        while chunk := list(islice(left, _CHUNK)):
+        while chunk := list(islice(remaining, _CHUNK)):
             yield from zip(chunk, threads.map(_size_or_error, map(path_of, chunk)), strict=True)
             progress.update(len(chunk))
 

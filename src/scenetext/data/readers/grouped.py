@@ -12,7 +12,7 @@ from scenetext.data.readers.json_files import Node
 from scenetext.data.readers.labelled import Labelled
 from scenetext.data.readers.report import ReadReport
 
-HOMELESS = "annotations of images that the file does not list"
+UNLISTED_IMAGE = "annotations of images that the file does not list"
 
 
 def declared_size(image: Node, height_key: str = "height", width_key: str = "width") -> tuple[int, int] | None:
@@ -28,18 +28,18 @@ def group_annotations(
 
     Args:
         images: by identifier, the file and the entry.
-        annotations: each with an `image_id`. What lists of annotations a file may have for each image is not read.
+        annotations: each with an `image_id`. A file's own lists of annotations for each image are not read.
     """
-    found: dict[str, Labelled[list[Node]]] = {
+    groups: dict[str, Labelled[list[Node]]] = {
         name: Labelled(path, [], declared_size(entry)) for name, (path, entry) in images.items()
     }
     for annotation in annotations:
         name = annotation["image_id"].identifier()
-        if name in found:
-            found[name].truth.append(annotation)
+        if name in groups:
+            groups[name].truth.append(annotation)
         else:
-            report.leave_out(HOMELESS, f"image_id {name}")
-    return found
+            report.drop(UNLISTED_IMAGE, f"image_id {name}")
+    return groups
 
 
 def bbox_quad(node: Node) -> np.ndarray:

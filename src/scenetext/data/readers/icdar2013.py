@@ -1,4 +1,4 @@
-"""ICDAR 2013 focused scene text (challenge 2, task 2.1): photographs with upright boxes of words.
+"""ICDAR 2013 focused scene text (challenge 2, task 2.1): images with upright boxes of words.
 
 A ground truth has one word a line: `x1 y1 x2 y2 "text"` in the training set, `x1, y1, x2, y2, "text"` in the test set.
 The text may hold commas, blanks and quotation marks, with or without a backslash before them.
@@ -14,9 +14,9 @@ from scenetext.data.readers.files import IMAGE_SUFFIXES, files_by_name
 from scenetext.data.readers.instances import IGNORED_TEXT, Label, box_points
 from scenetext.data.readers.labelled import pair_files, paired_records
 from scenetext.data.readers.lines import read_label_lines, to_numbers
-from scenetext.data.readers.places import Split
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.report import ReadReport
+from scenetext.data.readers.splits import Split
 from scenetext.structures import ImageRecord
 
 _SEPARATOR = r"(?:\s*,\s*|\s+)"
@@ -53,7 +53,7 @@ def parse_line(line: str) -> Label:
 
 
 READER = Reader(
-    title="ICDAR 2013, focused scene text: 229 + 233 photographs with boxes of words and transcriptions",
+    title="ICDAR 2013, focused scene text: 229 + 233 images with boxes of words and transcriptions",
     source="get it from https://rrc.cvc.uab.es/?ch=2&com=downloads, tasks 2.1 and 2.2 (registration needed)",
     files="Challenge2_{Training,Test}_Task12_Images/<name>.jpg and Challenge2_{Training,Test}_Task1_GT/gt_<name>.txt",
     arguments=(IMAGES, Argument("ground_truths", "folder", "folder of the gt_*.txt files")),

@@ -1,4 +1,4 @@
-"""ICDAR 2015 incidental scene text (challenge 4, task 4.1): photographs and word quadrilaterals.
+"""ICDAR 2015 incidental scene text (challenge 4, task 4.1): images and word quadrilaterals.
 
 Any layout will do in which images are `<name>.jpg` (or .png, ...) in one folder and ground truths `gt_<name>.txt` in
 one folder: the official archives (ch4_training_images, ch4_training_localization_transcription_gt) as well as
@@ -15,9 +15,9 @@ from scenetext.data.readers.files import IMAGE_SUFFIXES, files_by_name
 from scenetext.data.readers.instances import IGNORED_TEXT, Label
 from scenetext.data.readers.labelled import pair_files, paired_records
 from scenetext.data.readers.lines import read_label_lines, split_coordinates
-from scenetext.data.readers.places import Split
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.report import ReadReport
+from scenetext.data.readers.splits import Split
 from scenetext.structures import ImageRecord
 
 
@@ -27,7 +27,7 @@ def read_icdar2015(images: Path, ground_truths: Path, report: ReadReport) -> Ite
     Words of unknown transcription keep an unknown text; ignored words lose theirs. Words without an area are ignored.
 
     Args:
-        images: folder of the images; other files in it are no matter.
+        images: folder of the images; other files in it are ignored.
         ground_truths: folder of the `gt_<name>.txt` files.
 
     Raises:
@@ -48,7 +48,7 @@ def parse_line(line: str) -> Label:
 
 
 READER = Reader(
-    title="ICDAR 2015, incidental scene text: photographs with word quadrilaterals and transcriptions",
+    title="ICDAR 2015, incidental scene text: images with word quadrilaterals and transcriptions",
     source="get it from https://rrc.cvc.uab.es/?ch=4&com=downloads, task 4.1 (registration needed)",
     files="a folder of <name>.jpg and a folder of gt_<name>.txt, one for each image",
     arguments=(IMAGES, Argument("ground_truths", "folder", "folder of the gt_*.txt files")),

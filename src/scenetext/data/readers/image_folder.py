@@ -1,4 +1,4 @@
-"""A folder of images without labels: records without text, for self-training, for looking at results, for speed."""
+"""A folder of images without labels: records without text, for self-training, inspection and timing."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ from pathlib import Path
 
 from scenetext.data.readers.files import find_images, natural_order
 from scenetext.data.readers.labelled import Labelled, indexed_records
-from scenetext.data.readers.places import Split
 from scenetext.data.readers.reader import Argument, Reader
 from scenetext.data.readers.report import ReadReport
+from scenetext.data.readers.splits import Split
 from scenetext.structures import ImageRecord
 
 OTHER = "files that are no images by their names"
-SHEETS = "sheets of samples beside records, which prepare.py drew"
+SHEETS = "sheets of samples beside records, which scenetext prepare drew"
 _SHEET_ENDING = "_samples.jpg"
 
 
 def read_images(images: Path, report: ReadReport) -> Iterator[ImageRecord]:
-    """All images of a folder and its subfolders; those that cannot be read are left out and counted.
+    """All images of a folder and its subfolders; those that cannot be read are dropped and counted.
 
     Raises:
         DataError: there are none, or none of them can be read.
     """
     chosen, others = find_images(images)
-    report.leave_out(OTHER, count=others)
+    report.drop(OTHER, count=others)
     sheets = {path for path in chosen if _is_sheet(path)}
-    report.leave_out(SHEETS, count=len(sheets))
+    report.drop(SHEETS, count=len(sheets))
     ordered = sorted(set(chosen) - sheets, key=lambda path: natural_order(str(path)))
     return indexed_records([Labelled(path, None) for path in ordered], lambda _: [], images, report)
 
 
 def _is_sheet(path: Path) -> bool:
-    """Whether an earlier run, which wrote to the folder of the images itself, left this picture."""
+    """Whether an earlier run, which wrote to the folder of the images itself, wrote this sheet."""
     records = path.name.removesuffix(_SHEET_ENDING) + ".jsonl"
     return path.name.endswith(_SHEET_ENDING) and path.with_name(records).is_file()
 
 
 READER = Reader(
     title="images without labels",
-    source="any photographs of your own",
+    source="any images of your own",
     files="images in a folder or its subfolders",
     arguments=(Argument("images", "folder", "folder of the images, in itself or its subfolders"),),
     function=read_images,

@@ -1,4 +1,4 @@
-"""Text instances from what an annotation says, by the same rules for every dataset; what is odd is counted.
+"""Text instances from what an annotation says, by the same rules for every dataset; oddities are counted.
 
 A missing text is unknown, not ignored: detection learns from it. Polygons keep their vertices and their order. Those
 without an area are ignored, since nothing can be learnt from them and a detection there is no mistake.
@@ -21,18 +21,18 @@ IGNORED_TEXT = "###"
 """The transcription by which most datasets mark what is neither learnt nor scored."""
 
 WITHOUT_AREA = "words ignored because their polygon has no area"
-CROSSING = "polygons kept although their outline crosses itself; whoever needs an area repairs it"
+CROSSING = "polygons kept although their outline crosses itself; repaired where an area is needed"
 COUNTER_CLOCKWISE = "polygons kept although their vertices run counter-clockwise"
-UNTOLD = "words kept with an unknown text, since theirs is empty"
-BROKEN_TEXT = "words kept with an unknown text, since theirs holds half of a character (a lone surrogate)"
-FEW_POINTS = "words left out because their outline has fewer than three points"
+EMPTY_TEXT = "words kept with an unknown text, since their text is empty"
+BROKEN_TEXT = "words kept with an unknown text, since their text holds half of a character (a lone surrogate)"
+FEW_POINTS = "words dropped because their outline has fewer than three points"
 
 
 class Label(NamedTuple):
     """What an annotation says of one word or line.
 
     Attributes:
-        polygon: (V, 2) float32 pixels of the stored image; None = no place is told.
+        polygon: (V, 2) float32 pixels of the stored image; None = unknown.
         text: as written, "" where it is empty; None = the dataset has no transcriptions.
         ignore: neither learnt nor scored.
     """
@@ -70,13 +70,13 @@ def make_instances(labels: Iterable[Label], image: str, report: ReadReport) -> t
     Args:
         image: its name, for the report.
     """
-    found = (_make_instance(label, image, report) for label in labels)
-    return tuple(instance for instance in found if instance is not None)
+    instances = (_make_instance(label, image, report) for label in labels)
+    return tuple(instance for instance in instances if instance is not None)
 
 
 def _make_instance(label: Label, image: str, report: ReadReport) -> TextInstance | None:
     if label.polygon is not None and len(label.polygon) < 3:
-        report.leave_out(FEW_POINTS, image)
+        report.drop(FEW_POINTS, image)
         return None
     if label.ignore:
         return TextInstance(label.polygon, None, ignore=True)
@@ -89,7 +89,7 @@ def _make_instance(label: Label, image: str, report: ReadReport) -> TextInstance
 
 def _known_text(text: str | None, image: str, report: ReadReport) -> str | None:
     if text == "":
-        report.note(UNTOLD, image)
+        report.note(EMPTY_TEXT, image)
         return None
     if text is not None and not is_encodable(text):
         report.note(BROKEN_TEXT, image)
@@ -98,7 +98,7 @@ def _known_text(text: str | None, image: str, report: ReadReport) -> str | None:
 
 
 def _has_area(polygon: np.ndarray, image: str, report: ReadReport) -> bool:
-    """Whether an outline bounds an area, in lobes of opposite direction even if these cancel; its oddities counted."""
+    """Whether an outline bounds an area, in lobes of opposite direction even if these cancel; oddities are counted."""
     hull_area = shapely.MultiPoint(polygon).convex_hull.area
     if hull_area > 0 and not shapely.LinearRing(polygon).is_simple:
         report.note(CROSSING, image)

@@ -1,4 +1,4 @@
-"""JSON files whose faults are named by file and place, such as `anns.1234.points[3]`.
+"""JSON files whose faults are named by file and location, such as `anns.1234.points[3]`.
 
 A file is loaded whole: one of 72 MB, in TextOCR's form, took 390 MB of memory for as long as it was read.
 """
@@ -23,12 +23,12 @@ _NUMBERS = (int, float)
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A value of a JSON file, which knows its place; what is not as expected raises a DataError that names it.
+    """A value of a JSON file, which knows its location; what is not as expected raises a DataError that names it.
 
     Attributes:
-        value: as Python has it.
+        value: as `json.loads` gives it.
         path: the file.
-        line: of a file with one JSON text a line, from 1; None = the file is one.
+        line: of a file with one JSON text a line, from 1; None = the file is a single JSON text.
         parent, key: how it is reached; no parent = it is the whole.
     """
 
@@ -39,19 +39,19 @@ class Node:
     key: str | int = ""
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """As in `anns.1234.points[3]`; empty for the whole."""
         if self.parent is None:
             return ""
-        before = self.parent.place
+        before = self.parent.location
         if isinstance(self.key, int):
             return f"{before}[{self.key}]"
         return f"{before}.{self.key:.60}" if before else f"{self.key:.60}"
 
     def fail(self, expected: str) -> NoReturn:
         """Raises the DataError that says what was expected here."""
-        place = f"{self.place}: " if self.parent else ""
-        raise DataError(f"{place}expected {expected}, got {_shown(self.value)}", self.path, self.line)
+        location = f"{self.location}: " if self.parent else ""
+        raise DataError(f"{location}expected {expected}, got {_shown(self.value)}", self.path, self.line)
 
     def child(self, key: str | int, value: Any) -> Node:
         """A value inside this one."""
@@ -169,12 +169,12 @@ def parse_json(content: str, path: Path, line: int | None = None) -> Node:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    content = dict(pairs)
+    if len(content) < len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise ValueError(f"the key {twice!r:.60} is there twice")
-    return found
+    return content
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -33,15 +33,15 @@ def read_keyed_labels(
         keep: which images are wanted, by their names without suffix; others are not counted.
 
     Raises:
-        DataError: a fault of the labels (the place in the file is named), or none of the images can be read.
+        DataError: a fault of the labels (its position in the file is named), or none of the images can be read.
     """
     labels = dict(read_json(ground_truths).items())
     files = images_by_name(images)
-    report.leave_out(UNLABELLED, count=len(files.keys() - labels.keys()))
+    report.drop(UNLABELLED, count=len(files.keys() - labels.keys()))
     wanted = [name for name in labels if keep(name)]
     for name in wanted:
         if name not in files:
-            report.leave_out(MISSING, name)
+            report.drop(MISSING, name)
     entries = [Labelled(files[name], labels[name]) for name in wanted if name in files]
     if not entries:
         folders = ", ".join(map(str, images))

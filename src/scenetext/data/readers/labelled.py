@@ -24,7 +24,7 @@ class Labelled(Generic[Truth]):
 
     Attributes:
         image: the file.
-        truth: whatever its labels are read from.
+        truth: what its labels are read from.
         size: (height, width) pixels as the annotations have it; None = they do not say.
     """
 
@@ -34,12 +34,12 @@ class Labelled(Generic[Truth]):
 
 
 def pair_files(
-    images: Mapping[str, Path], truths: Mapping[str, Path], image_place: str, truth_place: str
+    images: Mapping[str, Path], truths: Mapping[str, Path], images_path: str, truths_path: str
 ) -> list[Labelled[Path]]:
     """Images and their ground-truth files, by common names, in natural order.
 
     Args:
-        image_place, truth_place: where they lie, for the message.
+        images_path, truths_path: their folders, for the message.
 
     Raises:
         DataError: one lacks the other; all of them are counted, the first named.
@@ -47,10 +47,10 @@ def pair_files(
     problems = []
     if without_truth := images.keys() - truths.keys():
         names = first_names(images[name].name for name in without_truth)
-        problems.append(f"{len(without_truth)} images in {image_place} have no ground truth in {truth_place}: {names}")
+        problems.append(f"{len(without_truth)} images in {images_path} have no ground truth in {truths_path}: {names}")
     if without_image := truths.keys() - images.keys():
         names = first_names(truths[name].name for name in without_image)
-        problems.append(f"{len(without_image)} ground truths in {truth_place} have no image in {image_place}: {names}")
+        problems.append(f"{len(without_image)} ground truths in {truths_path} have no image in {images_path}: {names}")
     if problems:
         raise DataError("; ".join(problems))
     return [Labelled(images[name], truths[name]) for name in sorted(images, key=natural_order)]
@@ -59,7 +59,7 @@ def pair_files(
 def paired_records(
     pairs: Sequence[Labelled[Truth]], read_labels: Callable[[Truth], Sequence[Label]], report: ReadReport
 ) -> Iterator[ImageRecord]:
-    """Records of a dataset that is complete or no dataset: a benchmark that lacks an image would give other figures.
+    """Records of a dataset that is complete or no dataset: a benchmark that lacks an image would give other values.
 
     Raises:
         ImageError: an image that is missing or whose size cannot be read.
@@ -76,7 +76,7 @@ def indexed_records(
     index: Path,
     report: ReadReport,
 ) -> Iterator[ImageRecord]:
-    """Records of the images that a file names; those that are missing or unreadable are left out and counted.
+    """Records of the images that a file names; those that are missing or unreadable are dropped and counted.
 
     Args:
         index: the file, for the message.
@@ -88,7 +88,7 @@ def indexed_records(
     first_error: ImageError | None = None
     for entry, size in with_sizes(entries, lambda entry: entry.image, len(entries)):
         if isinstance(size, ImageError):
-            report.leave_out(UNREADABLE, entry.image.name)
+            report.drop(UNREADABLE, entry.image.name)
             first_error = first_error or size
             continue
         read += 1

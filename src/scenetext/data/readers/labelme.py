@@ -1,6 +1,6 @@
 """LabelMe's annotations: a JSON file for each image, with shapes.
 
-Polygons are kept, rectangles become quadrilaterals, other shapes are left out. The transcription is a shape's
+Polygons are kept, rectangles become quadrilaterals, other shapes are dropped. The transcription is a shape's
 `description` where it has one, else its `label`, unless that is the name of a class ("text"): then it is unknown. A
 shape is ignored where its text is `###`, or a flag `ignore`, `difficult` or `illegible` is set.
 """
@@ -15,9 +15,9 @@ from scenetext.data.readers.grouped import declared_size
 from scenetext.data.readers.instances import IGNORED_TEXT, Label, box_points
 from scenetext.data.readers.json_files import Node, read_json
 from scenetext.data.readers.labelled import Labelled, indexed_records
-from scenetext.data.readers.places import Split
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.report import ReadReport
+from scenetext.data.readers.splits import Split
 from scenetext.structures import ImageRecord
 
 OTHER_SHAPE = "shapes that are neither polygon nor rectangle"
@@ -34,7 +34,7 @@ def read_labelme(images: Path, ground_truths: Path, class_labels: str, report: R
         class_labels: labels that name a class instead of what is written, separated by commas.
 
     Raises:
-        DataError: a fault of the annotations (file and place are named), or none of the images can be read.
+        DataError: a fault of the annotations (file and location are named), or none of the images can be read.
     """
     classes = frozenset(name.strip() for name in class_labels.split(","))
     files = files_by_name(ground_truths, frozenset({".json"}))
@@ -67,7 +67,7 @@ def _label(shape: Node, classes: frozenset[str], report: ReadReport) -> Label | 
     elif kind is None or kind.text() == "polygon":
         polygon = points.points()
     else:
-        report.leave_out(OTHER_SHAPE, f"{kind.text():.20} in {shape.path.name}")
+        report.drop(OTHER_SHAPE, f"{kind.text():.20} in {shape.path.name}")
         return None
     text = _text(shape, classes)
     flags = shape.get("flags")

@@ -1,7 +1,7 @@
 """LSVT with full annotations (Sun et al., ICCV 2019): 30,000 Chinese street views with polygons around lines of text.
 
-The ground truth of the published test set is with its organisers. Our own split of the 30,000: images whose number is a
-multiple of ten (gt_0, gt_10, ..., 3,000 of them) are for validation, the others for training.
+The ground truth of the published test set is with its organisers. Scenetext splits the 30,000 itself: images whose
+number is a multiple of ten (gt_0, gt_10, ..., 3,000 of them) are for validation, the others for training.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from scenetext.data.readers.keyed_labels import read_keyed_labels
-from scenetext.data.readers.places import Split
 from scenetext.data.readers.reader import IMAGE_FOLDERS, Argument, Reader
 from scenetext.data.readers.report import ReadReport
+from scenetext.data.readers.splits import Split
 from scenetext.errors import DataError
 from scenetext.structures import ImageRecord
 
@@ -31,7 +31,7 @@ def read_lsvt(images: Sequence[Path], ground_truths: Path, part: str, report: Re
         part: "train", "val" or "all".
 
     Raises:
-        DataError: a fault of the labels (the place in the file is named), an image without a number, or none of the
+        DataError: a fault of the labels (its position in the file is named), an image without a number, or none of the
             images can be read.
     """
     if part not in _PARTS:
@@ -46,7 +46,7 @@ def read_lsvt(images: Sequence[Path], ground_truths: Path, part: str, report: Re
     return read_keyed_labels(images, ground_truths, report, keep)
 
 
-_PLACES = {
+_PATHS = {
     "images": ("train_full_images_*", "train_full_images", "train_images", "imgs"),
     "ground_truths": ("train_full_labels.json",),
 }
@@ -61,5 +61,5 @@ READER = Reader(
         Argument("part", "text", "train, val (every tenth number) or all", default="all"),
     ),
     function=read_lsvt,
-    splits={part: Split(_PLACES, {"part": part}) for part in ("train", "val")},
+    splits={part: Split(_PATHS, {"part": part}) for part in ("train", "val")},
 )

@@ -1,7 +1,7 @@
 """LSVT with weak annotations (Sun et al., ICCV 2019): 400,000 Chinese street views, each with some of its words.
 
-`train_weak_labels.json` is `{"gt_0": [{"transcription": "..."}], ...}`; there are no places. Words are treated as the
-published oCLIP model treats them: blanks are removed, words of a single character left out.
+`train_weak_labels.json` is `{"gt_0": [{"transcription": "..."}], ...}`; there are no polygons. Words are treated as the
+published oCLIP model treats them: blanks are removed, words of a single character are dropped.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from scenetext.data.readers.files import IMAGE_SUFFIXES, UNREADABLE, files_by_na
 from scenetext.data.readers.instances import IGNORED_TEXT
 from scenetext.data.readers.json_files import Node, read_json
 from scenetext.data.readers.keyed_labels import MISSING, UNLABELLED
-from scenetext.data.readers.places import Split
 from scenetext.data.readers.reader import Argument, Reader
 from scenetext.data.readers.report import ReadReport
+from scenetext.data.readers.splits import Split
 from scenetext.data.records.format import is_encodable
 from scenetext.errors import DataError, ImageError
 from scenetext.structures import ImageRecord, TextInstance
 
 LEAST_CHARACTERS = 2
 
-WORDLESS = "images without a word that is left"
+WORDLESS = "images of which no word is kept"
 SHORT = f"words under {LEAST_CHARACTERS} characters"
 ILLEGIBLE = f"words marked as illegible ({IGNORED_TEXT})"
 BROKEN = "words with half of a character (a lone surrogate)"
@@ -43,14 +43,14 @@ def read_lsvt_weak(images: Path, ground_truths: Path, report: ReadReport) -> Ite
     labels = {name: _transcriptions(words) for name, words in read_json(ground_truths).items()}
     files = files_by_name(images, IMAGE_SUFFIXES, recursive=True)
     for name in labels.keys() - files.keys():
-        report.leave_out(MISSING, name)
-    report.leave_out(UNLABELLED, count=len(files.keys() - labels.keys()))
+        report.drop(MISSING, name)
+    report.drop(UNLABELLED, count=len(files.keys() - labels.keys()))
     worded = {name: words for name in labels if name in files and (words := _words(name, labels[name], report))}
-    report.leave_out(WORDLESS, count=len(labels.keys() & files.keys()) - len(worded))
+    report.drop(WORDLESS, count=len(labels.keys() & files.keys()) - len(worded))
     read = 0
     for name, size in with_sizes(worded, lambda name: files[name], len(worded)):
         if isinstance(size, ImageError):
-            report.leave_out(UNREADABLE, files[name].name)
+            report.drop(UNREADABLE, files[name].name)
             continue
         read += 1
         instances = tuple(TextInstance(None, word) for word in worded[name])
@@ -69,11 +69,11 @@ def _words(name: str, texts: list[str], report: ReadReport) -> list[str]:
     for text in texts:
         word = "".join(text.split())
         if word == IGNORED_TEXT:
-            report.leave_out(ILLEGIBLE, name)
+            report.drop(ILLEGIBLE, name)
         elif len(word) < LEAST_CHARACTERS:
-            report.leave_out(SHORT, f"{word!r} of {name}")
+            report.drop(SHORT, f"{word!r} of {name}")
         elif not is_encodable(word):
-            report.leave_out(BROKEN, name)
+            report.drop(BROKEN, name)
         else:
             report.note(BLANKS, f"{text!r} of {name}" if word != text else "", count=int(word != text))
             words.append(word)
@@ -81,7 +81,7 @@ def _words(name: str, texts: list[str], report: ReadReport) -> list[str]:
 
 
 READER = Reader(
-    title="LSVT with weak annotations: 400,000 Chinese street views with some of their words, without places",
+    title="LSVT with weak annotations: 400,000 Chinese street views with some of their words, without polygons",
     source="get it from https://rrc.cvc.uab.es/?ch=16&com=downloads (registration needed)",
     files="train_weak_labels.json and the images gt_<number>.jpg, in one folder or its subfolders",
     arguments=(

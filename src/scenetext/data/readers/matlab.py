@@ -22,7 +22,7 @@ from scenetext.errors import DataError
 
 _HEADER_LENGTH = 128
 _HDF_SIGNATURE = b"\x89HDF"
-_HDF_PLACE = 512
+_HDF_OFFSET = 512
 _MATRIX, _COMPRESSED, _UTF8 = 14, 15, 16
 _NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _UNITS = {**{kind: form for kind, form in _NUMBERS.items() if form[0] != "f"}, 17: "u2", 18: "u4"}
@@ -43,7 +43,7 @@ Cell = np.ndarray | tuple[str, ...]
 
 
 class CellArray:
-    """A variable of a MATLAB 5 file that is a cell array; iterating reads the file anew, one cell at a time.
+    """A variable of a MATLAB 5 file that is a cell array; each iteration reads the file again, one cell at a time.
 
     Cells come column by column. A matrix of numbers is an array of its shape; a matrix of characters is a tuple of its
     rows, padded with blanks as MATLAB does.
@@ -102,7 +102,7 @@ class CellArray:
 
     def _find(self, file: BinaryIO) -> tuple[int, int, bool]:
         """Start, length and compression of the variable's data."""
-        found = []
+        names = []
         start = _HEADER_LENGTH
         while len(tag := file.read(8)) == 8:
             kind, length = struct.unpack(self._order + "II", tag)
@@ -117,10 +117,10 @@ class CellArray:
                 if array_class != _CELL_CLASS:
                     raise ValueError(f"{name} is no cell array")
                 return start + 8, length, compressed
-            found.append(name)
+            names.append(name)
             start += 8 + length
             file.seek(start)
-        raise ValueError(f"it has no variable {self.name}; found: {', '.join(found)[:200] or 'none'}")
+        raise ValueError(f"it has no variable {self.name}; found: {', '.join(names)[:200] or 'none'}")
 
     def _open(self, file: BinaryIO) -> Readable:
         """The variable's data from its array header on."""
@@ -199,36 +199,36 @@ class _Inflated:
 
     def __init__(self, file: BinaryIO, length: int) -> None:
         self._file = file
-        self._left = length
+        self._remaining = length
         self._inflater = zlib.decompressobj()
         self._buffer = b""
-        self._place = 0
+        self._position = 0
 
     def read(self, count: int, /) -> bytes:
-        while len(self._buffer) - self._place < count and (piece := self._inflate()):
-            self._buffer = self._buffer[self._place :] + piece
-            self._place = 0
-        data = self._buffer[self._place : self._place + count]
-        self._place += len(data)
+        while len(self._buffer) - self._position < count and (piece := self._inflate()):
+            self._buffer = self._buffer[self._position :] + piece
+            self._position = 0
+        data = self._buffer[self._position : self._position + count]
+        self._position += len(data)
         return data
 
     def _inflate(self) -> bytes:
         """Some more content; nothing at the end."""
         piece = b""
         while not piece and not self._inflater.eof:
-            packed = self._inflater.unconsumed_tail or self._file.read(min(_PIECE, self._left))
+            packed = self._inflater.unconsumed_tail or self._file.read(min(_PIECE, self._remaining))
             if not packed:
                 break
             if not self._inflater.unconsumed_tail:
-                self._left -= len(packed)
+                self._remaining -= len(packed)
             piece = self._inflater.decompress(packed, _PIECE)
         return piece
 
 
 def _byte_order(file: BinaryIO) -> str:
-    """The sign of the byte order, for `struct` and numpy, from the header of the file."""
-    start = file.read(_HDF_PLACE + len(_HDF_SIGNATURE))
-    if start.startswith(b"MATLAB 7.3") or start[_HDF_PLACE:] == _HDF_SIGNATURE:
+    """The character of the byte order, for `struct` and numpy, from the header of the file."""
+    start = file.read(_HDF_OFFSET + len(_HDF_SIGNATURE))
+    if start.startswith(b"MATLAB 7.3") or start[_HDF_OFFSET:] == _HDF_SIGNATURE:
         raise ValueError("it is of version 7.3: save it again in MATLAB with -v7")
     order = {b"IM": "<", b"MI": ">"}.get(start[126:_HEADER_LENGTH])
     if order is None:

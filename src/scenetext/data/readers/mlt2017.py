@@ -1,8 +1,8 @@
 """ICDAR 2017 multi-lingual scene text (challenge 8, task 1), and 2019's, which has the same form.
 
 A ground truth has one word a line, `x1,y1,x2,y2,x3,y3,x4,y4,script,text`; the text may hold commas, `###` is ignored.
-Images are .jpg, .png and .gif, and come in several archives. The ground truth of the test set is not published: numbers
-that can be compared at home are those on the 1,800 validation images.
+Images are .jpg, .png and .gif, and come in several archives. The ground truth of the test set is not published: the
+values that can be measured locally are those on the 1,800 validation images.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from scenetext.data.readers.files import files_by_name, images_by_name, renamed
 from scenetext.data.readers.instances import IGNORED_TEXT, Label
 from scenetext.data.readers.labelled import pair_files, paired_records
 from scenetext.data.readers.lines import read_label_lines, split_coordinates
-from scenetext.data.readers.places import Split
 from scenetext.data.readers.reader import IMAGE_FOLDERS, Argument, Reader
 from scenetext.data.readers.report import ReadReport
+from scenetext.data.readers.splits import Split
 from scenetext.structures import ImageRecord
 
 SCRIPTS = frozenset({"Arabic", "Bangla", "Chinese", "Hindi", "Japanese", "Korean", "Latin", "Mixed", "None", "Symbols"})
@@ -52,7 +52,7 @@ def parse_line(line: str) -> Label:
 
 
 READER = Reader(
-    title="ICDAR 2017 MLT: 7,200 + 1,800 photographs of words in nine scripts (and 2019's 10,000, in ten)",
+    title="ICDAR 2017 MLT: 7,200 + 1,800 images of words in nine scripts (and 2019's 10,000, in ten)",
     source="get it from https://rrc.cvc.uab.es/?ch=8&com=downloads, task 1 (registration needed)",
     files="ch8_training_images_1 to _8 (or all in one folder), ch8_validation_images, and the two folders of gt_*.txt "
     "(ch8_{training,validation}_localization_transcription_gt_v2)",

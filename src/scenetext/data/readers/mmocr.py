@@ -14,21 +14,21 @@ from scenetext.data.readers.grouped import declared_size
 from scenetext.data.readers.instances import IGNORED_TEXT, Label, box_points
 from scenetext.data.readers.json_files import Node, read_json
 from scenetext.data.readers.labelled import Labelled, indexed_records
-from scenetext.data.readers.places import Split
 from scenetext.data.readers.reader import Argument, Reader
 from scenetext.data.readers.report import ReadReport
+from scenetext.data.readers.splits import Split
 from scenetext.structures import ImageRecord
 
 
 def read_mmocr1(images: Path, ground_truths: Path, report: ReadReport) -> Iterator[ImageRecord]:
-    """Reads a file of MMOCR 1.x, in its order; images that are missing are left out and counted.
+    """Reads a file of MMOCR 1.x, in its order; images that are missing are dropped and counted.
 
     Args:
         images: folder that the names of the images are relative to (`data_root`).
         ground_truths: the JSON file, loaded whole.
 
     Raises:
-        DataError: a fault of the annotations (the place in the file is named), or none of the images can be read.
+        DataError: a fault of the annotations (its position in the file is named), or none of the images can be read.
     """
     entries = [
         Labelled(entry["img_path"].image(images), entry["instances"], declared_size(entry))
@@ -45,7 +45,7 @@ def _label(instance: Node, report: ReadReport) -> Label:
     text, polygon = instance.get("text"), instance.get("polygon")
     transcription = None if text is None else text.text().strip()
     if polygon is None:
-        report.note(BOXES, instance.place)
+        report.note(BOXES, instance.location)
     points = box_points(*instance["bbox"].corners()) if polygon is None else polygon.points()
     return Label(points, transcription, ignore=transcription == IGNORED_TEXT or instance.is_set("ignore"))
 

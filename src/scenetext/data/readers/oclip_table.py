@@ -1,6 +1,6 @@
 """The training table of the published oCLIP code: tab-separated, a header, one image a line.
 
-The columns `filepath` and `title` count, others are no matter. A title is the image's words, joined by single blanks.
+The columns `filepath` and `title` are read, others are ignored. A title is the image's words, joined by single blanks.
 There is no quoting: a quotation mark is a character of a word. Nothing is a number: the captions `NA` and `2020` are
 words (pandas, with which the published code reads the table, made them numbers and failed).
 """
@@ -39,10 +39,10 @@ def read_oclip_table(
     for (path, caption), size in with_sizes(rows, lambda row: images / row[0], len(rows)):
         words = caption.split()
         if not words:
-            report.leave_out(WORDLESS, path)
+            report.drop(WORDLESS, path)
             continue
         if isinstance(size, ImageError):
-            report.leave_out(UNREADABLE, path)
+            report.drop(UNREADABLE, path)
             first_error = first_error or size
             continue
         if caption != " ".join(words):
@@ -62,7 +62,7 @@ def _rows(table: Path, image_column: str, caption_column: str) -> Iterator[tuple
         raise DataError(f"cannot be read ({error.strerror})", table) from None
     lines = enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1)
     header = _fields(table, *next(lines))
-    places = [_column(table, header, name) for name in (image_column, caption_column)]
+    columns = [_column(table, header, name) for name in (image_column, caption_column)]
     for number, line in lines:
         if not line.strip(b"\r"):
             continue
@@ -70,7 +70,7 @@ def _rows(table: Path, image_column: str, caption_column: str) -> Iterator[tuple
         if len(fields) != len(header):
             problem = f"has {len(fields)} fields, the header has {len(header)}: {'|'.join(fields)!r:.80}"
             raise DataError(f"{problem} (a tab within a text?)", table, number)
-        path, caption = (fields[place] for place in places)
+        path, caption = (fields[column] for column in columns)
         if not path or "\0" in path:
             raise DataError(f"names no image: {path!r:.80}", table, number)
         yield path, caption
@@ -86,8 +86,8 @@ def _fields(table: Path, number: int, line: bytes) -> list[str]:
 def _column(table: Path, header: list[str], name: str) -> int:
     if header.count(name) != 1:
         problem = "is missing from" if name not in header else "is more than once in"
-        found = ", ".join(repr(column)[:40] for column in header[:10])
-        raise DataError(f"the column {name!r} {problem} the header, which has {found} (separated by tabs)", table, 1)
+        columns = ", ".join(repr(column)[:40] for column in header[:10])
+        raise DataError(f"the column {name!r} {problem} the header, which has {columns} (separated by tabs)", table, 1)
     return header.index(name)
 
 

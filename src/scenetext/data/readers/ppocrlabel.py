@@ -3,7 +3,7 @@
     photos/img_1.jpg<TAB>[{"transcription": "WORD", "points": [[x, y], ...], "difficult": false}]
 
 What is `difficult`, or transcribed `###` or `*`, is ignored; `待识别`, which PPOCRLabel writes until somebody types the
-text, means an unknown text. Names begin with the folder that was annotated, whose place does not matter.
+text, means an unknown text. Names start with the folder that was annotated, which may have been moved.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from scenetext.data.readers.instances import IGNORED_TEXT, Label
 from scenetext.data.readers.json_files import Node, parse_json
 from scenetext.data.readers.labelled import Labelled, indexed_records
 from scenetext.data.readers.lines import read_text
-from scenetext.data.readers.places import Split
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.report import ReadReport
+from scenetext.data.readers.splits import Split
 from scenetext.errors import DataError
 from scenetext.structures import ImageRecord
 
@@ -26,7 +26,7 @@ _TO_BE_TYPED = "待识别"
 
 
 def read_ppocrlabel(images: Path, ground_truths: Path, report: ReadReport) -> Iterator[ImageRecord]:
-    """Reads a label file, in its order; images that are missing are left out and counted.
+    """Reads a label file, in its order; images that are missing are dropped and counted.
 
     Args:
         images: folder that the names of the images are relative to, or that lies in that folder, or holds the images.

@@ -1,4 +1,4 @@
-"""What a reader of a dataset says of itself, so that one command can offer them all."""
+"""How a reader of a dataset describes itself, so that one command can offer them all."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scenetext.data.readers.places import Found, Kind, Split, find_place, with_wrapper
 from scenetext.data.readers.report import ReadReport
+from scenetext.data.readers.splits import FoundSplits, Kind, Split, find_path, with_wrapper
 from scenetext.errors import DataError
 from scenetext.structures import ImageRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """Something that a reader has to be told.
+    """An argument of a reader.
 
     Attributes:
         name: keyword of the reader's function; with dashes, the flag of the command.
         kind: what must be there: a folder, folders (as many as the publisher has archives), a file, or any text.
         meaning: what it is, for the help of the command.
         default: None = must be given, or found in the dataset's folder.
-        optional: may be left out; the function then gets None.
+        optional: need not be given; the function then gets None.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Argument:
 
     @property
     def is_required(self) -> bool:
-        """Whether there is nothing to take in its place."""
+        """Whether it has no default and is not optional."""
         return self.default is None and not self.optional
 
     def missing(self, value: Any) -> list[str]:
@@ -60,16 +60,16 @@ IMAGE_FOLDERS = Argument("images", "folders", "folders of the images, as many as
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """One dataset as its publisher hands it out, or one format of annotations.
+    """One dataset as published, or one format of annotations.
 
     Attributes:
         title: what the dataset is, in a line.
         source: where a user gets it.
         files: which files are expected.
-        arguments: what `function` has to be told.
+        arguments: the arguments of `function`.
         function: (arguments by name, report) -> records, one after the other. Lazy: faults of the data raise while the
             records are taken.
-        splits: by name, where they lie in the dataset's folder; none = the arguments must be given.
+        splits: by name, their paths in the dataset's folder; none = the arguments must be given.
     """
 
     title: str
@@ -79,14 +79,14 @@ class Reader:
     function: Callable[..., Iterator[ImageRecord]]
     splits: Mapping[str, Split] = field(default_factory=dict)
 
-    def find(self, source: Path) -> Found:
+    def find(self, source: Path) -> FoundSplits:
         """Looks for the splits of the dataset in a folder.
 
         Args:
             source: what the publisher's archives were unpacked to, or the folder that holds that folder alone.
 
         Raises:
-            DataError: none of the splits is there; every place that was looked for is named.
+            DataError: none of the splits is there; every path that was looked for is named.
         """
         found: dict[str, dict[str, Any]] = {}
         missing: dict[str, list[str]] = {}
@@ -100,12 +100,12 @@ class Reader:
                 missing[name] = min((lacking for _, lacking in tries), key=len)
         if not found:
             lines = [f"{self.title}: no split of it is in {source}"]
-            lines += [f"  {name}: {place}" for name, places in missing.items() for place in places]
+            lines += [f"  {name}: {path}" for name, paths in missing.items() for path in paths]
             raise DataError("\n".join([*lines, f"expected: {self.files}", self.source]))
-        return Found(found, {name: places for name, places in missing.items() if self.splits[name].expected})
+        return FoundSplits(found, {name: paths for name, paths in missing.items() if self.splits[name].expected})
 
     def read(self, values: Mapping[str, Any], report: ReadReport) -> Iterator[ImageRecord]:
-        """The records of the dataset at the given places.
+        """The records of the dataset at the given paths.
 
         Args:
             values: by the names of `arguments`; folders and files as `Path`. Such as `find` gives them.
@@ -132,8 +132,8 @@ class Reader:
         missing = []
         for argument in self.arguments:
             values[argument.name] = split.values.get(argument.name, argument.default_value)
-            if patterns := split.places.get(argument.name):
-                values[argument.name] = find_place(folder, patterns, argument.kind)
+            if patterns := split.paths.get(argument.name):
+                values[argument.name] = find_path(folder, patterns, argument.kind)
                 if values[argument.name] is None:
                     missing.append(f"{argument.flag}: no {argument.kind} {' or '.join(patterns)}")
         return values, missing

@@ -1,4 +1,4 @@
-"""What a reader met besides the records that it gave."""
+"""What a reader dropped, altered or found odd."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _EXAMPLES = 3
 
 @dataclass(slots=True)
 class Finding:
-    """How often something was met, and the first places of it."""
+    """How often something occurred, and the first examples."""
 
     count: int = 0
     examples: list[str] = field(default_factory=list)
@@ -26,27 +26,27 @@ class ReadReport:
     Reasons are phrases that a person reads, such as "images that cannot be read"; a reader keeps its own as constants.
 
     Attributes:
-        left_out: what is not in the records.
+        dropped: what is not in the records.
         noted: what is in the records, but altered or odd.
     """
 
     def __init__(self) -> None:
-        self._left_out: dict[str, Finding] = {}
+        self._dropped: dict[str, Finding] = {}
         self._noted: dict[str, Finding] = {}
 
     @property
-    def left_out(self) -> Mapping[str, Finding]:
-        """By reason, in the order in which the reasons were met."""
-        return self._left_out
+    def dropped(self) -> Mapping[str, Finding]:
+        """By reason, in the order of their first occurrence."""
+        return self._dropped
 
     @property
     def noted(self) -> Mapping[str, Finding]:
-        """By reason, in the order in which the reasons were met."""
+        """By reason, in the order of their first occurrence."""
         return self._noted
 
-    def leave_out(self, reason: str, example: str = "", count: int = 1) -> None:
+    def drop(self, reason: str, example: str = "", count: int = 1) -> None:
         """Counts something that does not get into the records."""
-        _count(self._left_out, reason, example, count)
+        _count(self._dropped, reason, example, count)
 
     def note(self, reason: str, example: str = "", count: int = 1) -> None:
         """Counts something that gets into the records, but altered or odd."""

@@ -1,4 +1,4 @@
-"""SynthText in the Wild (Gupta et al., CVPR 2016): 858,750 photographs with words drawn into them, as `gt.mat` tells.
+"""SynthText in the Wild (Gupta et al., CVPR 2016): 858,750 images with words drawn into them, listed in `gt.mat`.
 
 `gt.mat` holds one cell per image in `imnames`, `wordBB` and `txt` (and `charBB`, which is not read). What it needs
 care for: the boxes of a single word are 2 x 4, not 2 x 4 x 1; a text may hold several words with blanks and line ends
@@ -14,9 +14,9 @@ import numpy as np
 
 from scenetext.data.readers.files import UNREADABLE, path_inside, with_sizes
 from scenetext.data.readers.matlab import Cell, CellArray
-from scenetext.data.readers.places import Split
 from scenetext.data.readers.reader import Argument, Reader
 from scenetext.data.readers.report import ReadReport
+from scenetext.data.readers.splits import Split
 from scenetext.data.records.format import is_encodable
 from scenetext.errors import DataError, ImageError
 from scenetext.geometry.polygon import clip_polygon, polygon_area
@@ -25,18 +25,18 @@ from scenetext.structures import ImageRecord, TextInstance
 WRONG_IMAGES = frozenset({"67/fruits_129_18.jpg", "8/ballet_106_0.jpg"})
 """Their ground truth belongs to other images (ankush-me/SynthText, issue 199)."""
 SMALLEST_AREA = 1.0
-"""Square pixels inside the image below which a box is no place."""
+"""Square pixels inside the image below which a box is dropped; the word keeps its text."""
 
-WRONG = "images whose ground truth is known to be that of others"
+WRONG = "images whose ground truth is known to be that of other images"
 UNMATCHED = "images with another number of boxes than of words: words kept without polygon"
-WITHOUT_PLACE = "words kept without polygon, which has no area inside the image"
+WITHOUT_POLYGON = "words kept without polygon, which has no area inside the image"
 CUT = "polygons cut at the border of the image"
 
 
 def read_synthtext(images: Path, ground_truths: Path, report: ReadReport) -> Iterator[ImageRecord]:
     """Reads the dataset, in the order of `gt.mat`.
 
-    A word whose box is of no use keeps its text, without polygon: pre-training needs no more.
+    A word whose box is unusable keeps its text, without polygon: pre-training needs no more.
 
     Args:
         images: folder that holds the numbered folders 1 to 200.
@@ -59,12 +59,12 @@ def read_synthtext(images: Path, ground_truths: Path, report: ReadReport) -> Ite
     first_error: ImageError | None = None
     for (path, name, quads, words), size in with_sizes(entries, lambda entry: entry[0], total):
         if isinstance(size, ImageError):
-            report.leave_out(UNREADABLE, name)
+            report.drop(UNREADABLE, name)
             first_error = first_error or size
             continue
         read += 1
         if name in WRONG_IMAGES:
-            report.leave_out(WRONG, name)
+            report.drop(WRONG, name)
             continue
         yield ImageRecord(path, size[1], size[0], _instances(name, quads, words, size, report))
     if not read:
@@ -122,7 +122,7 @@ def _instances(
     for word, quad, is_plain in zip(words, quads, plain, strict=True):
         polygon = quad if is_plain else _part_inside(quad, size)
         if polygon is None:
-            report.note(WITHOUT_PLACE, f"{word} in {name}")
+            report.note(WITHOUT_POLYGON, f"{word} in {name}")
         elif polygon is not quad:
             report.note(CUT)
         instances.append(TextInstance(polygon, word))
@@ -130,14 +130,14 @@ def _instances(
 
 
 def _inside_and_convex(quads: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(n,) bool: which quadrilaterals need no more looking at; the rest is for the slow way."""
+    """(n,) bool: quadrilaterals that are kept as they are; the others take the slow path."""
     height, width = size
     inside = ((quads >= 0) & (quads <= (width, height))).all(axis=(1, 2))
     with np.errstate(invalid="ignore", over="ignore"):
         edges = np.roll(quads, -1, axis=1) - quads
         following = np.roll(edges, -1, axis=1)
         turns = edges[..., 0] * following[..., 1] - edges[..., 1] * following[..., 0]
-    # Each turn is twice the area of the triangle at its vertex.
+    # Cross products of neighbouring edges: each is twice the signed area of the triangle at its vertex.
     return inside & ((turns >= 2 * SMALLEST_AREA).all(axis=1) | (turns <= -2 * SMALLEST_AREA).all(axis=1))
 
 
@@ -152,7 +152,7 @@ def _part_inside(quad: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
 
 
 READER = Reader(
-    title="SynthText: 858,750 photographs with words drawn into them, with polygons and transcriptions",
+    title="SynthText: 858,750 images with words drawn into them, with polygons and transcriptions",
     source="get it from https://www.robots.ox.ac.uk/~vgg/data/scenetext/ (SynthText.zip, 41 GB)",
     files="the unpacked folder with gt.mat and the image folders 1 to 200",
     arguments=(

@@ -17,9 +17,9 @@ from scenetext.data.readers.grouped import group_annotations
 from scenetext.data.readers.instances import Label
 from scenetext.data.readers.json_files import Node, read_json
 from scenetext.data.readers.labelled import indexed_records
-from scenetext.data.readers.places import Split
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.report import ReadReport
+from scenetext.data.readers.splits import Split
 from scenetext.structures import ImageRecord
 
 POINTS_ON_BORDER = 8
@@ -30,14 +30,14 @@ _UNKNOWN, _FILL = 95, 96
 
 
 def read_synthtext150k(images: Path, ground_truths: Path, report: ReadReport) -> Iterator[ImageRecord]:
-    """Reads one part, in the order of its images; those that are missing are left out and counted.
+    """Reads one part, in the order of its images; those that are missing are dropped and counted.
 
     Args:
         images: folder of the images.
         ground_truths: the JSON file, loaded whole.
 
     Raises:
-        DataError: a fault of the annotations (the place in the file is named), or none of the images can be read.
+        DataError: a fault of the annotations (its position in the file is named), or none of the images can be read.
     """
     index = read_json(ground_truths)
     entries = {
@@ -87,7 +87,7 @@ def _word(annotation: Node, report: ReadReport) -> str | None:
         if not 0 <= number <= _FILL:
             index.fail(f"an index from 0 to {_FILL}")
         if number == _UNKNOWN:
-            report.note(FOREIGN, annotation.place)
+            report.note(FOREIGN, annotation.location)
             return None
         if number != _FILL:
             characters.append(_CHARACTERS[number])
@@ -95,7 +95,7 @@ def _word(annotation: Node, report: ReadReport) -> str | None:
 
 
 READER = Reader(
-    title="SynthText150k (CurvSynText): 94,723 + 54,327 photographs with straight and curved words drawn into them",
+    title="SynthText150k (CurvSynText): 94,723 + 54,327 images with straight and curved words drawn into them",
     source="get it from https://github.com/aim-uofa/AdelaiDet/tree/master/datasets (syntext1.zip, syntext2.zip and the "
     "annotations)",
     files="syntext1/images and syntext1/annotations/*.json (or syntext1/train.json); syntext2 likewise",

@@ -1,4 +1,4 @@
-"""Tar shards without their records file: ours (see `shards.py`), or those of webdataset with our records in them."""
+"""Tar shards without their records file: scenetext's (see `shards.py`), or webdataset's with scenetext records."""
 
 from __future__ import annotations
 
@@ -58,21 +58,21 @@ def _read_shard(path: Path, report: ReadReport) -> list[ImageRecord]:
             name = _checked_name(member, path)
             key, _, ending = name.partition(".")
             if not member.isreg() or member.issparse():
-                report.leave_out(NO_FILE, f"{path.name}/{name}")
+                report.drop(NO_FILE, f"{path.name}/{name}")
             elif not member.size:
-                report.leave_out(EMPTY, f"{path.name}/{name}")
+                report.drop(EMPTY, f"{path.name}/{name}")
             elif ending == "json":
                 lines[_new(key, lines, path)] = _json_content(shard, member, path)
             elif PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
                 images[_new(key, images, path)] = (name, (member.offset_data, member.size))
             else:
-                report.leave_out(OTHER, f"{path.name}/{name}")
+                report.drop(OTHER, f"{path.name}/{name}")
         file.seek(shard.offset)
         if file.read(len(_END)) != _END:
             raise DataError(f"is cut short or damaged at byte {shard.offset}; copy it again", path)
     for key in sorted(images.keys() ^ lines.keys()):
-        report.leave_out(UNPAIRED, f"{path.name}/{key}")
-    return [_placed(path, key, name, span, lines[key]) for key, (name, span) in images.items() if key in lines]
+        report.drop(UNPAIRED, f"{path.name}/{key}")
+    return [_record_in_shard(path, key, name, span, lines[key]) for key, (name, span) in images.items() if key in lines]
 
 
 def _checked_name(member: tarfile.TarInfo, path: Path) -> str:
@@ -96,8 +96,8 @@ def _json_content(shard: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -
     return file.read()
 
 
-def _placed(path: Path, key: str, name: str, span: tuple[int, int], line: bytes) -> ImageRecord:
-    """The record in a shard, with the place of its image."""
+def _record_in_shard(path: Path, key: str, name: str, span: tuple[int, int], line: bytes) -> ImageRecord:
+    """The record in a shard, with the position of its image."""
     try:
         return replace(parse_record(line, path.parent), path=path / name, span=span)
     except RecordError as problem:
@@ -105,8 +105,8 @@ def _placed(path: Path, key: str, name: str, span: tuple[int, int], line: bytes)
 
 
 READER = Reader(
-    title="tar shards that lack their records file, or were written by webdataset with our records in them",
-    source="shards are made by `prepare.py shards`, or by https://github.com/webdataset/webdataset",
+    title="tar shards that lack their records file, or were written by webdataset with scenetext records in them",
+    source="shards are made by `scenetext prepare shards`, or by https://github.com/webdataset/webdataset",
     files="a folder of *.tar with an image and a .json of the same name for every image",
     arguments=(Argument("shards", "folder", "folder of the shards"),),
     function=read_tar_shards,

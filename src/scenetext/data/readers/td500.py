@@ -1,4 +1,4 @@
-"""MSRA-TD500 (Yao et al., CVPR 2012) and HUST-TR400 (2014): photographs with rotated boxes around lines of text.
+"""MSRA-TD500 (Yao et al., CVPR 2012) and HUST-TR400 (2014): images with rotated boxes around lines of text.
 
 A ground truth `<name>.gt` lies beside its image and has a line for each text, `index difficult x y width height theta`:
 the box before it is turned by theta radians about its centre (clockwise on the screen, for y runs downwards). Difficult
@@ -17,9 +17,9 @@ from scenetext.data.readers.files import IMAGE_SUFFIXES, files_by_name
 from scenetext.data.readers.instances import Label, points_of
 from scenetext.data.readers.labelled import pair_files, paired_records
 from scenetext.data.readers.lines import read_label_lines, to_numbers
-from scenetext.data.readers.places import Split
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.report import ReadReport
+from scenetext.data.readers.splits import Split
 from scenetext.structures import ImageRecord
 
 _FIELDS = 7
@@ -59,7 +59,7 @@ def parse_line(line: str) -> Label:
 _ARGUMENTS = (IMAGES, Argument("ground_truths", "folder", "folder of the .gt files"))
 
 MSRA_TD500 = Reader(
-    title="MSRA-TD500: 300 + 200 photographs with rotated boxes around lines of Chinese and English text",
+    title="MSRA-TD500: 300 + 200 images with rotated boxes around lines of Chinese and English text",
     source="get it from http://www.iapr-tc11.org/mediawiki/index.php/MSRA_Text_Detection_500_Database_(MSRA-TD500), or "
     "https://pages.ucsd.edu/~ztu/publication/MSRA-TD500.zip",
     files="{train,test}/IMG_<number>.JPG, each with IMG_<number>.gt beside it",
@@ -69,7 +69,7 @@ MSRA_TD500 = Reader(
 )
 
 HUST_TR400 = Reader(
-    title="HUST-TR400: 400 photographs in the form of MSRA-TD500, added to its training set by most papers",
+    title="HUST-TR400: 400 images in the form of MSRA-TD500, added to its training set by most papers",
     source="it comes with the datasets of https://github.com/MhLiao/DB (TD_TR), there with text files instead of .gt: "
     "read those as `icdar-folder`",
     files="a folder of images, each with a .gt beside it",

@@ -1,4 +1,4 @@
-"""TextOCR (Singh et al., CVPR 2021): 24,902 photographs of Open Images with polygons around words.
+"""TextOCR (Singh et al., CVPR 2021): 24,902 images of Open Images with polygons around words.
 
 A JSON object with `imgs` and `anns`, both by identifiers that are strings (`imgToAnns`, which some documents call
 `img2Anns`, is not needed). `points` is a flat list; the transcription `.` means illegible, which is ignored. Images are
@@ -14,23 +14,23 @@ from scenetext.data.readers.grouped import group_annotations
 from scenetext.data.readers.instances import Label
 from scenetext.data.readers.json_files import Node, read_json
 from scenetext.data.readers.labelled import indexed_records
-from scenetext.data.readers.places import Split
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.report import ReadReport
+from scenetext.data.readers.splits import Split
 from scenetext.structures import ImageRecord
 
 IGNORED_TEXT = "."
 
 
 def read_textocr(images: Path, ground_truths: Path, report: ReadReport) -> Iterator[ImageRecord]:
-    """Reads one split, in the order of its images; those that are missing are left out and counted.
+    """Reads one split, in the order of its images; those that are missing are dropped and counted.
 
     Args:
         images: folder of the images.
         ground_truths: the JSON file, loaded whole.
 
     Raises:
-        DataError: a fault of the annotations (the place in the file is named), or none of the images can be read.
+        DataError: a fault of the annotations (its position in the file is named), or none of the images can be read.
     """
     index = read_json(ground_truths)
     entries = {name: (entry["file_name"].image(images), entry) for name, entry in index["imgs"].items()}
@@ -48,7 +48,7 @@ def _label(annotation: Node) -> Label:
 
 
 READER = Reader(
-    title="TextOCR: 21,778 + 3,124 photographs of Open Images with polygons around words and transcriptions",
+    title="TextOCR: 21,778 + 3,124 images of Open Images with polygons around words and transcriptions",
     source="get it from https://textvqa.org/textocr/dataset/",
     files="train_images/<id>.jpg (of both splits), TextOCR_0.1_train.json and TextOCR_0.1_val.json",
     arguments=(IMAGES, Argument("ground_truths", "file", "TextOCR_0.1_train.json or TextOCR_0.1_val.json")),

@@ -1,4 +1,4 @@
-"""Total-Text (Ch'ng and Chan, ICDAR 2017): photographs with polygons around words, many of them curved.
+"""Total-Text (Ch'ng and Chan, ICDAR 2017): images with polygons around words, many of them curved.
 
 Its ground truth comes as MATLAB files (`polygt`, a row for each word: "x:", xs, "y:", ys, text, orientation) and as
 text files (`totaltext_text.py`). Words whose text or orientation is `#` are ignored. One training image is `img61.JPG`,
@@ -16,9 +16,9 @@ from scenetext.data.readers.files import IMAGE_SUFFIXES, files_by_name, renamed
 from scenetext.data.readers.instances import Label, points_of
 from scenetext.data.readers.labelled import pair_files, paired_records
 from scenetext.data.readers.matlab import Cell, CellArray
-from scenetext.data.readers.places import Split
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.report import ReadReport
+from scenetext.data.readers.splits import Split
 from scenetext.data.readers.totaltext_text import IGNORED, read_text_file
 from scenetext.errors import DataError
 from scenetext.structures import ImageRecord
@@ -110,7 +110,7 @@ def _split(name: str, other_name: str) -> Split:
 
 
 READER = Reader(
-    title="Total-Text: 1,255 + 300 photographs with polygons around words, many of them curved",
+    title="Total-Text: 1,255 + 300 images with polygons around words, many of them curved",
     source="get it from https://github.com/cs-chan/Total-Text-Dataset",
     files="Images/{Train,Test}/<name>.jpg and Groundtruth/Polygon/{Train,Test}/poly_gt_<name>.mat (or .txt)",
     arguments=(IMAGES, Argument("ground_truths", "folder", "folder of the poly_gt_* or gt_* files, .mat or .txt")),

@@ -69,15 +69,15 @@ def _string(printed: str) -> str:
     rest, parts = printed.strip(), []
     if not rest:
         return ""
-    place = 0
-    while match := _STRING.match(rest, place):
+    position = 0
+    while match := _STRING.match(rest, position):
         parts.append(match[1] or match[2] or "")
         comma = re.compile(r"\s*,\s*").match(rest, match.end())
         if match.end() == len(rest):
             return ",".join(map(_unescaped, parts)).strip()
         if comma is None:
             break
-        place = comma.end()
+        position = comma.end()
     whole = _QUOTED.fullmatch(rest)  # quotes within, which were not escaped
     if whole is None:
         raise ValueError(f"expected a string in quotes, got {printed!r:.80}")

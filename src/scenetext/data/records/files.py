@@ -1,4 +1,4 @@
-"""Records files: writing them, and reading records that stay on disk until they are asked for.
+"""Records files: writing them, and reading records that stay on disk until they are needed.
 
 A list of records grows with the dataset: 5 KB an image of SynthText, several GB in all, of which every loader process
 ends up with a copy. In `RecordFiles` an image costs some 30 bytes, and a record is parsed when it is needed, in a
@@ -84,8 +84,8 @@ class LazyRecords(Sequence[ImageRecord]):
         return self._record(range(len(self))[index])
 
     @abstractmethod
-    def _record(self, place: int) -> ImageRecord:
-        """The record at a place, 0 <= place < length."""
+    def _record(self, index: int) -> ImageRecord:
+        """The record at an index, 0 <= index < length."""
 
 
 class RecordFiles(LazyRecords):
@@ -103,16 +103,16 @@ class RecordFiles(LazyRecords):
     def __init__(self, paths: Sequence[Path]) -> None:
         self.paths = tuple(paths)
         self._maps: dict[int, mmap.mmap] = {}
-        found = [self._index(number) for number in range(len(self.paths))]
-        self._lines = np.concatenate(found) if found else np.empty((0, 3), dtype=np.int64)
-        self._firsts = np.cumsum([0, *map(len, found)])
+        indices = [self._index(number) for number in range(len(self.paths))]
+        self._lines = np.concatenate(indices) if indices else np.empty((0, 3), dtype=np.int64)
+        self._firsts = np.cumsum([0, *map(len, indices)])
 
     def __len__(self) -> int:
         return len(self._lines)
 
-    def _record(self, place: int) -> ImageRecord:
-        number = _sequence_of(place, self._firsts)
-        start, end, line = self._lines[place].tolist()
+    def _record(self, index: int) -> ImageRecord:
+        number = _sequence_of(index, self._firsts)
+        start, end, line = self._lines[index].tolist()
         path = self.paths[number]
         try:
             return parse_record(self._content(number)[start:end], path.parent)
@@ -171,8 +171,8 @@ class RecordView(LazyRecords):
     def __len__(self) -> int:
         return len(self._indices)
 
-    def _record(self, place: int) -> ImageRecord:
-        record = self._records[int(self._indices[place])]
+    def _record(self, index: int) -> ImageRecord:
+        record = self._records[int(self._indices[index])]
         return record if self._change is None else self._change(record)
 
 
@@ -186,9 +186,9 @@ class JoinedRecords(LazyRecords):
     def __len__(self) -> int:
         return int(self._firsts[-1])
 
-    def _record(self, place: int) -> ImageRecord:
-        number = _sequence_of(place, self._firsts)
-        return self._sequences[number][place - int(self._firsts[number])]
+    def _record(self, index: int) -> ImageRecord:
+        number = _sequence_of(index, self._firsts)
+        return self._sequences[number][index - int(self._firsts[number])]
 
 
 def _stored_name(path: Path, folder: str) -> str:
@@ -198,15 +198,15 @@ def _stored_name(path: Path, folder: str) -> str:
     return name.replace(os.sep, "/")
 
 
-def _sequence_of(place: int, firsts: np.ndarray) -> int:
-    """Which of several sequences, one after the other, holds a place; `firsts` are where they begin, and the end."""
-    return int(np.searchsorted(firsts, place, side="right")) - 1
+def _sequence_of(index: int, firsts: np.ndarray) -> int:
+    """Which of several sequences, one after the other, holds an index; `firsts` are where they start, and the end."""
+    return int(np.searchsorted(firsts, index, side="right")) - 1
 
 
 def _line_ends(content: mmap.mmap) -> np.ndarray:
-    """Places of the line feeds, found a piece at a time."""
-    found = [
+    """Positions of the line feeds; the file is searched a piece at a time."""
+    positions = [
         np.flatnonzero(np.frombuffer(content[start : start + _PIECE], dtype=np.uint8) == ord("\n")) + start
         for start in range(0, len(content), _PIECE)
     ]
-    return np.concatenate(found)
+    return np.concatenate(positions)

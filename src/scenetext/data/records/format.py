@@ -8,10 +8,10 @@ A line is a JSON object:
 `path` is relative to the folder of the records file (with "/" on every system) or absolute; `width` and `height` are
 pixels of the stored image, EXIF rotation not applied; polygons have at least three points in those pixels and may reach
 outside the image. The three keys of an instance are optional (null, null, false). Coordinates are written rounded to
-1/100 pixel, far below what annotations mean: after one write, reading and writing change nothing.
+1/100 pixel, far below the precision of annotations: after one write, reading and writing change nothing.
 
 An image in a tar shard (`shards.py`) has the path `<shard>.tar/<member>` and one key more, `"span": [first byte, number
-of bytes]`, which says where in the shard it lies.
+of bytes]`, its position in the shard.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def _check_text(text: Any) -> str:
     if type(text) is not str:
         raise RecordError(f"text must be a string or null, got {_kind(text)}")
     if not text:
-        raise RecordError("text is empty; leave the key out (or null) where the transcription is unknown")
+        raise RecordError("text is empty; drop the key (or write null) if the transcription is unknown")
     if not is_encodable(text):
         raise RecordError(f"text {text!r:.60} holds half of a surrogate pair, which is not a character")
     return text

@@ -47,7 +47,7 @@ def read_image(path: Path) -> np.ndarray:
 def decode_image(data: bytes, path: Path) -> np.ndarray:
     """The content of an image file as pixels.
 
-    Grey images become RGB, alpha is dropped, 16 bits become 8 (the high byte); of an animation the first picture
+    Grey images become RGB, alpha is dropped, 16 bits become 8 (the high byte); of an animation the first frame
     counts.
 
     Args:
@@ -58,7 +58,7 @@ def decode_image(data: bytes, path: Path) -> np.ndarray:
 
     Raises:
         ImageError: the content is empty, not an image or cut off. Decoders fill the missing part of a cut-off
-            JPEG with grey and say nothing, so the end mark is looked for (JPEG, PNG); a complete file with bytes after
+            JPEG with grey without an error, so the end mark is looked for (JPEG, PNG); a complete file with bytes after
             its end is fine.
     """
     if not data:
@@ -122,7 +122,7 @@ def encode_image(image: np.ndarray, path: Path, quality: int = _JPEG_QUALITY) ->
 
 @contextmanager
 def one_opencv_thread() -> Iterator[None]:
-    """Within, OpenCV uses the calling thread alone; its idle threads would wait by turning."""
+    """Within, OpenCV uses the calling thread alone; its idle threads would busy-wait."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:

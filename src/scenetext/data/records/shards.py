@@ -46,9 +46,9 @@ def record_image_size(record: ImageRecord) -> tuple[int, int]:
     """
     if record.span is None:
         return image_size(record.path)
-    beginning = _member_content(record.path, record.span, _IMAGE_HEADER)
+    start = _member_content(record.path, record.span, _IMAGE_HEADER)
     try:
-        return size_of_content(beginning, record.path)
+        return size_of_content(start, record.path)
     except ImageError:  # thumbnails and colour profiles come before the size, and may be long
         return size_of_content(record_content(record), record.path)
 
@@ -57,7 +57,7 @@ def record_content(record: ImageRecord) -> bytes:
     """The bytes of a record's image file; in a shard, the member's header must be that of this image.
 
     Raises:
-        ImageError: the file or the shard is missing, the shard is cut short, or another member lies there.
+        ImageError: the file or the shard is missing, the shard is cut short, or another member is at this position.
     """
     if record.span is not None:
         return _member_content(record.path, record.span, record.span[1])
@@ -75,7 +75,7 @@ def _member_content(path: Path, span: tuple[int, int], most: int) -> bytes:
             missing = start + length - os.fstat(shard.fileno()).st_size
             shard.seek(start - _BLOCK)
             content = shard.read(_BLOCK + min(length, most))
-    except (OSError, ValueError) as error:  # ValueError: a place before the start of the shard
+    except (OSError, ValueError) as error:  # ValueError: a position before the start of the shard
         reason = getattr(error, "strerror", None) or error
         raise ImageError(f"the shard {path.parent.name} cannot be read ({reason})", path) from None
     if missing > 0:
@@ -84,7 +84,8 @@ def _member_content(path: Path, span: tuple[int, int], most: int) -> bytes:
         )
     if not _starts(content[:_BLOCK], path.name, length):
         raise ImageError(
-            "is not where the records file says; make that anew from the shards: prepare.py tar-shards", path
+            "is not where the records file says; write that file again from the shards: scenetext prepare tar-shards",
+            path,
         )
     return content[_BLOCK:]
 
@@ -92,7 +93,8 @@ def _member_content(path: Path, span: tuple[int, int], most: int) -> bytes:
 def _starts(header: bytes, name: str, size: int) -> bool:
     """Whether this is the header of a member of that size and name (its folders do not count).
 
-    Long names and those beyond ASCII may be elsewhere, with this header holding a substitute: then the size must do.
+    Long names and those beyond ASCII may be in another header, and this one holds a substitute: then only the size is
+    compared.
     """
     try:
         member = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")

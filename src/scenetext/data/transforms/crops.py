@@ -39,8 +39,8 @@ def choose_region(
     """A region (left, top, right, bottom) of random extent that contains the anchor and cuts no box.
 
     Each of its sides lies on the frame's border, or on a line across the whole frame that meets no box: on each axis
-    the gaps between the boxes are found, one is drawn, and a place in it. This is the crop of EAST's and DB's official
-    trainings (MMOCR 1.x: RandomCrop); places are real numbers here, whole pixels there.
+    the gaps between the boxes are found, one is drawn, and a position in it. This is the crop of EAST's and DB's
+    official trainings (MMOCR 1.x: RandomCrop); positions are real numbers here, whole pixels there.
 
     Args:
         boxes: (K, 4), inside the frame.
@@ -53,22 +53,23 @@ def choose_region(
         low, high = frame[axis], frame[axis + 2]
         least = minimum_side * (high - low)
         gaps = _gaps(boxes[:, [axis, axis + 2]], low, high)
-        start = _draw_place(gaps, low, min(anchor[axis], high - least), low, generator)
+        start = _draw_position(gaps, low, min(anchor[axis], high - least), low, generator)
         region[axis] = start
-        region[axis + 2] = _draw_place(gaps, max(anchor[axis + 2], start + least), high, high, generator)
+        region[axis + 2] = _draw_position(gaps, max(anchor[axis + 2], start + least), high, high, generator)
     return region
 
 
 def _gaps(intervals: np.ndarray, low: float, high: float) -> np.ndarray:
     """(G, 2): the parts of [low, high] that no interval (K, 2) covers, in rising order."""
     ordered = intervals[intervals[:, 0].argsort()]
+    # A gap starts where all boxes before it have ended: the running maximum, since boxes overlap.
     starts = np.concatenate([[low], np.maximum.accumulate(ordered[:, 1])])
     ends = np.concatenate([ordered[:, 0], [high]])
     return np.stack([starts, ends], axis=1)[ends > starts]
 
 
-def _draw_place(gaps: np.ndarray, low: float, high: float, border: float, generator: np.random.Generator) -> float:
-    """A gap that reaches into [low, high], and a place in it; `border` (one of the two) is always allowed."""
+def _draw_position(gaps: np.ndarray, low: float, high: float, border: float, generator: np.random.Generator) -> float:
+    """A gap that reaches into [low, high], and a position in it; `border` (one of the two) is always allowed."""
     inside = np.clip(gaps, low, high)
     inside = inside[inside[:, 1] > inside[:, 0]]
     if not (inside == border).any():
@@ -90,7 +91,7 @@ def contained(boxes: np.ndarray, windows: np.ndarray) -> np.ndarray:
 
 
 def visible_boxes(polygons: Sequence[np.ndarray], content: np.ndarray) -> np.ndarray:
-    """(K, 4) bounding boxes of polygons, cut at the content; those wholly outside it are left out."""
+    """(K, 4) bounding boxes of polygons, cut at the content; those wholly outside it are dropped."""
     boxes = np.array([bounds(polygon) for polygon in polygons], dtype=np.float64).reshape(-1, 4)
     boxes = np.hstack([np.maximum(boxes[:, :2], content[:2]), np.minimum(boxes[:, 2:], content[2:])])
     return boxes[(boxes[:, 2:] > boxes[:, :2]).all(axis=1)]

@@ -47,17 +47,17 @@ class EvaluationTransformSettings(Settings):
 class WholeImageTransformSettings(Settings):
     """Square inputs for oCLIP pre-training, which never lose a word that the image is said to show.
 
-    The published training crops words away and keeps them in the caption; ours does not.
+    The published training crops words away and keeps them in the caption; scenetext does not.
     """
 
     size: InputSide = 512
     """Height and width of the output in pixels; 512 in the paper."""
     mode: Literal["squeeze", "pad"] = "squeeze"
     """squeeze: the whole image fills the square, as published; pad: its aspect is kept, it lies in the top-left corner
-    of a black square, and `content_size` tells how much of it is image."""
+    of a black square, and `content_size` says how much of it is image."""
     crop_area: ShareRange = (0.95, 1.0)
     """Share of the image's area that training keeps, drawn uniformly; 0.95 to 1 in the published training. A crop is
-    taken only where all places of words are known, and only where it cuts none of them."""
+    taken only if all words have a polygon, and only if it cuts none of them."""
     crop_attempts: int = Field(default=10, ge=1)
     """Crops that are tried before the whole image is taken."""
     resampling: Resampling = "bilinear"
@@ -102,9 +102,9 @@ def whole_image_transform(
 
 
 def published_view(sample: Sample, size: int) -> Sample:
-    """A photograph as the published visualiser shows it to oCLIP.
+    """An image as the published visualiser shows it to oCLIP.
 
-    Its longer side is shrunk to `size` pixels, bicubically, or left where it is no longer than that; sides are rounded
+    Its longer side is shrunk to `size` pixels, bicubically, or kept if it is no longer than that; sides are rounded
     down. It lies in the top-left corner of a square of `size`, the rest of which is black here; the published code
     fills it with zeros after normalisation instead.
     """
@@ -122,10 +122,10 @@ def _draw_harmless_crop(
     size = np.array(sample.image.shape[1::-1])
     whole = np.array([0, 0, *size])
     polygons = [instance.polygon for instance in sample.instances]
-    placed = [polygon for polygon in polygons if polygon is not None]
-    if len(placed) < len(polygons):
+    known = [polygon for polygon in polygons if polygon is not None]
+    if len(known) < len(polygons):
         return whole
-    boxes = visible_boxes(placed, whole)
+    boxes = visible_boxes(known, whole)
     learnt = visible_boxes([i.polygon for i in sample.instances if i.polygon is not None and not i.ignore], whole)
     sides = np.sqrt(generator.uniform(*settings.crop_area, size=(settings.crop_attempts, 1)))
     window_sizes = np.maximum(np.rint(size * sides), 1)

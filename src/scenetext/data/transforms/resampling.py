@@ -44,7 +44,8 @@ def warp_image(
         return resize_image(image[top:bottom, left:right], size, resampling)
     if resampling == "bicubic":
         raise DataError(f"bicubic resampling takes windows of whole pixels without rotation, not {matrix.tolist()}")
-    image, matrix = _average_down(*_cut_to_need(image, matrix, np.array([size[1], size[0]])))
+    image, matrix = _average_down(*_crop_to_output(image, matrix, np.array([size[1], size[0]])))
+    # From corner coordinates to pixel centres: A (x + 0.5) + t - 0.5 = A x + (t + 0.5 A 1 - 0.5).
     centres = matrix[:2].copy()
     centres[:, 2] += 0.5 * matrix[:2, :2].sum(axis=1) - 0.5
     return cv2.warpAffine(image, centres, (size[1], size[0]), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
@@ -60,10 +61,10 @@ def resize_image(image: np.ndarray, size: tuple[int, int], resampling: Resamplin
     return image if image.shape[:2] == size else cv2.resize(image, (size[1], size[0]))
 
 
-def _cut_to_need(image: np.ndarray, matrix: np.ndarray, size_xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _crop_to_output(image: np.ndarray, matrix: np.ndarray, size_xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The part of the source that the output shows, with a margin of two pixels of it, and the matrix for that part.
 
-    What lies outside is not averaged in vain, and OpenCV's limit of 32,767 pixels per side is not met.
+    So what lies outside is not averaged for nothing, and OpenCV's limit of 32,767 pixels per side is not reached.
     """
     margin = 2 * np.maximum(1 / np.linalg.norm(matrix[:2, :2], axis=0), 1)
     corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * size_xy - matrix[:2, 2]

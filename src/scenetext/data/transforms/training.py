@@ -38,7 +38,7 @@ class RegionCropSettings(Settings):
     probability: Probability = 1.0
     """Of cropping at all; otherwise, and where there is no text, the whole frame is taken."""
     squeeze: Probability = 0.0
-    """Probability that the region fills the output, whatever its aspect; otherwise its aspect is kept and the rest of
+    """Probability that the region fills the output, its aspect ignored; otherwise its aspect is kept and the rest of
     the output, at the bottom or on the right, is black."""
 
 
@@ -49,7 +49,7 @@ class TrainingTransformSettings(Settings):
     size: tuple[InputSide, InputSide] = (640, 640)
     """(height, width) of the output in pixels."""
     horizontal_flip: Probability = 0.5
-    """Probability of mirroring; text becomes mirror writing, which a detector has no need to read."""
+    """Probability of mirroring; text becomes mirror writing, which a detector does not need to read."""
     rotation: Range = (-10.0, 10.0)
     """Degrees, drawn uniformly; positive turns clockwise."""
     rotation_probability: Probability = 1.0
@@ -70,7 +70,7 @@ class TrainingTransformSettings(Settings):
     region: RegionCropSettings | None = None
     """Crops of random extent; null = windows of the output's size at the drawn scale."""
     crop_attempts: int = Field(default=50, ge=1)
-    """Places of the window that are tried; the first that cuts the fewest words is taken. 1 = whatever it cuts."""
+    """Positions of the window that are tried; the first that cuts the fewest words is taken. 1 = one at random."""
     text_probability: Probability = 1.0
     """Probability that the window has to contain a word; 5/8 in PSENet and PAN."""
     smallest_visible_share: Probability = 0.5
@@ -85,7 +85,7 @@ def training_transform(sample: Sample, settings: TrainingTransformSettings, gene
     Cropped is a window (or a region, see `RegionCropSettings`) that contains at least one word that is not ignored,
     where there is one. Of windows, one is taken that cuts as few others as can be had; regions cut none. Where the
     image is smaller than the output, it lies at the top left and the rest is black. What becomes of words at the
-    border, see `warp_sample`. Instances of unknown place are kept: whether they are still visible is unknown.
+    border, see `warp_sample`. Instances without polygon are kept: whether they are still visible is unknown.
     """
     linear = _draw_linear(settings, generator)
     frame = _frame(sample.image.shape, linear, settings.canvas)

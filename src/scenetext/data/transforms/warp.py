@@ -29,17 +29,17 @@ def warp_sample(
 ) -> Sample:
     """A sample seen through an affine matrix.
 
-    What becomes of a polygon: wholly inside the content, it is only moved, whatever its shape; wholly outside, it is
+    A polygon wholly inside the content is only moved, of any shape; wholly outside, it is
     dropped; partly outside, it is cut at the border (a self-crossing one is repaired first, and the largest part
     counts), dropped where nothing with an area remains, and ignored where less than the smallest visible share does.
-    A matrix that mirrors also reverses the vertices, so that polygons stay clockwise (or whatever they were), and the
-    first half of them stays the upper side of the text. Texts are kept, and instances of unknown place.
+    A matrix that mirrors also reverses the vertices, so that polygons keep their direction, clockwise or not, and the
+    first half of them stays the upper side of the text. Texts are kept, and so are instances without polygon.
 
     Args:
         sample: polygons in pixels of its image.
         matrix: (3, 3), affine and invertible; takes (x, y, 1) of the current image to pixels of the new one.
         size: (height, width) of the new image.
-        content_size: (height, width) of its part, from the top-left corner, that may show the photograph; the rest is
+        content_size: (height, width) of its part, from the top-left corner, that may show the image; the rest is
             black.
         smallest_visible_share: of a polygon's area, from 0 to 1.
         resampling: bicubic for windows of whole pixels alone.
@@ -80,7 +80,7 @@ def _warp_instance(
     if instance.polygon is None:
         return instance
     polygon = (instance.polygon @ matrix[:2, :2].T + matrix[:2, 2]).astype(np.float32)
-    if mirrored:
+    if mirrored:  # reversed, then rolled by half: the upper side of the text stays the first half
         polygon = np.roll(polygon[::-1], len(polygon) // 2, axis=0)
     height, width = content_size
     low, high = polygon.min(axis=0), polygon.max(axis=0)

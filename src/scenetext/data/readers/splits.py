@@ -1,4 +1,4 @@
-"""Where the parts of a dataset lie in the folder that its archives were unpacked to."""
+"""The splits of a dataset, and finding them in the folder that its archives were unpacked to."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ _WILDCARDS = "*?"
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Where one split of a dataset lies.
+    """The paths of one split of a dataset.
 
     Attributes:
-        places: by the name of an argument, patterns relative to the dataset's folder, as in `ch4_training_images` or
+        paths: by the name of an argument, patterns relative to the dataset's folder, as in `ch4_training_images` or
             `ch8_training_images*`; the first that is there counts. "*" stands for any part of one name; upper and
             lower case are the same; "." is the folder itself, and `*.gt/..` is a folder that holds such a file.
         values: arguments that this split fixes, such as which part of a file it is.
-        expected: belongs to the dataset, so that its absence is told; others may be there or not.
+        expected: belongs to the dataset, so that its absence is reported; others are optional.
         fallback: counts only where no other split is there, as a folder without subfolders for splits does.
     """
 
-    places: Mapping[str, tuple[str, ...]]
+    paths: Mapping[str, tuple[str, ...]]
     values: Mapping[str, str] = field(default_factory=dict)
     expected: bool = True
     fallback: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What of a dataset is in a folder.
+class FoundSplits:
+    """The splits of a dataset that are in a folder.
 
     Attributes:
-        splits: by name, all that `Reader.read` has to be told.
-        missing: by name of the expected splits that are not there, what was looked for, a place a line.
+        splits: by name, the arguments of `Reader.read`.
+        missing: by name of the expected splits that are not there, what was looked for, a path a line.
     """
 
     splits: Mapping[str, dict[str, Any]]
     missing: Mapping[str, Sequence[str]]
 
 
-def find_place(folder: Path, patterns: Sequence[str], kind: Kind) -> Path | tuple[Path, ...] | None:
+def find_path(folder: Path, patterns: Sequence[str], kind: Kind) -> Path | tuple[Path, ...] | None:
     """The file, folder or folders that the first pattern with a match means; None where none matches.
 
     Raises:
-        DataError: a pattern for one place matches several, or a folder cannot be listed.
+        DataError: a pattern for a single path matches several, or a folder cannot be listed.
     """
     for pattern in patterns:
         paths = dict.fromkeys(_matches(folder, pattern.split("/")))
