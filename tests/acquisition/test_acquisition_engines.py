@@ -107,7 +107,7 @@ def test_closing_wakes_a_thread_that_waits(made_up: MadeUpEngine, monkeypatch: p
         engine.recognize(Path("/photos/EXIT_90.jpg"))
 
 
-def test_a_program_that_is_not_there_is_told_at_once() -> None:
+def test_a_program_that_is_not_there_is_reported_at_once() -> None:
     with pytest.raises(EngineError, match="there is no program 'no-such-ocr'"):
         CommandEngine(["no-such-ocr", "--fast"])
     with pytest.raises(EngineError, match="there is no program ''"):

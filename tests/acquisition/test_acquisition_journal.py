@@ -45,10 +45,10 @@ def test_what_was_added_is_found_now_and_later(tmp_path: Path) -> None:
             assert journal.knows(recognition.name, recognition.size)
             assert facts(journal.find(recognition.name)) == facts(recognition)
         assert not journal.knows("d.jpg", 1)
-        assert not journal.knows(READ.name, READ.size + 1), "a photograph of another size is another photograph"
+        assert not journal.knows(READ.name, READ.size + 1), "an image of another size is another image"
 
 
-def test_the_last_line_of_a_photograph_counts(tmp_path: Path) -> None:
+def test_the_last_line_of_an_image_counts(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     again = Recognition(FAILED.name, 9, 20, 12)
     write(path, FAILED, READ, again)
@@ -82,7 +82,7 @@ def test_the_texts_of_two_engines_do_not_mix(tmp_path: Path) -> None:
         Journal(path, "engine 2")
 
 
-def test_a_journal_without_photographs_takes_another_engine(tmp_path: Path) -> None:
+def test_a_journal_without_images_takes_another_engine(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     write(path)
     with Journal(path, "engine 2") as journal:
@@ -121,7 +121,7 @@ def test_two_runs_with_one_journal_are_noticed(tmp_path: Path) -> None:
     with Journal(path, "engine 1") as one, Journal(path, "engine 1") as other:
         other.add(READ)
         one.add(EMPTY)
-        one._places[READ.name] = one._places[EMPTY.name]  # what a race between finding the end and writing comes to
+        one._lines[READ.name] = one._lines[EMPTY.name]  # what a race between finding the end and writing comes to
         with pytest.raises(DataError, match="another run has written to the journal"):
             one.find(READ.name)
     with Journal(path, "engine 1") as journal:
@@ -136,7 +136,7 @@ def test_a_folder_is_no_journal(tmp_path: Path) -> None:
 PIECES = (b"\n", b"null", b"-1", b"1e999", b'"', b"[", b"{}", b"NaN", b"true", b'"path"', b"\\ud800", b"9" * 5000)
 
 
-def test_a_damaged_line_is_refused_or_tells_a_recognition(tmp_path: Path) -> None:
+def test_a_damaged_line_is_refused_or_describes_a_recognition(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     write(path, READ)
     line = path.read_bytes().splitlines()[1]

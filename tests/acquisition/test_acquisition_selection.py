@@ -1,4 +1,4 @@
-"""Which words are kept, what is told about the others, and how the kept ones compare with true words."""
+"""Which words are kept, what is reported about the others, and how the kept ones compare with true words."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from scenetext.acquisition.engine import OcrText
 from scenetext.acquisition.journal import Recognition
 from scenetext.acquisition.selection import (
     CONFIDENCE_STEPS,
+    LOW_CONFIDENCE,
     SHORT,
     UNKNOWN,
-    UNSURE,
     UNUSED,
     WORDLESS,
     SelectionReport,
@@ -49,7 +49,7 @@ def select(
     return {one.path.as_posix(): [instance.text for instance in one.instances] for one in records}, report
 
 
-def test_lines_become_words_and_doubtful_ones_are_left_out() -> None:
+def test_lines_become_words_and_doubtful_ones_are_dropped() -> None:
     found = [
         recognition("a.jpg", ("OPEN  DAILY\t9", 0.95), ("EXlT", 0.89), ("EXIT", 0.9)),
         recognition("b/c.jpg", ("shut", 0.2)),
@@ -58,20 +58,20 @@ def test_lines_become_words_and_doubtful_ones_are_left_out() -> None:
     ]
     records, report = select(found, minimum_confidence=0.9)
     assert records == {"photos/a.jpg": ["OPEN", "DAILY", "EXIT"]}
-    assert (report.photographs, report.with_text, report.words, report.kept) == (4, 2, 6, 3)
-    left_out = {reason: (finding.count, finding.examples) for reason, finding in report.reasons.left_out.items()}
-    assert left_out == {
+    assert (report.images, report.with_text, report.words, report.kept) == (4, 2, 6, 3)
+    dropped = {reason: (finding.count, finding.examples) for reason, finding in report.reasons.dropped.items()}
+    assert dropped == {
         SHORT.format(2): (1, ["'9' of a.jpg"]),
-        UNSURE.format(0.9): (2, ["'EXlT' of a.jpg", "'shut' of b/c.jpg"]),
+        LOW_CONFIDENCE.format(0.9): (2, ["'EXlT' of a.jpg", "'shut' of b/c.jpg"]),
         WORDLESS: (2, ["b/c.jpg", "d.jpg"]),
         UNUSED: (1, ["e.jpg"]),
     }
 
 
-def test_words_outside_the_dictionary_are_left_out_and_told() -> None:
+def test_words_outside_the_dictionary_are_dropped_and_reported() -> None:
     records, report = select([recognition("a.jpg", ("Café CAFE 营业", 1.0))], CharacterSet.english())
     assert records == {"photos/a.jpg": ["CAFE"]}
-    assert report.reasons.left_out[UNKNOWN].count == 2
+    assert report.reasons.dropped[UNKNOWN].count == 2
 
 
 def test_shorter_words_can_be_asked_for() -> None:
@@ -91,16 +91,18 @@ texts = st.lists(st.tuples(st.text(alphabet="ab \t\u3000", min_size=1), confiden
 
 
 @given(found=st.lists(texts, max_size=4), low=confidences, high=confidences)
-def test_every_word_is_kept_or_told_and_a_higher_confidence_keeps_fewer(
+def test_every_word_is_kept_or_reported_and_a_higher_confidence_keeps_fewer(
     found: list[list[tuple[str, float]]], low: float, high: float
 ) -> None:
     low, high = sorted((low, high))
     recognitions = [recognition(f"{index}.jpg", *lines) for index, lines in enumerate(found)]
     many, report = select(recognitions, minimum_confidence=low)
     few, _ = select(recognitions, minimum_confidence=high)
-    told = report.reasons.left_out
-    left_out = sum(told[reason].count for reason in (UNSURE.format(low), SHORT.format(2)) if reason in told)
-    assert report.kept + left_out == report.words == report.histogram.sum()
+    reasons = report.reasons.dropped
+    dropped = sum(
+        reasons[reason].count for reason in (LOW_CONFIDENCE.format(low), SHORT.format(2)) if reason in reasons
+    )
+    assert report.kept + dropped == report.words == report.histogram.sum()
     assert report.kept == sum(map(len, many.values()))
     for path, words in few.items():
         assert common(map(str, words), map(str, many[path])) == len(words)

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from conftest import REPOSITORY
-from ocr_engines import MadeUpEngine, write_photograph
+from ocr_engines import MadeUpEngine, write_grey_image
 from scenetext.data.records.files import read_records, write_records
 from scenetext.data.records.images import write_image
 from scenetext.evaluation.files import read_predictions
@@ -53,7 +53,7 @@ def words_of(path: Path) -> dict[str, list[str | None]]:
 def test_photographs_become_weak_records_with_a_report(tmp_path: Path) -> None:
     folder, output, made_up = tmp_path / "my photos", tmp_path / "out" / "records.jsonl", MadeUpEngine(tmp_path)
     for name in ("OPEN+DAILY_95-EXIT_80.png", "a/CAFE_99-B_99.png", "nothing.png", "refuse.png"):
-        write_photograph(folder / name)
+        write_grey_image(folder / name)
     (folder / "notes.txt").write_text("no image")
     truth = [TextInstance(None, "open"), TextInstance(None, "EXIT"), TextInstance(None, "lost")]
     write_records(tmp_path / "true.jsonl", [ImageRecord(folder / "OPEN+DAILY_95-EXIT_80.png", 20, 12, tuple(truth))])
@@ -64,7 +64,7 @@ def test_photographs_become_weak_records_with_a_report(tmp_path: Path) -> None:
     assert words_of(output) == {"OPEN+DAILY_95-EXIT_80.png": ["OPEN", "DAILY"], "CAFE_99-B_99.png": ["CAFE"]}
     assert "4 photographs, 2 with text" in done.stdout
     assert "5 words found, 3 kept at a confidence of 0.9, 60.0 %" in done.stdout
-    assert "photographs that could not be used: 1 (refuse.png)" in done.stdout
+    assert "images that could not be used: 1 (refuse.png)" in done.stdout
     assert "other files in the folder: 1" in done.stdout
     assert "refuse.png: the engine says: too dark" in done.stderr
     assert "agreement with the true words of 1 photographs (3 have none)" in done.stdout
@@ -82,8 +82,8 @@ def test_photographs_become_weak_records_with_a_report(tmp_path: Path) -> None:
 def test_what_was_read_can_be_scored_as_detections(tmp_path: Path) -> None:
     folder, made_up = tmp_path / "placed", MadeUpEngine(tmp_path)
     names = ["EXIT_90-CAFE_20.png", "nothing.png", "refuse.png"]
-    paths = [write_photograph(folder / name) for name in names if name != "nothing.png"]
-    paths.insert(1, write_photograph(folder / "a" / "nothing.png"))
+    paths = [write_grey_image(folder / name) for name in names if name != "nothing.png"]
+    paths.insert(1, write_grey_image(folder / "a" / "nothing.png"))
     options = ("--output", tmp_path / "records.jsonl", "--maximum-failed-share", "1", *engine_option(made_up))
     done = acquire(folder, *options, "--predictions", tmp_path / "predictions.json")
     assert done.returncode == 0, done.stderr
@@ -97,7 +97,7 @@ def test_what_was_read_can_be_scored_as_detections(tmp_path: Path) -> None:
 def test_a_run_that_was_stopped_goes_on_to_the_same_records(tmp_path: Path, name: str) -> None:
     folder, whole, stopped = tmp_path / "photos", tmp_path / "whole.jsonl", tmp_path / "stopped.jsonl"
     for index in range(24):
-        write_photograph(folder / f"WORD{index}_9{index % 10}.png")
+        write_grey_image(folder / f"WORD{index}_9{index % 10}.png")
     (tmp_path / "slow").mkdir()
     fast, slow = MadeUpEngine(tmp_path), MadeUpEngine(tmp_path / "slow", pause=0.1)
     assert acquire(folder, "--output", whole, *engine_option(fast)).returncode == 0
@@ -154,7 +154,7 @@ def fails_with(done: subprocess.CompletedProcess[str], *parts: str) -> None:
 
 def test_an_engine_that_prints_something_else_is_quoted(tmp_path: Path) -> None:
     made_up = MadeUpEngine(tmp_path)
-    write_photograph(tmp_path / "photos" / "garbage.png")
+    write_grey_image(tmp_path / "photos" / "garbage.png")
     options = (tmp_path / "photos", "--output", tmp_path / "records.jsonl")
     done = acquire(*options, *engine_option(made_up))
     fails_with(done, "garbage.png", "line 1 of its output is not valid JSON", "Loading the model", "--retry-failed")
@@ -164,7 +164,7 @@ def test_an_engine_that_prints_something_else_is_quoted(tmp_path: Path) -> None:
 
 def test_mistakes_are_told_before_anything_is_read(tmp_path: Path) -> None:
     made_up = MadeUpEngine(tmp_path)
-    write_photograph(tmp_path / "photos" / "EXIT_90.png")
+    write_grey_image(tmp_path / "photos" / "EXIT_90.png")
     good = (tmp_path / "photos", "--output", tmp_path / "records.jsonl")
     fails_with(acquire(*good, "--engine-command", "no-such-ocr"), "there is no program 'no-such-ocr'")
     fails_with(acquire(*good, *engine_option(made_up), "--minimum-confidence", "90"), "minimum_confidence")

@@ -1,4 +1,4 @@
-"""A made-up OCR engine, as a command: what it does with a photograph is told by the photograph's name."""
+"""A made-up OCR engine, as a command: what it does with an image depends on the name of the image."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class MadeUpEngine:
         self.command = [sys.executable, "-S", str(self.program), str(self._log), str(pause)]
 
     def asked(self) -> list[str]:
-        """Names of the photographs it was asked for, one after the other."""
+        """Names of the images it was asked for, one after the other."""
         return [Path(line.split(" ", 1)[1]).name for line in self._log.read_text().splitlines()]
 
     def processes(self) -> list[str]:
@@ -66,7 +66,7 @@ class MadeUpEngine:
         return [line.split(" ", 1)[0] for line in self._log.read_text().splitlines()]
 
 
-def write_photograph(path: Path) -> Path:
+def write_grey_image(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     assert cv2.imwrite(str(path), np.full((12, 20, 3), 128, dtype=np.uint8))
     return path

@@ -1,4 +1,4 @@
-"""How far the words that an engine has read are those that people have written down, at several confidences."""
+"""Precision and recall of the words that an engine has read against ground truth, at several confidences."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _IGNORED_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrueText:
-    """What people have written down about a photograph.
+    """The ground truth of an image.
 
     Attributes:
         words: those that are known and not ignored.
@@ -35,14 +35,14 @@ class TrueText:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Kept words against true ones, summed over photographs; a true word accounts for one kept word.
+    """Kept words against true ones, summed over images; a true word matches one kept word.
 
     Attributes:
         minimum_confidence: at which words were kept.
-        set_aside: kept words in ignored regions, of which nobody says whether they are right.
+        set_aside: kept words in ignored regions, for which there is no ground truth.
         kept: the other kept words.
         true: true words.
-        equal: kept words that are among the true words of their photograph.
+        equal: kept words that are among the true words of their image.
         equal_folded: the same, case aside.
     """
 
@@ -56,13 +56,13 @@ class Agreement:
 
 def true_texts(records: Iterable[ImageRecord]) -> dict[Path, TrueText]:
     """The true text of images, by their absolute paths."""
-    found = {}
+    texts = {}
     for record in records:
         known = (one.text for one in record.instances if one.text is not None and not one.ignore)
         ignored = (one.polygon for one in record.instances if one.polygon is not None and one.ignore)
         words = tuple(word for text in known for word in text.split())
-        found[record.path.resolve()] = TrueText(words, tuple(ignored))
-    return found
+        texts[record.path.resolve()] = TrueText(words, tuple(ignored))
+    return texts
 
 
 def measure_agreement(
@@ -74,7 +74,7 @@ def measure_agreement(
     """The agreement at several confidences.
 
     Args:
-        compared: photographs as they were read, with their true texts. Words whose place the engine does not tell are
+        compared: images as they were read, with their true texts. Words without polygon are
             never set aside, and count as wrong where they are in an ignored region.
         settings: the rules for words; `minimum_confidence` is replaced by each of `confidences`.
         characters: as `WordSelection` has them.
@@ -109,13 +109,13 @@ def format_agreement(rows: Sequence[Agreement]) -> str:
 
 def _divide(recognition: Recognition, ignored: Sequence[np.ndarray]) -> tuple[Recognition, Recognition]:
     """The texts outside ignored regions, and those inside."""
-    places = [index for index, text in enumerate(recognition.texts) if text.polygon is not None]
+    indices = [index for index, text in enumerate(recognition.texts) if text.polygon is not None]
     polygons = [text.polygon for text in recognition.texts if text.polygon is not None]
     inside: set[int] = set()
     if polygons and ignored:
         regions = make_regions(polygons)
         covered = intersection_matrix(regions, make_regions(ignored)).sum(axis=1) > _IGNORED_SHARE * regions.areas
-        inside = {index for index, is_covered in zip(places, covered, strict=True) if is_covered}
+        inside = {index for index, is_covered in zip(indices, covered, strict=True) if is_covered}
     outside, within = (
         tuple(text for index, text in enumerate(recognition.texts) if (index in inside) == is_inside)
         for is_inside in (False, True)
@@ -124,11 +124,11 @@ def _divide(recognition: Recognition, ignored: Sequence[np.ndarray]) -> tuple[Re
 
 
 def _kept_words(selection: WordSelection, recognition: Recognition) -> list[str]:
-    return [word for word, sure in words_of(recognition) if selection.reason_against(word, sure) is None]
+    return [word for word, confidence in words_of(recognition) if selection.reason_against(word, confidence) is None]
 
 
 def _compare(words: Sequence[str], set_aside: int, truth: Sequence[str]) -> tuple[int, int, int, int, int]:
-    """The counts of one photograph, in the order of `Agreement`."""
+    """The counts of one image, in the order of `Agreement`."""
     folded = common(map(str.casefold, words), map(str.casefold, truth))
     return set_aside, len(words), len(truth), common(words, truth), folded
 

@@ -3,11 +3,11 @@
 It reads the absolute path of an image from its standard input, a line each in UTF-8, and answers with one line of
 JSON on its standard output before it reads the next:
 
-    {"path": "/photos/1.jpg", "texts": [{"text": "OPEN DAILY", "confidence": 0.97, "polygon": [[x, y], ...]}]}
-    {"path": "/photos/2.jpg", "error": "why this image cannot be read"}
+    {"path": "/images/1.jpg", "texts": [{"text": "OPEN DAILY", "confidence": 0.97, "polygon": [[x, y], ...]}]}
+    {"path": "/images/2.jpg", "error": "why this image cannot be read"}
 
-It ends when its input ends. The path in an answer is the one that was asked for: a line too many on the standard
-output is noticed, and no image gets the words of another.
+It ends when its input ends. The path in an answer is the one that was asked for: so an extra line on the standard
+output is detected, and no image gets the words of another.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from scenetext.data.records.format import RecordError, is_encodable, parse_json
 from scenetext.errors import EngineError
 
 _SECONDS_TO_END = 5.0
-_LAST_WORDS = 3
+_LAST_LINES = 3
 """Lines of an engine's standard error that a message quotes."""
 
 
 class CommandEngine:
-    """An engine behind a command; its program is started with the first image, and anew after it has failed.
+    """An engine behind a command; its program is started with the first image, and again after it has failed.
 
     Whether an image fails depends on the image alone: one that fails after others is tried again with a new program.
 
@@ -61,7 +61,7 @@ class CommandEngine:
         """
         path = str(image.absolute())
         if "\n" in path or "\r" in path or not is_encodable(path):
-            raise EngineError(f"{path!a}: the name cannot be told to an engine in a line of UTF-8; rename the image")
+            raise EngineError(f"{path!a}: the name cannot be passed to an engine in a line of UTF-8; rename the image")
         while True:
             fresh = self._program is None
             try:
@@ -99,12 +99,12 @@ class _ProgramError(Exception):
 
 
 class _Program:
-    """A running program, its answers, and the last it said on its standard error."""
+    """A running program, its answers, and the last lines of its standard error."""
 
     def __init__(self, command: Sequence[str]) -> None:
         pipe = subprocess.PIPE
         try:
-            # A session of its own: Ctrl-C ends us, and we end it.
+            # A session of its own: Ctrl-C ends this process, which ends the program.
             self._process = subprocess.Popen(  # noqa: S603 (the user's own command, no shell)
                 command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
             )
@@ -112,13 +112,15 @@ class _Program:
             raise _ProgramError(f"cannot be started ({error.strerror})") from None
         self._paths: IO[bytes] = self._process.stdin  # type: ignore[assignment]  # a pipe, as asked for
         self._output: IO[bytes] = self._process.stdout  # type: ignore[assignment]
-        self._complaints: IO[bytes] = self._process.stderr  # type: ignore[assignment]
+        self._errors: IO[bytes] = self._process.stderr  # type: ignore[assignment]
         self.answers = 0
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._last_words: deque[bytes] = deque(maxlen=_LAST_WORDS)
-        self._listeners = [Thread(target=listen, daemon=True) for listen in (self._hear_answers, self._hear_complaints)]
-        for listener in self._listeners:
-            listener.start()
+        self._last_lines: deque[bytes] = deque(maxlen=_LAST_LINES)
+        self._readers = [
+            Thread(target=collect, daemon=True) for collect in (self._collect_answers, self._collect_errors)
+        ]
+        for reader in self._readers:
+            reader.start()
 
     def ask(self, path: str, timeout: float) -> bytes:
         """The next line of the program's output."""
@@ -144,22 +146,22 @@ class _Program:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        for listener in self._listeners:
-            listener.join(_SECONDS_TO_END)
+        for reader in self._readers:
+            reader.join(_SECONDS_TO_END)
 
-    def _hear_answers(self) -> None:
+    def _collect_answers(self) -> None:
         with self._output:
             for line in self._output:
                 self._lines.put(line)
         self._lines.put(None)
 
-    def _hear_complaints(self) -> None:
-        with self._complaints:
-            self._last_words.extend(self._complaints)
+    def _collect_errors(self) -> None:
+        with self._errors:
+            self._last_lines.extend(self._errors)
 
     def _quote(self) -> str:
-        words = b"".join(self._last_words.copy()).decode("utf-8", "replace").strip()
-        return f"; the last it said: {words:.500}" if words else ""
+        text = b"".join(self._last_lines.copy()).decode("utf-8", "replace").strip()
+        return f"; the last it said: {text:.500}" if text else ""
 
 
 def parse_answer(line: bytes, path: str) -> tuple[OcrText, ...]:
@@ -171,7 +173,7 @@ def parse_answer(line: bytes, path: str) -> tuple[OcrText, ...]:
 
     Raises:
         RecordError: the line is no answer for this image.
-        EngineError: the answer tells an error.
+        EngineError: the answer reports an error.
     """
     answer = parse_json(line)
     if not isinstance(answer, dict) or answer.keys() not in ({"path", "texts"}, {"path", "error"}):

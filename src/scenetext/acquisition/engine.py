@@ -1,4 +1,4 @@
-"""The interface to OCR engines, which are other people's programs: an image goes in, texts come out.
+"""The interface to OCR engines, which are external programs: an image goes in, texts come out.
 
 As JSON, in the answers of an engine that runs as a command and in the journal, a text is
 
@@ -31,8 +31,8 @@ class OcrText:
 
     Attributes:
         text: what it says; blanks separate words.
-        confidence: how sure the engine is of it, in [0, 1].
-        polygon: (V, 2) float32, V >= 3, pixels of the stored image (EXIF rotation not applied); None = not told.
+        confidence: the engine's confidence, in [0, 1].
+        polygon: (V, 2) float32, V >= 3, pixels of the stored image (EXIF rotation not applied); None = unknown.
     """
 
     text: str
@@ -41,7 +41,7 @@ class OcrText:
 
 
 class OcrEngine(Protocol):
-    """Reads the text of photographs; each worker has one of its own, which sees one image after the other."""
+    """Reads the text of images; each worker has one of its own, which gets one image after the other."""
 
     def recognize(self, image: Path) -> Sequence[OcrText]:
         """The texts of an image file, in the engine's order; none is fine.
@@ -67,7 +67,7 @@ def format_text(text: OcrText) -> dict[str, Any]:
 
 
 def parse_texts(texts: Any) -> tuple[OcrText, ...]:
-    """The texts that a list of JSON objects describes; those that consist of blanks alone are left out.
+    """The texts that a list of JSON objects describes; those that consist of blanks alone are dropped.
 
     Raises:
         RecordError: says which of them is wrong, and how.

@@ -1,12 +1,12 @@
-"""The file that remembers what an engine has read: OCR of an image is done once, whatever is made of it later.
+"""The file that stores what an engine has read: OCR of an image is done once, for any later selection of words.
 
-The first line tells the engine, every other one an image:
+The first line names the engine, every other one an image:
 
     {"journal": 1, "engine": "rapidocr 3.10.0"}
     {"path": "a/1.jpg", "bytes": 81234, "width": 960, "height": 640, "texts": [{"text": ..., "confidence": ...}, ...]}
     {"path": "a/2.jpg", "bytes": 12, "error": "image is truncated ..."}
 
-`path` is relative to the folder of the photographs, with "/". Lines are only ever added, and the last line of an image
+`path` is relative to the folder of the images, with "/". Lines are only ever added, and the last line of an image
 counts; a line that was cut short when the machine went down is removed.
 """
 
@@ -31,11 +31,11 @@ _FAILED_KEYS = {"path", "bytes", "error"}
 
 @dataclass(frozen=True, slots=True)
 class Recognition:
-    """What became of a photograph.
+    """The result of reading an image.
 
     Attributes:
-        name: its path relative to the folder of the photographs, with "/".
-        size: of the file, bytes; a photograph whose size has changed is another one.
+        name: its path relative to the folder of the images, with "/".
+        size: of the file, bytes; an image whose size has changed counts as another one.
         width, height: pixels of the stored image; 0 where it could not be used.
         texts: what the engine has read; none is fine.
         error: why it could not be used; None = it could.
@@ -50,7 +50,7 @@ class Recognition:
 
 
 class Journal:
-    """A journal, open for reading and adding; a context manager, and a collection of the names of photographs.
+    """A journal, open for reading and adding; a context manager, and a collection of the names of images.
 
     Args:
         path: the file, made if missing.
@@ -62,8 +62,8 @@ class Journal:
 
     def __init__(self, path: Path, engine: str) -> None:
         self._path = path
-        self._places: dict[str, tuple[int, int, int]] = {}
-        """Name of a photograph to its size, and to the first byte and the number of its line."""
+        self._lines: dict[str, tuple[int, int, int]] = {}
+        """Name of an image to its size, and to the first byte and the number of its line."""
         self._count = 0
         """Lines of the file."""
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,28 +86,28 @@ class Journal:
         self._file.close()
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._lines)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(tuple(self._places))
+        return iter(tuple(self._lines))
 
     def knows(self, name: str, size: int) -> bool:
-        """Whether the photograph, with this size in bytes, is in the journal."""
-        place = self._places.get(name)
-        return place is not None and place[0] == size
+        """Whether the image, with this size in bytes, is in the journal."""
+        line = self._lines.get(name)
+        return line is not None and line[0] == size
 
     def find(self, name: str) -> Recognition:
-        """What became of a photograph that the journal knows.
+        """The result of an image that is in the journal.
 
         Raises:
             DataError: another run has written to the file meanwhile.
         """
-        _, start, number = self._places[name]
+        _, start, number = self._lines[name]
         self._file.seek(start)
-        found = self._parse(self._file.readline(), number)
-        if found.name != name:
+        recognition = self._parse(self._file.readline(), number)
+        if recognition.name != name:
             raise DataError("another run has written to the journal; end it, and start again", self._path)
-        return found
+        return recognition
 
     def add(self, recognition: Recognition) -> None:
         """Adds a line, which is with the operating system when this returns."""
@@ -117,7 +117,7 @@ class Journal:
             line |= {"width": recognition.width, "height": recognition.height, "texts": texts}
         else:
             line["error"] = recognition.error
-        self._places[recognition.name] = (recognition.size, self._append(_line(line)), self._count)
+        self._lines[recognition.name] = (recognition.size, self._append(_line(line)), self._count)
 
     def _load(self, engine: str) -> None:
         """Reads all lines, and removes the end of a line that was cut short."""
@@ -133,15 +133,15 @@ class Journal:
                 self._file.truncate(start)
                 break
             if number > 1:
-                found = self._parse(line, number)
-                self._places[found.name] = (found.size, start, number)
+                recognition = self._parse(line, number)
+                self._lines[recognition.name] = (recognition.size, start, number)
             start += len(line)
             self._count = number
         if start == 0:
             self._append(header)
 
     def _check_replaceable(self, engine: str) -> None:
-        """The journal of another engine may be replaced as long as no photograph is in it."""
+        """The journal of another engine may be replaced as long as no image is in it."""
         self._file.seek(0)
         first, more = self._file.readline(), self._file.readline()
         try:
@@ -153,7 +153,7 @@ class Journal:
         if more:
             raise DataError(
                 f"is the journal of the engine {header['engine']!r:.200}, not of {engine!r:.200}; choose another file, "
-                "or remove this one to have all photographs read again",
+                "or remove this one to have all images read again",
                 self._path,
             )
 
@@ -169,7 +169,7 @@ class Journal:
         try:
             return parse_recognition(line)
         except RecordError as fault:
-            raise DataError(f"{fault}; remove the line, and its photograph is read again", self._path, number) from None
+            raise DataError(f"{fault}; remove the line, and its image is read again", self._path, number) from None
 
 
 def _line(content: dict[str, Any]) -> bytes:
@@ -177,7 +177,7 @@ def _line(content: dict[str, Any]) -> bytes:
 
 
 def parse_recognition(content: bytes) -> Recognition:
-    """What a line of the journal tells.
+    """The result that a line of the journal describes.
 
     Raises:
         RecordError: says what is wrong with the line.

@@ -1,4 +1,4 @@
-"""RapidOCR (the PP-OCR models on ONNX Runtime), whose models lie inside its package: nothing is downloaded.
+"""RapidOCR (the PP-OCR models on ONNX Runtime), whose models are inside its package: nothing is downloaded.
 
     pip install scenetext[acquisition]
 
@@ -38,7 +38,7 @@ def rapidocr_version() -> str:
 
 
 class RapidOcrEngine:
-    """The engine with its default models and settings, except that no text is left out for its low confidence.
+    """The engine with its default models and settings, except that no text is dropped for its low confidence.
 
     It sees the stored pixels, without EXIF rotation, as everything else here does.
 
@@ -76,7 +76,7 @@ class RapidOcrEngine:
         pixels = np.ascontiguousarray(read_image(image)[..., ::-1])
         try:
             result = self._engine(pixels, text_score=0.0, return_word_box=self._word_boxes)
-        except Exception as error:  # other people's code: whatever it is costs this image, not the run
+        except Exception as error:  # external code: any error costs this image, not the run
             raise EngineError(f"{image}: rapidocr fails: {type(error).__name__}: {error}") from error
         return [_ocr_text(*read) for read in _texts(result, self._word_boxes)]
 
@@ -100,7 +100,7 @@ def _ocr_text(text: str, confidence: float, points: Any) -> OcrText:
 def main() -> None:
     """The engine as a command: paths on the standard input, JSON on the standard output."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--word-boxes", action="store_true", help="words instead of lines, with estimated places")
+    parser.add_argument("--word-boxes", action="store_true", help="words instead of lines, with estimated polygons")
     serve(RapidOcrEngine(parser.parse_args().word_boxes), sys.stdin.buffer, sys.stdout.buffer)
 
 

@@ -1,4 +1,4 @@
-"""Reading many photographs with several engines at once, and giving up when too many of them fail."""
+"""Reading many images with several engines at once, and stopping if too many of them fail."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from scenetext.data.records.images import read_image
 from scenetext.errors import DataError, EngineError, ScenetextError
 
 _FIRST_IMAGES = 10
-"""When each of so many first images fails, it is not the images."""
+"""If each of so many first images fails, the images are not the cause."""
 _EXAMPLES = 10
 
 
 class RecognitionSettings(Settings):
-    """How photographs are read."""
+    """How images are read."""
 
     workers: PositiveInt = 1
     """Engines side by side, each a process of its own."""
     timeout: float = Field(default=300.0, gt=0, le=1e6)
     """Seconds for an image (an engine's first one includes its start), after which it has failed."""
     maximum_failed_share: float = Field(default=0.1, ge=0, le=1)
-    """Share of the photographs that may fail; more end the run."""
+    """Share of the images that may fail; more end the run."""
 
 
 def image_names(folder: Path) -> tuple[list[str], int]:
@@ -53,7 +53,7 @@ def image_names(folder: Path) -> tuple[list[str], int]:
     return names, others
 
 
-def read_photographs(
+def recognize_images(
     folder: Path,
     names: Sequence[str],
     make_engine: Callable[[], OcrEngine],
@@ -61,27 +61,29 @@ def read_photographs(
     settings: RecognitionSettings,
     retry_failed: bool = False,
 ) -> None:
-    """Has an engine read those photographs that the journal does not know, into the journal.
+    """Has an engine read those images that are not in the journal, and adds them to it.
 
-    A progress bar shows how far it is; every photograph that fails is told as it does.
+    A progress bar shows how far it is; every image that fails is reported at once.
 
     Args:
-        folder: where the photographs are.
+        folder: where the images are.
         names: their paths relative to the folder, with "/".
         make_engine: called once for each worker.
         retry_failed: whether to read those again that failed before.
 
     Raises:
-        EngineError: an engine cannot be made, or too many photographs have failed, earlier runs included.
+        EngineError: an engine cannot be made, or too many images have failed, earlier runs included.
     """
-    left = _unread(folder, names, journal, retry_failed)
+    unread = _unread(folder, names, journal, retry_failed)
     limit = FailureLimit(len(names), settings.maximum_failed_share)
-    for name in sorted(set(names).difference(left)):
+    for name in sorted(set(names).difference(unread)):
         limit.count(journal.find(name))
     limit.check()
     with (
-        closing(recognize_all(folder, left, make_engine, settings.workers)) as recognitions,
-        tqdm(total=len(names), initial=len(names) - len(left), desc="reading", unit="image", disable=None) as progress,
+        closing(recognize_all(folder, unread, make_engine, settings.workers)) as recognitions,
+        tqdm(
+            total=len(names), initial=len(names) - len(unread), desc="reading", unit="image", disable=None
+        ) as progress,
     ):
         for recognition in recognitions:
             journal.add(recognition)
@@ -95,13 +97,13 @@ def read_photographs(
 def recognize_all(
     folder: Path, names: Iterable[str], make_engine: Callable[[], OcrEngine], workers: int
 ) -> Generator[Recognition, None, None]:
-    """Reads photographs, several at a time; they come as they are done, not in the order of the names.
+    """Reads images, several at a time; results come as they are done, not in the order of the names.
 
     Args:
-        folder: where the photographs are.
+        folder: where the images are.
         names: their paths relative to the folder; taken as they are needed.
         make_engine: called once for each worker, here; an engine is used by one worker at a time.
-        workers: photographs that are read at the same time, each in a thread: engines that run as commands compute
+        workers: images that are read at the same time, each in a thread: engines that run as commands compute
             side by side.
 
     Raises:
@@ -115,9 +117,9 @@ def recognize_all(
             ending.callback(engine.close)
             engines.put(engine)
         ending.callback(lambda: [future.cancel() for future in pending])  # comes first, before engines are closed
-        left = iter(names)
+        remaining = iter(names)
         while True:
-            added = islice(left, 2 * workers - len(pending))
+            added = islice(remaining, 2 * workers - len(pending))
             pending |= {threads.submit(_recognize, folder, name, engines) for name in added}
             if not pending:
                 return
@@ -127,11 +129,11 @@ def recognize_all(
 
 
 class FailureLimit:
-    """Counts the photographs that could not be used; some are lived with, too many end the run.
+    """Counts the images that could not be used; some are tolerated, too many end the run.
 
     Args:
-        total: photographs in all.
-        maximum_share: share of failed photographs above which `check` raises.
+        total: all images.
+        maximum_share: share of failed images above which `check` raises.
     """
 
     def __init__(self, total: int, maximum_share: float) -> None:
@@ -142,14 +144,14 @@ class FailureLimit:
         self._examples: list[str] = []
 
     def count(self, recognition: Recognition) -> None:
-        """Counts a photograph."""
+        """Counts an image."""
         self._seen += 1
         if recognition.error is not None:
             self._failed += 1
             self._examples = [*self._examples, recognition.error][:_EXAMPLES]
 
     def check(self) -> None:
-        """Ends the run where there is reason to.
+        """Ends the run if too many have failed.
 
         Raises:
             EngineError: too many have failed, or all of the first ones; quotes the first of their errors.
@@ -157,14 +159,14 @@ class FailureLimit:
         too_many = self._failed > self._maximum_share * self._total
         if too_many or self._failed == self._seen >= _FIRST_IMAGES:
             raise EngineError(
-                f"{self._failed} of the first {self._seen} of {self._total} photographs could not be used; mend the "
+                f"{self._failed} of the first {self._seen} of {self._total} images could not be used; remove the "
                 "cause and run again with --retry-failed, or allow more with --maximum-failed-share:\n"
                 + "\n".join(f"  {error}" for error in self._examples)
             )
 
 
 def _unread(folder: Path, names: Iterable[str], journal: Journal, retry_failed: bool) -> list[str]:
-    """The photographs that the journal does not know as they are, and on demand those that failed."""
+    """The images that are not in the journal as they are now, and on demand those that failed."""
     return [
         name
         for name in names
@@ -173,7 +175,7 @@ def _unread(folder: Path, names: Iterable[str], journal: Journal, retry_failed: 
 
 
 def _file_size(path: Path) -> int:
-    """Bytes; 0 where the file cannot be asked."""
+    """Bytes; 0 if that cannot be read."""
     try:
         return path.stat().st_size
     except OSError:

@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     from scenetext.acquisition.journal import Journal
-    from scenetext.acquisition.recognition import RecognitionSettings, image_names, read_photographs
+    from scenetext.acquisition.recognition import RecognitionSettings, image_names, recognize_images
     from scenetext.acquisition.selection import SelectionReport, SelectionSettings, WordSelection
     from scenetext.data.records.files import write_records
     from scenetext.text.charset import CharacterSet
@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> None:
     journal_path = arguments.journal or arguments.output.with_name(f"{arguments.output.name}.journal")
     report = SelectionReport()
     with Journal(journal_path, engine) as journal:
-        read_photographs(arguments.folder, names, make_engine, journal, reading, arguments.retry_failed)
+        recognize_images(arguments.folder, names, make_engine, journal, reading, arguments.retry_failed)
         selection = WordSelection(selecting, characters)
         found = (journal.find(name) for name in names)
         count = write_records(arguments.output, selection.records(arguments.folder, found, report))
@@ -124,9 +124,9 @@ def tell_report(report: SelectionReport, minimum_confidence: float) -> None:
     from scenetext.acquisition.selection import CONFIDENCE_STEPS
 
     share = f", {100 * report.kept / report.words:.1f} %" if report.words else ""
-    print(f"  {report.photographs} photographs, {report.with_text} with text")
+    print(f"  {report.images} photographs, {report.with_text} with text")
     print(f"  {report.words} words found, {report.kept} kept at a confidence of {minimum_confidence:g}{share}")
-    for reason, finding in report.reasons.left_out.items():
+    for reason, finding in report.reasons.dropped.items():
         print(f"  left out: {reason}: {finding}")
     print("  words by confidence:")
     most = max(1, int(report.histogram.max()))
