@@ -138,7 +138,7 @@ def test_a_dictionary_is_built_and_what_was_left_out_is_told(
     assert done.returncode == 0, done.stderr
     assert "2 images, 3 words" in done.stdout
     assert "left out: words under 2 characters: 2 ('店' of gt_0, '口' of gt_2)" in done.stdout
-    assert "left out: images without a word that is left: 1" in done.stdout
+    assert "left out: images of which no word is kept: 1" in done.stdout
     assert f"{dictionary}: 13 characters, vocabulary 16" in done.stdout
     characters = CharacterSet.from_file(dictionary)
     assert characters.characters == tuple(sorted("北京烤鸭店中国银行OPEN"))

@@ -17,7 +17,7 @@ from scenetext.conversion.detectors import head_prefixes
 from scenetext.detectors import detector_names, find_detector, optional_file
 from scenetext.errors import ConfigError
 from scenetext.structures import Detection, Features, ImageMeta, Sample, TextInstance
-from scenetext.weights.mmocr import mmocr_head_name
+from scenetext.weights.mmocr import rename_prefix
 
 HEIGHT, WIDTH = 128, 192
 # Not longer than twice their height: a longer word comes back thinner from DBNet's kernel with the published growth.
@@ -130,7 +130,7 @@ def test_names_of_mmocr_cover_the_head_without_a_clash(subject: Subject) -> None
         with pytest.raises(ConfigError, match=f"{detector} cannot be converted: MMOCR has no such detector"):
             head_prefixes(detector)
         return
-    names = [mmocr_head_name(name, head_prefixes(detector)) for name in subject.head().state_dict()]
+    names = [rename_prefix(name, head_prefixes(detector)) for name in subject.head().state_dict()]
     assert all(name is not None and name.startswith(("neck.", "det_head.")) for name in names)
     assert len(set(names)) == len(names)
 

@@ -202,7 +202,7 @@ def test_files_of_another_source_are_refused_by_name(tmp_path: Path) -> None:
         convert_from_clip(oclip, target)
     with pytest.raises(CheckpointError, match=r"holds CLIP \(OpenAI or open_clip\), expected published oCLIP"):
         convert_from_oclip(clip, target, pretraining())
-    with pytest.raises(CheckpointError, match="holds published oCLIP, expected a pre-training of ours"):
+    with pytest.raises(CheckpointError, match="holds published oCLIP, expected a scenetext pre-training"):
         convert_to_oclip(oclip, target)
     with pytest.raises(CheckpointError, match="expected MMOCR's oCLIP backbone"):
         convert_from_mmocr(clip, target)

@@ -232,7 +232,7 @@ def test_other_encoder_is_told_by_its_settings(tmp_path: Path, encoder: dict[str
 
 def test_files_that_are_no_detector_of_mmocr_are_refused(tmp_path: Path) -> None:
     _, run = small_detector(tmp_path / "ours.pt")
-    with pytest.raises(CheckpointError, match="holds a detector of ours, expected a detector of MMOCR"):
+    with pytest.raises(CheckpointError, match="holds a scenetext detector, expected a detector of MMOCR"):
         convert_from_mmocr_detector(tmp_path / "ours.pt", tmp_path / "back.pt", run)
     with pytest.raises(CheckpointError, match=r"foreign\.pth: .*no known source"):
         convert_from_mmocr_detector(write(tmp_path / "foreign.pth", {"a": torch.zeros(1)}), tmp_path / "back.pt", run)

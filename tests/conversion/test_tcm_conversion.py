@@ -138,7 +138,7 @@ def test_what_does_not_fit_is_refused_with_its_names(tmp_path: Path) -> None:
         convert_from_tcm(tmp_path / "tcm.pth", tmp_path / "x.pt", detection_run(**SMALL_TCM, learnable_prompts=2))
     with pytest.raises(CheckpointError, match="unknown to the model: .*vis_gamma"):
         convert_from_tcm(tmp_path / "tcm.pth", tmp_path / "x.pt", detection_run(**SMALL_TCM, visual_prompt=False))
-    with pytest.raises(CheckpointError, match="holds a detector of ours with TCM, expected a published TCM detector"):
+    with pytest.raises(CheckpointError, match="holds a scenetext detector with TCM, expected a published TCM detector"):
         convert_from_tcm(tmp_path / "ours.pt", tmp_path / "x.pt", run)
     with pytest.raises(ConfigError, match="convert by to-tcm"):
         convert_to_mmocr_detector(tmp_path / "ours.pt", tmp_path / "x.pth")

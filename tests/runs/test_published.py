@@ -125,7 +125,7 @@ def test_a_model_of_ours_names_its_own_dictionary(tmp_path: Path) -> None:
 
 def test_weights_that_read_nothing_are_refused(tmp_path: Path) -> None:
     torch.save(clip_layout(), tmp_path / "clip.pt")
-    with pytest.raises(CheckpointError, match=r"holds CLIP .* expected a pre-training of ours or published oCLIP"):
+    with pytest.raises(CheckpointError, match=r"holds CLIP .* expected a scenetext pre-training or published oCLIP"):
         load_pretrained(tmp_path / "clip.pt")
 
 

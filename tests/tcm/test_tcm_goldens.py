@@ -18,7 +18,7 @@ from scenetext.tcm.encoder import INITIAL_GATE, TcmEncoder
 from scenetext.tcm.matching import MatchingLoss
 from scenetext.weights.files import WeightFile
 from scenetext.weights.image_encoder import load_image_encoder
-from scenetext.weights.mmocr import current_detector_name, mmocr_head_name
+from scenetext.weights.mmocr import current_detector_name, rename_prefix
 from scenetext.weights.published_tcm import published_name
 from tcm_golden import (
     arrays,
@@ -132,7 +132,7 @@ def detector(loss: str, trainable_text: bool = True) -> tuple[TcmEncoder, torch.
     sizes = {"inner_channels": neck["lateral_channels"], "level_channels": neck["out_channels"]}
     head = spec.head(spec.config(**sizes), encoder.channels)
     names = {current_detector_name(key): value for key, value in arrays("tiny_state_dict").items()}
-    published = {name: mmocr_head_name(name, NAMES) for name in head.state_dict()}
+    published = {name: rename_prefix(name, NAMES) for name in head.state_dict()}
     head.load_state_dict(
         {name: torch.from_numpy(names[other]) for name, other in published.items() if other is not None}
     )
@@ -188,7 +188,7 @@ def test_detector_in_training(loss: str) -> None:
     (5 * terms["probability"] + terms["binary"] + 10 * terms["threshold"] + auxiliary).backward()
     parameters = {published_name(name): value for name, value in encoder.named_parameters()}
     for name, value in head.named_parameters():
-        parameters[(mmocr_head_name(name, NAMES) or "").replace("det_head", "bbox_head")] = value
+        parameters[(rename_prefix(name, NAMES) or "").replace("det_head", "bbox_head")] = value
     gradients = [name.removeprefix(f"{prefix}grad.") for name in stored if name.startswith(f"{prefix}grad.")]
     assert len(gradients) >= 10
     for name in gradients:

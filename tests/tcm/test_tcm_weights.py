@@ -15,7 +15,7 @@ from scenetext.tcm.config import TcmSettings
 from scenetext.tcm.encoder import TcmEncoder
 from scenetext.weights.files import read_weights
 from scenetext.weights.published_tcm import PROJECTION, published_name
-from scenetext.weights.sources import OUR_TCM_DETECTOR, PUBLISHED_TCM, identify_source
+from scenetext.weights.sources import PUBLISHED_TCM, SCENETEXT_TCM_DETECTOR, identify_source
 from weight_layouts import SMALL, clip_layout, halved, oclip_layout, randomised, write_torchscript
 
 TOKENS = [[49406, 518, 4160, 49407]]
@@ -67,7 +67,7 @@ def test_clip_fills_both_sides(tmp_path: Path) -> None:
     assert text_is_that_of(loaded, clip)
     assert "positions resized from 2 x 2 to 3 x 3" in remarks
     assert "the first 7 of 77 positions" in remarks
-    assert "transformer" not in remarks.partition("left out:")[2].splitlines()[0], "taken by the text encoder"
+    assert "transformer" not in remarks.partition("dropped:")[2].splitlines()[0], "taken by the text encoder"
 
 
 def test_half_precision_is_read_as_single(tmp_path: Path) -> None:
@@ -97,8 +97,8 @@ def test_scenetext_pretraining_fills_the_image_side_and_clip_the_text_side(tmp_p
     loaded, remarks = load(path, text_weights=saved(tmp_path / "clip.pt", clip))
     assert torch.equal(loaded.image.conv1.weight, tensors["visual.conv1.weight"])
     assert text_is_that_of(loaded, clip)
-    assert "a pre-training of ours" in remarks
-    assert "attention pool: left out, its output projection is (32, 256), the model's (24, 256)" in remarks
+    assert "a scenetext pre-training" in remarks
+    assert "attention pool: dropped, its output projection is (32, 256), the model's (24, 256)" in remarks
     assert "clip.pt: attention pool: loaded, positions resized from 2 x 2 to 3 x 3" in remarks
     assert torch.equal(loaded.image.attnpool.c_proj.weight, clip["visual.attnpool.c_proj.weight"])
 
@@ -154,12 +154,12 @@ def scenetext_detector(**values: Any) -> dict[str, Tensor]:
 def test_scenetext_detector_with_tcm_fills_everything(tmp_path: Path) -> None:
     """As for fine-tuning what was trained on synthetic text; the detector's own part stays out of it."""
     tensors = scenetext_detector()
-    assert identify_source(tensors) is OUR_TCM_DETECTOR
+    assert identify_source(tensors) is SCENETEXT_TCM_DETECTOR
     loaded, remarks = load(saved(tmp_path / "best.pt", tensors))
     for name, value in loaded.state_dict().items():
         assert torch.equal(value, tensors[f"encoder.{name}"]), name
     assert "TCM's own parts:" in remarks
-    assert "left out: head (1)" in remarks
+    assert "dropped: head (1)" in remarks
 
 
 def test_parts_missing_from_the_file_stay_as_they_are_and_are_reported(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_shared_and_sliced_tensors_are_written(tmp_path: Path) -> None:
     assert torch.equal(read["again"], whole)
 
 
-def test_files_that_cannot_be_written_are_told_and_leave_nothing(tmp_path: Path) -> None:
+def test_files_that_cannot_be_written_are_reported_and_leave_nothing(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"ends in \.safetensors"):
         write_safetensors(tmp_path / "weights.pt", WEIGHTS, {})
     (tmp_path / "weights.safetensors").mkdir()
@@ -83,7 +83,7 @@ def test_pickled_code_is_refused_and_not_run(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
-def test_damaged_and_missing_files_are_told(tmp_path: Path, suffix: str) -> None:
+def test_damaged_and_missing_files_are_reported(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"weights{suffix}"
     with pytest.raises(CheckpointError, match="weights"):
         read_weights(path)
@@ -104,7 +104,7 @@ def test_tensors_without_a_name_are_no_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [{}, {"epoch": 1}, [torch.zeros(1)], {"state_dict": {}}])
-def test_files_without_tensors_are_told(tmp_path: Path, content: object) -> None:
+def test_files_without_tensors_are_reported(tmp_path: Path, content: object) -> None:
     path = tmp_path / "weights.pt"
     torch.save(content, path)
     with pytest.raises(CheckpointError):

@@ -12,7 +12,15 @@ from scenetext.layers.transformer import resize_positions
 from scenetext.weights.files import WeightFile
 from scenetext.weights.image_encoder import extract_image_encoder, load_image_encoder
 from scenetext.weights.mmocr import to_mmocr_name
-from scenetext.weights.sources import CLIP, MMOCR, OCLIP, OUR_DETECTOR, OUR_ENCODER, OUR_PRETRAINING, Source
+from scenetext.weights.sources import (
+    CLIP,
+    MMOCR,
+    OCLIP,
+    SCENETEXT_DETECTOR,
+    SCENETEXT_ENCODER,
+    SCENETEXT_PRETRAINING,
+    Source,
+)
 from weight_layouts import SMALL, clip_layout, oclip_layout, small_encoder
 
 HEAD = {"head.weight": torch.zeros(2)}
@@ -31,7 +39,7 @@ def backbone(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def layouts() -> list[tuple[Source, dict[str, Tensor], int]]:
-    """Every source with weights of its layout that all hold the same backbone, and how many names are left out."""
+    """Every source with weights of its layout that all hold the same backbone, and how many names are dropped."""
     oclip = oclip_layout()
     encoder = backbone(oclip)
     visual = {name.removeprefix("visual."): value for name, value in oclip.items() if name.startswith("visual.")}
@@ -39,10 +47,10 @@ def layouts() -> list[tuple[Source, dict[str, Tensor], int]]:
     outside = len(oclip) - len(visual)
     return [
         (OCLIP, oclip, outside),
-        (OUR_PRETRAINING, {f"network.{name}": value for name, value in oclip.items()}, outside),
-        (OUR_DETECTOR, {**{f"encoder.{name}": value for name, value in encoder.items()}, **HEAD}, 1),
-        (OUR_ENCODER, encoder, 0),
-        (OUR_ENCODER, visual, 0),
+        (SCENETEXT_PRETRAINING, {f"network.{name}": value for name, value in oclip.items()}, outside),
+        (SCENETEXT_DETECTOR, {**{f"encoder.{name}": value for name, value in encoder.items()}, **HEAD}, 1),
+        (SCENETEXT_ENCODER, encoder, 0),
+        (SCENETEXT_ENCODER, visual, 0),
         (CLIP, clip, len([name for name in clip if not name.startswith("visual.")])),
         (MMOCR, {to_mmocr_name(name): value for name, value in encoder.items()}, 0),
         (MMOCR, {**{f"backbone.{to_mmocr_name(name)}": value for name, value in encoder.items()}, **HEAD}, 1),
@@ -55,9 +63,9 @@ def test_encoder_of_every_source_gives_the_same_features(index: int) -> None:
     found = extract_image_encoder(held(tensors, "epoch"))
     assert found.source is source
     assert found.settings == {"name": "clip_resnet", **SMALL}
-    assert len(found.weights) + len(found.pool) + len(found.left_out) == len(tensors) + 1
-    assert len(found.left_out) == outside + 1
-    assert found.left_out[0] == "epoch"
+    assert len(found.weights) + len(found.pool) + len(found.dropped) == len(tensors) + 1
+    assert len(found.dropped) == outside + 1
+    assert found.dropped[0] == "epoch"
     encoder = ClipResNet(ClipResNetSettings(**SMALL)).eval()
     lines = load_image_encoder(encoder, held(tensors))
     assert source.name in lines[0]
@@ -99,13 +107,13 @@ def test_positions_of_another_grid_are_resized_and_the_mean_kept() -> None:
     torch.testing.assert_close(ours[1:], resize_positions(theirs[1:], 5, 5))
 
 
-def test_pool_that_does_not_fit_is_left_out_and_told() -> None:
+def test_pool_that_does_not_fit_is_dropped_and_reported() -> None:
     tensors = clip_layout()
     encoder = pooled(2, 32)
     before = {name: value.clone() for name, value in encoder.attnpool.state_dict().items()}
     lines = load_image_encoder(encoder, held(tensors))
     assert any("(24, 256)" in line and "(32, 256)" in line and "random" in line for line in lines)
-    assert any(line.startswith("left out: ") and "visual.attnpool (9)" in line for line in lines)
+    assert any(line.startswith("dropped: ") and "visual.attnpool (9)" in line for line in lines)
     assert all(torch.equal(value, before[name]) for name, value in encoder.attnpool.state_dict().items())
     assert torch.equal(encoder.conv1.weight, tensors["visual.conv1.weight"])
     without = {name: value for name, value in tensors.items() if "attnpool" not in name}

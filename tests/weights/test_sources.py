@@ -11,7 +11,7 @@ from scenetext.weights.sources import (
     MMOCR,
     MMOCR_RESNET,
     OCLIP,
-    OUR_RESNET_DETECTOR,
+    SCENETEXT_RESNET_DETECTOR,
     SOURCES,
     TORCHVISION,
     Source,
@@ -35,7 +35,7 @@ def test_published_models_are_recognised_by_one_source_alone(name: str, source: 
     assert [one for one in SOURCES if one.recognises(weights)] == [source]
 
 
-def test_first_stage_oclip_is_told_from_clip_although_the_names_are_alike() -> None:
+def test_first_stage_oclip_is_distinguished_from_clip_although_the_names_are_alike() -> None:
     golden = golden_json("oclip", "keys_RN50.json")
     weights = {name: value for name, value in layout("RN50").items() if name not in golden["first_stage_missing"]}
     kinds = [{name.split(".")[0] for name in each} for each in (weights, layout("openai_clip_RN50"))]
@@ -51,7 +51,7 @@ def test_mmocr_backbone_is_recognised(name: str) -> None:
     assert identify_source({f"backbone.{key}": value for key, value in weights.items()}) is MMOCR
 
 
-def test_unknown_weights_are_told_by_their_first_names_with_all_sources() -> None:
+def test_unknown_weights_are_reported_by_their_first_names_with_all_sources() -> None:
     transformer = [
         "cls_token",
         "pos_embed",
@@ -75,7 +75,7 @@ def test_weights_of_several_sources_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("prefix", "source"),
-    [("", TORCHVISION), ("encoder.", OUR_RESNET_DETECTOR), ("backbone.", MMOCR_RESNET)],
+    [("", TORCHVISION), ("encoder.", SCENETEXT_RESNET_DETECTOR), ("backbone.", MMOCR_RESNET)],
 )
 @pytest.mark.parametrize("depth", [18, 50])
 def test_torchvisions_resnet_is_recognised_by_one_source_alone(prefix: str, source: Source, depth: int) -> None:

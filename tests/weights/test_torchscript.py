@@ -101,7 +101,7 @@ def test_only_such_archives_are_taken_for_one(archive: Path, tmp_path: Path) -> 
 
 
 def rezip(source: Path, target: Path, changes: Mapping[str, bytes | None], compression: int = 0) -> Path:
-    """The archive with members written anew, added, or (None) left out."""
+    """The archive with members replaced, added, or (None) removed."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", compression) as new:
         members = {name: old.read(name) for name in old.namelist()}
         for name, content in {**members, **changes}.items():
@@ -147,7 +147,7 @@ def test_calls_hidden_in_a_whole_archive_are_named_and_not_made(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     whole = pickled(archive)
-    for old, new, told in (
+    for old, new, message in (
         (b"ccollections\nOrderedDict\n", b"cposix\nsystem\n", "names posix.system"),
         (b"ctorch.jit._pickle\nbuild_intlist\n", b"cbuiltins\neval\n", "names builtins.eval"),
         (
@@ -162,7 +162,7 @@ def test_calls_hidden_in_a_whole_archive_are_named_and_not_made(
     ):
         assert old in whole
         path = rezip(archive, tmp_path / "bomb.pt", {"model/data.pkl": whole.replace(old, new)})
-        with pytest.raises(CheckpointError, match=told):
+        with pytest.raises(CheckpointError, match=message):
             read_torchscript(path)
     arrays = pickle.dumps({"a": np.zeros(2)}, 2)
     with pytest.raises(CheckpointError):
@@ -262,7 +262,7 @@ def test_tensor_written_by_hand_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (one_tensor("2 3", "3 1", 1, 6), "beyond its storage"),
         (one_tensor("7", "1", 0, 6), "beyond its storage"),
@@ -283,8 +283,8 @@ def test_tensor_written_by_hand_is_read(tmp_path: Path) -> None:
         (one_tensor("2", "1", 0, 6)[:-9], "damaged"),
     ],
 )
-def test_tensors_that_cannot_be_are_refused(tmp_path: Path, content: bytes, told: str) -> None:
-    with pytest.raises(CheckpointError, match=rf"w\.pt.*{told}"):
+def test_tensors_that_cannot_be_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    with pytest.raises(CheckpointError, match=rf"w\.pt.*{message}"):
         read_torchscript(write_one_tensor(tmp_path / "w.pt", content))
 
 
@@ -302,7 +302,7 @@ def test_modules_within_themselves_are_refused(tmp_path: Path) -> None:
 
 def test_members_that_are_not_what_they_seem_are_refused(archive: Path, tmp_path: Path) -> None:
     target = tmp_path / "odd.pt"
-    for changes, told in (
+    for changes, message in (
         ({"other/data.pkl": b""}, "one folder"),
         ({"model/../../evil": b""}, "one folder"),
         ({"model/byteorder": b"big"}, "byte order"),
@@ -310,7 +310,7 @@ def test_members_that_are_not_what_they_seem_are_refused(archive: Path, tmp_path
         ({"model/data/0": None}, "'0' that it does not hold"),
         ({"model/data/0": b"short"}, "has 5 bytes"),
     ):
-        with pytest.raises(CheckpointError, match=told):
+        with pytest.raises(CheckpointError, match=message):
             read_torchscript(rezip(archive, target, changes))
     with pytest.raises(CheckpointError, match="compressed"):
         read_torchscript(rezip(archive, target, {}, zipfile.ZIP_DEFLATED))
@@ -336,7 +336,7 @@ def test_members_that_claim_more_than_the_file_holds_are_refused(archive: Path, 
         read_torchscript(target)
 
 
-def test_damaged_archive_is_told(archive: Path, tmp_path: Path) -> None:
+def test_damaged_archive_is_reported(archive: Path, tmp_path: Path) -> None:
     content = bytearray(archive.read_bytes())
     with zipfile.ZipFile(archive) as members:
         place = members.getinfo("model/data.pkl").header_offset + 200

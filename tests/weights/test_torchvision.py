@@ -12,7 +12,7 @@ from scenetext.encoders.resnet import ResNet, ResNetSettings
 from scenetext.errors import CheckpointError
 from scenetext.weights.files import WeightFile, read_weights
 from scenetext.weights.image_encoder import extract_image_encoder, load_image_encoder
-from scenetext.weights.sources import MMOCR_RESNET, OUR_RESNET_DETECTOR, TORCHVISION, Source
+from scenetext.weights.sources import MMOCR_RESNET, SCENETEXT_RESNET_DETECTOR, TORCHVISION, Source
 from scenetext.weights.torchvision import imagenet_weights, resnet_settings
 from weight_layouts import randomised
 
@@ -32,7 +32,7 @@ def held(tensors: dict[str, Tensor]) -> WeightFile:
     ("prefix", "source", "outside"),
     [
         ("", TORCHVISION, CLASSIFIER),
-        ("encoder.", OUR_RESNET_DETECTOR, {"head.weight": torch.zeros(1)}),
+        ("encoder.", SCENETEXT_RESNET_DETECTOR, {"head.weight": torch.zeros(1)}),
         ("backbone.", MMOCR_RESNET, {"neck.weight": torch.zeros(1), "det_head.weight": torch.zeros(1)}),
     ],
 )
@@ -42,7 +42,7 @@ def test_resnet_of_every_source_is_loaded(prefix: str, source: Source, outside: 
     found = extract_image_encoder(file)
     assert found.source is source
     assert found.settings == {"name": "resnet", "depth": 18}
-    assert set(found.left_out) == set(outside)
+    assert set(found.dropped) == set(outside)
     encoder = ResNet(ResNetSettings(depth=18))
     lines = load_image_encoder(encoder, file)
     assert "resnet of depth 18" in lines[0]
@@ -72,9 +72,9 @@ def test_plain_stem_starts_an_encoder_with_a_deep_one(depth: int) -> None:
         assert torch.equal(value, before[name] if own else tensors[name]), name
 
 
-def test_deep_stem_is_told_and_does_not_start_a_plain_one() -> None:
+def test_deep_stem_is_reported_and_does_not_start_a_plain_one() -> None:
     tensors = resnet_weights(depth=18, stem="deep")
-    for prefix, source in (("", TORCHVISION), ("encoder.", OUR_RESNET_DETECTOR), ("backbone.", MMOCR_RESNET)):
+    for prefix, source in (("", TORCHVISION), ("encoder.", SCENETEXT_RESNET_DETECTOR), ("backbone.", MMOCR_RESNET)):
         found = extract_image_encoder(held({f"{prefix}{name}": value for name, value in tensors.items()}))
         assert (found.source, found.settings) == (source, {"name": "resnet", "depth": 18, "stem": "deep"})
     encoder = ResNet(ResNetSettings(depth=18, stem="deep"))
@@ -122,7 +122,7 @@ def test_imagenet_weights_come_from_torchs_cache(tmp_path: Path, monkeypatch: py
     torch.save(tensors, tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth")
     encoder = ResNet(ResNetSettings(depth=18))
     lines = load_image_encoder(encoder, imagenet_weights(18))
-    assert lines[-1] == "left out: fc (2)"
+    assert lines[-1] == "dropped: fc (2)"
     assert torch.equal(encoder.conv1.weight, tensors["conv1.weight"])
 
 
@@ -137,7 +137,7 @@ def test_imagenet_weights_without_a_network_say_what_to_do(tmp_path: Path, monke
     assert str(tmp_path / "hub" / "checkpoints") in str(caught.value)
 
 
-def test_damaged_file_in_the_cache_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_file_in_the_cache_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     path = tmp_path / "hub" / "checkpoints" / "resnet50-0676ba61.pth"
     path.parent.mkdir(parents=True)

@@ -85,7 +85,7 @@ def mmocr_names(own: Mapping[str, Tensor], run: DetectionRun[Any, Any]) -> dict[
         if f"{part}." == native.DETECTOR_ENCODER:
             names[name] = mmocr.DETECTOR_BACKBONE + backbone_name(rest)
             continue
-        theirs = mmocr.mmocr_head_name(rest, prefixes)
+        theirs = mmocr.rename_prefix(rest, prefixes)
         if theirs is None:
             raise ConfigError(f"{run.detector.name} cannot be converted: it has no name of MMOCR's for {rest}")
         names[name] = theirs

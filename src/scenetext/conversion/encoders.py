@@ -54,7 +54,7 @@ def convert_to_mmocr(source: Path, target: Path) -> Conversion:
     remark = f"expects RGB pixels (0 to 255) with mean {mean} and std {std}"
     if model.pixel_mean != ResNet.pixel_mean:
         remark += ", which are not ImageNet's"
-    return Conversion(target, str(encoder), len(encoder.weights), (*encoder.left_out, *encoder.pool_names), (remark,))
+    return Conversion(target, str(encoder), len(encoder.weights), (*encoder.dropped, *encoder.pool_names), (remark,))
 
 
 def _read_encoder(source: Path, target: Path, expected: Source | None = None) -> ImageEncoderWeights:
@@ -81,7 +81,7 @@ def _write_encoder(source: Path, target: Path, encoder: ImageEncoderWeights, wit
     metadata = {**settings, **statistics, "source": f"{encoder.source.name}: {source.name}"}
     weights = {**encoder.weights, **encoder.pool} if with_pool else encoder.weights
     write_safetensors(target, weights, metadata)
-    left_out = encoder.left_out if with_pool else (*encoder.left_out, *encoder.pool_names)
+    left_out = encoder.dropped if with_pool else (*encoder.dropped, *encoder.pool_names)
     overrides = " ".join(f"encoder.{name}={value}" for name, value in settings.items())
     remarks = [f"use it with: {overrides} encoder.weights={target}"]
     if with_pool and encoder.pool:

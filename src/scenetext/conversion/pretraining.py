@@ -19,7 +19,7 @@ from scenetext.weights.files import WeightFile, write_torch_file
 from scenetext.weights.image_encoder import extract_image_encoder
 from scenetext.weights.oclip import oclip_sizes, published_checkpoint
 from scenetext.weights.report import require_fit
-from scenetext.weights.sources import OCLIP, OUR_PRETRAINING
+from scenetext.weights.sources import OCLIP, SCENETEXT_PRETRAINING
 
 PUBLISHED_BEHAVIOUR = tuple(f"method.{name}={str(value).lower()}" for name, value in PUBLISHED_METHOD.items())
 """Settings in which our defaults differ from what published oCLIP models compute, as overrides of a run."""
@@ -52,7 +52,7 @@ def convert_to_oclip(source: Path, target: Path) -> Conversion:
     Raises:
         CheckpointError: the file is no scenetext checkpoint of a pre-training.
     """
-    file = read_source(source, target, OUR_PRETRAINING)
+    file = read_source(source, target, SCENETEXT_PRETRAINING)
     inside = {name for name in file.tensors if name.startswith(native.PRETRAINING)}
     weights = {name.removeprefix(native.PRETRAINING): file.tensors[name] for name in file.tensors if name in inside}
     write_torch_file(target, published_checkpoint(weights, target.stem))
@@ -61,7 +61,7 @@ def convert_to_oclip(source: Path, target: Path) -> Conversion:
         "epoch is written as 0, and there is no optimizer: to draw and to fine-tune from, not to resume",
         "the dictionary is no part of this layout; the published code reads it from its own file",
     )
-    return Conversion(target, OUR_PRETRAINING.name, len(weights), left_out, remarks)
+    return Conversion(target, SCENETEXT_PRETRAINING.name, len(weights), left_out, remarks)
 
 
 def published_oclip_weights(file: WeightFile, task: PretrainingTask) -> dict[str, Tensor]:

@@ -85,7 +85,7 @@ def published_names(own: Mapping[str, Tensor], run: DetectionRun[Any, Any]) -> d
     for name in own:
         part, _, rest = name.partition(".")
         in_encoder = f"{part}." == native.DETECTOR_ENCODER
-        theirs = published_tcm.published_name(rest) if in_encoder else mmocr.mmocr_head_name(rest, prefixes)
+        theirs = published_tcm.published_name(rest) if in_encoder else mmocr.rename_prefix(rest, prefixes)
         if theirs is None:
             raise ConfigError(f"{run.detector.name} cannot be converted: TCM's layout has no name for {name}")
         names[name] = theirs if in_encoder else mmocr.old_detector_name(theirs)

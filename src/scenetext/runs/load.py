@@ -20,7 +20,7 @@ from scenetext.weights.files import WeightFile, read_weights
 from scenetext.weights.image_encoder import extract_image_encoder
 from scenetext.weights.oclip import oclip_sizes
 from scenetext.weights.report import load_weights
-from scenetext.weights.sources import OCLIP, OUR_PRETRAINING, identify_source
+from scenetext.weights.sources import OCLIP, SCENETEXT_PRETRAINING, identify_source
 
 PUBLISHED_METHOD: Mapping[str, Any] = {"word_pooling": "slots", "clamp_logit_scale": False}
 """Settings of the method in which our defaults differ from what published models compute."""
@@ -91,10 +91,10 @@ def load_pretrained(
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
     characters = None if dictionary is None else read_dictionary(dictionary)
-    if source is OUR_PRETRAINING:
+    if source is SCENETEXT_PRETRAINING:
         return _own_task(path, characters, dictionary), False
     if source is not OCLIP:
-        raise CheckpointError(f"{path}: holds {source.name}, expected {OUR_PRETRAINING.name} or {OCLIP.name}")
+        raise CheckpointError(f"{path}: holds {source.name}, expected {SCENETEXT_PRETRAINING.name} or {OCLIP.name}")
     return published_task(file, characters, {} if model_config is None else read_config(model_config)), True
 
 

@@ -1,1 +1,1 @@
-"""Weight files: reading them without executing anything, mapping key names, and saying what fitted."""
+"""Weight files: reading them without executing anything, mapping key names, and reporting what fitted."""

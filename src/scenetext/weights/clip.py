@@ -1,4 +1,4 @@
-"""CLIP as OpenAI and open_clip publish it; its ResNets have the names of ours under `visual`.
+"""CLIP as OpenAI and open_clip publish it; its ResNets have scenetext's names under `visual`.
 
 OpenAI's RN50.pt and RN101.pt are TorchScript archives with weights in half precision and, as tensors among the weights,
 `input_resolution`, `context_length` and `vocab_size`. open_clip writes state dicts, in torch files or safetensors.
@@ -14,9 +14,9 @@ from torch import Tensor
 from scenetext.errors import CheckpointError
 
 IMAGE_ENCODER = "visual."
-"""In front of the names of the image encoder."""
+"""Prefix of the names of the image encoder."""
 CLIP_VOCABULARY = 49408
-"""Rows of the token embedding, those of CLIP's byte-pair encoding: by these CLIP is told from oCLIP, whose first-stage
+"""Rows of the token embedding, those of CLIP's byte-pair encoding: these distinguish CLIP from oCLIP, whose first-stage
 models have the same names."""
 _STAGES = ("layer1", "layer2", "layer3", "layer4")
 
@@ -28,7 +28,7 @@ def has_clip_vocabulary(weights: Mapping[str, Tensor]) -> bool:
 
 
 def clip_resnet_settings(weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """What the weights of a CLIP ResNet tell of the settings of `encoders.clip_image`: blocks of the stages and width.
+    """Settings of `encoders.clip_image` that the weights of a CLIP ResNet imply: blocks of the stages and width.
 
     Raises:
         CheckpointError: a stage has no block, or the stem has no such shape.

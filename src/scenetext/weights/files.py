@@ -19,7 +19,7 @@ from scenetext.weights.torchscript import is_torchscript, read_torchscript
 
 _STATE_KEYS = ("model", "state_dict")
 _DISTRIBUTED = "module."
-"""What distributed training puts in front of every name."""
+"""Prefix that distributed training adds to every name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +29,8 @@ class WeightFile:
     Attributes:
         path: the file.
         tensors: on the CPU, by name.
-        others: entries that are no weights of the model, such as epoch and optimizer; left out.
-        stored: what a file of ours says of its model: the settings of a checkpoint's run, or the metadata of
+        others: entries that are no weights of the model, such as epoch and optimizer; dropped.
+        stored: what a scenetext file says of its model: the settings of a checkpoint's run, or the metadata of
             safetensors; empty where there are none. Not checked.
     """
 
@@ -44,7 +44,7 @@ def read_weights(path: Path) -> WeightFile:
     """Named tensors of a weight file, on the CPU; nothing in the file can execute.
 
     Reads safetensors, TorchScript archives, a bare state dict saved by torch, or a checkpoint that holds one under
-    "model" (ours) or "state_dict" (published ones). A prefix "module." that every key shares is removed.
+    "model" (scenetext) or "state_dict" (published ones). A prefix "module." that every key shares is removed.
 
     Raises:
         CheckpointError: the file is missing, damaged, would need code to run, or holds no tensors.
@@ -81,7 +81,7 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mappi
 
     Raises:
         CheckpointError: the file cannot be written, or `path` does not end in .safetensors, by which such files are
-            known when they are read; an older file at `path` stays as it was.
+            recognised when they are read; an older file at `path` stays as it was.
     """
     if path.suffix != ".safetensors":
         raise CheckpointError(f"{path}: is to hold safetensors; choose a name that ends in .safetensors")
@@ -126,7 +126,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _read_metadata(path: Path) -> dict[str, Any]:
-    """The text metadata of safetensors that were read before, with numbers and lists where it has them as JSON."""
+    """The text metadata of a safetensors file, with numbers and lists where it has them as JSON."""
     with safe_open(path, framework="pt") as archive:
         metadata: Mapping[str, str] = archive.metadata() or {}
     return {name: _parsed(text) for name, text in metadata.items()}

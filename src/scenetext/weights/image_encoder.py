@@ -1,4 +1,4 @@
-"""The image encoder inside any weight file of a known source, and loading it into an encoder of ours."""
+"""The image encoder inside any weight file of a known source, and loading it into a scenetext encoder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scenetext.weights.sources import Source, identify_source
 from scenetext.weights.torchvision import OFFSETS, STEM_AND_READERS, has_deep_stem
 
 POOL = "attnpool."
-"""In front of the names of the attention pool."""
+"""Prefix of the names of the attention pool."""
 _POSITIONS = "attnpool.positional_embedding"
 _POOL_OUTPUT = "attnpool.c_proj.weight"
 _STEM = "conv3.weight"
@@ -32,11 +32,11 @@ class ImageEncoderWeights:
 
     Attributes:
         source: what the file was recognised as.
-        weights: tensors under the names of our encoder; half precision became float32.
+        weights: tensors under the names of scenetext's encoder; half precision became float32.
         pool: those of its attention pool, `attnpool.*`; empty where the file has none.
         pool_names: what the file calls them.
-        settings: those of the encoder, as far as its weights and what is stored beside them tell; `name` first.
-        left_out: names of the file that are part of neither, and entries that are no weights.
+        settings: those of the encoder, as far as they can be inferred from its weights and metadata; `name` first.
+        dropped: names of the file that are part of neither, and entries that are no weights.
     """
 
     source: Source
@@ -44,7 +44,7 @@ class ImageEncoderWeights:
     pool: dict[str, Tensor]
     pool_names: tuple[str, ...]
     settings: dict[str, Any]
-    left_out: tuple[str, ...]
+    dropped: tuple[str, ...]
 
     def __str__(self) -> str:
         sizes = ", ".join(f"{name} {_shown(value)}" for name, value in self.settings.items() if name != "name")
@@ -55,31 +55,31 @@ def extract_image_encoder(file: WeightFile) -> ImageEncoderWeights:
     """Takes the image encoder out of weights of any known source.
 
     Raises:
-        CheckpointError: the source is unknown or ambiguous, or there is no encoder of ours in it.
+        CheckpointError: the source is unknown or ambiguous, or it holds no encoder that scenetext has.
     """
     try:
         source = identify_source(file.tensors)
         found: dict[str, Tensor] = {}
-        left_out, pool_names = list(file.others), []
+        dropped, pool_names = list(file.others), []
         for name, value in file.tensors.items():
-            ours = source.encoder_name(name)
-            if ours is None:
-                left_out.append(name)
-            elif ours in found:
-                raise CheckpointError(f"holds {ours} of the image encoder twice, the second time as {name}")
+            own_name = source.encoder_name(name)
+            if own_name is None:
+                dropped.append(name)
+            elif own_name in found:
+                raise CheckpointError(f"holds {own_name} of the image encoder twice, the second time as {name}")
             else:
-                found[ours] = value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
-                pool_names += [name] if ours.startswith(POOL) else []
+                found[own_name] = value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
+                pool_names += [name] if own_name.startswith(POOL) else []
         weights = {name: value for name, value in found.items() if not name.startswith(POOL)}
         settings = {**source.encoder_settings(weights), **stored_encoder_settings(file.stored)}
     except CheckpointError as error:
         raise CheckpointError(f"{file.path}: {error}") from None
     pool = {name: value for name, value in found.items() if name.startswith(POOL)}
-    return ImageEncoderWeights(source, weights, pool, tuple(pool_names), settings, tuple(left_out))
+    return ImageEncoderWeights(source, weights, pool, tuple(pool_names), settings, tuple(dropped))
 
 
 def load_image_encoder(encoder: nn.Module, file: WeightFile, used_elsewhere: Collection[str] = ()) -> list[str]:
-    """Loads the image encoder of a weight file of any known source into ours.
+    """Loads the image encoder of a weight file of any known source into an encoder.
 
     The attention pool is loaded where both have one of the same output width; its positions are resized to the
     encoder's grid (bilinear, as TCM does). Deformable convolutions take over ordinary ones where the file has no other,
@@ -87,10 +87,10 @@ def load_image_encoder(encoder: nn.Module, file: WeightFile, used_elsewhere: Col
 
     Args:
         encoder: one of those in `encoders`, or `encoders.clip_image.PooledClipResNet`.
-        used_elsewhere: names of the file that another part of the model takes, so that they are not left out.
+        used_elsewhere: names of the file that another part of the model takes; not reported as dropped.
 
     Returns:
-        What was recognised, loaded and left out, a line each.
+        What was recognised, loaded and dropped, a line each.
 
     Raises:
         CheckpointError: the source is unknown, or anything but the pool does not fit; the message lists it.
@@ -116,13 +116,13 @@ def load_image_encoder(encoder: nn.Module, file: WeightFile, used_elsewhere: Col
         remarks.append("deep stem: a plain one in the file; the stem and the layers that read it stay random")
     remarks += _differing_statistics(encoder, found.settings)
     report = load_weights(encoder, {**weights, **pool}, f"{file.path} ({found})", optional)
-    left_out = found.left_out if pool else (*found.left_out, *found.pool_names)
-    left_out = tuple(name for name in left_out if name not in used_elsewhere)
-    return [f"encoder weights: {file.path}: {found}; {report}", *remarks, f"left out: {count_groups(left_out)}"]
+    dropped = found.dropped if pool else (*found.dropped, *found.pool_names)
+    dropped = tuple(name for name in dropped if name not in used_elsewhere)
+    return [f"encoder weights: {file.path}: {found}; {report}", *remarks, f"dropped: {count_groups(dropped)}"]
 
 
 def _differing_statistics(encoder: nn.Module, settings: Mapping[str, Any]) -> list[str]:
-    """A warning for each statistic of pixels that weights were trained with and the encoder has not."""
+    """A warning for each statistic of pixels that differs between the weights' training and the encoder."""
     return [
         f"warning: these weights were trained with encoder.{name}={_shown(settings[name])}; this run has "
         f"{_shown(getattr(encoder, name))}"
@@ -134,12 +134,12 @@ def _differing_statistics(encoder: nn.Module, settings: Mapping[str, Any]) -> li
 def fit_pool(own: Mapping[str, Tensor], pool: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str | None]:
     """The attention pool as an encoder of these weights can take it (empty: it cannot), and a remark on it."""
     if _POOL_OUTPUT not in own:
-        return {}, "attention pool: left out, this encoder has none" if pool else None
+        return {}, "attention pool: dropped, this encoder has none" if pool else None
     if _POOL_OUTPUT not in pool or _POSITIONS not in pool:
         return {}, "attention pool: none in the file, random instead"
-    theirs, ours = tuple(pool[_POOL_OUTPUT].shape), tuple(own[_POOL_OUTPUT].shape)
-    if theirs != ours:
-        return {}, f"attention pool: left out, its output projection is {theirs}, the model's {ours}; random instead"
+    shape, expected = tuple(pool[_POOL_OUTPUT].shape), tuple(own[_POOL_OUTPUT].shape)
+    if shape != expected:
+        return {}, f"attention pool: dropped, its output projection is {shape}, the model's {expected}; random instead"
     positions, wanted = pool[_POSITIONS], own[_POSITIONS]
     before, side = math.isqrt(max(len(positions) - 1, 0)), math.isqrt(len(wanted) - 1)
     if before == side or positions.shape != (before**2 + 1, wanted.shape[1]):

@@ -1,8 +1,8 @@
 """Names of MMOCR: its `resnet50-oclip` backbone (CLIPResNet) both ways, and those of whole detectors.
 
 The stem is one sequence, in which the ReLUs take up numbers, and so does the pool in front of a shortcut's convolution.
-mmpretrain's ResNetV1d has the same names and shapes but strides elsewhere; nothing in such a file tells them apart.
-MMDetection's ResNet with a deep stem has no pool in its shortcuts, and is told by that (`weights.torchvision`).
+mmpretrain's ResNetV1d has the same names and shapes but strides elsewhere; a file does not say which it is.
+MMDetection's ResNet with a deep stem has no pool in its shortcuts, which identifies it (`weights.torchvision`).
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 DETECTOR_BACKBONE = "backbone."
-"""In front of the names inside the checkpoint of a whole MMOCR detector."""
+"""Prefix of the backbone in the checkpoint of a whole MMOCR detector."""
 NO_WEIGHTS = "data_preprocessor."
-"""In front of names in a detector's checkpoint that are no weights: statistics of pixels, which are settings here."""
+"""Prefix of names in a detector's checkpoint that are no weights: statistics of pixels, which are settings here."""
 _OLD_HEAD, _HEAD = "bbox_head.", "det_head."
-"""In front of the names of a detector's head: MMOCR 0.x, and 1.x."""
+"""Prefixes of a detector's head: MMOCR 0.x, and 1.x."""
 _STEM: Mapping[str, str] = MappingProxyType(
     {"conv1": "stem.0", "bn1": "stem.1", "conv2": "stem.3", "bn2": "stem.4", "conv3": "stem.6", "bn3": "stem.7"}
 )
@@ -32,25 +32,25 @@ def to_mmocr_name(name: str) -> str:
 
 
 def from_mmocr_name(name: str) -> str | None:
-    """Our name of a tensor of MMOCR's backbone, as that of a whole detector or alone; None: it is no part of it."""
+    """Scenetext's name of a tensor of MMOCR's backbone, from a whole detector or alone; None: it is no part of it."""
     name = name.removeprefix(DETECTOR_BACKBONE)
-    for ours, theirs in _STEM.items():
-        if name.startswith(theirs + "."):
-            return ours + name.removeprefix(theirs)
+    for own, published in _STEM.items():
+        if name.startswith(published + "."):
+            return own + name.removeprefix(published)
     shortcut = re.search(r"downsample\.\d+", name)
     if shortcut is None:
         return name if re.match(r"layer[1-4]\.", name) else None
-    ours_of = {theirs: ours for ours, theirs in _SHORTCUT.items()}
-    if shortcut[0] not in ours_of:
+    own_names = {published: own for own, published in _SHORTCUT.items()}
+    if shortcut[0] not in own_names:
         return None
-    return name.replace(shortcut[0], ours_of[shortcut[0]])
+    return name.replace(shortcut[0], own_names[shortcut[0]])
 
 
 BACKBONE_NAMES: Mapping[str, Callable[[str], str]] = MappingProxyType(
     {"clip_resnet": to_mmocr_name, "resnet": lambda name: name}
 )
-"""For every encoder of ours, by its name in settings, our name of a tensor to that in MMOCR's backbone; MMDetection's
-ResNet, which MMOCR uses, has torchvision's names, and so has ours."""
+"""By the encoder's name in settings, scenetext's name of a tensor to that in MMOCR's backbone; MMDetection's ResNet,
+which MMOCR uses, has torchvision's names, and so has scenetext's."""
 
 
 def current_detector_name(name: str) -> str:
@@ -63,16 +63,15 @@ def old_detector_name(name: str) -> str:
     return _OLD_HEAD + name.removeprefix(_HEAD) if name.startswith(_HEAD) else name
 
 
-def mmocr_head_name(name: str, prefixes: Mapping[str, str]) -> str | None:
-    """MMOCR's name of a tensor of a detector's neck or head; None: no prefix fits.
+def rename_prefix(name: str, prefixes: Mapping[str, str]) -> str | None:
+    """A name with its prefix replaced, as for a detector's neck or head in MMOCR; None: no prefix fits.
 
     Args:
-        prefixes: whole parts of scenetext's names to MMOCR's, as in a detector's `mmocr.py`; the longest
-            that fits counts.
+        prefixes: old to new, whole parts between dots, as in a detector's `mmocr.py`; the longest that fits counts.
     """
     parts = name.split(".")
     for length in range(len(parts), 0, -1):
-        theirs = prefixes.get(".".join(parts[:length]))
-        if theirs is not None:
-            return ".".join([theirs, *parts[length:]])
+        new_prefix = prefixes.get(".".join(parts[:length]))
+        if new_prefix is not None:
+            return ".".join([new_prefix, *parts[length:]])
     return None

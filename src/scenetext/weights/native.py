@@ -1,4 +1,4 @@
-"""Names in our own checkpoints: a pre-training calls its model `network`, a detector its encoder `encoder`."""
+"""Names in scenetext checkpoints: a pre-training calls its model `network`, a detector its encoder `encoder`."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 PRETRAINING = "network."
-"""In front of every name of an oCLIP model that we trained."""
+"""Prefix of all names of an oCLIP model that scenetext trained."""
 PRETRAINED_ENCODER = "network.visual."
-"""In front of the names of its image encoder."""
+"""Prefix of its image encoder."""
 DETECTOR_ENCODER = "encoder."
-"""In front of the names of a detector's encoder."""
+"""Prefix of a detector's encoder."""
 TCM_IMAGE_ENCODER = "encoder.image."
-"""In front of those of the image encoder within a detector's TCM encoder."""
+"""Prefix of the image encoder within a detector's TCM encoder."""
 PIXEL_STATISTICS = ("pixel_mean", "pixel_std")
 """Settings of every encoder: what the pixels were normalised with."""
-UNTOLD_SETTINGS = (*PIXEL_STATISTICS, "bottleneck_stride")
-"""Settings of encoders that change what they compute and that their weights do not tell."""
+STORED_SETTINGS = (*PIXEL_STATISTICS, "bottleneck_stride")
+"""Settings of encoders that change what they compute and that cannot be inferred from their weights."""
 
 
 def stored_encoder_settings(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of `UNTOLD_SETTINGS` that a file of ours tells beside its weights; None, the encoder's own, is left out.
+    """Those of `STORED_SETTINGS` that a scenetext file holds beside its weights; those that are None are skipped.
 
     Args:
         stored: `WeightFile.stored`: the settings of a detector's or a pre-training's run, or an encoder's metadata.
@@ -28,5 +28,5 @@ def stored_encoder_settings(stored: Mapping[str, Any]) -> dict[str, Any]:
     method = stored.get("method")
     run = method if isinstance(method, Mapping) else stored
     encoder = run["encoder"] if isinstance(run.get("encoder"), Mapping) else stored
-    told = {name: encoder[name] for name in UNTOLD_SETTINGS if encoder.get(name) is not None}
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
+    known = {name: encoder[name] for name in STORED_SETTINGS if encoder.get(name) is not None}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}

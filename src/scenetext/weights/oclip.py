@@ -1,4 +1,4 @@
-"""oCLIP as published: our model has the same names; a checkpoint is {epoch, name, state_dict, optimizer}."""
+"""oCLIP as published: scenetext's model has the same names; a checkpoint is {epoch, name, state_dict, optimizer}."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor
 from scenetext.errors import CheckpointError
 
 IMAGE_ENCODER = "visual."
-"""In front of the names of the image encoder."""
+"""Prefix of the names of the image encoder."""
 _DISTRIBUTED = "module."
 
 
 def published_checkpoint(weights: Mapping[str, Tensor], name: str) -> dict[str, Any]:
-    """The published layout, without its optimizer: every name of the state dict begins with "module.".
+    """The published layout, without its optimizer: every name of the state dict has the prefix "module.".
 
     Args:
         weights: under the names of `oclip.model.OclipModel`.
@@ -28,10 +28,10 @@ def published_checkpoint(weights: Mapping[str, Tensor], name: str) -> dict[str, 
 def oclip_sizes(weights: Mapping[str, Tensor]) -> dict[str, Any]:
     """What the shapes of an oCLIP model's weights say of its settings, by name in `oclip.config.OclipSettings`.
 
-    The numbers of attention heads cannot be told from weights.
+    The numbers of attention heads cannot be inferred from weights.
 
     Raises:
-        CheckpointError: a tensor that would tell a size is missing or has no such size.
+        CheckpointError: a tensor that determines a size is missing or has no such size.
     """
     first_stage = "text_class.weight" not in weights
     characters, width = _shape(weights, "token_embedding.weight", 2)

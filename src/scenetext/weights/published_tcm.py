@@ -7,15 +7,15 @@ from types import MappingProxyType
 
 from torch import Tensor
 
-from scenetext.weights.mmocr import mmocr_head_name as renamed_beginning
+from scenetext.weights.mmocr import rename_prefix
 
 TEXT_ENCODER = "text_encoder."
-"""In front of the names of the text encoder in a published checkpoint."""
+"""Prefix of the text encoder in a published checkpoint."""
 IMAGE_ENCODER = "backbone."
-"""In front of those of the image encoder."""
+"""Prefix of the image encoder there."""
 PROJECTION = "similarity.weight"
-"""FastTCM's similarity projection as we have it. The published one multiplies from the right, so it is transposed; and
-its shape is wrong for that (channels of the image times width of a token), so that it never ran."""
+"""FastTCM's similarity projection in scenetext. The published one multiplies from the right, so it is transposed; and
+its shape is wrong for that (channels of the image times width of a token), so the published code cannot run it."""
 
 _DECODER = {
     "memory_proj": "memory_proj",
@@ -24,9 +24,14 @@ _DECODER = {
 }
 _LAYER = {
     **{
-        f"{ours}.{part}": f"{theirs}.{their_part}"
-        for ours, theirs in (("self_attention", "self_attn"), ("cross_attention", "cross_attn"))
-        for part, their_part in (("q_proj", "q_proj"), ("k_proj", "k_proj"), ("v_proj", "v_proj"), ("out_proj", "proj"))
+        f"{own}.{part}": f"{published}.{published_part}"
+        for own, published in (("self_attention", "self_attn"), ("cross_attention", "cross_attn"))
+        for part, published_part in (
+            ("q_proj", "q_proj"),
+            ("k_proj", "k_proj"),
+            ("v_proj", "v_proj"),
+            ("out_proj", "proj"),
+        )
     },
     "norm_self": "norm1",
     "norm_cross": "norm2",
@@ -37,11 +42,12 @@ _MOST_LAYERS = 12
 """Blocks of a decoder that have names here."""
 
 
-def _decoder_names(ours: str, theirs: str) -> dict[str, str]:
-    names = {f"{ours}.{part}": f"{theirs}.{their_part}" for part, their_part in _DECODER.items()}
+def _decoder_names(own: str, published: str) -> dict[str, str]:
+    names = {f"{own}.{part}": f"{published}.{published_part}" for part, published_part in _DECODER.items()}
     for layer in range(_MOST_LAYERS):
         names |= {
-            f"{ours}.layers.{layer}.{part}": f"{theirs}.decoder.{layer}.{other}" for part, other in _LAYER.items()
+            f"{own}.layers.{layer}.{part}": f"{published}.decoder.{layer}.{published_part}"
+            for part, published_part in _LAYER.items()
         }
     return names
 
@@ -61,7 +67,7 @@ ENCODER_NAMES: Mapping[str, str] = MappingProxyType(
         **_decoder_names("visual_prompt", "visual_prompt_generator"),
     }
 )
-"""Beginnings of names in `tcm.encoder.TcmEncoder`, and the same in a published checkpoint."""
+"""Prefixes of names in `tcm.encoder.TcmEncoder`, and the same in a published checkpoint."""
 
 
 def is_published_tcm(weights: Mapping[str, Tensor]) -> bool:
@@ -70,12 +76,12 @@ def is_published_tcm(weights: Mapping[str, Tensor]) -> bool:
 
 
 def published_name(name: str) -> str | None:
-    """The published name of a tensor of our TCM encoder; None: there is none."""
-    return renamed_beginning(name, ENCODER_NAMES)
+    """The published name of a tensor of scenetext's TCM encoder; None: there is none."""
+    return rename_prefix(name, ENCODER_NAMES)
 
 
 def published_encoder_names(weights: Iterable[str]) -> dict[str, str]:
-    """Names in our TCM encoder to those of a published checkpoint, for all of the latter that are part of it."""
-    beginnings = {theirs: ours for ours, theirs in ENCODER_NAMES.items()}
-    renamed = {name: renamed_beginning(name, beginnings) for name in weights}
-    return {ours: name for name, ours in renamed.items() if ours is not None}
+    """Names in scenetext's TCM encoder to those of a published checkpoint, for all of its names in the encoder."""
+    prefixes = {published: own for own, published in ENCODER_NAMES.items()}
+    renamed = {name: rename_prefix(name, prefixes) for name in weights}
+    return {own: name for name, own in renamed.items() if own is not None}

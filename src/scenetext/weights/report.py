@@ -1,4 +1,4 @@
-"""Loading weights into a module with a full account of what fitted and what did not."""
+"""Loading weights into a module with a full report of what fitted and what did not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scenetext.errors import CheckpointError
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What became of the weights of a file.
+    """How the weights of a file fit a module.
 
     Attributes:
         matched: keys that were loaded.

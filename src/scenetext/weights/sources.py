@@ -1,4 +1,4 @@
-"""Where weights come from, told by their names."""
+"""Where weights come from, detected by their names."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Source:
     """A kind of weight file.
 
     Attributes:
-        name: what it is called in messages.
-        sign: by which names it is known, for messages.
+        name: used in messages.
+        sign: the names by which it is recognised, for messages.
         recognises: whether named tensors are of this kind; no two sources should say yes.
-        encoder_name: name of a tensor as our encoder has it; None: it is no part of that.
-        encoder_settings: the weights under those names -> the settings of the encoder, `name` first, as far as weights
-            tell them; raises a CheckpointError where they are of no encoder here.
+        encoder_name: name of a tensor as scenetext's encoder has it; None: it is no part of that.
+        encoder_settings: the weights under those names -> the settings of the encoder, `name` first, as far as they
+            can be inferred; raises a CheckpointError if they are of no encoder that scenetext has.
     """
 
     name: str
@@ -38,26 +38,26 @@ def _behind(prefix: str) -> Callable[[str], str | None]:
     return lambda name: name[len(prefix) :] if name.startswith(prefix) else None
 
 
-OUR_PRETRAINING = Source(
-    name="a pre-training of ours",
+SCENETEXT_PRETRAINING = Source(
+    name="a scenetext pre-training",
     sign="network.visual.conv3.weight",
     recognises=lambda weights: f"{native.PRETRAINED_ENCODER}conv3.weight" in weights,
     encoder_name=_behind(native.PRETRAINED_ENCODER),
 )
-OUR_DETECTOR = Source(
-    name="a detector of ours",
+SCENETEXT_DETECTOR = Source(
+    name="a scenetext detector",
     sign="encoder.conv3.weight",
     recognises=lambda weights: f"{native.DETECTOR_ENCODER}conv3.weight" in weights,
     encoder_name=_behind(native.DETECTOR_ENCODER),
 )
-OUR_TCM_DETECTOR = Source(
-    name="a detector of ours with TCM",
+SCENETEXT_TCM_DETECTOR = Source(
+    name="a scenetext detector with TCM",
     sign="encoder.image.conv3.weight",
     recognises=lambda weights: f"{native.TCM_IMAGE_ENCODER}conv3.weight" in weights,
     encoder_name=_behind(native.TCM_IMAGE_ENCODER),
 )
-OUR_ENCODER = Source(
-    name="an image encoder of ours",
+SCENETEXT_ENCODER = Source(
+    name="a scenetext image encoder",
     sign="conv3.weight and layer1.0.conv1.weight",
     recognises=lambda weights: "conv3.weight" in weights and "layer1.0.conv1.weight" in weights,
     encoder_name=lambda name: name,
@@ -91,8 +91,8 @@ PUBLISHED_TCM = Source(
     recognises=published_tcm.is_published_tcm,
     encoder_name=_behind(published_tcm.IMAGE_ENCODER),
 )
-OUR_RESNET_DETECTOR = Source(
-    name="a detector of ours on torchvision's ResNet",
+SCENETEXT_RESNET_DETECTOR = Source(
+    name="a scenetext detector on torchvision's ResNet",
     sign="encoder.conv1.weight and no encoder.conv3.weight, or encoder.stem.0.weight",
     recognises=lambda weights: torchvision.is_torchvision_resnet(weights, native.DETECTOR_ENCODER),
     encoder_name=_behind(native.DETECTOR_ENCODER),
@@ -114,11 +114,11 @@ MMOCR_RESNET = Source(
 )
 
 SOURCES: tuple[Source, ...] = (
-    OUR_PRETRAINING,
-    OUR_DETECTOR,
-    OUR_TCM_DETECTOR,
-    OUR_RESNET_DETECTOR,
-    OUR_ENCODER,
+    SCENETEXT_PRETRAINING,
+    SCENETEXT_DETECTOR,
+    SCENETEXT_TCM_DETECTOR,
+    SCENETEXT_RESNET_DETECTOR,
+    SCENETEXT_ENCODER,
     OCLIP,
     CLIP,
     MMOCR,

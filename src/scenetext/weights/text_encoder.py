@@ -11,27 +11,27 @@ from scenetext.weights import clip, native, published_tcm
 from scenetext.weights.files import WeightFile
 from scenetext.weights.report import load_weights
 
-_BEGINNINGS = ("", f"{native.DETECTOR_ENCODER}{published_tcm.TEXT_ENCODER}", published_tcm.TEXT_ENCODER)
-"""In front of its names: in CLIP's files, in a detector of ours with TCM, and in a published one."""
+_PREFIXES = ("", f"{native.DETECTOR_ENCODER}{published_tcm.TEXT_ENCODER}", published_tcm.TEXT_ENCODER)
+"""Prefixes of its names: in CLIP's files, in a scenetext detector with TCM, and in a published one."""
 _PARTS = ("token_embedding.", "positional_embedding", "text_projection", "transformer.", "ln_final.")
 _POSITIONS = "positional_embedding"
 
 
 def text_encoder_names(weights: Mapping[str, Tensor]) -> dict[str, str]:
-    """Names of our text encoder to those in a file; empty where the file has no text encoder of CLIP's vocabulary.
+    """Names of scenetext's text encoder to those in a file; empty if it has no text encoder of CLIP's vocabulary.
 
     oCLIP's files have the same names, but its text encoder reads characters.
     """
-    for beginning in _BEGINNINGS:
-        named = {name.removeprefix(beginning): name for name in weights if name.startswith(beginning)}
-        found = {ours_name: theirs for ours_name, theirs in named.items() if ours_name.startswith(_PARTS)}
-        if clip.has_clip_vocabulary({ours_name: weights[theirs] for ours_name, theirs in found.items()}):
+    for prefix in _PREFIXES:
+        named = {name.removeprefix(prefix): name for name in weights if name.startswith(prefix)}
+        found = {own_name: name_in_file for own_name, name_in_file in named.items() if own_name.startswith(_PARTS)}
+        if clip.has_clip_vocabulary({own_name: weights[name_in_file] for own_name, name_in_file in found.items()}):
             return found
     return {}
 
 
 def load_text_encoder(encoder: nn.Module, file: WeightFile) -> str:
-    """Loads CLIP's text encoder; of its positions, the first as many as ours has.
+    """Loads CLIP's text encoder; of its positions, as many from the start as the encoder has.
 
     Args:
         encoder: an `encoders.clip_text.ClipTextEncoder`.
@@ -48,7 +48,7 @@ def load_text_encoder(encoder: nn.Module, file: WeightFile) -> str:
             f"{file.path}: holds no text encoder of CLIP's {clip.CLIP_VOCABULARY} tokens (OpenAI's RN50.pt and "
             "open_clip's files of the same architecture do)"
         )
-    weights = {ours_name: file.tensors[theirs].float() for ours_name, theirs in names.items()}
+    weights = {own_name: file.tensors[name_in_file].float() for own_name, name_in_file in names.items()}
     rows, wanted = len(weights.get(_POSITIONS, ())), len(encoder.state_dict()[_POSITIONS])
     if 0 < rows < wanted:
         raise CheckpointError(

@@ -52,7 +52,7 @@ def is_torchscript(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return any(PurePosixPath(name).name == "constants.pkl" for name in archive.namelist())
-    except Exception:  # damage to a zip's directory raises many things; whoever reads the file tells it
+    except Exception:  # damage to a zip's directory raises many things; the reader of the file reports it
         return False
 
 
@@ -60,10 +60,10 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
     """The tensors that the modules of an archive hold, by dotted name, on the CPU, in their stored number types.
 
     The names are those of the module's `state_dict()`; a tensor that a module holds as a plain attribute is among them,
-    since only the archive's program tells it from a buffer. Tensors that share a storage share it here too.
+    since only the archive's program distinguishes it from a buffer. Tensors that share a storage share it here too.
 
     Raises:
-        CheckpointError: the file is damaged, its pickle asks for anything but weights, or a size in it is not true.
+        CheckpointError: the file is damaged, its pickle asks for anything but weights, or a size in it is wrong.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -213,6 +213,7 @@ class _Members:
         if len(size) != len(stride) or min(available, offset, *size, *stride) < 0:
             raise CheckpointError(f"describes an impossible tensor: size {size}, stride {stride}, offset {offset}")
         last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
+        # last: the index of the last element within the storage, offset + sum (size_i - 1) stride_i.
         # A tensor of more numbers than its storage would be a small file that fills the memory once it is copied.
         if math.prod(size) > available or (0 not in size and last >= available):
             raise CheckpointError(f"a tensor of size {size} reaches beyond its storage of {available} numbers")

@@ -1,6 +1,6 @@
-"""torchvision's ResNets: their names, which MMDetection's and ours share, and ImageNet's weights from torch's cache.
+"""ResNets of torchvision, whose names MMDetection and scenetext share, and ImageNet's weights from torch's cache.
 
-A deep stem is one sequence under MMDetection's name, `stem`, in ours too.
+A deep stem is one sequence under MMDetection's name, `stem`, in scenetext's too.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from scenetext.errors import CheckpointError
 from scenetext.weights.files import WeightFile, read_weights
 
 CLASSIFIER = "fc."
-"""In front of the names of ImageNet's classifier, which is no part of an encoder."""
+"""Prefix of ImageNet's classifier, which is no part of an encoder."""
 OFFSETS = ".conv_offset."
-"""Within the names of what deformable convolutions have and ordinary ones have not."""
+"""Part of the names of what only deformable convolutions have."""
 DEEP_STEM = "stem."
-"""In front of the names of a deep stem."""
+"""Prefix of a deep stem."""
 STEM_AND_READERS = ("conv1.", "bn1.", DEEP_STEM, "layer1.0.conv1.", "layer1.0.downsample.")
-"""In front of the names of stems, plain and deep, and of the layers that read them: what the two have not in common."""
+"""Prefixes of stems, plain and deep, and of the layers that read them: what differs between the two."""
 _OFFSETS_OF_STAGE = re.compile(r"layer([1-4])\.\d+\.conv2\.conv_offset\.weight")
 _OFFSETS_OF_GROUP = 27
 """Two shifts and a weight for each of the 3x3 taps."""
@@ -57,7 +57,7 @@ def has_deep_stem(weights: Mapping[str, Tensor], prefix: str = "") -> bool:
 
 
 def resnet_settings(weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """What the weights of a ResNet tell of the settings of `encoders.resnet`; where a bottleneck strides they do not.
+    """Settings of `encoders.resnet` that the weights of a ResNet imply; `bottleneck_stride` is not among them.
 
     Raises:
         CheckpointError: no ResNet of torchvision has these blocks, or its deformable convolutions are not of one kind.

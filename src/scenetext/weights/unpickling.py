@@ -1,4 +1,4 @@
-"""Pickles from anywhere, read as data: nothing that they name is looked up, and nothing is called but what we hand out.
+"""Pickles from anywhere, read as data: nothing that they name is looked up, only what a subclass provides is called.
 
 Python's unpickler does the work. It is kept from code twice: a pickle with an instruction that the expected data do not
 need is refused before it is read, and `find_class`, through which every name goes, never asks Python for anything.

@@ -11,13 +11,13 @@ from scenetext.detectors.dbnetpp.config import DBNetPPSettings
 from scenetext.detectors.dbnetpp.mmocr import NAMES
 from scenetext.detectors.dbnetpp.model import ScaleAttention, ScaleFusedPyramid, head
 from scenetext.errors import ConfigError
-from scenetext.weights.mmocr import mmocr_head_name
+from scenetext.weights.mmocr import rename_prefix
 
 
 def test_pyramid_equals_published_one() -> None:
     arrays = golden_arrays("detectors", "module_fpnc_asf")
     pyramid = ScaleFusedPyramid(channels=(8, 16, 32, 64), inner_channels=16, level_channels=8)
-    published = {name: mmocr_head_name(f"pyramid.{name}", NAMES) or "" for name in pyramid.state_dict()}
+    published = {name: rename_prefix(f"pyramid.{name}", NAMES) or "" for name in pyramid.state_dict()}
     keys = {name: f"param/{mmocr_name.removeprefix('neck.')}" for name, mmocr_name in published.items()}
     assert set(keys.values()) == {key for key in arrays if key.startswith("param/")}
     pyramid.load_state_dict({name: torch.from_numpy(arrays[key]) for name, key in keys.items()})
