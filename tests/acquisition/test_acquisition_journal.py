@@ -1,4 +1,4 @@
-"""The journal: what was read once stays read, whatever happens to the machine."""
+"""The journal: what was read once stays read, even if the machine goes down."""
 
 from __future__ import annotations
 

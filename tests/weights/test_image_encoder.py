@@ -71,8 +71,8 @@ def test_encoder_of_every_source_gives_the_same_features(index: int) -> None:
     assert source.name in lines[0]
     original = small_encoder(oclip_layout())
     images = torch.randn(2, 3, 64, 96)
-    for ours, theirs in zip(encoder(images).levels, original(images).levels, strict=True):
-        assert torch.equal(ours, theirs)
+    for loaded, published in zip(encoder(images).levels, original(images).levels, strict=True):
+        assert torch.equal(loaded, published)
 
 
 def test_half_precision_becomes_single() -> None:
@@ -101,10 +101,10 @@ def test_positions_of_another_grid_are_resized_and_the_mean_kept() -> None:
     encoder = pooled(5, 24)
     lines = load_image_encoder(encoder, held(tensors))
     assert "attention pool: loaded, positions resized from 2 x 2 to 5 x 5" in lines
-    theirs = tensors["visual.attnpool.positional_embedding"]
-    ours = encoder.attnpool.positional_embedding.detach()
-    assert torch.equal(ours[0], theirs[0])
-    torch.testing.assert_close(ours[1:], resize_positions(theirs[1:], 5, 5))
+    published = tensors["visual.attnpool.positional_embedding"]
+    loaded = encoder.attnpool.positional_embedding.detach()
+    assert torch.equal(loaded[0], published[0])
+    torch.testing.assert_close(loaded[1:], resize_positions(published[1:], 5, 5))
 
 
 def test_pool_that_does_not_fit_is_dropped_and_reported() -> None:

@@ -12,11 +12,13 @@ from weight_layouts import SMALL, oclip_layout, small_encoder
 @pytest.mark.parametrize("name", ["RN50", "RN101"])
 def test_names_equal_the_published_converters_in_both_directions(name: str) -> None:
     golden = golden_json("oclip", f"mmocr_name_map_{name}.json")
-    ours = {old.removeprefix("module.visual."): new for old, new in golden["map"].items()}
-    assert len(ours) == golden["n_converted"]
-    assert {old: to_mmocr_name(old) for old in ours} == ours
-    assert {new: from_mmocr_name(new) for new in ours.values()} == {new: old for old, new in ours.items()}
-    assert {new: from_mmocr_name(f"backbone.{new}") for new in ours.values()} == {new: old for old, new in ours.items()}
+    new_names = {old.removeprefix("module.visual."): new for old, new in golden["map"].items()}
+    assert len(new_names) == golden["n_converted"]
+    assert {old: to_mmocr_name(old) for old in new_names} == new_names
+    assert {new: from_mmocr_name(new) for new in new_names.values()} == {new: old for old, new in new_names.items()}
+    assert {new: from_mmocr_name(f"backbone.{new}") for new in new_names.values()} == {
+        new: old for old, new in new_names.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -83,11 +85,11 @@ class TheirResNet(nn.Module):
 
 def test_renamed_weights_give_the_same_features_in_a_model_of_their_names() -> None:
     tensors = oclip_layout()
-    ours = small_encoder(tensors)
-    theirs = TheirResNet(SMALL["layers"], SMALL["width"]).eval()
+    scenetext_encoder = small_encoder(tensors)
+    published = TheirResNet(SMALL["layers"], SMALL["width"]).eval()
     inside = {name.removeprefix("visual."): value for name, value in tensors.items() if name.startswith("visual.")}
     renamed = {to_mmocr_name(name): value for name, value in inside.items() if not name.startswith("attnpool")}
-    theirs.load_state_dict(renamed)
+    published.load_state_dict(renamed)
     images = torch.randn(2, 3, 64, 96)
-    for one, other in zip(ours(images).levels, theirs(images), strict=True):
+    for one, other in zip(scenetext_encoder(images).levels, published(images), strict=True):
         torch.testing.assert_close(one, other)

@@ -1,4 +1,4 @@
-"""The stream of training images: fixed by the seed, entered at any step, the same whatever prepares it."""
+"""The stream of training images: fixed by the seed, entered at any step, the same for any number of workers."""
 
 from __future__ import annotations
 

@@ -41,13 +41,13 @@ def test_cells_are_what_scipy_reads(
     expected = loadmat(path)["cells"].ravel()
     found = CellArray(path, "cells")
     assert len(found) == len(expected) == len(cells)
-    for ours, theirs in zip(found, expected, strict=True):
-        if isinstance(ours, tuple):
-            assert list(ours) == theirs.ravel().tolist()
-        elif theirs.size or ours.size:
-            assert ours.shape == theirs.shape
-            assert ours.dtype.newbyteorder("=") == theirs.dtype.newbyteorder("=")
-            np.testing.assert_array_equal(ours, theirs)
+    for cell, by_scipy in zip(found, expected, strict=True):
+        if isinstance(cell, tuple):
+            assert list(cell) == by_scipy.ravel().tolist()
+        elif by_scipy.size or cell.size:
+            assert cell.shape == by_scipy.shape
+            assert cell.dtype.newbyteorder("=") == by_scipy.dtype.newbyteorder("=")
+            np.testing.assert_array_equal(cell, by_scipy)
 
 
 def test_iterating_twice_gives_the_same(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from scenetext.structures import ImageRecord
 def read_icdar2015(images: Path, ground_truths: Path, report: ReadReport) -> Iterator[ImageRecord]:
     """Reads the dataset, images in the order of their numbers.
 
-    Words of unknown transcription keep an unknown text; ignored words lose theirs. Words without an area are ignored.
+    Words of unknown transcription keep an unknown text; ignored words have none. Words without an area are ignored.
 
     Args:
         images: folder of the images; other files in it are ignored.
