@@ -12,25 +12,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import hypothesis
 import pytest
 
+from checkout import REPOSITORY
+
 # CI draws the same examples every time, so that a change is judged by what it changed; everywhere else hypothesis
 # explores. No deadlines: machines are shared.
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("explore", deadline=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "explore")
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-
-
-def real_data_folder(name: str) -> Path:
-    """Folder of real photographs; skips the calling test where it is absent."""
-    folder = REPOSITORY.parent / "shared" / "data" / name
-    if not folder.is_dir():
-        pytest.skip(f"real photographs not found at {folder}")
-    return folder
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--fuzz", type=int, default=200, metavar="N", help="damaged files for every parser (default: 200)")
+    parser.addoption("--fuzz", type=int, default=50, metavar="N", help="damaged files for every parser (default: 50)")
     parser.addoption("--gpu-device", choices=["cpu", "cuda"], help="where tests/gpu run; cpu tries them at tiny size")
 
 

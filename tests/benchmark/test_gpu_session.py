@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from conftest import REPOSITORY
+from checkout import REPOSITORY
 from scenetext.benchmark import gpu_session
 from scenetext.benchmark.gpu_session import Session, evaluations, run_command
 from scenetext.benchmark.stages import OutOfTimeError, Result

@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from conftest import REPOSITORY
+from checkout import REPOSITORY
 from scenetext.benchmark.pace import Pace, drawn_batch, training_pace
 from scenetext.runs.build import build_task
 from scenetext.runs.settings import DetectionRun, load_run

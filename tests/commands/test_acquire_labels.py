@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
-from conftest import REPOSITORY
+from checkout import REPOSITORY
 from ocr_engines import MadeUpEngine, write_grey_image
 from scenetext.data.records.files import read_records, write_records
 from scenetext.data.records.images import write_image

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import yaml
 
+from checkout import REPOSITORY
 from command_process import run_tool
-from conftest import REPOSITORY
 from scenetext.data.records.files import write_records
 from scenetext.data.records.images import image_size, write_image
 from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings

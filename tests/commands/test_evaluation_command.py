@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import REPOSITORY
+from checkout import REPOSITORY
 from scenetext.commands.evaluation_sets import EvaluationSet
 from scenetext.commands.set_scores import evaluate_set, file_finder, model_finder
 from scenetext.data.loading.loader import LoaderSettings

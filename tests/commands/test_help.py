@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import scenetext.commands
-from conftest import REPOSITORY
+from checkout import REPOSITORY
 from scenetext.commands import GROUPS, VERBS, run_verb, run_words
 from scenetext.errors import ConfigError
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from test_commands import pretraining_config, scenes  # noqa: F401 (a fixture)
 
-from conftest import REPOSITORY
+from checkout import REPOSITORY
 
 STEPS = 24
 SETTINGS = (

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY
+from checkout import REPOSITORY
 from scenetext.resources import FOLDERS
 
 SOURCES = ("src", *FOLDERS.values(), "pyproject.toml", "setup.py", "README.md", "LICENSE", "NOTICE")

@@ -16,7 +16,7 @@ import torch
 import yaml
 
 import scenetext.detectors
-from conftest import REPOSITORY
+from checkout import REPOSITORY
 from detector_folder import added_path
 from scenetext.benchmark.detection import make_subject
 from scenetext.conversion.detectors import convert_from_mmocr_detector, convert_to_mmocr_detector

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY
+from checkout import REPOSITORY
 from scenetext.commands import VERBS
 from scenetext.commands.command_line import CommandParser
 from scenetext.config import load_settings, named_file

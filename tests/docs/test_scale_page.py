@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 
-from conftest import REPOSITORY
+from checkout import REPOSITORY
 
 
 def test_table_is_what_its_lines_of_python_print() -> None:

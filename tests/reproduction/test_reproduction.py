@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 import yaml
 
+from checkout import REPOSITORY
 from command_process import run_tool
-from conftest import REPOSITORY
 from golden import golden_json
 from scenetext.config import read_config, validate
 from scenetext.errors import ConfigError, DataError

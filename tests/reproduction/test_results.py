@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conftest import REPOSITORY
+from checkout import REPOSITORY
 from scenetext.commands import run_words
 from scenetext.errors import ConfigError
 from scenetext.reproduction.results import read_results

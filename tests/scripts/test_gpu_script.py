@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY
+from checkout import REPOSITORY
 
 STAGES = ("tests", "scenes", "benchmark", "pretraining", "detector")
 

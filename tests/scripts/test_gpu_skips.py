@@ -1,4 +1,4 @@
-"""Without a GPU, the tests of tests/gpu are skipped and say why; tests/scripts/test_gpu_script.py runs them on the CPU."""
+"""Without a GPU, the tests of tests/gpu are skipped and say why; test_gpu_script.py runs them on the CPU."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from conftest import REPOSITORY
+from checkout import REPOSITORY
 
 
 @pytest.mark.slow

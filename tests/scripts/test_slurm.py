@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY
+from checkout import REPOSITORY
 
 SRUN = """#!/usr/bin/env bash
 # One node: runs the command here and, as Slurm does, hands signals on to it alone.

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from conftest import REPOSITORY
+from checkout import REPOSITORY
 from processes import forkserver
 
 

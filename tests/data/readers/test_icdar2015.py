@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import real_data_folder
+from checkout import real_data_folder
 from scenetext.data.preparation.datasets import dataset_summary
 from scenetext.data.readers import ReadReport
 from scenetext.data.readers.icdar2015 import read_icdar2015

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import real_data_folder
+from checkout import real_data_folder
 from scenetext.data.records.images import image_size, read_image, write_image
 from scenetext.errors import ImageError
 
