@@ -50,7 +50,7 @@ def words_of(path: Path) -> dict[str, list[str | None]]:
     return {record.path.name: [instance.text for instance in record.instances] for record in read_records(path)}
 
 
-def test_photographs_become_weak_records_with_a_report(tmp_path: Path) -> None:
+def test_images_become_weak_records_with_a_report(tmp_path: Path) -> None:
     folder, output, made_up = tmp_path / "my photos", tmp_path / "out" / "records.jsonl", MadeUpEngine(tmp_path)
     for name in ("OPEN+DAILY_95-EXIT_80.png", "a/CAFE_99-B_99.png", "nothing.png", "refuse.png"):
         write_grey_image(folder / name)
@@ -62,12 +62,12 @@ def test_photographs_become_weak_records_with_a_report(tmp_path: Path) -> None:
     done = acquire(folder, *options, "--ground-truths", tmp_path / "true.jsonl")
     assert done.returncode == 0, done.stderr
     assert words_of(output) == {"OPEN+DAILY_95-EXIT_80.png": ["OPEN", "DAILY"], "CAFE_99-B_99.png": ["CAFE"]}
-    assert "4 photographs, 2 with text" in done.stdout
+    assert "4 images, 2 with text" in done.stdout
     assert "5 words found, 3 kept at a confidence of 0.9, 60.0 %" in done.stdout
     assert "images that could not be used: 1 (refuse.png)" in done.stdout
     assert "other files in the folder: 1" in done.stdout
     assert "refuse.png: the engine says: too dark" in done.stderr
-    assert "agreement with the true words of 1 photographs (3 have none)" in done.stdout
+    assert "agreement with the true words of 1 images (3 have none)" in done.stdout
     assert "| 0 | 0 | 3 | 33.3 | 33.3 | 66.7 | 66.7 |" in done.stdout
     assert "| 0.9 | 0 | 2 | 0.0 | 0.0 | 50.0 | 33.3 |" in done.stdout
 
@@ -87,7 +87,7 @@ def test_what_was_read_can_be_scored_as_detections(tmp_path: Path) -> None:
     options = ("--output", tmp_path / "records.jsonl", "--maximum-failed-share", "1", *engine_option(made_up))
     done = acquire(folder, *options, "--predictions", tmp_path / "predictions.json")
     assert done.returncode == 0, done.stderr
-    assert "predictions.json: 1 detections in 3 images; 1 texts have no place" in done.stdout
+    assert "predictions.json: 1 detections in 3 images; 1 texts have no polygon" in done.stdout
     predictions = read_predictions(tmp_path / "predictions.json")
     found = {Path(name): [(d.text, d.score, d.polygon.tolist()) for d in list_] for name, list_ in predictions.items()}
     assert found == {paths[0]: [("EXIT", 0.9, [[1, 2], [9, 2], [9, 8.5], [1, 8]])], paths[1]: [], paths[2]: []}
@@ -162,7 +162,7 @@ def test_an_engine_that_prints_something_else_is_quoted(tmp_path: Path) -> None:
     fails_with(acquire(*options, "--engine-command", "another engine"), "is the journal of the engine")
 
 
-def test_mistakes_are_told_before_anything_is_read(tmp_path: Path) -> None:
+def test_mistakes_are_reported_before_anything_is_read(tmp_path: Path) -> None:
     made_up = MadeUpEngine(tmp_path)
     write_grey_image(tmp_path / "photos" / "EXIT_90.png")
     good = (tmp_path / "photos", "--output", tmp_path / "records.jsonl")

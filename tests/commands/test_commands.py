@@ -121,7 +121,7 @@ def test_the_road_from_pretraining_to_detections(scenes: Path, tmp_path: Path) -
     done = run("tools/convert.py", "backbone", pretrained / "best.pt", backbone)
     assert done.returncode == 0, done.stderr
     assert "width 8" in done.stdout
-    assert "visual.attnpool" in done.stdout, "what is left out is told"
+    assert "visual.attnpool" in done.stdout, "what is dropped is printed"
 
     config = detection_config(tmp_path, records)
     done = run("tools/train.py", config, "--output", detector, f"encoder.weights={backbone}")
@@ -256,7 +256,7 @@ def fails_with(done: subprocess.CompletedProcess[str], *parts: str) -> None:
         assert part in done.stderr
 
 
-def test_unknown_key_is_told_with_the_nearest_one(scenes: Path, tmp_path: Path) -> None:
+def test_unknown_key_is_reported_with_the_nearest_one(scenes: Path, tmp_path: Path) -> None:
     config = detection_config(tmp_path, scenes / "records.jsonl")
     done = run("tools/train.py", config, "detector.shrink_ration=0.5")
     fails_with(done, "train.yaml", "detector.shrink_ration is unknown", "did you mean shrink_ratio?")
@@ -308,12 +308,12 @@ def test_truncated_image_is_skipped_counted_and_reported(scenes: Path, tmp_path:
     assert done.returncode == 0, done.stderr
     assert str(broken) in done.stderr
     assert "1 of 6 images could not be used" in done.stderr
-    assert "skipped_images 1" in done.stderr, "the evaluation tells it too"
+    assert "skipped_images 1" in done.stderr, "the evaluation reports it too"
     done = run("tools/train.py", config, "--output", tmp_path / "none", "training.maximum_skipped_share=0.01")
     fails_with(done, str(broken), "training.maximum_skipped_share")
 
 
-def test_unknown_character_is_reported_or_stops_as_told(scenes: Path, tmp_path: Path) -> None:
+def test_unknown_character_is_reported_or_stops_by_policy(scenes: Path, tmp_path: Path) -> None:
     made = [draw_word(tmp_path / f"{word}.jpg", word) for word in WORDS]
     strange = ImageRecord(made[0].path, 64, 64, (TextInstance(None, "CAFÉ"), TextInstance(None, "OK")))
     write_records(tmp_path / "records.jsonl", [strange, *made[1:]])
@@ -367,10 +367,10 @@ def test_benchmark_compares_configs_in_one_run(scenes: Path, tmp_path: Path) -> 
     done = run("tools/benchmark.py", "run", first, "vs", second, "--repetitions", "2", "--json", written)
     assert done.returncode == 0, done.stderr
     assert "| metric | train | pretrain | pretrain / train |" in done.stdout
-    figures = {each["name"]: each for each in json.loads(written.read_text())["train"]}
-    assert figures["training step"]["value"] > 0
-    assert figures["training operations per image"]["value"] > 0
-    assert figures["loader, one core"]["low"] <= figures["loader, one core"]["value"]
+    metrics = {each["name"]: each for each in json.loads(written.read_text())["train"]}
+    assert metrics["training step"]["value"] > 0
+    assert metrics["training operations per image"]["value"] > 0
+    assert metrics["loader, one core"]["low"] <= metrics["loader, one core"]["value"]
     assert "| text encoder, forward and backward, ms | - | " in done.stdout, "a detector has none"
 
 
@@ -380,8 +380,8 @@ def test_benchmark_of_detectors(scenes: Path, tmp_path: Path) -> None:
     done = run("tools/benchmark.py", "detection", config, *few, "--json", written)
     assert done.returncode == 0, done.stderr
     assert "| targets of a 640 x 640 window, ms | " in done.stdout
-    (figures,) = json.loads(written.read_text()).values()
-    assert {"decode", "forward", "end to end, file to detections"} <= {each["name"] for each in figures}
+    (metrics,) = json.loads(written.read_text()).values()
+    assert {"decode", "forward", "end to end, file to detections"} <= {each["name"] for each in metrics}
     fails_with(run("tools/benchmark.py", "detection", config, "--images", "0"), "--images: must be 1 or more")
     other = pretraining_config(tmp_path, scenes / "records.jsonl")
     fails_with(run("tools/benchmark.py", "detection", other), "detection is about detectors: pretrain is none")
@@ -398,13 +398,13 @@ def test_a_dry_run_tells_what_to_expect_and_writes_nothing(scenes: Path, tmp_pat
     before = sorted(tmp_path.rglob("*"))
     done = run("tools/pretrain.py", config, "--output", tmp_path / "run", "--dry-run", "training.steps=1000")
     assert done.returncode == 0, done.stderr
-    told = re.search(
+    printed = re.search(
         r"dry run: ([\d.]+) s a step, \w+ an evaluation; 1000 steps and 334 evaluations take about \w+\n"
         r"dry run: memory, this process, at most ([\d.]+) GiB; 3 checkpoints of (\d+) MiB\n",
         done.stdout,
     )
-    assert told, done.stdout
-    assert all(float(figure) > 0 for figure in told.groups())
+    assert printed, done.stdout
+    assert all(float(value) > 0 for value in printed.groups())
     assert sorted(tmp_path.rglob("*")) == before
     broken = run("tools/pretrain.py", config, "--dry-run", "optimizer.learning_rate=0")
     assert broken.returncode == 2

@@ -78,7 +78,7 @@ def predictions(tmp_path: Path) -> Path:
     return file
 
 
-def test_three_scores_are_told_apart(test_set: EvaluationSet, predictions: Path, tmp_path: Path) -> None:
+def test_three_scores_are_reported_separately(test_set: EvaluationSet, predictions: Path, tmp_path: Path) -> None:
     find = file_finder(read_predictions(predictions), predictions, None)
     report = evaluate_set(test_set, find, tmp_path / "results", pictures=2)
     ic15 = report.content["protocols"]["ic15"]

@@ -67,7 +67,7 @@ def test_help_of_no_verb_imports_torch_and_the_overview_nothing_that_takes_long(
     assert [verb for verb, modules in loaded.items() if "torch" in modules] == []
 
 
-def test_a_wrong_verb_is_told_with_the_nearest_one() -> None:
+def test_a_wrong_verb_is_reported_with_the_nearest_one() -> None:
     done = scenetext_process("trian")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: trian is no command; did you mean train? Commands: doctor, ")

@@ -36,7 +36,7 @@ def runs(tmp_path: Path) -> tuple[Path, Path]:
 def test_two_runs_in_one_picture(runs: tuple[Path, Path], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="curves are drawn with: pip install scenetext[plot]")
     output = tmp_path / "pictures" / "curves.png"
-    done = plot(*runs, "--figures", "loss", "hmean", "--smooth", "5", "--output", output)
+    done = plot(*runs, "--metrics", "loss", "hmean", "--smooth", "5", "--output", output)
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"picture: {output}\n"
     assert "pretrained/log.jsonl:67: passed over" in done.stderr
@@ -46,14 +46,14 @@ def test_two_runs_in_one_picture(runs: tuple[Path, Path], tmp_path: Path) -> Non
 
     done = plot(*runs, "--output", output)
     assert done.returncode == 0, done.stderr
-    assert cv2.imread(str(output)).shape[1] > two_panels[1], "three panels: all figures that the runs share"
+    assert cv2.imread(str(output)).shape[1] > two_panels[1], "three panels: all metrics that the runs share"
 
 
-def test_mistakes_are_told(runs: tuple[Path, Path], tmp_path: Path) -> None:
+def test_mistakes_are_reported(runs: tuple[Path, Path], tmp_path: Path) -> None:
     done = plot(tmp_path)
     assert done.returncode == 2
     assert f"error: {tmp_path}: is not a run folder: log.jsonl cannot be read" in done.stderr
-    done = plot(*runs, "--figures", "hmaen")
+    done = plot(*runs, "--metrics", "hmaen")
     assert done.returncode == 2
     assert "no run has 'hmaen'; did you mean hmean?" in done.stderr
     done = plot(*runs, "--output", tmp_path / "curves.bmp")

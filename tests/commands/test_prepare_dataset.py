@@ -59,22 +59,22 @@ def test_every_dataset_says_where_it_comes_from_and_what_is_missing(
     with pytest.raises(SystemExit) as ended:
         run_verb("prepare", [name, "--help"])
     assert ended.value.code == 0
-    told = " ".join(capsys.readouterr().out.split())
-    assert name == "images" or "https://" in told
-    assert all(split in told for split in reader.splits)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert name == "images" or "https://" in printed
+    assert all(split in printed for split in reader.splits)
 
-    places = [argument for argument in reader.arguments if argument.kind != "text" and not argument.optional]
-    given = [str(part) for argument in places for part in (argument.flag, tmp_path / "nowhere" / argument.name)]
+    paths = [argument for argument in reader.arguments if argument.kind != "text" and not argument.optional]
+    given = [str(part) for argument in paths for part in (argument.flag, tmp_path / "nowhere" / argument.name)]
     with pytest.raises(DataError) as caught:
         run_verb("prepare", [name, *given, "--output", str(tmp_path / "out.jsonl")])
-    for argument in places:
+    for argument in paths:
         kind = argument.kind.removesuffix("s")
         assert f"{argument.flag} {tmp_path / 'nowhere' / argument.name}: no such {kind}" in str(caught.value)
     assert f"expected: {reader.files}" in str(caught.value)
     assert not (tmp_path / "out.jsonl").exists()
 
 
-def test_every_split_of_a_folder_is_written_with_samples_and_missing_ones_are_told(
+def test_every_split_of_a_folder_is_written_with_samples_and_missing_ones_are_reported(
     repository: Path, tmp_path: Path
 ) -> None:
     BUILDERS["icdar2015"][0](tmp_path / "source")
@@ -91,7 +91,7 @@ def test_every_split_of_a_folder_is_written_with_samples_and_missing_ones_are_to
     assert CharacterSet.from_file(dictionary).characters == tuple(sorted("WORD"))
 
 
-def test_an_image_that_cannot_be_decoded_is_told_but_not_drawn(
+def test_an_image_that_cannot_be_decoded_is_reported_but_not_drawn(
     dataset: list[object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     broken = tmp_path / "images" / "img_2.jpg"
@@ -103,8 +103,8 @@ def test_an_image_that_cannot_be_decoded_is_told_but_not_drawn(
 
 
 MISUSES = {
-    "no place": (["icdar2015"], "give --source, or all of --images, --ground-truths"),
-    "one place of two": (["icdar2015", "--images", "."], "give --source, or all of --images, --ground-truths"),
+    "no source": (["icdar2015"], "give --source, or all of --images, --ground-truths"),
+    "one source of two": (["icdar2015", "--images", "."], "give --source, or all of --images, --ground-truths"),
     "two ways": (["icdar2015", "--source", ".", "--images", "."], "--source finds what --images would name"),
     "a part of all splits": (["lsvt", "--source", ".", "--part", "val"], "--source finds what --part would name"),
     "a file for a folder": (["icdar2015", "--source", "."], "--output must be a folder"),
@@ -113,7 +113,7 @@ MISUSES = {
 
 
 @pytest.mark.parametrize(("arguments", "message"), MISUSES.values(), ids=MISUSES.keys())
-def test_a_dataset_is_told_in_one_way(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dataset_is_named_in_one_way(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         run_verb("prepare", [*arguments, "--output", "all.jsonl"])
     assert ended.value.code == 2
@@ -130,15 +130,15 @@ def weak_labels(tmp_path: Path) -> list[object]:
     return ["lsvt-weak", "--images", tmp_path / "weak", "--ground-truths", tmp_path / "labels.json"]
 
 
-def test_a_dictionary_is_built_and_what_was_left_out_is_told(
+def test_a_dictionary_is_built_and_what_was_dropped_is_reported(
     repository: Path, weak_labels: list[object], tmp_path: Path
 ) -> None:
     dictionary = tmp_path / "new" / "lsvt.txt"
     done = run_tool(repository, *weak_labels, "--output", tmp_path / "a.jsonl", "--characters-output", dictionary)
     assert done.returncode == 0, done.stderr
     assert "2 images, 3 words" in done.stdout
-    assert "left out: words under 2 characters: 2 ('店' of gt_0, '口' of gt_2)" in done.stdout
-    assert "left out: images of which no word is kept: 1" in done.stdout
+    assert "dropped: words under 2 characters: 2 ('店' of gt_0, '口' of gt_2)" in done.stdout
+    assert "dropped: images of which no word is kept: 1" in done.stdout
     assert f"{dictionary}: 13 characters, vocabulary 16" in done.stdout
     characters = CharacterSet.from_file(dictionary)
     assert characters.characters == tuple(sorted("北京烤鸭店中国银行OPEN"))
@@ -196,14 +196,14 @@ def test_the_last_images_are_set_aside_for_validation(repository: Path, dataset:
         assert f"--validation-images {count}: there are 2 images" in done.stderr
 
 
-def test_shards_tell_what_they_left_out(repository: Path, dataset: list[object], tmp_path: Path) -> None:
+def test_shards_report_what_they_dropped(repository: Path, dataset: list[object], tmp_path: Path) -> None:
     run_tool(repository, *dataset, "--output", tmp_path / "all.jsonl")
     (tmp_path / "images" / "img_1.jpg").unlink()
     command = ["shards", tmp_path / "all.jsonl", "--output", tmp_path / "shards"]
     done = run_tool(repository, *command)
     assert done.returncode == 0, done.stderr
     assert "1 images in shards of 10000" in done.stdout
-    assert f"left out: images that cannot be read: 1 ({tmp_path / 'images' / 'img_1.jpg'}: " in done.stdout
+    assert f"dropped: images that cannot be read: 1 ({tmp_path / 'images' / 'img_1.jpg'}: " in done.stdout
     (record,) = read_records(tmp_path / "shards" / "records.jsonl")
     assert record.path == tmp_path / "shards" / "shard_000000.tar" / "00000000_img_2.jpg"
     done = run_tool(repository, *command)

@@ -80,16 +80,16 @@ def test_synthtext_from_its_ground_truth_to_a_trained_step_and_an_evaluation(tmp
         cells["txt"][0, number] = np.array(text)
     savemat(tmp_path / "SynthText" / "gt.mat", cells, do_compression=True)
 
-    told = run(
+    printed = run(
         *("prepare", "synthtext", "--images", tmp_path / "SynthText"),
         *("--ground-truths", tmp_path / "SynthText" / "gt.mat", "--output", tmp_path / "all.jsonl"),
         *("--characters", "data/characters/english.txt"),
     )
-    assert "6 images, 13 words" in told
-    assert "to learn from: 12 with a polygon, 13 with a text" in told
-    assert "left out: images that cannot be read: 1 (7/sign_6.jpg)" in told
-    assert "words kept without polygon, which has no area inside the image: 1 (side in 3/sign_2.jpg)" in told
-    assert "lacks 0 of them" in told
+    assert "6 images, 13 words" in printed
+    assert "to learn from: 12 with a polygon, 13 with a text" in printed
+    assert "dropped: images that cannot be read: 1 (7/sign_6.jpg)" in printed
+    assert "words kept without polygon, which has no area inside the image: 1 (side in 3/sign_2.jpg)" in printed
+    assert "lacks 0 of them" in printed
     train, validation = tmp_path / "train.jsonl", tmp_path / "validation.jsonl"
     run(
         *("prepare", "split", tmp_path / "all.jsonl", "--validation-images", 2),
@@ -98,11 +98,11 @@ def test_synthtext_from_its_ground_truth_to_a_trained_step_and_an_evaluation(tmp
     assert [record.path.name for record in read_records(validation)] == ["sign_4.jpg", "sign_5.jpg"]
     assert len(read_records(train)) == 4
     config = write_config(tmp_path, train, validation, method={}, data={"word_share": 0.5})
-    told = run("pretrain", config, "--output", tmp_path / "run")
-    assert "training: 9 words in 4 images" in told
-    assert "training: 50 % of each image's words, at least one (data.word_share_seed 0)" in told
-    assert "validation: 4 words in 2 images" in told
-    assert "vision_gain" in told
+    printed = run("pretrain", config, "--output", tmp_path / "run")
+    assert "training: 9 words in 4 images" in printed
+    assert "training: 50 % of each image's words, at least one (data.word_share_seed 0)" in printed
+    assert "validation: 4 words in 2 images" in printed
+    assert "vision_gain" in printed
     assert (tmp_path / "run" / "best.pt").is_file()
 
 
@@ -121,20 +121,20 @@ def test_chinese_and_mixed_words_from_weak_labels_through_shards_to_a_trained_st
     (tmp_path / "labels.json").write_text(json.dumps(content), encoding="utf-8")
 
     characters = tmp_path / "characters.txt"
-    told = run(
+    printed = run(
         *("prepare", "lsvt-weak", "--images", tmp_path / "images"),
         *("--ground-truths", tmp_path / "labels.json", "--output", tmp_path / "all.jsonl"),
         *("--characters-output", characters),
     )
-    assert "4 images, 6 words" in told
+    assert "4 images, 6 words" in printed
     known = CharacterSet.from_file(characters)
     assert all(map(known.knows, ("北京烤鸭店", "OPEN24小时", "咖啡Café", "😀笑")))
 
-    told = run(
+    printed = run(
         *("prepare", "shards", tmp_path / "all.jsonl", "--output", tmp_path / "shards"),
         *("--images-per-shard", 2),
     )
-    assert "4 images in shards of 2" in told
+    assert "4 images in shards of 2" in printed
     packed = tmp_path / "shards" / "records.jsonl"
     assert [path.name for path in sorted((tmp_path / "shards").glob("*.tar"))] == [
         "shard_000000.tar",
@@ -144,15 +144,15 @@ def test_chinese_and_mixed_words_from_weak_labels_through_shards_to_a_trained_st
         record.path.unlink()  # the shards are enough
 
     config = write_config(tmp_path, packed, packed, method={"characters": str(characters)}, data={})
-    told = run("pretrain", config, "--output", tmp_path / "run")
-    assert "training: 6 words in 4 images; dropped: 0 words with unknown characters" in told
-    assert "could not be used" not in told
+    printed = run("pretrain", config, "--output", tmp_path / "run")
+    assert "training: 6 words in 4 images; dropped: 0 words with unknown characters" in printed
+    assert "could not be used" not in printed
     draw(tmp_path / "page.jpg", 180)
     pictures = tmp_path / "pictures"
-    told = run(*("attention", tmp_path / "run" / "best.pt", tmp_path / "page.jpg", "中国 行", "--output", pictures))
-    assert '"中国 行": ' in told
-    told = run("prepare", "tar-shards", "--shards", tmp_path / "shards", "--output", tmp_path / "again.jsonl")
-    assert "4 images, 6 words" in told
+    printed = run(*("attention", tmp_path / "run" / "best.pt", tmp_path / "page.jpg", "中国 行", "--output", pictures))
+    assert '"中国 行": ' in printed
+    printed = run("prepare", "tar-shards", "--shards", tmp_path / "shards", "--output", tmp_path / "again.jsonl")
+    assert "4 images, 6 words" in printed
 
 
 STEPS = 6
@@ -263,23 +263,23 @@ def test_another_dictionary_than_that_of_the_model(tmp_path: Path, characters: s
         assert task.characters == CharacterSet("abcd")
 
 
-def test_captions_of_unknown_characters_and_empty_ones_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_captions_of_unknown_characters_and_empty_ones_are_dropped_and_counted(tmp_path: Path) -> None:
     for name in ("good", "blank", "foreign", "mixed"):
         draw(tmp_path / f"{name}.jpg", 150)
     rows = ["good.jpg\tWORD other", "blank.jpg\t  ", "foreign.jpg\t中国 银行", "mixed.jpg\tBANK 银行", "gone.jpg\tword"]
     (tmp_path / "table.csv").write_text("\n".join(["filepath\ttitle", *rows]) + "\n", encoding="utf-8")
-    told = run(
+    printed = run(
         *("prepare", "oclip-table", "--images", tmp_path, "--table", tmp_path / "table.csv"),
         *("--output", tmp_path / "all.jsonl"),
     )
-    assert "3 images, 6 words" in told
-    assert "left out: images with an empty caption: 1 (blank.jpg)" in told
-    assert "left out: images that cannot be read: 1 (gone.jpg)" in told
+    assert "3 images, 6 words" in printed
+    assert "dropped: images with an empty caption: 1 (blank.jpg)" in printed
+    assert "dropped: images that cannot be read: 1 (gone.jpg)" in printed
     config = write_config(tmp_path, tmp_path / "all.jsonl", tmp_path / "all.jsonl", method={}, data={})
-    told = run("pretrain", config, "--output", tmp_path / "run")
+    printed = run("pretrain", config, "--output", tmp_path / "run")
     assert (
         "training: 3 words in 2 images; dropped: 3 words with unknown characters, 0 empty texts, "
-        "0 instances without text, 1 images without a usable word" in told
+        "0 instances without text, 1 images without a usable word" in printed
     )
 
 

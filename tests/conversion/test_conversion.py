@@ -1,4 +1,4 @@
-"""Files of others to ours and back, through real files."""
+"""Foreign weight files to scenetext checkpoints and back, through real files."""
 
 from __future__ import annotations
 
@@ -82,10 +82,10 @@ def test_published_goldens_come_out_of_a_converted_checkpoint(tmp_path: Path, pr
         clamp_logit_scale=False,
     )
     source = published(tmp_path / "published.pt", stored, prefix)
-    conversion = convert_from_oclip(source, tmp_path / "ours.pt", run)
+    conversion = convert_from_oclip(source, tmp_path / "converted.pt", run)
     assert conversion.mapped == len(stored) == 182
-    assert conversion.left_out == ("epoch", "name", "optimizer")
-    task, read, _ = load_trained_task(tmp_path / "ours.pt", PRETRAINING)
+    assert conversion.dropped == ("epoch", "name", "optimizer")
+    task, read, _ = load_trained_task(tmp_path / "converted.pt", PRETRAINING)
     assert read == run
     assert isinstance(task, PretrainingTask)
     with torch.no_grad():
@@ -121,14 +121,14 @@ def test_published_layouts_fit_the_full_size_configs(tmp_path: Path, golden: str
 def test_published_to_ours_and_back_is_the_same(tmp_path: Path) -> None:
     tensors = oclip_layout()
     source = published(tmp_path / "published.pt", tensors)
-    convert_from_oclip(source, tmp_path / "ours.pt", pretraining())
-    back = convert_to_oclip(tmp_path / "ours.pt", tmp_path / "again.pt")
+    convert_from_oclip(source, tmp_path / "converted.pt", pretraining())
+    back = convert_to_oclip(tmp_path / "converted.pt", tmp_path / "again.pt")
     content = torch.load(tmp_path / "again.pt", weights_only=True)
     assert list(content) == ["epoch", "name", "state_dict"]
     assert content["name"] == "again"
     same(content["state_dict"], {f"module.{name}": value for name, value in tensors.items()})
     assert back.mapped == len(tensors)
-    assert set(back.left_out) == {"format", "format_version", "kind", "config", "characters", "step", "versions"}
+    assert set(back.dropped) == {"format", "format_version", "kind", "config", "characters", "step", "versions"}
 
 
 def test_first_stage_models_go_both_ways_too(tmp_path: Path) -> None:
@@ -136,18 +136,18 @@ def test_first_stage_models_go_both_ways_too(tmp_path: Path) -> None:
     task = build_task(run)
     assert isinstance(task, PretrainingTask)
     source = published(tmp_path / "published.pt", task.network.state_dict())
-    convert_from_oclip(source, tmp_path / "ours.pt", run)
-    convert_to_oclip(tmp_path / "ours.pt", tmp_path / "again.pt")
+    convert_from_oclip(source, tmp_path / "converted.pt", run)
+    convert_to_oclip(tmp_path / "converted.pt", tmp_path / "again.pt")
     same(read_weights(tmp_path / "again.pt").tensors, task.network.state_dict())
     with pytest.raises(CheckpointError, match=r"method\.first_stage: True in the file, False in the settings"):
-        convert_from_oclip(source, tmp_path / "ours.pt", pretraining())
+        convert_from_oclip(source, tmp_path / "converted.pt", pretraining())
 
 
 def test_every_differing_size_is_listed_with_its_setting(tmp_path: Path) -> None:
     source = published(tmp_path / "published.pt", oclip_layout())
     other = pretraining(encoder={"layers": [3, 4, 6, 3], "width": 64}, input_size=96, text_width=32, decoder_layers=4)
     with pytest.raises(CheckpointError) as caught:
-        convert_from_oclip(source, tmp_path / "ours.pt", other)
+        convert_from_oclip(source, tmp_path / "converted.pt", other)
     assert str(caught.value).splitlines()[1:] == [
         "  method.input_size: 64 in the file, 96 in the settings",
         "  method.text_width: 16 in the file, 32 in the settings",
@@ -155,23 +155,23 @@ def test_every_differing_size_is_listed_with_its_setting(tmp_path: Path) -> None
         "  method.encoder.layers: (1, 2, 1, 1) in the file, (3, 4, 6, 3) in the settings",
         "  method.encoder.width: 8 in the file, 64 in the settings",
     ]
-    assert not (tmp_path / "ours.pt").exists()
+    assert not (tmp_path / "converted.pt").exists()
 
 
-def test_wrong_dictionary_is_told_and_spare_rows_can_be_asked_for(tmp_path: Path) -> None:
+def test_wrong_dictionary_is_reported_and_spare_rows_can_be_asked_for(tmp_path: Path) -> None:
     source = published(tmp_path / "published.pt", oclip_layout())
     CharacterSet("甲乙丙").write(tmp_path / "three.txt")
     CharacterSet(map(chr, range(0x4E00, 0x4E00 + 95))).write(tmp_path / "many.txt")
     three = {"characters": str(tmp_path / "three.txt")}
     with pytest.raises(CheckpointError, match=r"97 in the file, 6 in the (.|\n)*three\.txt, 3 characters"):
-        convert_from_oclip(source, tmp_path / "ours.pt", pretraining(**three))
-    convert_from_oclip(source, tmp_path / "ours.pt", pretraining(**three, vocabulary_size=97))
-    task, _, _ = load_trained_task(tmp_path / "ours.pt")
+        convert_from_oclip(source, tmp_path / "converted.pt", pretraining(**three))
+    convert_from_oclip(source, tmp_path / "converted.pt", pretraining(**three, vocabulary_size=97))
+    task, _, _ = load_trained_task(tmp_path / "converted.pt")
     assert isinstance(task, PretrainingTask)
     assert task.network.token_embedding.num_embeddings == 97
     many = {"characters": str(tmp_path / "many.txt"), "vocabulary_size": 97}
     with pytest.raises(ConfigError, match="too small for a dictionary of 95 characters, which needs 98"):
-        convert_from_oclip(source, tmp_path / "ours.pt", pretraining(**many))
+        convert_from_oclip(source, tmp_path / "converted.pt", pretraining(**many))
 
 
 def test_names_that_do_not_fit_are_listed(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_names_that_do_not_fit_are_listed(tmp_path: Path) -> None:
     tensors["image_pos"] = torch.zeros(9, 32)
     source = published(tmp_path / "published.pt", tensors)
     with pytest.raises(CheckpointError) as caught:
-        convert_from_oclip(source, tmp_path / "ours.pt", pretraining())
+        convert_from_oclip(source, tmp_path / "converted.pt", pretraining())
     for part in (
         "missing from the file: ln_final.bias",
         "unknown to the model: extra.weight",
@@ -190,7 +190,7 @@ def test_names_that_do_not_fit_are_listed(tmp_path: Path) -> None:
         assert part in str(caught.value)
     del tensors["text_projection"]
     with pytest.raises(CheckpointError, match="text_projection is missing"):
-        convert_from_oclip(published(tmp_path / "published.pt", tensors), tmp_path / "ours.pt", pretraining())
+        convert_from_oclip(published(tmp_path / "published.pt", tensors), tmp_path / "converted.pt", pretraining())
 
 
 def test_files_of_another_source_are_refused_by_name(tmp_path: Path) -> None:
@@ -223,10 +223,10 @@ def test_clip_initialises_an_encoder_directly_and_through_a_file(tmp_path: Path,
     else:
         write_safetensors(source, tensors, {})
     conversion = convert_from_clip(source, tmp_path / "encoder.safetensors")
-    left_out = {"input_resolution", "context_length", "vocab_size", "logit_scale", "token_embedding.weight"}
-    assert set(conversion.left_out) == left_out | {"positional_embedding", "text_projection"}
+    dropped = {"input_resolution", "context_length", "vocab_size", "logit_scale", "token_embedding.weight"}
+    assert set(conversion.dropped) == dropped | {"positional_embedding", "text_projection"}
     assert "input_resolution (1)" in str(conversion)
-    assert "(24, 256)" in str(conversion), "the pool's width is told"
+    assert "(24, 256)" in str(conversion), "the pool's width is reported"
     written = read_weights(tmp_path / "encoder.safetensors").tensors
     assert {value.dtype for value in written.values()} == {torch.float32, torch.int64}
     original = small_encoder({name: value.float() for name, value in tensors.items()})
@@ -255,7 +255,7 @@ def test_openais_layout_at_full_size_initialises_both_kinds_of_training(tmp_path
     conversion = convert_from_clip(tmp_path / "RN50.pt", tmp_path / "clip.safetensors")
     visual = [name for name in tensors if name.startswith("visual.")]
     assert conversion.mapped == len(visual)
-    assert conversion.mapped + len(conversion.left_out) == golden["n_keys"] + 3
+    assert conversion.mapped + len(conversion.dropped) == golden["n_keys"] + 3
     run = load_run(["oclip", "synthtext", "rn50", f"method.encoder.weights={tmp_path}/RN50.pt"], PretrainingRun)
     task = build_task(run)
     remarks = task.encoder.load_weights()
@@ -274,7 +274,7 @@ def test_mmocr_and_back_is_the_same_from_every_source(tmp_path: Path) -> None:
     back = convert_from_mmocr(tmp_path / "mmocr.pth", tmp_path / "back.safetensors")
     straight = convert_backbone(source, tmp_path / "straight.safetensors")
     assert there.mapped == back.mapped == straight.mapped
-    assert back.left_out == ()
+    assert back.dropped == ()
     same(read_weights(tmp_path / "back.safetensors").tensors, read_weights(tmp_path / "straight.safetensors").tensors)
     again = convert_to_mmocr(tmp_path / "back.safetensors", tmp_path / "again.pth")
     same(read_weights(again.written).tensors, read_weights(there.written).tensors)
@@ -313,11 +313,11 @@ def test_command_converts_reports_and_refuses(tmp_path: Path) -> None:
     config = tmp_path / "small.yaml"
     config.write_text(yaml.safe_dump({**TRAINING, "method": SMALL_OCLIP.model_dump(mode="json")}))
     source = published(tmp_path / "published.pt", oclip_layout())
-    done = command("from-oclip", source, tmp_path / "ours.pt", config)
+    done = command("from-oclip", source, tmp_path / "converted.pt", config)
     assert done.returncode == 0, done.stderr
-    assert "left out: epoch (1), name (1), optimizer (1)" in done.stdout
+    assert "dropped: epoch (1), name (1), optimizer (1)" in done.stdout
     assert ", ".join(PUBLISHED_BEHAVIOUR) in done.stdout
-    _, run, _ = load_trained_task(tmp_path / "ours.pt")
+    _, run, _ = load_trained_task(tmp_path / "converted.pt")
     assert isinstance(run, PretrainingRun)
     assert (run.method.word_pooling, run.method.clamp_logit_scale) == ("slots", False)
     done = command("from-oclip", source, tmp_path / "o.pt", config, "method.text_width=32")
@@ -331,7 +331,7 @@ def test_torchvisions_resnet_becomes_a_backbone_and_mmocrs(tmp_path: Path) -> No
     classifier = {"fc.weight": torch.zeros(10, 512), "fc.bias": torch.zeros(10)}
     torch.save({**weights, **classifier}, tmp_path / "resnet18.pth")
     there = convert_backbone(tmp_path / "resnet18.pth", tmp_path / "backbone.safetensors")
-    assert there.left_out == ("fc.weight", "fc.bias")
+    assert there.dropped == ("fc.weight", "fc.bias")
     assert "use it with: encoder.name=resnet encoder.depth=18 encoder.weights=" in str(there)
     same(read_weights(there.written).tensors, weights)
     again = convert_to_mmocr(there.written, tmp_path / "mmocr.pth")
@@ -370,7 +370,7 @@ def test_own_pixel_statistics_are_written_and_compared(tmp_path: Path) -> None:
     ]
 
 
-def test_nonsense_beside_the_weights_is_told(tmp_path: Path) -> None:
+def test_nonsense_beside_the_weights_is_reported(tmp_path: Path) -> None:
     encoder = small_encoder(clip_layout()).state_dict()
     inside = {name: value for name, value in encoder.items() if not name.startswith("attnpool.")}
     write_safetensors(tmp_path / "odd.safetensors", inside, {"pixel_mean": "grey"})

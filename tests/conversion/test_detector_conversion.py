@@ -1,4 +1,4 @@
-"""Checkpoints of MMOCR's detectors to ours and back, in the layouts of published configurations."""
+"""Checkpoints of MMOCR's detectors to scenetext's and back, in the layouts of published configurations."""
 
 from __future__ import annotations
 
@@ -107,11 +107,11 @@ def same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
 def test_published_layouts_convert_and_come_back_the_same(tmp_path: Path, name: str) -> None:
     tensors = published_layout(name)
     there = convert_from_mmocr_detector(
-        write(tmp_path / "mmocr.pth", tensors), tmp_path / "ours.pt", published_run(name)
+        write(tmp_path / "mmocr.pth", tensors), tmp_path / "converted.pt", published_run(name)
     )
     assert there.mapped == len(tensors)
-    assert there.left_out == ("meta",)
-    back = convert_to_mmocr_detector(tmp_path / "ours.pt", tmp_path / "again.pth")
+    assert there.dropped == ("meta",)
+    back = convert_to_mmocr_detector(tmp_path / "converted.pt", tmp_path / "again.pth")
     assert back.mapped == len(tensors)
     same(torch.load(tmp_path / "again.pth", weights_only=True)["state_dict"], tensors)
 
@@ -124,8 +124,8 @@ def test_every_value_of_a_published_layout_survives(tmp_path: Path) -> None:
         for key, value in published_layout(name).items()
     }
     source = write(tmp_path / "mmocr.pth", old_layout(tensors))
-    convert_from_mmocr_detector(source, tmp_path / "ours.pt", published_run(name))
-    convert_to_mmocr_detector(tmp_path / "ours.pt", tmp_path / "again.pth")
+    convert_from_mmocr_detector(source, tmp_path / "converted.pt", published_run(name))
+    convert_to_mmocr_detector(tmp_path / "converted.pt", tmp_path / "again.pth")
     same(torch.load(tmp_path / "again.pth", weights_only=True)["state_dict"], tensors)
 
 
@@ -145,7 +145,7 @@ def small_run(**encoder: Any) -> DetectionRun[Any, Any]:
 
 
 def small_detector(path: Path) -> tuple[DetectionTask, DetectionRun[Any, Any]]:
-    """A small DBNet++ with random weights, and its checkpoint of ours."""
+    """A small DBNet++ with random weights, and its scenetext checkpoint."""
     run = small_run()
     task = build_task(run)
     assert isinstance(task, DetectionTask)
@@ -158,8 +158,8 @@ def small_detector(path: Path) -> tuple[DetectionTask, DetectionRun[Any, Any]]:
 
 @pytest.mark.parametrize("version", ["1.x", "0.x"])
 def test_converted_detector_computes_the_same(tmp_path: Path, version: str) -> None:
-    task, run = small_detector(tmp_path / "ours.pt")
-    convert_to_mmocr_detector(tmp_path / "ours.pt", tmp_path / "mmocr.pth")
+    task, run = small_detector(tmp_path / "converted.pt")
+    convert_to_mmocr_detector(tmp_path / "converted.pt", tmp_path / "mmocr.pth")
     tensors = torch.load(tmp_path / "mmocr.pth", weights_only=True)["state_dict"]
     assert {key.split(".")[0] for key in tensors} == {"backbone", "neck", "det_head"}
     tensors = {f"module.{key}": value for key, value in old_layout(tensors).items()} if version == "0.x" else tensors
@@ -172,22 +172,22 @@ def test_converted_detector_computes_the_same(tmp_path: Path, version: str) -> N
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_what_is_no_weight_is_left_out_and_told(tmp_path: Path) -> None:
-    _, run = small_detector(tmp_path / "ours.pt")
-    convert_to_mmocr_detector(tmp_path / "ours.pt", tmp_path / "mmocr.pth")
+def test_what_is_no_weight_is_dropped_and_reported(tmp_path: Path) -> None:
+    _, run = small_detector(tmp_path / "converted.pt")
+    convert_to_mmocr_detector(tmp_path / "converted.pt", tmp_path / "mmocr.pth")
     tensors = torch.load(tmp_path / "mmocr.pth", weights_only=True)["state_dict"]
     without = {key: value for key, value in tensors.items() if not key.endswith("num_batches_tracked")}
     more = {**without, "data_preprocessor.mean": torch.zeros(3, 1, 1), "data_preprocessor.std": torch.ones(3, 1, 1)}
     source = write(tmp_path / "more.pth", more, optimizer={"state": {}})
     conversion = convert_from_mmocr_detector(source, tmp_path / "back.pt", run)
     assert conversion.mapped == len(without)
-    assert "left out: meta (1), optimizer (1), data_preprocessor (2)" in str(conversion)
+    assert "dropped: meta (1), optimizer (1), data_preprocessor (2)" in str(conversion)
     load_trained_task(tmp_path / "back.pt", DETECTION)
 
 
 def test_all_that_does_not_fit_is_listed_in_the_names_of_the_file(tmp_path: Path) -> None:
-    _, run = small_detector(tmp_path / "ours.pt")
-    convert_to_mmocr_detector(tmp_path / "ours.pt", tmp_path / "mmocr.pth")
+    _, run = small_detector(tmp_path / "converted.pt")
+    convert_to_mmocr_detector(tmp_path / "converted.pt", tmp_path / "mmocr.pth")
     tensors = torch.load(tmp_path / "mmocr.pth", weights_only=True)["state_dict"]
     del tensors["neck.lateral_convs.2.conv.weight"]
     tensors["det_head.binarize.3.bias"] = torch.zeros(5)
@@ -208,7 +208,7 @@ def test_all_that_does_not_fit_is_listed_in_the_names_of_the_file(tmp_path: Path
 def test_checkpoint_of_another_detector_is_refused_with_a_list(tmp_path: Path, name: str) -> None:
     source = write(tmp_path / "mmocr.pth", published_layout(name))
     with pytest.raises(CheckpointError) as caught:
-        convert_from_mmocr_detector(source, tmp_path / "ours.pt", detection_run(OCLIP, {"name": "dbnet"}))
+        convert_from_mmocr_detector(source, tmp_path / "converted.pt", detection_run(OCLIP, {"name": "dbnet"}))
     fitting, *lines = str(caught.value).splitlines()[1:]
     assert "tensors fit" in fitting
     assert any("missing from the file: neck." in line or "missing from the file: det_head." in line for line in lines)
@@ -224,22 +224,22 @@ def test_checkpoint_of_another_detector_is_refused_with_a_list(tmp_path: Path, n
         ({**DEFORMABLE, "deformable_groups": 2}, "encoder.deformable_groups: 1 in the file, 2 in the settings"),
     ],
 )
-def test_other_encoder_is_told_by_its_settings(tmp_path: Path, encoder: dict[str, Any], difference: str) -> None:
+def test_other_encoder_is_reported_by_its_settings(tmp_path: Path, encoder: dict[str, Any], difference: str) -> None:
     source = write(tmp_path / "mmocr.pth", published_layout("dbnet_resnet50-dcnv2_fpnc_1200e_icdar2015"))
     with pytest.raises(CheckpointError, match=difference):
-        convert_from_mmocr_detector(source, tmp_path / "ours.pt", detection_run(encoder, {"name": "dbnet"}))
+        convert_from_mmocr_detector(source, tmp_path / "converted.pt", detection_run(encoder, {"name": "dbnet"}))
 
 
 def test_files_that_are_no_detector_of_mmocr_are_refused(tmp_path: Path) -> None:
-    _, run = small_detector(tmp_path / "ours.pt")
+    _, run = small_detector(tmp_path / "converted.pt")
     with pytest.raises(CheckpointError, match="holds a scenetext detector, expected a detector of MMOCR"):
-        convert_from_mmocr_detector(tmp_path / "ours.pt", tmp_path / "back.pt", run)
+        convert_from_mmocr_detector(tmp_path / "converted.pt", tmp_path / "back.pt", run)
     with pytest.raises(CheckpointError, match=r"foreign\.pth: .*no known source"):
         convert_from_mmocr_detector(write(tmp_path / "foreign.pth", {"a": torch.zeros(1)}), tmp_path / "back.pt", run)
     with pytest.raises(CheckpointError, match="was not written by this program"):
         convert_to_mmocr_detector(tmp_path / "foreign.pth", tmp_path / "back.pth")
     with pytest.raises(CheckpointError, match="would be written over what is read"):
-        convert_to_mmocr_detector(tmp_path / "ours.pt", tmp_path / "ours.pt")
+        convert_to_mmocr_detector(tmp_path / "converted.pt", tmp_path / "converted.pt")
 
 
 def test_tcm_checkpoints_are_refused(tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_tcm_checkpoints_are_refused(tmp_path: Path) -> None:
     tensors = {key: torch.zeros(()).expand(one["shape"]) for key, one in shapes.items()}
     with pytest.raises(CheckpointError, match="holds a published TCM detector, .* convert it by from-tcm"):
         convert_from_mmocr_detector(
-            write(tmp_path / "tcm.pth", tensors), tmp_path / "ours.pt", detection_run(OCLIP, {"name": "dbnet"})
+            write(tmp_path / "tcm.pth", tensors), tmp_path / "converted.pt", detection_run(OCLIP, {"name": "dbnet"})
         )
 
 
@@ -263,10 +263,10 @@ def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_commands_convert_and_the_result_detects(tmp_path: Path) -> None:
-    _, run = small_detector(tmp_path / "ours.pt")
+    _, run = small_detector(tmp_path / "converted.pt")
     config, converter = tmp_path / "small.yaml", "tools/convert.py"
     config.write_text(yaml.safe_dump(run.model_dump(mode="json")))
-    done = command(converter, "to-mmocr-detector", tmp_path / "ours.pt", tmp_path / "mmocr.pth")
+    done = command(converter, "to-mmocr-detector", tmp_path / "converted.pt", tmp_path / "mmocr.pth")
     assert done.returncode == 0, done.stderr
     assert "mean=[122.771, 116.746, 104.094]" in done.stdout
     done = command(converter, "from-mmocr-detector", tmp_path / "mmocr.pth", tmp_path / "back.pt", config)

@@ -1,4 +1,4 @@
-"""Published TCM detectors to ours and back, in their full layouts."""
+"""Published TCM detectors to scenetext's and back, in their full layouts."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ def write(path: Path, tensors: dict[str, Tensor]) -> Path:
 def test_published_layouts_convert_and_come_back_the_same(tmp_path: Path, name: str) -> None:
     tensors = layout(name)
     run = detection_run(**LAYOUTS[name])
-    there = convert_from_tcm(write(tmp_path / "published.pth", tensors), tmp_path / "ours.pt", run)
+    there = convert_from_tcm(write(tmp_path / "published.pth", tensors), tmp_path / "converted.pt", run)
     assert there.mapped == len(tensors)
-    assert there.left_out == ("meta",)
-    back = convert_to_tcm(tmp_path / "ours.pt", tmp_path / "again.pth")
+    assert there.dropped == ("meta",)
+    back = convert_to_tcm(tmp_path / "converted.pt", tmp_path / "again.pth")
     assert back.mapped == len(tensors)
     again = torch.load(tmp_path / "again.pth", weights_only=True)["state_dict"]
     assert set(again) == set(tensors)
@@ -90,8 +90,8 @@ def test_our_full_size_model_has_the_published_shapes(name: str) -> None:
     with torch.device("meta"):
         task = build_task(detection_run(**LAYOUTS[name]))
     published = golden_json("tcm", f"{name}.json")["parameters"]["total"]
-    ours = sum(parameter.numel() for parameter in task.parameters())
-    assert ours - published == (1024 * 1024 - 1024 * 512 if "v2" in name else 0), "the square projection, if any"
+    count = sum(parameter.numel() for parameter in task.parameters())
+    assert count - published == (1024 * 1024 - 1024 * 512 if "v2" in name else 0), "the square projection, if any"
 
 
 def small_detector(path: Path, **encoder: Any) -> tuple[DetectionTask, DetectionRun[Any, Any]]:
@@ -107,8 +107,8 @@ def small_detector(path: Path, **encoder: Any) -> tuple[DetectionTask, Detection
 @pytest.mark.parametrize("encoder", [{}, {"fast": True}, {"visual_prompt": False, "language_prompt": False}])
 @torch.no_grad()
 def test_converted_detector_computes_the_same(tmp_path: Path, encoder: dict[str, Any]) -> None:
-    task, run = small_detector(tmp_path / "ours.pt", **encoder)
-    convert_to_tcm(tmp_path / "ours.pt", tmp_path / "tcm.pth")
+    task, run = small_detector(tmp_path / "converted.pt", **encoder)
+    convert_to_tcm(tmp_path / "converted.pt", tmp_path / "tcm.pth")
     convert_from_tcm(tmp_path / "tcm.pth", tmp_path / "back.pt", run)
     again, read, content = load_trained_task(tmp_path / "back.pt", DETECTION)
     assert (read, content["step"]) == (run, 0)
@@ -119,8 +119,8 @@ def test_converted_detector_computes_the_same(tmp_path: Path, encoder: dict[str,
 
 
 def test_shorter_prompts_take_the_first_positions_and_longer_ones_are_refused(tmp_path: Path) -> None:
-    small_detector(tmp_path / "ours.pt")
-    convert_to_tcm(tmp_path / "ours.pt", tmp_path / "tcm.pth")
+    small_detector(tmp_path / "converted.pt")
+    convert_to_tcm(tmp_path / "converted.pt", tmp_path / "tcm.pth")
     conversion = convert_from_tcm(
         tmp_path / "tcm.pth", tmp_path / "short.pt", detection_run(**SMALL_TCM, prompts=["text."])
     )
@@ -132,25 +132,25 @@ def test_shorter_prompts_take_the_first_positions_and_longer_ones_are_refused(tm
 
 
 def test_what_does_not_fit_is_refused_with_its_names(tmp_path: Path) -> None:
-    _, run = small_detector(tmp_path / "ours.pt")
-    convert_to_tcm(tmp_path / "ours.pt", tmp_path / "tcm.pth")
+    _, run = small_detector(tmp_path / "converted.pt")
+    convert_to_tcm(tmp_path / "converted.pt", tmp_path / "tcm.pth")
     with pytest.raises(CheckpointError, match=r"of another shape: contexts: file \(1, 4, 16\), model \(1, 2, 16\)"):
         convert_from_tcm(tmp_path / "tcm.pth", tmp_path / "x.pt", detection_run(**SMALL_TCM, learnable_prompts=2))
     with pytest.raises(CheckpointError, match="unknown to the model: .*vis_gamma"):
         convert_from_tcm(tmp_path / "tcm.pth", tmp_path / "x.pt", detection_run(**SMALL_TCM, visual_prompt=False))
     with pytest.raises(CheckpointError, match="holds a scenetext detector with TCM, expected a published TCM detector"):
-        convert_from_tcm(tmp_path / "ours.pt", tmp_path / "x.pt", run)
+        convert_from_tcm(tmp_path / "converted.pt", tmp_path / "x.pt", run)
     with pytest.raises(ConfigError, match="convert by to-tcm"):
-        convert_to_mmocr_detector(tmp_path / "ours.pt", tmp_path / "x.pth")
+        convert_to_mmocr_detector(tmp_path / "converted.pt", tmp_path / "x.pth")
     plain = run.model_copy(update={"encoder": ClipResNetSettings(**SMALL)})
     with pytest.raises(ConfigError, match="the run's encoder is clip_resnet, expected tcm"):
         convert_from_tcm(tmp_path / "tcm.pth", tmp_path / "x.pt", plain)
 
 
 def test_commands_convert_both_ways(tmp_path: Path) -> None:
-    _, run = small_detector(tmp_path / "ours.pt")
+    _, run = small_detector(tmp_path / "converted.pt")
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(run.model_dump(mode="json")))
-    for arguments in (("to-tcm", "ours.pt", "tcm.pth"), ("from-tcm", "tcm.pth", "back.pt", "small.yaml")):
+    for arguments in (("to-tcm", "converted.pt", "tcm.pth"), ("from-tcm", "tcm.pth", "back.pt", "small.yaml")):
         done = run_tool("convert", arguments[0], *(tmp_path / name for name in arguments[1:]))
         assert done.returncode == 0, done.stderr
     assert "pixel statistics are no part of such a file" in done.stdout

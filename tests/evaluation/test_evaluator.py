@@ -28,8 +28,8 @@ def found(*pairs: tuple[float, float]) -> list[Detection]:
     return [Detection(square(x), score) for x, score in pairs]
 
 
-def words(*places: float, ignored: tuple[float, ...] = ()) -> list[TextInstance]:
-    return [TextInstance(square(x), None) for x in places] + [TextInstance(square(x), None, True) for x in ignored]
+def words(*positions: float, ignored: tuple[float, ...] = ()) -> list[TextInstance]:
+    return [TextInstance(square(x), None) for x in positions] + [TextInstance(square(x), None, True) for x in ignored]
 
 
 def filled() -> DetectionEvaluator:
@@ -60,7 +60,7 @@ def test_rates_by_hand() -> None:
     assert (sweep.at(0.8).precision, sweep.at(0.8).recall, sweep.at(0.8).hmean) == (1.0, 0.25, 0.4)
     assert sweep.best is sweep.at(0.5)
     assert sweep.best.hmean == pytest.approx(6 / 7)
-    assert (sweep.images, sweep.ground_truths, sweep.ignored, sweep.detections, sweep.left_out) == (2, 4, 1, 5, 1)
+    assert (sweep.images, sweep.ground_truths, sweep.ignored, sweep.detections, sweep.excluded) == (2, 4, 1, 5, 1)
     assert sweep.mean_score == pytest.approx(0.71)
     assert sweep.best_score == pytest.approx(0.95)
 
@@ -79,7 +79,7 @@ def test_words_without_detections_score_zero() -> None:
     assert math.isnan(evaluator.scores().mean_score)
 
 
-@pytest.mark.parametrize("detections", [[], found((0, 0.9)), found((500, 0.9))], ids=["nothing", "false", "left out"])
+@pytest.mark.parametrize("detections", [[], found((0, 0.9)), found((500, 0.9))], ids=["nothing", "false", "excluded"])
 def test_without_ground_truth_rates_are_undefined(detections: list[Detection]) -> None:
     evaluator = DetectionEvaluator(IC15)
     evaluator.add(Path("a.jpg"), detections, words(ignored=(500,)))
@@ -147,10 +147,10 @@ def test_many_images_at_once_give_what_each_gives_alone(name: str) -> None:
     assert together.scores() == alone.scores()
     for path, _, _ in images:
         assert together.images[path].matches == alone.images[path].matches
-        assert together.images[path].left_out.tolist() == alone.images[path].left_out.tolist()
+        assert together.images[path].excluded.tolist() == alone.images[path].excluded.tolist()
 
 
-def test_a_broken_polygon_among_many_is_told_with_its_image() -> None:
+def test_a_broken_polygon_among_many_is_reported_with_its_image() -> None:
     evaluator = DetectionEvaluator(IC15)
     broken = Detection(np.full((4, 2), np.nan, dtype=np.float32), 0.5)
     with pytest.raises(DataError, match=r"b\.jpg: polygon 1 has coordinates that are not finite"):
@@ -177,7 +177,7 @@ def test_table() -> None:
         ["0.5", "100.0", "75.0", "85.7", "3", "3", "4", "3", "best on this set"],
         ["0.8", "100.0", "25.0", "40.0", "1", "1", "4", "1", ""],
     ]
-    assert "2 images, 4 ground truths, 1 ignored; 5 detections of any score, 1 of them left out" in text
+    assert "2 images, 4 ground truths, 1 ignored; 5 detections of any score, 1 of them excluded" in text
 
 
 def test_table_tells_repairs_and_words_of_unknown_place() -> None:

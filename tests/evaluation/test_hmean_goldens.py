@@ -59,9 +59,9 @@ def evaluator_of(strategy: str, parameters: dict[str, Any]) -> DetectionEvaluato
 
 
 def assert_equal(sweep: SweepScores, expected: dict[str, Any]) -> None:
-    ours = [(score.threshold, score.precision, score.recall, score.hmean) for score in sweep.scores]
-    theirs = [(row["threshold"], row["precision"], row["recall"], row["hmean"]) for row in expected["per_threshold"]]
-    np.testing.assert_allclose(ours, theirs, atol=1e-9, rtol=0)
+    measured = [(score.threshold, score.precision, score.recall, score.hmean) for score in sweep.scores]
+    published = [(row["threshold"], row["precision"], row["recall"], row["hmean"]) for row in expected["per_threshold"]]
+    np.testing.assert_allclose(measured, published, atol=1e-9, rtol=0)
     best = expected["best"]
     np.testing.assert_allclose(
         (sweep.best.precision, sweep.best.recall, sweep.best.hmean),
@@ -83,7 +83,7 @@ def test_whole_set(strategy: str, variant: str, images: Images, published: dict[
 
 @pytest.mark.parametrize("strategy", PROTOCOL)
 def test_every_image_alone(strategy: str, images: Images, published: dict[str, Any]) -> None:
-    """Without ground truth the published rates are 0 and 1; ours are undefined."""
+    """Without ground truth the published rates are 0 and 1; those of scenetext are undefined."""
     undefined = set()
     for name, (detections, instances) in images.items():
         evaluator = evaluator_of(strategy, {})
@@ -104,7 +104,7 @@ def test_kept_detections_and_their_iou(variant: str, images: Images, published: 
     for row in expected["per_image"]:
         detections, instances = images[row["name"]]
         result = evaluator.add(Path(row["name"]), detections, instances)
-        kept = [index for index in np.nonzero(~result.left_out)[0] if detections[index].score >= np.float32(0.3)]
+        kept = [index for index in np.nonzero(~result.excluded)[0] if detections[index].score >= np.float32(0.3)]
         np.testing.assert_allclose([detections[index].score for index in kept], row["kept_scores"], atol=1e-9)
         assert result.ground_truths == row["gt_num"]
         words = [item.polygon for item in instances if not item.ignore and item.polygon is not None]

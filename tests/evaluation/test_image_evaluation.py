@@ -41,26 +41,26 @@ def test_iou_must_exceed_or_reach_the_threshold(width: float, strict: bool, matc
 
 
 @pytest.mark.parametrize(
-    ("inside", "left_out"),
+    ("inside", "excluded"),
     [(0, False), (50, False), (51, True), (100, True)],
     ids=["outside", "half", "more", "inside"],
 )
-def test_left_out_where_more_than_half_of_the_detection_is_in_an_ignored_region(inside: float, left_out: bool) -> None:
-    """`inside` of 100 pixels of the detection lie in a region so large that IoU would never tell."""
+def test_excluded_where_more_than_half_of_the_detection_is_in_an_ignored_region(inside: float, excluded: bool) -> None:
+    """`inside` of 100 pixels of the detection lie in a region so large that IoU would never show it."""
     detection = Detection(box(900 + inside, 10, 100, 20), 0.9)
     result = evaluate_image([detection], [word(box(1000, 0, 5000, 500), ignore=True)], IC15, [0.5])
-    assert result.left_out.tolist() == [left_out]
+    assert result.excluded.tolist() == [excluded]
     assert result.ground_truths == 0
 
 
 def test_two_ignored_regions_do_not_add_up() -> None:
     detection = Detection(box(0, 0, 100, 20), 0.9)
     halves = [word(box(-10, 0, 50, 20), ignore=True), word(box(60, 0, 50, 20), ignore=True)]
-    assert evaluate_image([detection], halves, IC15, [0.5]).left_out.tolist() == [False]
+    assert evaluate_image([detection], halves, IC15, [0.5]).excluded.tolist() == [False]
 
 
-def test_left_out_detections_match_nothing() -> None:
-    """A word on an ignored region of the same place: the detection goes to the region, the word is missed."""
+def test_excluded_detections_match_nothing() -> None:
+    """A word on an ignored region at the same position: the detection goes to the region, the word is missed."""
     instances = [word(box(0, 0, 100, 20)), word(box(0, 0, 100, 20), ignore=True)]
     outcome = evaluate_image([Detection(box(0, 0, 100, 20), 0.9)], instances, IC15, [0.5]).outcome(0.5)
     assert outcome == ((), (), (0,), (), (0,), (1,))
@@ -92,7 +92,7 @@ def test_outcome_tells_what_became_of_everything() -> None:
     assert result.outcome(0.6) == ((0,), (1,), (2,), (1,), (2,), (0, 3))
     assert result.outcome(0.3) == ((0, 3), (1,), (2,), (1, 2), (), (0, 3))
     assert [score.detections for score in result.counts] == [3, 2]
-    assert (result.ground_truths, result.unlocated) == (2, 1)
+    assert (result.ground_truths, result.without_polygon) == (2, 1)
 
 
 def test_threshold_that_was_not_tried() -> None:
@@ -109,12 +109,12 @@ def test_single_precision_scores_reach_their_threshold(threshold: float) -> None
 
 
 def test_self_crossing_detection_near_an_ignored_region() -> None:
-    """Its signed area is 0, so the published rule leaves it out on the slightest touch; ours looks at its real area."""
+    """Its signed area is 0, so the published rule excludes it on the slightest touch; `repair` takes its real area."""
     instances = [word(box(197, 0, 8, 50), ignore=True)]
     repaired = evaluate_image([Detection(BOW_TIE, 0.9)], instances, IC15, [0.5])
     published = evaluate_image([Detection(BOW_TIE, 0.9)], instances, IouProtocol(name="p", invalid="published"), [0.5])
-    assert (repaired.left_out.tolist(), repaired.repaired) == ([False], 1)
-    assert (published.left_out.tolist(), published.repaired) == ([True], 1)
+    assert (repaired.excluded.tolist(), repaired.repaired) == ([False], 1)
+    assert (published.excluded.tolist(), published.repaired) == ([True], 1)
 
 
 def test_polygons_without_area_count_but_never_match() -> None:
@@ -172,7 +172,7 @@ def test_scale_does_not_matter(detections: list[Detection], instances: list[Text
     )
     plain = evaluate_image(detections, instances, IC15, DEFAULT_THRESHOLDS)
     assert larger.matches == plain.matches
-    assert larger.left_out.tolist() == plain.left_out.tolist()
+    assert larger.excluded.tolist() == plain.excluded.tolist()
 
 
 @given(detection_lists, instance_lists)
@@ -199,5 +199,5 @@ def test_sweep_equals_separate_evaluations(
         outcome = sweep.outcome(threshold)
         assert outcome.hits == tuple(chosen[index] for index in alone.hits)
         assert outcome.false == tuple(chosen[index] for index in alone.false)
-        assert outcome.left_out == tuple(chosen[index] for index in alone.left_out)
+        assert outcome.excluded == tuple(chosen[index] for index in alone.excluded)
         assert outcome.missed == alone.missed

@@ -23,14 +23,14 @@ RULES = {
     "td500_psenet": "td500_psenet",
     "totaltext_psenet": "totaltext_deteval_psenet",
 }
-"""Published scripts, by their names among the goldens, and the rule of ours that counts as they do."""
+"""Published scripts, by their names among the goldens, and the named rule that counts as they do."""
 STORED = {path.name for path in (GOLDEN / "evaluation").rglob("*.json.xz")}
-FIGURES = [
-    figure
-    for figure in golden_json("evaluation", "figures.json")
-    if figure["script"] in RULES and f"{Path(figure['set']).stem}.xz" in STORED
+PUBLISHED = [
+    published
+    for published in golden_json("evaluation", "figures.json")
+    if published["script"] in RULES and f"{Path(published['set']).stem}.xz" in STORED
 ]
-CROSSING = "some polygons cross themselves: the script counts areas by the even-odd rule, ours repairs the shape"
+CROSSING = "some polygons cross themselves: the script counts areas by the even-odd rule, scenetext repairs the shape"
 KNOWN_DIFFERENCES = {
     ("totaltext_psenet", "totaltext/text_perceptron.json.gz"): CROSSING,
     ("ctw_psenet", "ctw1500/partial.json.gz"): CROSSING,
@@ -57,21 +57,21 @@ def polygon(one: dict[str, Any]) -> np.ndarray:
     return np.array(one["polygon"], dtype=np.float32)
 
 
-def case(figure: dict[str, Any]) -> Any:
-    reason = KNOWN_DIFFERENCES.get((figure["script"], figure["set"]))
+def published_case(published: dict[str, Any]) -> Any:
+    reason = KNOWN_DIFFERENCES.get((published["script"], published["set"]))
     marks = [] if reason is None else [pytest.mark.xfail(reason=reason, strict=True)]
-    return pytest.param(figure, id=f"{figure['script']}-{figure['set']}-{figure['truth']}", marks=marks)
+    return pytest.param(published, id=f"{published['script']}-{published['set']}-{published['truth']}", marks=marks)
 
 
-@pytest.mark.parametrize("figure", [case(figure) for figure in FIGURES])
-def test_rule_gives_the_figure_of_the_script(figure: dict[str, Any]) -> None:
-    evaluator = DetectionEvaluator(find_protocol(RULES[figure["script"]]), (0.0,))
-    found = detections(figure["set"].removesuffix(".gz"))
-    for name, instances in truth(figure["truth"].removesuffix(".gz"), figure["ignored_flag"]).items():
+@pytest.mark.parametrize("published", [published_case(published) for published in PUBLISHED])
+def test_rule_gives_the_values_of_the_script(published: dict[str, Any]) -> None:
+    evaluator = DetectionEvaluator(find_protocol(RULES[published["script"]]), (0.0,))
+    found = detections(published["set"].removesuffix(".gz"))
+    for name, instances in truth(published["truth"].removesuffix(".gz"), published["ignored_flag"]).items():
         if name in found:
             evaluator.add(Path(name), found[name], instances)
         else:
             evaluator.add_missing(Path(name), instances)
     (score,) = evaluator.scores().scores
     for rate in ("precision", "recall", "hmean"):
-        assert getattr(score, rate) == pytest.approx(figure[rate], abs=1e-9), rate
+        assert getattr(score, rate) == pytest.approx(published[rate], abs=1e-9), rate

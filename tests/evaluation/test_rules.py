@@ -114,11 +114,11 @@ def test_order_does_not_matter(
 
 @pytest.mark.parametrize("protocol", BY_PLACE, ids=lambda protocol: protocol.name)
 @settings(max_examples=15)
-@given(places=st.lists(st.integers(-12, 12), max_size=6), random=st.randoms(use_true_random=False))
-def test_order_does_not_matter_where_words_are_apart(protocol: Protocol, places: list[int], random: object) -> None:
+@given(shifts=st.lists(st.integers(-12, 12), max_size=6), random=st.randoms(use_true_random=False))
+def test_order_does_not_matter_where_words_are_apart(protocol: Protocol, shifts: list[int], random: object) -> None:
     """Each word has one detection, shifted by some pixels, so that it may or may not fit."""
-    words = [word(box(200 * index, 0, 40, 16), index % 3 == 2) for index in range(len(places))]
-    detections = [Detection(box(200 * index + place, 0, 40, 16), 0.5) for index, place in enumerate(places)]
+    words = [word(box(200 * index, 0, 40, 16), index % 3 == 2) for index in range(len(shifts))]
+    detections = [Detection(box(200 * index + shift, 0, 40, 16), 0.5) for index, shift in enumerate(shifts)]
     before = count(detections, words, protocol)
     random.shuffle(detections)  # type: ignore[attr-defined]
     random.shuffle(words)  # type: ignore[attr-defined]
@@ -166,7 +166,7 @@ def test_ranks_add_up(protocol: Protocol, lists: list[tuple[list[Detection], lis
     counts.include(parts[1].counts())
     one, together = whole.scores(), counts.scores()
     assert together.scores == one.scores
-    assert (together.images, together.detections, together.left_out) == (one.images, one.detections, one.left_out)
+    assert (together.images, together.detections, together.excluded) == (one.images, one.detections, one.excluded)
 
 
 rectangles = st.tuples(
@@ -282,7 +282,7 @@ def test_deteval_of_a_loose_detection_depends_on_the_thresholds() -> None:
 
 
 def test_quirks_of_the_total_text_script() -> None:
-    """Pairs are looked at from the ground truth only: one detection may be the pair of two texts on the same place."""
+    """Pairs are checked for the ground truth only: one detection may be the pair of two texts at the same position."""
     same_place = [found(box(0, 0, 100, 20)), [word(box(0, 0, 100, 20)), word(box(0, 0, 100, 20))]]
     assert count(*same_place, "totaltext_deteval").hits == 0.8, "a merge"
     assert count(*same_place, "totaltext_deteval_psenet").hits == 2.0, "two pairs"

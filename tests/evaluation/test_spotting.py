@@ -98,7 +98,7 @@ def test_a_wrong_text_takes_its_place_from_a_right_one() -> None:
 
 
 def test_words_that_do_not_count() -> None:
-    """No transcription: ignored by both; a number: by word spotting. Detections there are left out."""
+    """No transcription: ignored by both; a number: by word spotting. Detections there are excluded."""
     instances = [TextInstance(box(0), None), TextInstance(box(100), "42"), TextInstance(box(200), "STOP")]
     detections = [Detection(box(0), 0.9, "A"), Detection(box(100), 0.9, "42"), Detection(box(200), 0.9, "stop")]
     whole, spotting = (scored(detections, instances, f"ic15_{rule}") for rule in ("end_to_end", "word_spotting"))
@@ -111,7 +111,7 @@ def test_1_ned_counts_pairs_and_what_has_no_partner() -> None:
     instances = [TextInstance(box(0), "STOP"), TextInstance(box(100), "EXIT")]
     detections = [Detection(box(0), 0.9, "SHOP"), Detection(box(300), 0.9, "EXIT")]
     score = scored(detections, instances, "lsvt_end_to_end")
-    assert (score.found, score.placed) == (0, 1)
+    assert (score.found, score.position_matches) == (0, 1)
     assert score.edit_similarity == pytest.approx(0.75 / 3)
     evaluator = DetectionEvaluator(find_protocol("lsvt_end_to_end"), (0.5,))
     evaluator.add(Path("a.jpg"), detections, instances)

@@ -1,4 +1,4 @@
-"""Published checkpoints as they are, without a conversion: what is told by the file, and what has to be given."""
+"""Published checkpoints as they are, without a conversion: what the file determines, and what has to be given."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def write_files(folder: Path) -> dict[str, Path]:
     return files
 
 
-def test_a_published_model_gives_its_own_figures(tmp_path: Path) -> None:
+def test_a_published_model_gives_its_own_metrics(tmp_path: Path) -> None:
     """The tiny golden model in the published files: checkpoint with "module.", pickled dictionary, JSON file."""
     stored, golden = golden_arrays("oclip", "tiny_state_dict"), golden_arrays("oclip", "tiny_outputs")
     state = {name.removeprefix("module."): torch.from_numpy(value) for name, value in stored.items()}
@@ -65,7 +65,7 @@ def test_a_published_model_gives_its_own_figures(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "width"), [("RN101", 64), ("RN50_lsvt", 384)])
-def test_full_sizes_are_told_by_the_weights(name: str, width: int) -> None:
+def test_full_sizes_follow_from_the_weights(name: str, width: int) -> None:
     shapes = golden_json("oclip", f"keys_{name}.json")["shapes"]
     tensors = {key: torch.zeros(()).expand(one["shape"]) for key, one in shapes.items()}
     characters = None if width == 64 else CharacterSet(map(chr, range(0x4E00, 0x4E00 + 5251)))

@@ -1,4 +1,4 @@
-"""What is wrong with a run's data is told before it starts, and stops it where too much is."""
+"""Faults in a run's data are reported before it starts, and stops it where too much is."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from small_runs import make_run, make_set
 
 
 @pytest.mark.parametrize("kind", ["pretraining", "detection"])
-def test_a_few_missing_images_are_told_and_many_stop_the_run(tmp_path: Path, kind: str) -> None:
+def test_a_few_missing_images_are_reported_and_many_stop_the_run(tmp_path: Path, kind: str) -> None:
     path = make_set(tmp_path, "a", 10)
     characters = CharacterSet.english() if kind == "pretraining" else None
     (tmp_path / "a_3.png").unlink()

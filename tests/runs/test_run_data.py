@@ -1,4 +1,4 @@
-"""A run's datasets as its config names them: shares, repeats and weights reach the trainer, and are told."""
+"""A run's datasets as its config names them: shares, repeats and weights reach the trainer, and are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An encoder's own loss beside a detector's, and what the author of a new detector is told who forgot its maps."""
+"""An encoder's own loss beside a detector's, and the message for the author of a new detector who forgot its maps."""
 
 from __future__ import annotations
 

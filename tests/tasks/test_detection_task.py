@@ -165,12 +165,12 @@ def test_metric_tells_broken_from_untrained() -> None:
     metric = DetectionMetric([record], EvaluationSettings())
     batch = Batch(torch.empty(0), {}, (ImageMeta(Path("x"), (60, 100), np.eye(3), (60, 100)),))
     metric.update(batch, [[Detection(SQUARE, 0.9), Detection(SQUARE + 50, 0.4)]])
-    figures = metric.compute()
-    assert figures["hmean"] == 1.0
-    assert figures["threshold"] == pytest.approx(0.5), "the lowest threshold that leaves the false one out"
-    assert figures["detections"] == 2
-    assert figures["mean_score"] == pytest.approx(0.65)
-    assert figures["best_score"] == pytest.approx(0.9)
+    metrics = metric.compute()
+    assert metrics["hmean"] == 1.0
+    assert metrics["threshold"] == pytest.approx(0.5), "the lowest threshold that leaves the false one out"
+    assert metrics["detections"] == 2
+    assert metrics["mean_score"] == pytest.approx(0.65)
+    assert metrics["best_score"] == pytest.approx(0.9)
     with pytest.raises(DataError, match="twice"):
         metric.update(batch, [[]])
 

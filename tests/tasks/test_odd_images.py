@@ -27,7 +27,7 @@ SIZES = [(1, 1), (1, 7), (10, 20_000), (20_000, 10), (1, 20_000)]
 
 
 def record_of(folder: Path, size: tuple[int, int], known_place: bool) -> ImageRecord:
-    """A stored image of noise with one word over its middle half, or at no known place."""
+    """A stored image of noise with one word over its middle half, or without polygon."""
     path = folder / "odd.png"
     height, width = size
     write_image(path, np.random.default_rng(0).integers(1, 256, (*size, 3), dtype=np.uint8))

@@ -49,18 +49,18 @@ def test_vision_gain_by_hand() -> None:
     metric.update(BATCH, counted([1, 2, 3, 4], right, [1, 9, 9, 9]))
     metric.update(BATCH, counted([5], [[5, 1, 2, 3, 4]], []))
     metric.update(BATCH, counted([5], [[6, 1, 2, 3, 4]], []))
-    figures = metric.compute()
-    assert figures["accuracy"] == 4 / 6
-    assert figures["top5_accuracy"] == 5 / 6
-    assert figures["wrong_image_accuracy"] == 1 / 4
-    assert figures["vision_gain"] == 3 / 4 - 1 / 4, "the words without another image are not in the difference"
-    assert figures["words"] == 6
+    metrics = metric.compute()
+    assert metrics["accuracy"] == 4 / 6
+    assert metrics["top5_accuracy"] == 5 / 6
+    assert metrics["wrong_image_accuracy"] == 1 / 4
+    assert metrics["vision_gain"] == 3 / 4 - 1 / 4, "the words without another image are not in the difference"
+    assert metrics["words"] == 6
 
 
 def test_nothing_counted_is_undefined_not_zero() -> None:
-    figures = PretrainingMetric().compute()
-    assert figures.pop("words") == 0
-    assert all(math.isnan(value) for value in figures.values())
+    metrics = PretrainingMetric().compute()
+    assert metrics.pop("words") == 0
+    assert all(math.isnan(value) for value in metrics.values())
 
 
 def test_retrieval_is_among_all_images_not_within_a_batch() -> None:
@@ -71,9 +71,9 @@ def test_retrieval_is_among_all_images_not_within_a_batch() -> None:
     for image, text in ((east, north), (north, east)):
         none = PretrainingPredictions(image, text, has_words, nothing, torch.zeros(0, 5, dtype=torch.int64), nothing)
         metric.update(BATCH, none)
-    figures = metric.compute()
-    assert (figures["image_to_text_recall_1"], figures["text_to_image_recall_1"]) == (0, 0)
-    assert (figures["image_to_text_recall_5"], figures["text_to_image_recall_5"]) == (1, 1)
+    metrics = metric.compute()
+    assert (metrics["image_to_text_recall_1"], metrics["text_to_image_recall_1"]) == (0, 0)
+    assert (metrics["image_to_text_recall_5"], metrics["text_to_image_recall_5"]) == (1, 1)
 
 
 @given(st.lists(st.integers(0, 2), min_size=7, max_size=7), st.permutations(range(3)))
@@ -111,7 +111,7 @@ def test_recall_is_that_of_sorting_everything(monkeypatch: pytest.MonkeyPatch, b
 
 
 def test_equal_answers_share_the_places_that_are_left() -> None:
-    """Own answer equals two others, and one is better: the places 2 to 4 are theirs in a random order."""
+    """Own answer equals two others, and one is better: ranks 2 to 4 are theirs in a random order."""
     answers = np.array([[0.6, 0.8], [0.6, 0.8], [0.6, -0.8], [1.0, 0.0]], dtype=np.float32)
     queries = np.array([[1.0, 0.0]] * 4, dtype=np.float32)
     assert recall_at(queries[:3], answers[[0, 1, 3]], (1, 2, 3)) == pytest.approx({1: 1 / 3, 2: 2 / 3, 3: 1})

@@ -38,13 +38,13 @@ def make_batch(task: PretrainingTask, texts: list[tuple[str, ...]], shape: tuple
     return collate(items)
 
 
-def test_wrong_image_is_that_of_the_next_sample() -> None:
+def test_shuffled_image_is_that_of_the_next_sample() -> None:
     task = make_task().eval()
     texts = [("AB", "CD"), ("EF",), ("GH", "IJ", "KL")]
     batch = make_batch(task, texts)
     predictions = task.predict(batch)
     swapped = Batch(batch.images.roll(1, 0), batch.targets, batch.metas)
-    assert torch.equal(predictions.wrong, task.predict(swapped).right[:, 0])
+    assert torch.equal(predictions.shuffled, task.predict(swapped).right[:, 0])
     assert predictions.right.shape == (len(predictions.hidden), 5)
     assert len(predictions.hidden) == sum(map(len, texts))
     assert torch.equal(predictions.hidden, batch.targets["masked"][batch.targets["masked"] > 0])
@@ -54,7 +54,7 @@ def test_single_image_has_no_wrong_one() -> None:
     task = make_task().eval()
     predictions = task.predict(make_batch(task, [("AB",)]))
     assert len(predictions.right) == 1
-    assert len(predictions.wrong) == 0
+    assert len(predictions.shuffled) == 0
     assert len(predictions.image_features) == 1
 
 
@@ -80,7 +80,7 @@ def test_losses_are_finite_and_reach_every_part() -> None:
     assert all(parameter.grad is not None for parameter in task.parameters())
 
 
-def test_training_draws_anew_and_evaluation_repeats() -> None:
+def test_training_draws_again_and_evaluation_repeats() -> None:
     task = make_task()
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     sample = whole_sample(image, Path("x"), tuple(TextInstance(None, word) for word in ("HELLO", "WORLD", "AGAIN")))

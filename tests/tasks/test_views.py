@@ -16,7 +16,7 @@ def box(left: float, top: float, right: float, bottom: float) -> np.ndarray:
 
 @pytest.mark.parametrize("flip", [False, True])
 def test_views_show_the_same_picture_and_lead_back(flip: bool) -> None:
-    """A bright spot is looked for in every view, and its place taken back to the batch's pixels."""
+    """A bright spot is located in every view, and its position taken back to the batch's pixels."""
     images = torch.zeros(2, 3, 96, 160, dtype=torch.uint8)
     images[:, :, 20:28, 100:112] = 255
     views = list(make_views(images, (0.5, 2.0, 1.3), flip))

@@ -1,9 +1,9 @@
 """The commands: `scenetext VERB`, `python -m scenetext VERB`, or `python tools/VERB.py` in a checkout.
 
-A verb is a module of this name in this folder and has a place in `GROUPS`. Its docstring is its description, the first
+A verb is a module of this name in this folder and is listed in `GROUPS`. Its docstring is its description, the first
 line of which is listed; `EXAMPLES` follow its help; `add_arguments(parser)` gives it its flags; and `run(arguments)`
-does the work and returns the exit code, None for 0. So that help is there at once, it imports at its top nothing that
-takes long: what works with torch, OpenCV or settings is imported by the functions that need it.
+does the work and returns the exit code, None for 0. To show help at once, it imports at its top nothing that takes
+long: what works with torch, OpenCV or settings is imported by the functions that need it.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ def run_verb(verb: str, words: Sequence[str], program: str | None = None) -> int
 
     Args:
         words: its command line.
-        program: what its messages call it; None = `scenetext VERB`.
+        program: its name in messages; None = `scenetext VERB`.
 
     Raises:
-        ScenetextError: what a user can mend.
+        ScenetextError: what a user can correct.
         SystemExit: help was asked for, or a flag is wrong.
     """
     command = import_module(f"{__name__}.{verb}")

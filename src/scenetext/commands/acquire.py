@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from scenetext.text.charset import CharacterSet
 
 EXAMPLES = """\
-  scenetext acquire photographs/ --output data/acquired/records.jsonl
-  scenetext acquire photographs/ --output data/acquired/sure.jsonl --minimum-confidence 0.98 \\
+  scenetext acquire images/ --output data/acquired/records.jsonl
+  scenetext acquire images/ --output data/acquired/confident.jsonl --minimum-confidence 0.98 \\
       --journal data/acquired/records.jsonl.journal
-  scenetext acquire photographs/ --output data/acquired/records.jsonl --workers 8 \\
+  scenetext acquire images/ --output data/acquired/records.jsonl --workers 8 \\
       --engine-command "/opt/ocr/bin/python my_engine.py"
   scenetext acquire icdar2015/images --output data/acquired/icdar2015.jsonl \\
       --ground-truths data/icdar2015/train.jsonl
@@ -40,7 +40,7 @@ SettingsType = TypeVar("SettingsType", bound="Settings")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, help="folder of photographs; its subfolders count")
+    parser.add_argument("folder", type=Path, help="folder of images; its subfolders count")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="records file to write (.jsonl)")
     engine = parser.add_mutually_exclusive_group()
     engine.add_argument("--engine", choices=["rapidocr"], default="rapidocr", help="a known engine")
@@ -52,14 +52,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS", help=help_)
     parser.add_argument("--minimum-confidence", type=float, default=0.9, metavar="C", help="of a word, 0 to 1")
     parser.add_argument("--minimum-length", type=int, default=2, metavar="N", help="of a word, characters")
-    parser.add_argument("--characters", type=Path, metavar="FILE", help="leave out words with others than these")
+    parser.add_argument("--characters", type=Path, metavar="FILE", help="drop words with others than these")
     parser.add_argument("--journal", type=Path, metavar="FILE", help="what was read; default: OUTPUT.journal")
-    parser.add_argument("--retry-failed", action="store_true", help="read photographs again that failed before")
-    help_ = "of the photographs; more end the run"
+    parser.add_argument("--retry-failed", action="store_true", help="read images again that failed before")
+    help_ = "of the images; more end the run"
     parser.add_argument("--maximum-failed-share", type=float, default=0.1, metavar="S", help=help_)
-    help_ = "records files with the true words of the photographs, to compare with"
+    help_ = "records files with the true words of the images, to compare with"
     parser.add_argument("--ground-truths", type=Path, nargs="+", metavar="FILE", help=help_)
-    help_ = "write all that was read, with its places, as detections that scenetext evaluate --predictions scores"
+    help_ = "write all that was read, with its positions, as detections that scenetext evaluate --predictions scores"
     parser.add_argument("--predictions", type=Path, metavar="FILE", help=help_)
 
 
@@ -83,11 +83,11 @@ def run(arguments: argparse.Namespace) -> None:
         found = (journal.find(name) for name in names)
         count = write_records(arguments.output, selection.records(arguments.folder, found, report))
         print(f"{arguments.output}: {count} images, {report.kept} words")
-        tell_report(report, selecting.minimum_confidence)
+        print_report(report, selecting.minimum_confidence)
         if others:
             print(f"  other files in the folder: {others}")
         if arguments.ground_truths:
-            tell_agreement(names, journal, selecting, characters, arguments)
+            print_agreement(names, journal, selecting, characters, arguments)
         if arguments.predictions:
             write_predictions(names, journal, arguments)
 
@@ -119,22 +119,22 @@ def choose_engine(arguments: argparse.Namespace, timeout: float) -> tuple[str, C
     return name, lambda: CommandEngine(command, timeout)
 
 
-def tell_report(report: SelectionReport, minimum_confidence: float) -> None:
-    """Prints what was found, what was kept, what was not and why, and how sure the engine was."""
+def print_report(report: SelectionReport, minimum_confidence: float) -> None:
+    """Prints what was found, what was kept, what was not and why, and the confidences of the engine."""
     from scenetext.acquisition.selection import CONFIDENCE_STEPS
 
     share = f", {100 * report.kept / report.words:.1f} %" if report.words else ""
-    print(f"  {report.images} photographs, {report.with_text} with text")
+    print(f"  {report.images} images, {report.with_text} with text")
     print(f"  {report.words} words found, {report.kept} kept at a confidence of {minimum_confidence:g}{share}")
     for reason, finding in report.reasons.dropped.items():
-        print(f"  left out: {reason}: {finding}")
+        print(f"  dropped: {reason}: {finding}")
     print("  words by confidence:")
     most = max(1, int(report.histogram.max()))
     for low, high, count in zip(CONFIDENCE_STEPS, CONFIDENCE_STEPS[1:], report.histogram, strict=False):
         print(f"    {low:4.2f} to {high:4.2f} {count:8d} {'#' * round(BAR_WIDTH * count / most)}".rstrip())
 
 
-def tell_agreement(
+def print_agreement(
     names: Sequence[str],
     journal: Journal,
     settings: SelectionSettings,
@@ -152,12 +152,12 @@ def tell_agreement(
         for name in names
         if paths[name] in truth and (recognition := journal.find(name)).error is None
     ]
-    print(f"agreement with the true words of {len(compared)} photographs ({len(names) - len(compared)} have none)")
+    print(f"agreement with the true words of {len(compared)} images ({len(names) - len(compared)} have none)")
     print(format_agreement(measure_agreement(compared, settings, characters)))
 
 
 def write_predictions(names: Sequence[str], journal: Journal, arguments: argparse.Namespace) -> None:
-    """Writes all that was read, with its places, as detections; of failed photographs, none."""
+    """Writes all that was read, with its positions, as detections; of failed images, none."""
     from scenetext.evaluation.files import write_detections
     from scenetext.structures import Detection
 
@@ -165,9 +165,9 @@ def write_predictions(names: Sequence[str], journal: Journal, arguments: argpars
     without = 0
     for name in names:
         texts = journal.find(name).texts
-        placed = [Detection(text.polygon, text.confidence, text.text) for text in texts if text.polygon is not None]
-        detections[arguments.folder / name] = placed
-        without += len(texts) - len(placed)
+        located = [Detection(text.polygon, text.confidence, text.text) for text in texts if text.polygon is not None]
+        detections[arguments.folder / name] = located
+        without += len(texts) - len(located)
     write_detections(arguments.predictions, detections)
-    found = sum(map(len, detections.values()))
-    print(f"{arguments.predictions}: {found} detections in {len(names)} images; {without} texts have no place")
+    count = sum(map(len, detections.values()))
+    print(f"{arguments.predictions}: {count} detections in {len(names)} images; {without} texts have no polygon")

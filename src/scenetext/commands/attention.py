@@ -2,7 +2,7 @@
 
 For the image as a whole, and for every typed word with a hidden character. A blank stands for the hidden character: "ST
 LING" asks which character belongs between T and L. The predicted character is printed and written over the picture. The
-model is a pre-training of ours, or a published oCLIP checkpoint as it is; the flags of the published visualiser are
+model is a scenetext pre-training, or a published oCLIP checkpoint as it is; the flags of the published visualiser are
 understood as well (docs/from_oclip.md).
 
 --kind tcm draws from a detector with TCM instead: score map of every class, image embedding and visual prompt.
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         help="best.pt of scenetext pretrain, or a published oCLIP; with --kind tcm, best.pt of scenetext train",
     )
-    parser.add_argument("image", type=Path, nargs="?", help="a photograph")
+    parser.add_argument("image", type=Path, nargs="?", help="an image")
     parser.add_argument("words", nargs="*", help="words with one blank each for the hidden character")
     parser.add_argument(
         *("--output", "--demo_path", "--demo-path"),
@@ -45,8 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--view",
         choices=("evaluation", "published"),
-        help="how the model sees the image: as in its evaluation (default for a model of ours), or as in the published "
-        "visualiser (default for a published one)",
+        help="how the model sees the image: as in its evaluation (default for a scenetext model), or as in the "
+        "published visualiser (default for a published one)",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument(
@@ -117,14 +117,14 @@ def draw_guidance(arguments: argparse.Namespace) -> None:
     from scenetext.runs.load import load_trained_task
     from scenetext.training.device import resolve_device
 
-    device, photograph, output = resolve_device(arguments.device), arguments.image, arguments.output
+    device, path, output = resolve_device(arguments.device), arguments.image, arguments.output
     task, _, _ = load_trained_task(arguments.checkpoint, DETECTION)
-    image = read_image(photograph)
+    image = read_image(path)
     guidance = text_guidance(task.to(device), image, device)
     for index, panel in enumerate(guidance_panels(image, guidance).values()):
         count = len(guidance.scores)
         name = f"score_map_{index + 1}" if index < count else ("image_embedding", "visual_prompt")[index - count]
-        write_image(output / f"{photograph.stem}_{name}.jpg", panel)
-    overview = output / f"{photograph.stem}_guidance.jpg"
-    write_image(overview, guidance_sheet(image, guidance, photograph.name))
+        write_image(output / f"{path.stem}_{name}.jpg", panel)
+    overview = output / f"{path.stem}_guidance.jpg"
+    write_image(overview, guidance_sheet(image, guidance, path.name))
     print(f"pictures: {overview} and one file a map beside it")

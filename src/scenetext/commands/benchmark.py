@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     manner = "Uses the run's own data and settings; runs are measured one after the other."
     add_command(commands, "run", measure_runs, text, manner)
     text = "what the training loop costs beside a bare one, and how long it waits for data"
-    add_command(commands, "overhead", measure_overheads, text, "One step of each in turn, on the same batch.")
+    add_command(commands, "overhead", measure_overheads, text, "Steps of both in alternation, on the same batch.")
     add_detector_commands(commands)
     add_gpu_command(commands)
 
@@ -61,14 +61,14 @@ def add_detector_commands(commands: Any) -> None:
     """What is measured of detectors alone."""
     text = "what a detector costs outside of its training step: targets, samples, forward, decoding, hmean"
     manner = (
-        "By turns, round by round. Weights are random, and what is decoded are the maps of a head that has learnt its "
-        "targets. Times are CPU time of one thread."
+        "In alternation, round by round. Weights are random, and what is decoded are softened perfect maps "
+        "(examples.py). Times are CPU time of one thread."
     )
     command = add_command(commands, "detection", measure_detectors, text, manner)
     command.add_argument("--images", type=positive, default=30, help="images of either kind, the first of the data")
 
-    text = "how fast detectors are beside each other, in evaluation (without decoding) and training, on noise"
-    manner = "All have a turn in every round. No data and no weights are read."
+    text = "speeds of detectors side by side, in evaluation (without decoding) and training, on noise"
+    manner = "In alternation, round by round. No data and no weights are read."
     command = add_command(commands, "pace", compare_pace, text, manner)
     command.add_argument("--size", type=positive, default=640, help="side of the images, pixels")
     command.add_argument("--images", type=positive, default=2, help="images of a training step")
@@ -85,7 +85,7 @@ def add_gpu_command(commands: Any) -> None:
     """Everything about one card; it needs no config."""
     text = "one card: pre-training, detectors and TCM against the rate of its own matrix products"
     manner = (
-        "Every result is written as soon as it is there; a second call with the same folder does what is not done. "
+        "Every result is written as soon as it is there; a second call with the same folder runs what is not done. "
         "On a CPU all sizes are tiny, and say nothing."
     )
     command = commands.add_parser("gpu", help=text, description=f"Measures {text}. {manner}")
@@ -98,7 +98,7 @@ def add_gpu_command(commands: Any) -> None:
     command.set_defaults(function=measure_card, json=None)
 
     text = "some minutes with a GPU: tests, this benchmark, two short trainings (scripts/gpu.sh)"
-    manner = "Every stage has a limit of its own, and a second call with the same folder does what is not done."
+    manner = "Every stage has a limit of its own, and a second call with the same folder runs what is not done."
     command = commands.add_parser("session", help=text, description=f"Uses {text}. {manner}")
     command.add_argument("--output", type=Path, default=Path("outputs/gpu"), help="folder of everything that is made")
     command.add_argument("--minutes", type=float, default=9.0, help="that everything may take")
@@ -107,7 +107,7 @@ def add_gpu_command(commands: Any) -> None:
     command.add_argument("--validation", type=Path, nargs="+", default=[], metavar="RECORDS", help="see --data")
     command.add_argument("--fonts", type=Path, metavar="FOLDER", help="of the scenes; default: the system's")
     command.add_argument("--only", nargs="+", metavar="STAGE", help="some of the stages, by the names of their results")
-    command.add_argument("--rehearse", action="store_true", help="everything at tiny size on the CPU, as a trial")
+    command.add_argument("--rehearse", action="store_true", help="dry run: everything at tiny size on the CPU")
     command.set_defaults(function=use_session, json=None)
 
 
@@ -230,8 +230,8 @@ def measure_card(arguments: argparse.Namespace) -> Report:
     if arguments.data is None:
         config, count = ("single_word", 8) if sizes.tiny else ("street", 1000)
         make = partial(make_scenes, config, scenes, count, arguments.fonts)
-        place = [stage.name for stage in stages].index("waiting")
-        stages.insert(place, Stage("scenes", f"{count} scenes", 60, make))
+        position = [stage.name for stage in stages].index("waiting")
+        stages.insert(position, Stage("scenes", f"{count} scenes", 60, make))
     runner = StageRunner(
         arguments.output,
         benchmark.subject(),
@@ -341,4 +341,4 @@ def detector_on(run: DetectionRun[Any, Any], device: torch.device) -> DetectionT
 def report(columns: dict[str, list[Measurement]]) -> Report:
     from scenetext.benchmark.measurements import metric_table
 
-    return metric_table(columns), {name: [asdict(metric) for metric in found] for name, found in columns.items()}
+    return metric_table(columns), {name: [asdict(metric) for metric in metrics] for name, metrics in columns.items()}

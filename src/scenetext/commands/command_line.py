@@ -42,14 +42,14 @@ def run_command(main: Callable[[], int | None]) -> None:
 
 
 def _reader_is_gone() -> bool:
-    """Whether it is our output that broke: what reads it has had enough, as `head` has after ten lines."""
+    """Whether stdout broke: its reader has closed it, as `head` does after ten lines."""
     poll = select.poll()
     poll.register(sys.stdout, select.POLLOUT)
     return any(events & select.POLLERR for _, events in poll.poll(0))
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Shows defaults where there are any: "(default: None)" would say nothing."""
+    """Shows defaults where there are any: "(default: None)" says nothing."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         return action.help if action.default in (None, False, []) else super()._get_help_string(action)
@@ -77,7 +77,7 @@ class CommandParser(argparse.ArgumentParser):
 
 
 def add_words(parser: argparse.ArgumentParser) -> None:
-    """What says which run is meant, for `scenetext.runs.settings.load_run`."""
+    """The words that describe a run, for `scenetext.runs.settings.load_run`."""
     parser.add_argument(
         "words",
         nargs="+",
@@ -105,7 +105,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="build everything, take two steps and an evaluation, tell expected time and memory, write no run folder",
+        help="build everything, run two steps and one evaluation, estimate time and memory; no run folder",
     )
     parser.add_argument("--print-config", action="store_true", help="print the resolved settings and stop")
 

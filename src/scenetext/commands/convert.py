@@ -1,7 +1,7 @@
-"""Converts weight files, and says what was mapped and what was left out.
+"""Converts weight files, and reports what was mapped and what was dropped.
 
-Reads oCLIP's, CLIP's (OpenAI's archive or open_clip's files), MMOCR's, TCM's and our own weights, told by their names,
-without executing anything in them. `encoder.weights` of a run takes all of these directly, too.
+Reads oCLIP's, CLIP's (OpenAI's archive or open_clip's files), MMOCR's, TCM's and scenetext's weights, detected by
+their names, without executing anything in them. `encoder.weights` of a run takes all of these directly, too.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 SIMPLE = {
     "backbone": "any source -> the image encoder alone, for detectors (.safetensors)",
     "from-clip": "CLIP's RN50 or RN101 -> its image encoder with attention pool (.safetensors)",
-    "to-oclip": "a pre-training of ours -> the published layout (.pt)",
+    "to-oclip": "a scenetext pre-training -> the published layout (.pt)",
     "from-mmocr": "MMOCR's oCLIP backbone -> the image encoder alone (.safetensors)",
     "to-mmocr": "any source -> the image encoder under MMOCR's names (.pth)",
-    "to-mmocr-detector": "a detector of ours -> under the names of MMOCR 1.x (.pth)",
-    "to-tcm": "a detector of ours with TCM -> the published layout, of MMOCR 0.x (.pth)",
+    "to-mmocr-detector": "a scenetext detector -> under the names of MMOCR 1.x (.pth)",
+    "to-tcm": "a scenetext detector with TCM -> the published layout, of MMOCR 0.x (.pth)",
 }
 WITH_CONFIG = {
     "from-oclip": (
-        "a published oCLIP checkpoint -> a pre-training's checkpoint of ours (.pt)",
+        "a published oCLIP checkpoint -> a scenetext checkpoint of a pre-training (.pt)",
         "oclip rn50 synthtext",
     ),
     "from-mmocr-detector": (
-        "a detector of MMOCR 1.x or 0.x -> a detector's checkpoint of ours (.pt)",
+        "a detector of MMOCR 1.x or 0.x -> a scenetext checkpoint of a detector (.pt)",
         "dbnet icdar2015 resnet18",
     ),
     "from-tcm": (
-        "a published TCM detector, of MMOCR 0.x -> a detector's checkpoint of ours (.pt)",
+        "a published TCM detector, of MMOCR 0.x -> a scenetext checkpoint of a detector (.pt)",
         "dbnet icdar2015 tcm",
     ),
 }
@@ -107,5 +107,5 @@ def _detection_run(arguments: argparse.Namespace) -> DetectionRun[Any, Any]:
     from scenetext.runs.settings import DetectionRun, load_run
 
     run = load_run([*MMOCR_NORMALIZATION, *arguments.words], DetectionRun)
-    print(f"normalises pixels as MMOCR does, unless told otherwise: {', '.join(MMOCR_NORMALIZATION)}")
+    print(f"normalises pixels as MMOCR does, unless overridden: {', '.join(MMOCR_NORMALIZATION)}")
     return run

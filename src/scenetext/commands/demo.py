@@ -21,7 +21,7 @@ from scenetext.errors import ConfigError, TrainingError
 
 EXAMPLES = """\
   scenetext demo
-  scenetext demo --output /tmp/demo --backgrounds ~/photographs --share 0.25
+  scenetext demo --output /tmp/demo --backgrounds ~/images --share 0.25
 """
 
 REAL_RUN = """\
@@ -30,7 +30,7 @@ REAL_RUN = """\
 - Pre-training: oCLIP's published models saw SynthText (800,000 images) for 100 epochs at 512 x 512 on 8 V100 GPUs, in
   mixed precision. This demo saw a few thousand images of one word at 96 x 96.
 - Fine-tuning: DBNet on ICDAR 2015 is trained for 1,200 epochs at 640 x 640, with a ResNet-50.
-- So the figures above say that every part works and learns, and nothing about what the methods reach.
+- So the values above say that every part works and learns, and nothing about what the methods reach.
 """
 
 
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--share", type=float, default=1.0, help="how much of the data and steps (0.02 = a quick check)"
     )
-    parser.add_argument("--backgrounds", type=Path, help="folder of your photographs, as backgrounds of the scenes")
+    parser.add_argument("--backgrounds", type=Path, help="folder of your images, as backgrounds of the scenes")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
 
 
@@ -114,7 +114,7 @@ class Plan:
 
 
 def plan_steps(plan: Plan) -> list[Step]:
-    """The road up to the detector; what comes after needs its pictures."""
+    """The workflow up to the detector; the steps after it need its results."""
     pretraining, detector, backbone = (
         plan.output / "pretraining",
         plan.output / "detector",
@@ -172,7 +172,7 @@ def picture_steps(plan: Plan) -> list[Step]:
     if record is None:
         raise ConfigError("no validation scene has a word of three characters; generate more scenes (--share)")
     word = next(i.text for i in record.instances if i.text is not None and len(i.text) > 2)
-    typed = [word[:place] + " " + word[place + 1 :] for place in range(min(len(word), 3))]
+    typed = [word[:hidden] + " " + word[hidden + 1 :] for hidden in range(min(len(word), 3))]
     return [
         Step(
             "find text in unseen scenes",
@@ -205,7 +205,7 @@ def run_step(step: Step) -> float:
     print(f"\n== {step.title}\n{step}", flush=True)
     started = time.monotonic()
     command = [sys.executable, "-m", "scenetext", *step.arguments]
-    code = subprocess.run(command).returncode  # noqa: S603 (our own commands)
+    code = subprocess.run(command).returncode  # noqa: S603 (scenetext's own commands)
     if code != 0:
         raise TrainingError(f"the step {step.title!r} ended with exit code {code}; its command:\n  {step}")
     return time.monotonic() - started
@@ -222,7 +222,7 @@ def percent(value: float | None) -> str:
 
 
 def report(plan: Plan, timed: list[tuple[Step, float]]) -> str:
-    """What was trained, its figures, and where the pictures are."""
+    """What was trained, its metrics, and where the pictures are."""
     from scenetext.training.device import largest_resident_set
     from scenetext.training.log import format_duration
 
@@ -251,9 +251,9 @@ def report(plan: Plan, timed: list[tuple[Step, float]]) -> str:
             "## Pre-training (oCLIP)",
             "",
             "Share of hidden characters that are read correctly, on unseen images; the vision gain is what is lost",
-            "when the model is shown a wrong image.",
+            "when the images are shuffled.",
             "",
-            "| step | right image | wrong image | vision gain |",
+            "| step | right image | shuffled image | vision gain |",
             "|---|---|---|---|",
             *rows,
             "",

@@ -1,8 +1,8 @@
-"""Finds text in photographs: draws the polygons and writes them as JSON.
+"""Detects text in images: draws the polygons and writes them as JSON.
 
 The same in Python:
   from scenetext.inference import TextDetector
-  detections = TextDetector.load("outputs/dbnet-scenes-tiny/best.pt")("photograph.jpg")
+  detections = TextDetector.load("outputs/dbnet-scenes-tiny/best.pt")("image.jpg")
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scenetext.structures import Detection
 
 EXAMPLES = """\
-  scenetext detect outputs/dbnet-scenes-tiny/best.pt photograph.jpg
+  scenetext detect outputs/dbnet-scenes-tiny/best.pt image.jpg
   scenetext detect outputs/dbnet-scenes-tiny/best.pt folder/ other.png --output outputs/found --score 0.6
   scenetext detect outputs/dbnet-scenes-tiny/best.pt folder/ --scales 0.75 1 1.5 --flip
 """
@@ -31,13 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", type=Path, help="a detector's best.pt, written by scenetext train")
     parser.add_argument("inputs", type=Path, nargs="+", help="image files and folders of images")
     parser.add_argument("--output", type=Path, default=Path("outputs/detections"), help="folder for drawn/ and JSON")
-    parser.add_argument("--score", type=float, help="leave out lower scores; default: the run's evaluation.threshold")
+    parser.add_argument("--score", type=float, help="drop lower scores; default: the run's evaluation.threshold")
     add_view_arguments(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    images = find_images(arguments.inputs)  # first of all: a wrong path is told before torch is loaded
+    images = find_images(arguments.inputs)  # first of all: a wrong path is reported before torch is loaded
 
     from scenetext.evaluation.files import write_detections
     from scenetext.inference import TextDetector
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     score = detector.task.evaluation.threshold if arguments.score is None else arguments.score
     detections = detect_all(detector, images, score, arguments.output)
     write_detections(arguments.output / "detections.json", detections)
-    total = sum(len(found) for found in detections.values())
+    total = sum(map(len, detections.values()))
     print(f"{total} texts with a score of {score:g} or more in {len(detections)} of {len(images)} images")
     print(f"drawn: {arguments.output / 'drawn'}")
     print(f"JSON:  {arguments.output / 'detections.json'}")
@@ -73,7 +73,7 @@ def find_images(inputs: Iterable[Path]) -> list[Path]:
 
 
 def detect_all(detector: TextDetector, images: list[Path], score: float, output: Path) -> dict[Path, list[Detection]]:
-    """Detects, draws and saves image by image; unreadable ones are told and left out."""
+    """Detects, draws and saves image by image; unreadable ones are reported and skipped."""
     from tqdm import tqdm
 
     from scenetext.data.records.images import read_image, write_image
@@ -87,7 +87,7 @@ def detect_all(detector: TextDetector, images: list[Path], score: float, output:
         except ImageError as error:
             tqdm.write(f"skipped image: {error}")
             continue
-        detections[path] = [found for found in detector(pixels) if found.score >= score]
+        detections[path] = [detection for detection in detector(pixels) if detection.score >= score]
         name = f"{len(detections):05d}_{path.stem}.jpg" if stems[path.stem] > 1 else f"{path.stem}.jpg"
         write_image(output / "drawn" / name, draw_detections(pixels, detections[path]))
     return detections

@@ -1,12 +1,13 @@
 """Evaluates a trained model, or the detections of any other system.
 
 A detector, or a file of detections (--predictions): precision, recall and hmean by one or several named rules, swept
-over score thresholds; the score at the threshold of the config, at one chosen on another set (--choose-on), and the
-best on the test set are told apart. Writes evaluation.json, per_image.jsonl, and drawn pictures of the worst images
-(hit, miss, false and ignored in distinct colours). Rules, formats, settings of several datasets: docs/evaluation.md.
+over score thresholds; reports separately the score at the threshold of the config, at one chosen on another set
+(--choose-on), and the best on the test set. Writes evaluation.json, per_image.jsonl, and drawn pictures of the worst
+images (hit, miss, false and ignored in distinct colours). Rules, formats, settings of several datasets:
+docs/evaluation.md.
 
-A pre-trained model: masked-character accuracy with the right and with a wrong image, their difference, the vision gain,
-and how often images find their own words among those of all images and the other way round.
+A pre-trained model: masked-character accuracy with the right and with a shuffled image, their difference, the vision
+gain, and how often images find their own words among those of all images and the other way round.
 """
 
 from __future__ import annotations

@@ -18,12 +18,12 @@ class EvaluationSetsFile(Settings):
     """A file of sets for `scenetext evaluate --datasets`."""
 
     datasets: dict[str, DatasetEvaluationSettings]
-    """By name; they add to, and take the place of, those of the run."""
+    """By name; they add to, and replace, those of the run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What the command line says about all sets; it goes before what is said about one.
+    """What the command line says about all sets; it overrides the settings of one.
 
     Attributes:
         protocols: names of rules; empty: as set.

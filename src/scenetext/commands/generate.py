@@ -35,7 +35,7 @@ EXAMPLES = """\
   scenetext generate street --output outputs/scenes --count 1000 --workers 4
   scenetext generate single_word --output outputs/words --count 20000 --seed 1
   scenetext generate street --output outputs/mine --count 500 \\
-      --backgrounds photographs --fonts fonts --words words.txt words='[5, 20]' layout.curve_probability=0.5
+      --backgrounds backgrounds --fonts fonts --words words.txt words='[5, 20]' layout.curve_probability=0.5
 """
 
 
@@ -46,9 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=int, default=1000, help="number of images")
     parser.add_argument("--seed", type=int, default=0, help="the same seed makes the same images")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes; one per core is best")
-    parser.add_argument(
-        "--backgrounds", type=Path, metavar="FOLDER", help="photographs to put signs on, best without text"
-    )
+    parser.add_argument("--backgrounds", type=Path, metavar="FOLDER", help="images to put signs on, best without text")
     parser.add_argument(
         "--fonts", type=Path, metavar="FOLDER", help="folder of .ttf, .otf; default: the system's fonts"
     )
@@ -124,6 +122,6 @@ def print_summary(report: GenerationReport, scenes: SceneGenerator, search: Font
         print(f"             skipped {path.name}: {reason}")
     if unwritable:
         print(f"dropped      {len(unwritable)} listed words that no font can write: {', '.join(unwritable[:5])}")
-    print(f"backgrounds  {f'{len(scenes.backgrounds)} photographs' if scenes.backgrounds else 'procedural'}")
+    print(f"backgrounds  {f'{len(scenes.backgrounds)} images' if scenes.backgrounds else 'procedural'}")
     print(f"records      {report.records}")
     print(f"sample       {picture}  (look at it before you train)")

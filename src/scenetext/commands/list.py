@@ -1,4 +1,4 @@
-"""Shows the configs that can be combined, with published values and ours.
+"""Shows the configs that can be combined, with published values and those of scenetext.
 
 One config of a folder makes a run: `train DETECTOR DATASET ENCODER`, `pretrain METHOD ENCODER DATASET`, in any order.
 Words narrow the values down to the runs that have them all. Published values are of the same method, data set and
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def check_names(words: set[str]) -> None:
-    """Refuses what no config is called.
+    """Refuses words that name no config.
 
     Raises:
         ConfigError: with the nearest name.

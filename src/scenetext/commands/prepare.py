@@ -1,7 +1,7 @@
 """Converts datasets as downloaded to records; splits, checks and packs records; makes dictionaries.
 
 `scenetext prepare DATASET --help` says where a dataset comes from and which files it consists of. Every command counts
-what it leaves out or alters, and why.
+what it drops or alters, and why.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add_dataset(commands.add_parser(name, help=reader.title, description=description), reader)
 
     text = "set the last images of records files aside for validation"
-    reason = "SynthText's images of one photograph follow each other, so hardly a photograph gets into both parts."
+    reason = "SynthText's images of one background follow each other, so hardly any background gets into both parts."
     command = commands.add_parser("split", help=text, description=f"Will {text}. {reason}")
     command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
     command.add_argument("--validation-images", type=int, required=True, metavar="N", help="how many to set aside")
@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     command.add_argument("--quality", type=int, default=65, metavar="N", help="of JPEG, 1 to 100")
     command.add_argument("--images-per-shard", type=int, default=10_000, metavar="N", help="images of a shard")
     command.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes; one per core is best")
-    text = "share of a file's images that may be left out because they cannot be read"
+    text = "share of a file's images that may be dropped because they cannot be read"
     command.add_argument("--maximum-faulty-share", type=float, default=0.05, metavar="X", help=text)
     command.set_defaults(act=pack)
 
@@ -127,12 +127,12 @@ def run(arguments: argparse.Namespace) -> int | None:
 
 
 def prepare(arguments: argparse.Namespace) -> None:
-    """Reads a dataset, writes the records of every split and tells what is in them."""
+    """Reads a dataset, writes the records of every split and prints what is in them."""
     from scenetext.data.preparation.datasets import prepare_dataset
     from scenetext.data.preparation.dictionaries import CharacterCounts
     from scenetext.data.readers import FoundSplits
 
-    check_places(arguments)
+    check_sources(arguments)
     reader: Reader = arguments.reader
     given = {one.name: getattr(arguments, one.name) for one in reader.arguments}
     options = {name: value for name, value in given.items() if value is not None}
@@ -140,18 +140,18 @@ def prepare(arguments: argparse.Namespace) -> None:
     found = FoundSplits({}, {})
     if getattr(arguments, "source", None) is None:
         values = {one.name: one.default_value for one in reader.arguments}
-        tell_preparation(prepare_dataset(reader, {**values, **options}, arguments.output, characters))
+        print_preparation(prepare_dataset(reader, {**values, **options}, arguments.output, characters))
     else:
         found = reader.find(arguments.source)
         for name, values in found.splits.items():
             output = arguments.output / f"{name}.jsonl"
-            tell_preparation(prepare_dataset(reader, {**values, **options}, output, characters))
-    tell_characters(characters, arguments)
-    for name, places in found.missing.items():
-        print("\n  ".join([f"{name}: not written, since it is not in {arguments.source}", *places]))
+            print_preparation(prepare_dataset(reader, {**values, **options}, output, characters))
+    print_characters(characters, arguments)
+    for name, paths in found.missing.items():
+        print("\n  ".join([f"{name}: not written, since it is not in {arguments.source}", *paths]))
 
 
-def tell_preparation(done: Preparation) -> None:
+def print_preparation(done: Preparation) -> None:
     """Prints what is in a records file and what is not, and draws some of its images."""
     from scenetext.data.records.files import RecordFiles
     from scenetext.inspection.sample_sheet import write_sample_sheet
@@ -160,7 +160,7 @@ def tell_preparation(done: Preparation) -> None:
     print(f"{done.output}: {summary.images} images, {summary.words} words")
     print(f"  to learn from: {summary.with_polygon} with a polygon, {summary.with_text} with a text")
     print(f"  ignored: {summary.ignored}")
-    tell_report(done.report)
+    print_report(done.report)
     picture = done.output.with_name(f"{done.output.stem}_samples.jpg")
     for error in write_sample_sheet(picture, RecordFiles([done.output])):
         print(f"  not on {picture.name}: {error}")
@@ -191,7 +191,7 @@ def make_shards(arguments: argparse.Namespace) -> None:
     records = RecordFiles(arguments.records)
     count = write_shards(records, arguments.output, arguments.images_per_shard, arguments.seed, report)
     print(f"{arguments.output / RECORDS_NAME}: {count} images in shards of {arguments.images_per_shard}")
-    tell_report(report)
+    print_report(report)
 
 
 def pack(arguments: argparse.Namespace) -> None:
@@ -205,7 +205,7 @@ def pack(arguments: argparse.Namespace) -> None:
     for path, folder in folders.items():
         done = pack_records(path, folder, settings, *limits)
         print(f"{done.records}: {done.images} images, {done.size / 1e6:.1f} MB")
-        tell_report(done.report)
+        print_report(done.report)
         images, size = images + done.images, size + done.size
     print(f"{arguments.output}: {images} images, {size / 1e6:.1f} MB, {size / images / 1e3:.1f} kB an image")
 
@@ -220,7 +220,7 @@ def count_characters(arguments: argparse.Namespace) -> None:
     counts = CharacterCounts(known_characters(arguments))
     for _ in counts.watch(tqdm(RecordFiles(arguments.records), unit="image", delay=1, disable=None)):
         pass
-    tell_characters(counts, arguments)
+    print_characters(counts, arguments)
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -248,15 +248,15 @@ def known_characters(arguments: argparse.Namespace) -> CharacterSet | None:
     return CharacterSet.from_file(arguments.characters) if arguments.characters else None
 
 
-def tell_report(report: ReadReport) -> None:
-    """Prints what was left out or altered, one reason a line."""
-    findings: tuple[tuple[str, Mapping[str, Finding]], ...] = (("left out", report.dropped), ("noted", report.noted))
+def print_report(report: ReadReport) -> None:
+    """Prints what was dropped or altered, one reason a line."""
+    findings: tuple[tuple[str, Mapping[str, Finding]], ...] = (("dropped", report.dropped), ("noted", report.noted))
     for title, reasons in findings:
         for reason, finding in reasons.items():
             print(f"  {title}: {reason}: {finding}")
 
 
-def tell_characters(counts: CharacterCounts, arguments: argparse.Namespace) -> None:
+def print_characters(counts: CharacterCounts, arguments: argparse.Namespace) -> None:
     """Prints how the words fit a dictionary, and writes one of all characters found, each where it was asked for."""
     from scenetext.text.charset import describe
 
@@ -278,15 +278,15 @@ def write_characters(characters: CharacterSet, path: Path) -> None:
     print(f"{path}: {len(characters)} characters, vocabulary {characters.vocabulary_size}")
 
 
-def check_places(arguments: argparse.Namespace) -> None:
-    """Refuses a dataset that is told in two ways, or in none."""
+def check_sources(arguments: argparse.Namespace) -> None:
+    """Refuses a dataset that is named in two ways, or in none."""
     reader: Reader = arguments.reader
     given = [argument for argument in reader.arguments if getattr(arguments, argument.name) is not None]
     required = [argument for argument in reader.arguments if argument.is_required]
     if getattr(arguments, "source", None) is not None:
         found = {name for split in reader.splits.values() for name in (*split.paths, *split.values)}
         if flags := ", ".join(argument.flag for argument in given if argument.name in found):
-            arguments.refuse(f"--source finds what {flags} would name; leave one of them out")
+            arguments.refuse(f"--source finds what {flags} would name; give only one of them")
         if arguments.output.suffix == ".jsonl" or arguments.output.is_file():
             arguments.refuse("--output must be a folder, for --source writes a records file for every split")
     elif not set(required) <= set(given):

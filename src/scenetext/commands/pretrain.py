@@ -2,7 +2,7 @@
 
 Learns from images whose words are only partly known and have no boxes. Writes a run folder with checkpoints, logs
 (TensorBoard and log.jsonl) and best.pt. Evaluation gives the masked-character accuracy with the right image and with
-a wrong one; their difference, the vision gain, says whether the model looks at the image.
+a shuffled one; their difference, the vision gain, says whether the model looks at the image.
 
 Ctrl-C or SIGTERM saves and leaves with exit code 75; the same command with --resume goes on.
 """

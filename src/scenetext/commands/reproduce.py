@@ -1,12 +1,12 @@
-"""Runs the tables of the papers, and puts our values beside theirs.
+"""Runs the tables of the papers, and reports measured beside published values.
 
 Without --run it lists the rows of a table, what is done, and writes the report; with --run it runs rows, each as the
 ordinary commands in processes of their own, which --print-commands shows. What is done is not done again, what was
 interrupted goes on, and a training that several rows or tables need is done once.
 
 --size full is the published experiment: its data sets have to lie under data/, and a row takes days on a GPU.
---size small is the same commands with tiny models on generated scenes, minutes a row on a CPU: it shows that the road
-works, and its figures mean nothing beside the paper's.
+--size small is the same commands with tiny models on generated scenes, minutes a row on a CPU: it shows that the
+pipeline works, and its values cannot be compared with the paper's.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ EXAMPLES = """\
   scenetext reproduce --paper tcm --table 6
   scenetext reproduce --paper tcm --table 6 --size small --run all
   scenetext reproduce --paper tcm --table 6 --run tcm_32 --print-commands
-  scenetext reproduce --paper tcm --table 10 --run all --figures parameters trainable_parameters operations
+  scenetext reproduce --paper tcm --table 10 --run all --metrics parameters trainable_parameters operations
   scenetext reproduce --paper tcm --figure 5 --run tcm_dbnet_10/icdar2015
   scenetext reproduce --paper oclip --table 7 --run db_oclip --given oclip=weights/RN50_synthtext.pt
 """
@@ -42,16 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--paper", choices=get_args(Paper), default="tcm", help="whose table")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--table", type=int, metavar="N", help="number of the table")
-    which.add_argument("--figure", type=int, metavar="N", help="number of the figure, where a table was drawn")
+    which.add_argument("--figure", type=int, metavar="N", help="number of the figure, where the paper plots a table")
     parser.add_argument("--size", choices=("full", "small"), default="full", help="of models and data")
     parser.add_argument(
         "--run", nargs="+", metavar="ROW", help="rows to run, ROW or ROW/TRAINING as listed, or all; default: none"
     )
     parser.add_argument("--print-commands", action="store_true", help="print the commands of these rows and stop")
-    parser.add_argument("--figures", nargs="+", choices=get_args(MetricName), help="measure only these")
-    parser.add_argument(
-        "--given", nargs="+", default=[], metavar="STAGE=FILE", help="weights that take the place of a training"
-    )
+    parser.add_argument("--metrics", "--figures", nargs="+", choices=get_args(MetricName), help="measure only these")
+    parser.add_argument("--given", nargs="+", default=[], metavar="STAGE=FILE", help="weights that replace a training")
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="key=value", help="settings to change in every training"
     )
@@ -76,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         output=folder / "runs",
         overrides=tuple(arguments.set),
         given=given_weights(arguments.given),
-        metrics=frozenset(arguments.figures) if arguments.figures else None,
+        metrics=frozenset(arguments.metrics) if arguments.metrics else None,
         device=arguments.device,
     )
     runs = plan_table(table, replace(options, metrics=None))
@@ -140,12 +138,12 @@ def write_report(table: Table, runs: Sequence[RowRun], options: Options, folder:
     """Prints the table and writes it as Markdown and JSON."""
     from scenetext.reproduction.report import format_table, measured_values, report_content
 
-    figures = measured_values(table, runs, options)
-    text = format_table(table, figures, options)
+    values = measured_values(table, runs, options)
+    text = format_table(table, values, options)
     print(f"\n{text}")
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{table.paper}_{table.name}"
     target.with_suffix(".md").write_text(text, encoding="utf-8")
-    content = json.dumps(report_content(table, figures, runs, options), indent=1, ensure_ascii=False)
+    content = json.dumps(report_content(table, values, runs, options), indent=1, ensure_ascii=False)
     target.with_suffix(".json").write_text(content + "\n", encoding="utf-8")
     print(f"report: {target}.md, {target}.json")

@@ -111,16 +111,16 @@ MEASURES: Mapping[str, Callable[[Any, Any, int, argparse.Namespace], None]] = Ma
 """What measures a trained model, by the kind of its run."""
 
 
-def report_pretraining(figures: dict[str, float]) -> dict[str, Any]:
-    """Prints the figures of a pre-trained model and returns them for the JSON file."""
-    print(f"{figures['words']:.0f} words, one hidden character each; retrieval at rank 1 / 5 among all images")
-    print("| right image | wrong image | vision gain | top 5 | image to text | text to image |")
+def report_pretraining(metrics: dict[str, float]) -> dict[str, Any]:
+    """Prints the metrics of a pre-trained model and returns them for the JSON file."""
+    print(f"{metrics['words']:.0f} words, one hidden character each; retrieval at rank 1 / 5 among all images")
+    print("| right image | shuffled image | vision gain | top 5 | image to text | text to image |")
     print("|---:|---:|---:|---:|---:|---:|")
-    cells = [percent(figures[name]) for name in ("accuracy", "wrong_image_accuracy", "vision_gain", "top5_accuracy")]
+    cells = [percent(metrics[name]) for name in ("accuracy", "wrong_image_accuracy", "vision_gain", "top5_accuracy")]
     for way in ("image_to_text", "text_to_image"):
-        cells.append(f"{percent(figures[f'{way}_recall_1'])} / {percent(figures[f'{way}_recall_5'])}")
+        cells.append(f"{percent(metrics[f'{way}_recall_1'])} / {percent(metrics[f'{way}_recall_5'])}")
     print(f"| {' | '.join(cells)} |")
-    return {name: value if math.isfinite(value) else None for name, value in figures.items()}
+    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
 
 
 def output_folder(arguments: argparse.Namespace) -> Path:

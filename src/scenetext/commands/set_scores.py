@@ -43,12 +43,12 @@ _NAMES_IN_REMARK = 3
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found in the images of a set.
+    """The detections in the images of a set.
 
     Attributes:
         detections: of every image that has a result, in pixels of the original image.
         missing: images without one.
-        remarks: what is worth telling about both.
+        remarks: what is worth reporting about both.
     """
 
     detections: Mapping[Path, list[Detection]]
@@ -57,7 +57,7 @@ class Found:
 
 
 Finder = Callable[[Sequence[ImageRecord], EvaluationSet], Found]
-"""Finds, or looks up, the texts of all images of some records."""
+"""Detects, or looks up, the texts of all images of some records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class SetReport:
 
 
 def model_finder(task: DetectionTask, device: torch.device, loader: LoaderSettings, seed: int) -> Finder:
-    """Finds texts with a detector, in the test size of each set."""
+    """Detects texts with a detector, in the test size of each set."""
     run_size = task.evaluation_transform
 
     def find(records: Sequence[ImageRecord], measured: EvaluationSet) -> Found:
@@ -85,7 +85,7 @@ def model_finder(task: DetectionTask, device: torch.device, loader: LoaderSettin
 
 
 def file_finder(predictions: Mapping[str, list[Detection]], source: Path, lexicons: Lexicons | None) -> Finder:
-    """Looks texts up among what another system found.
+    """Looks texts up among the detections of another system.
 
     Args:
         predictions: by names of images, see `read_predictions`.
@@ -138,7 +138,7 @@ def evaluate_set(measured: EvaluationSet, find: Finder, folder: Path, pictures: 
     folder.mkdir(parents=True, exist_ok=True)
     _write_image_reports(folder / "per_image.jsonl", scored.values())
     evaluator, reported = scored[measured.protocols[0]]
-    threshold = reported.honest.threshold
+    threshold = reported.quoted.threshold
     drawn = draw_worst(evaluator, found.detections, records, threshold, pictures, folder)
     remarks += [] if drawn is None else [f"worst images: {drawn}"]
     if measured.submission is not None:
@@ -149,7 +149,7 @@ def evaluate_set(measured: EvaluationSet, find: Finder, folder: Path, pictures: 
 
 
 def _check_apart(records: Sequence[ImageRecord], others: Sequence[ImageRecord], measured: EvaluationSet) -> None:
-    """A threshold chosen on test images is the best on the test set, and must not be called anything else.
+    """A threshold chosen on test images is the best on the test set, and must not be reported as another.
 
     Raises:
         DataError: an image is in both sets.
@@ -207,14 +207,14 @@ def draw_worst(
         try:
             pixels = read_record_image(record)
         except ImageError:
-            continue  # told as skipped already
+            continue  # reported as skipped already
         picture = draw_comparison(
             pixels,
             detections.get(path, []),
             record.instances,
             hits=outcome.hits,
             false=outcome.false,
-            excluded=outcome.left_out,
+            excluded=outcome.excluded,
             missed=outcome.missed,
         )
         write_image(folder / "worst" / f"{path.stem}.jpg", picture)
@@ -251,7 +251,7 @@ def _write_image_reports(path: Path, scored: Iterable[tuple[DetectionEvaluator, 
     """One JSON object a line, image by image, rule after rule."""
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for evaluator, reported in scored:
-            for report in image_reports(evaluator.images, evaluator.protocol, reported.honest.threshold):
+            for report in image_reports(evaluator.images, evaluator.protocol, reported.quoted.threshold):
                 file.write(f"{json.dumps(report, ensure_ascii=False)}\n")
 
 

@@ -2,7 +2,7 @@
 
 Writes a run folder with checkpoints, logs (TensorBoard and log.jsonl) and best.pt, the weights of the best hmean on
 the validation records. Evaluation always gives the number of detections, their mean and best score, so that "broken"
-and "not trained yet" can be told apart; --overfit N goes further: N images, repeated, with a pass mark.
+and "not trained yet" can be distinguished; --overfit N goes further: N images, repeated, with a pass mark.
 
 Ctrl-C or SIGTERM saves and leaves with exit code 75; the same command with --resume goes on.
 """

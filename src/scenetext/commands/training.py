@@ -30,7 +30,7 @@ EXIT_CODE_OVERFIT_FAILED = 3
 def run_training(arguments: argparse.Namespace, kind: Literal["pretraining", "detection"]) -> int:
     """Trains as the flags of `add_run_arguments` say, and reports.
 
-    Started by torchrun, it is one process of several; a process that torchrun starts anew goes on from the newest
+    Started by torchrun, it is one process of several; a process that torchrun restarts goes on from the newest
     checkpoint.
 
     Returns:
@@ -60,7 +60,7 @@ def _train(arguments: argparse.Namespace, run: Run, folder: Path, processes: Pro
         remarks.append(remark)
     remarks += _opening(trainer, run)
     if arguments.dry_run:
-        _tell(processes, [*remarks, *dry_run(trainer)])
+        _print(processes, [*remarks, *dry_run(trainer)])
         return 0
     if processes.is_main:
         prepare_run_folder(folder, run, trainer.description.get("characters"), resume or is_restarted())
@@ -68,7 +68,7 @@ def _train(arguments: argparse.Namespace, run: Run, folder: Path, processes: Pro
     if resume:
         remarks += [f"warning: {remark}" for remark in trainer.resume()]
         remarks.append(f"resumed after step {trainer.outcome.step}")
-    _tell(processes, remarks)
+    _print(processes, remarks)
     outcome = trainer.fit()
     return _close(outcome, trainer, folder, arguments.overfit)
 
@@ -101,25 +101,25 @@ def _opening(trainer: Trainer, run: Run) -> list[str]:
 
 
 def _close(outcome: Outcome, trainer: Trainer, folder: Path, overfit: int | None) -> int:
-    figures = ", ".join(f"{name} {format_value(value)}" for name, value in outcome.figures.items())
+    metrics = ", ".join(f"{name} {format_value(value)}" for name, value in outcome.figures.items())
     name, mark = trainer.task.best_metric, trainer.task.overfit_mark
-    lines = [f"last evaluation: {figures or 'none yet'}"]
+    lines = [f"last evaluation: {metrics or 'none yet'}"]
     if outcome.best is not None:
         best = format_value(outcome.best)
         lines.append(f"best {name}: {best} after step {outcome.best_step}: {folder / 'best.pt'}")
     lines.append(f"run folder: {folder} (config.yaml, log.jsonl, tensorboard/, checkpoints/)")
     if outcome.interrupted or overfit is None:
-        _tell(trainer.processes, lines)
+        _print(trainer.processes, lines)
         return EXIT_CODE_INTERRUPTED if outcome.interrupted else 0
     reached = outcome.best if outcome.best is not None else math.nan
     passed = reached >= mark
     comparison = f"{name} {format_value(reached)}, mark {format_value(mark)}"
     lines.append(f"overfit on {overfit} images: {'PASSED' if passed else 'FAILED'} ({comparison})")
-    _tell(trainer.processes, lines)
+    _print(trainer.processes, lines)
     return 0 if passed else EXIT_CODE_OVERFIT_FAILED
 
 
-def _tell(processes: Processes, lines: list[str]) -> None:
+def _print(processes: Processes, lines: list[str]) -> None:
     if processes.is_main:
         sys.stdout.write("".join(line + "\n" for line in lines))
         sys.stdout.flush()

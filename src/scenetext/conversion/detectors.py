@@ -40,14 +40,14 @@ def convert_from_mmocr_detector(source: Path, target: Path, run: DetectionRun[An
     """
     file = read_source(source, target, None)
     weights = {mmocr.current_detector_name(name): value for name, value in file.tensors.items()}
-    left_out = tuple(name for name in weights if name.startswith(mmocr.NO_WEIGHTS))
-    weights = {name: value for name, value in weights.items() if name not in left_out}
+    dropped = tuple(name for name in weights if name.startswith(mmocr.NO_WEIGHTS))
+    weights = {name: value for name, value in weights.items() if name not in dropped}
     _require_encoder(WeightFile(file.path, weights, ()), run)
     own = empty_weights(run)
     model = renamed_weights(own, mmocr_names(own, run), weights, f"{source} (MMOCR's names)")
     write_checkpoint(target, run, model)
     found = f"a detector of MMOCR, as {run.detector.name} on {run.encoder.name}"
-    return Conversion(target, found, len(model), (*file.others, *left_out), _remarks(run))
+    return Conversion(target, found, len(model), (*file.others, *dropped), _remarks(run))
 
 
 def convert_to_mmocr_detector(source: Path, target: Path) -> Conversion:
@@ -60,7 +60,7 @@ def convert_to_mmocr_detector(source: Path, target: Path) -> Conversion:
     file = read_source(source, target, None)
     task, run, _ = load_trained_task(source, DETECTION)
     own = task.state_dict()
-    write_torch_file(target, {"state_dict": {theirs: own[name] for name, theirs in mmocr_names(own, run).items()}})
+    write_torch_file(target, {"state_dict": {foreign: own[name] for name, foreign in mmocr_names(own, run).items()}})
     mean, std = (
         [round(255 * value, 3) for value in values] for values in (task.encoder.pixel_mean, task.encoder.pixel_std)
     )
@@ -85,10 +85,10 @@ def mmocr_names(own: Mapping[str, Tensor], run: DetectionRun[Any, Any]) -> dict[
         if f"{part}." == native.DETECTOR_ENCODER:
             names[name] = mmocr.DETECTOR_BACKBONE + backbone_name(rest)
             continue
-        theirs = mmocr.rename_prefix(rest, prefixes)
-        if theirs is None:
+        foreign = mmocr.rename_prefix(rest, prefixes)
+        if foreign is None:
             raise ConfigError(f"{run.detector.name} cannot be converted: it has no name of MMOCR's for {rest}")
-        names[name] = theirs
+        names[name] = foreign
     return names
 
 
@@ -120,9 +120,11 @@ def renamed_weights(
     def turned(name: str, value: Tensor) -> Tensor:
         return value.transpose(0, 1).contiguous() if name in transposed else value
 
-    require_fit({theirs: turned(name, own[name]) for name, theirs in names.items()}, weights, source)
+    require_fit({foreign: turned(name, own[name]) for name, foreign in names.items()}, weights, source)
     return {
-        name: turned(name, weights[theirs]).to(own[name].dtype) for name, theirs in names.items() if theirs in weights
+        name: turned(name, weights[foreign]).to(own[name].dtype)
+        for name, foreign in names.items()
+        if foreign in weights
     }
 
 
@@ -143,7 +145,7 @@ def head_prefixes(detector: str) -> Mapping[str, str]:
 
 
 def _require_encoder(file: WeightFile, run: DetectionRun[Any, Any]) -> None:
-    """Makes sure that an MMOCR detector stands on the run's encoder; every size that differs is named."""
+    """Makes sure that an MMOCR detector has the run's encoder; every size that differs is named."""
     encoder = extract_image_encoder(file)
     if encoder.source not in (MMOCR, MMOCR_RESNET):
         hint = "; convert it by from-tcm" if encoder.source is PUBLISHED_TCM else ""
@@ -152,8 +154,8 @@ def _require_encoder(file: WeightFile, run: DetectionRun[Any, Any]) -> None:
     wanted = run.encoder.model_dump()
     differing = ["name"] if found["name"] != wanted["name"] else []
     # Weights of an ordinary ResNet name neither deformable stages nor a deep stem: it has none.
-    told = [key for key in found if key in encoder.settings or key in ("deformable_stages", "stem")]
-    differing = differing or [key for key in told if found[key] != wanted[key]]
+    shown = [key for key in found if key in encoder.settings or key in ("deformable_stages", "stem")]
+    differing = differing or [key for key in shown if found[key] != wanted[key]]
     if differing:
         lines = [f"\n  encoder.{key}: {found[key]} in the file, {wanted[key]} in the settings" for key in differing]
         raise CheckpointError(f"{file.path} does not fit the settings:{''.join(lines)}")

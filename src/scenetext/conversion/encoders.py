@@ -36,7 +36,7 @@ def convert_from_clip(source: Path, target: Path) -> Conversion:
 
 
 def convert_from_mmocr(source: Path, target: Path) -> Conversion:
-    """MMOCR's oCLIP backbone, alone or inside a detector's checkpoint, under our names.
+    """MMOCR's oCLIP backbone, alone or inside a detector's checkpoint, under scenetext's names.
 
     Raises:
         CheckpointError: the file is of another source, or the backbone is not complete.
@@ -81,13 +81,13 @@ def _write_encoder(source: Path, target: Path, encoder: ImageEncoderWeights, wit
     metadata = {**settings, **statistics, "source": f"{encoder.source.name}: {source.name}"}
     weights = {**encoder.weights, **encoder.pool} if with_pool else encoder.weights
     write_safetensors(target, weights, metadata)
-    left_out = encoder.dropped if with_pool else (*encoder.dropped, *encoder.pool_names)
+    dropped = encoder.dropped if with_pool else (*encoder.dropped, *encoder.pool_names)
     overrides = " ".join(f"encoder.{name}={value}" for name, value in settings.items())
     remarks = [f"use it with: {overrides} encoder.weights={target}"]
     if with_pool and encoder.pool:
         output = tuple(encoder.pool["attnpool.c_proj.weight"].shape)
-        remarks.append(f"attention pool: output projection {output}; taken by a model of the same, left out by others")
-    return Conversion(target, str(encoder), len(weights), left_out, tuple(remarks))
+        remarks.append(f"attention pool: output projection {output}; taken by a model of the same, dropped by others")
+    return Conversion(target, str(encoder), len(weights), dropped, tuple(remarks))
 
 
 def _compact(value: Any) -> str:

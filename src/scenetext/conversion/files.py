@@ -1,4 +1,4 @@
-"""What all conversions share: a file is read, another one written, and what became of it reported."""
+"""What all conversions share: a file is read, another one written, and the result reported."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from scenetext.weights.sources import Source, identify_source
 
 @dataclass(frozen=True)
 class Conversion:
-    """What became of a weight file.
+    """The result of a conversion.
 
     Attributes:
         written: the new file.
         found: what the old one was recognised as.
         mapped: number of tensors in the new one.
-        left_out: names that are in the old one alone.
+        dropped: names that are in the old one alone.
         remarks: what to know when the new one is used.
     """
 
     written: Path
     found: str
     mapped: int
-    left_out: tuple[str, ...]
+    dropped: tuple[str, ...]
     remarks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        lines = [self.found, f"mapped: {self.mapped} tensors", f"left out: {count_groups(self.left_out)}"]
+        lines = [self.found, f"mapped: {self.mapped} tensors", f"dropped: {count_groups(self.dropped)}"]
         return "\n".join([*lines, f"written: {self.written}", *self.remarks])
 
 

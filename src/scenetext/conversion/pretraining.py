@@ -22,7 +22,7 @@ from scenetext.weights.report import require_fit
 from scenetext.weights.sources import OCLIP, SCENETEXT_PRETRAINING
 
 PUBLISHED_BEHAVIOUR = tuple(f"method.{name}={str(value).lower()}" for name, value in PUBLISHED_METHOD.items())
-"""Settings in which our defaults differ from what published oCLIP models compute, as overrides of a run."""
+"""Settings in which the defaults differ from what published oCLIP models compute, as overrides of a run."""
 
 
 def convert_from_oclip(source: Path, target: Path, run: PretrainingRun) -> Conversion:
@@ -47,7 +47,7 @@ def convert_from_oclip(source: Path, target: Path, run: PretrainingRun) -> Conve
 
 
 def convert_to_oclip(source: Path, target: Path) -> Conversion:
-    """A pre-training of ours in the published layout: {epoch, name, state_dict}, every name behind "module.".
+    """A scenetext pre-training in the published layout: {epoch, name, state_dict}, names with the prefix "module.".
 
     Raises:
         CheckpointError: the file is no scenetext checkpoint of a pre-training.
@@ -56,12 +56,12 @@ def convert_to_oclip(source: Path, target: Path) -> Conversion:
     inside = {name for name in file.tensors if name.startswith(native.PRETRAINING)}
     weights = {name.removeprefix(native.PRETRAINING): file.tensors[name] for name in file.tensors if name in inside}
     write_torch_file(target, published_checkpoint(weights, target.stem))
-    left_out = (*file.others, *(name for name in file.tensors if name not in inside))
+    dropped = (*file.others, *(name for name in file.tensors if name not in inside))
     remarks = (
         "epoch is written as 0, and there is no optimizer: to draw and to fine-tune from, not to resume",
         "the dictionary is no part of this layout; the published code reads it from its own file",
     )
-    return Conversion(target, SCENETEXT_PRETRAINING.name, len(weights), left_out, remarks)
+    return Conversion(target, SCENETEXT_PRETRAINING.name, len(weights), dropped, remarks)
 
 
 def published_oclip_weights(file: WeightFile, task: PretrainingTask) -> dict[str, Tensor]:

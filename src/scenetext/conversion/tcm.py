@@ -62,8 +62,8 @@ def convert_to_tcm(source: Path, target: Path) -> Conversion:
     own = task.state_dict()
     names = published_names(own, run)
     state = {
-        theirs: own[name].transpose(0, 1).contiguous() if name in TRANSPOSED else own[name]
-        for name, theirs in names.items()
+        foreign: own[name].transpose(0, 1).contiguous() if name in TRANSPOSED else own[name]
+        for name, foreign in names.items()
     }
     write_torch_file(target, {"state_dict": state})
     remarks = []
@@ -85,10 +85,10 @@ def published_names(own: Mapping[str, Tensor], run: DetectionRun[Any, Any]) -> d
     for name in own:
         part, _, rest = name.partition(".")
         in_encoder = f"{part}." == native.DETECTOR_ENCODER
-        theirs = published_tcm.published_name(rest) if in_encoder else mmocr.rename_prefix(rest, prefixes)
-        if theirs is None:
+        foreign = published_tcm.published_name(rest) if in_encoder else mmocr.rename_prefix(rest, prefixes)
+        if foreign is None:
             raise ConfigError(f"{run.detector.name} cannot be converted: TCM's layout has no name for {name}")
-        names[name] = theirs if in_encoder else mmocr.old_detector_name(theirs)
+        names[name] = foreign if in_encoder else mmocr.old_detector_name(foreign)
     return names
 
 
@@ -98,26 +98,26 @@ def _require_tcm(run: DetectionRun[Any, Any]) -> None:
 
 
 def _fit_projection(weights: dict[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
-    """Puts the identity in place of FastTCM's projection where that is of the published shape, which fits nothing."""
-    theirs = published_tcm.ENCODER_NAMES[published_tcm.PROJECTION]
-    if PROJECTION not in own or theirs not in weights or weights[theirs].shape == own[PROJECTION].shape:
+    """Replaces FastTCM's projection by the identity if it has the published shape, which fits nothing."""
+    foreign = published_tcm.ENCODER_NAMES[published_tcm.PROJECTION]
+    if PROJECTION not in own or foreign not in weights or weights[foreign].shape == own[PROJECTION].shape:
         return []
-    found = tuple(weights[theirs].shape)
-    weights[theirs] = torch.eye(len(own[PROJECTION]))
-    return [f"{theirs} is {found}, with which the published code cannot run either: the identity in its place"]
+    found = tuple(weights[foreign].shape)
+    weights[foreign] = torch.eye(len(own[PROJECTION]))
+    return [f"{foreign} is {found}, with which the published code cannot run either: replaced by the identity"]
 
 
-def _fit_positions(weights: dict[str, Tensor], own: Mapping[str, Tensor], theirs: str) -> list[str]:
+def _fit_positions(weights: dict[str, Tensor], own: Mapping[str, Tensor], foreign: str) -> list[str]:
     """Cuts the text encoder's positions to those that the run's prompts need.
 
     Raises:
         CheckpointError: the file has fewer.
     """
-    rows, wanted = len(weights.get(theirs, ())), len(own[POSITIONS])
+    rows, wanted = len(weights.get(foreign, ())), len(own[POSITIONS])
     if rows < wanted:
         raise CheckpointError(
             f"the file has {rows} positions of text, the run's prompts need {wanted}; shorten encoder.prompts or set "
             "encoder.learnable_prompts to the file's"
         )
-    weights[theirs] = weights[theirs][:wanted]
+    weights[foreign] = weights[foreign][:wanted]
     return [f"of {rows} positions of text the first {wanted}, which the prompts need"] if rows > wanted else []

@@ -31,7 +31,7 @@ _TOGETHER = 128
 
 
 class DetectionEvaluator:
-    """Evaluates the images of a set, keeps what became of each, and adds up.
+    """Evaluates the images of a set, keeps the result of each, and adds up.
 
     An image that is added again replaces its earlier result.
 
@@ -79,7 +79,7 @@ class DetectionEvaluator:
                 self._images.update(zip((path for path, _, _ in chunk), evaluations, strict=True))
 
     def add_missing(self, path: Path, instances: Sequence[TextInstance]) -> None:
-        """An image for which there is no result: all of it is missed, or it is left out, by the rule."""
+        """An image for which there is no result: all of it is missed, or it is excluded, by the rule."""
         if self.protocol.missing_images == "left_out":
             self._missing.add(path)
         else:
@@ -151,8 +151,11 @@ def evaluate_images(
 
 
 def _all_overlaps(images: Sequence[PolygonPair], protocol: Protocol) -> list[Overlaps]:
-    """Overlaps of every image. Images of quadrangles are taken together: whatever the others are, their arrays have the
-    same shape, so that results do not depend on the company, not even in the last digit."""
+    """Overlaps of every image.
+
+    Images of quadrangles are computed together: their arrays have one shape in any batch, so that results do not depend
+    on the other images, not even in the last digit.
+    """
     together = [index for index, (truths, found) in enumerate(images) if all(len(p) == 4 for p in (*truths, *found))]
     overlaps = dict(zip(together, find_overlaps([images[index] for index in together], protocol), strict=True))
     for index, image in enumerate(images):
@@ -169,24 +172,24 @@ def _evaluate(
     thresholds: Sequence[float],
 ) -> ImageEvaluation:
     scores = np.array([detection.score for detection in detections], dtype=np.float64)
-    located = [index for index, instance in enumerate(instances) if instance.polygon is not None]
-    truths = [instances[index] for index in located]
+    with_polygon = [index for index, instance in enumerate(instances) if instance.polygon is not None]
+    truths = [instances[index] for index in with_polygon]
     flagged, unread = _flagged(truths, protocol)
-    left_out, allowed = _left_out(overlaps, flagged, protocol)
+    excluded, allowed = _excluded(overlaps, flagged, protocol)
     candidates, match = _prepare_matching(overlaps, allowed, scores, protocol)
     if isinstance(protocol, SpottingProtocol):
         match = _reading(match, truths, detections, protocol)
     matched = _match_all(candidates, match, scores, thresholds)
     ignored = np.ones(len(instances), dtype=bool)
-    ignored[located] = flagged
+    ignored[with_polygon] = flagged
     return ImageEvaluation(
-        counts=_counts(matched, scores[~left_out], flagged, thresholds),
+        counts=_counts(matched, scores[~excluded], flagged, thresholds),
         pairs=tuple(each.pairs for each in matched),
-        located=tuple(located),
+        with_polygon=tuple(with_polygon),
         scores=scores,
-        left_out=left_out,
+        excluded=excluded,
         ignored=ignored,
-        unlocated=len(instances) - len(located),
+        without_polygon=len(instances) - len(with_polygon),
         unread=unread,
         repaired=int(np.count_nonzero(overlaps.repaired_rows) + np.count_nonzero(overlaps.repaired_columns)),
         degenerate=int(np.count_nonzero(overlaps.degenerate_rows) + np.count_nonzero(overlaps.degenerate_columns)),
@@ -207,18 +210,18 @@ def _flagged(truths: Sequence[TextInstance], protocol: Protocol) -> tuple[np.nda
     return flagged | unread, int(np.count_nonzero(unread & ~flagged))
 
 
-def _left_out(overlaps: Overlaps, flagged: np.ndarray, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
-    """Which detections are left out, (D,) bool, and which pairs may match, (P,) bool."""
-    left_out = np.zeros(len(overlaps.repaired_columns), dtype=bool)
+def _excluded(overlaps: Overlaps, flagged: np.ndarray, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
+    """Which detections are excluded, (D,) bool, and which pairs may match, (P,) bool."""
+    excluded = np.zeros(len(overlaps.repaired_columns), dtype=bool)
     rows, columns = overlaps.rows, overlaps.columns
     allowed = np.ones(len(rows), dtype=bool)
     if protocol.invalid == "skip":
-        left_out |= overlaps.repaired_columns | overlaps.degenerate_columns
+        excluded |= overlaps.repaired_columns | overlaps.degenerate_columns
         allowed &= ~overlaps.repaired_rows[rows]
     if protocol.ignored == "neutral":
-        left_out[columns[flagged[rows] & (overlaps.precision > protocol.ignore_threshold)]] = True
+        excluded[columns[flagged[rows] & (overlaps.precision > protocol.ignore_threshold)]] = True
         allowed &= ~flagged[rows]
-    return left_out, allowed & ~left_out[columns]
+    return excluded, allowed & ~excluded[columns]
 
 
 def _prepare_matching(
@@ -227,7 +230,7 @@ def _prepare_matching(
     """The pairs that may match, in the order in which the rule looks at them, and the rule for any of them.
 
     Args:
-        allowed: (P,) bool, pairs of which neither side is left out.
+        allowed: (P,) bool, pairs of which neither side is excluded.
         scores: (D,) of the detections.
     """
     if isinstance(protocol, DetEvalProtocol):
@@ -273,15 +276,15 @@ def _match_all(
 def _reading(
     match: Matcher, truths: Sequence[TextInstance], detections: Sequence[Detection], protocol: SpottingProtocol
 ) -> Matcher:
-    """A rule by positions, made to ask for equal texts, too."""
+    """A rule by positions, extended to require equal texts."""
 
     def read(candidates: Sequence[Pair]) -> Matched:
-        placed = match(candidates).pairs
-        texts = [(truths[row].text or "", detections[column].text) for row, column in placed]
+        position_matches = match(candidates).pairs
+        texts = [(truths[row].text or "", detections[column].text) for row, column in position_matches]
         right = [reads_alike(truth, found, protocol.reading) for truth, found in texts]
-        pairs = tuple(pair for pair, equal in zip(placed, right, strict=True) if equal)
+        pairs = tuple(pair for pair, equal in zip(position_matches, right, strict=True) if equal)
         similarity = sum(text_similarity(truth, found) for truth, found in texts)
-        return Matched(pairs, len(pairs), len(pairs), len(placed), similarity)
+        return Matched(pairs, len(pairs), len(pairs), len(position_matches), similarity)
 
     return read
 
@@ -292,7 +295,7 @@ def _counts(
     """The counts at every threshold; flagged instances count where the rule let them match.
 
     Args:
-        scores: of the detections that are not left out.
+        scores: of the detections that are not excluded.
     """
     reaching = np.count_nonzero(scores >= np.asarray(thresholds)[:, None] - SCORE_TOLERANCE, axis=1).tolist()
     certain, flags = len(flagged) - int(np.count_nonzero(flagged)), flagged.tolist()
@@ -300,6 +303,6 @@ def _counts(
     for threshold, detections, each in zip(thresholds, reaching, matched, strict=True):
         truths = certain + len({row for row, _ in each.pairs if flags[row]})
         counts.append(
-            ThresholdScore(threshold, each.found, each.hits, detections, truths, each.placed, each.similarity)
+            ThresholdScore(threshold, each.found, each.hits, detections, truths, each.position_matches, each.similarity)
         )
     return tuple(counts)

@@ -24,13 +24,13 @@ class Matched(NamedTuple):
         pairs: (ground truth, detection) of those that match.
         found: what the ground truths that were found count, the numerator of recall.
         hits: what the detections that hit count, the numerator of precision.
-        placed, similarity: see `ThresholdScore`; only where texts were compared.
+        position_matches, similarity: see `ThresholdScore`; only where texts were compared.
     """
 
     pairs: tuple[Pair, ...]
     found: float
     hits: float
-    placed: int = 0
+    position_matches: int = 0
     similarity: float = 0.0
 
 
@@ -64,7 +64,7 @@ class Fitting(NamedTuple):
 
 
 def order_pairs(fitting: Fitting, kind: Matching) -> list[Pair]:
-    """The pairs that a kind of matching looks at, in its order; any part of them is fit for `match_pairs`."""
+    """The pairs that a kind of matching looks at, in its order; `match_pairs` takes any subset."""
     order = _KINDS[kind].order(fitting)
     return list(zip(fitting.rows[order].tolist(), fitting.columns[order].tolist(), strict=True))
 
@@ -94,7 +94,7 @@ def greedy_matching(allowed: Iterable[Pair]) -> list[Pair]:
 
 
 def maximum_matching(allowed: Iterable[Pair]) -> list[Pair]:
-    """As many pairs as can be had, by augmenting paths (Berge, 1957); sorted by row."""
+    """As many pairs as possible, by augmenting paths (Berge, 1957); sorted by row."""
     neighbours: dict[int, list[int]] = {}
     for row, column in allowed:
         neighbours.setdefault(row, []).append(column)
@@ -127,7 +127,9 @@ def take_all(allowed: Iterable[Pair]) -> list[Pair]:
 def _augment(
     start: int, neighbours: Mapping[int, Sequence[int]], column_of: dict[int, int], row_of: dict[int, int]
 ) -> None:
-    """Matches row `start` if that is possible at all, moving other rows to other columns where needed."""
+    """Matches row `start` if that is possible at all, moving other rows to other columns if needed."""
+    # Breadth first from the free row: unmatched edge to a column, matched edge back to its row. At a free column the
+    # path is walked back, and its matched and unmatched edges are swapped.
     reached_from: dict[int, int] = {}
     waiting = deque([start])
     while waiting:

@@ -106,7 +106,7 @@ def _pairs_within_images(rows_of: np.ndarray, columns_of: np.ndarray) -> tuple[n
 
 
 def _bounds(counts: np.ndarray) -> np.ndarray:
-    """Where each begins, if so many of each follow one another, and after the last where all end."""
+    """(N + 1,) offsets of N groups of these sizes that follow one another: 0, then the cumulative sums."""
     return np.concatenate([[0], np.cumsum(counts)])
 
 

@@ -21,7 +21,7 @@ class ReportedScores:
         chosen: at the threshold of the best hmean on another set; None where no other set was given.
         best: at the threshold of the best hmean on the test set itself, as much of the published work quotes it. It was
             chosen on what it is measured on: not to be compared with the other two.
-        chosen_on: what that other set is called.
+        chosen_on: name of that other set.
     """
 
     fixed: ThresholdScore
@@ -30,7 +30,7 @@ class ReportedScores:
     chosen_on: str = ""
 
     @property
-    def honest(self) -> ThresholdScore:
+    def quoted(self) -> ThresholdScore:
         """The one to quote: chosen on another set where there is one, else fixed."""
         return self.fixed if self.chosen is None else self.chosen
 
@@ -88,10 +88,10 @@ def sweep_report(sweep: SweepScores) -> dict[str, Any]:
         "missing_images_left_out": sweep.missing,
         "ground_truths": sweep.ground_truths,
         "ignored_ground_truths": sweep.ignored,
-        "unlocated_ground_truths": sweep.unlocated,
+        "unlocated_ground_truths": sweep.without_polygon,
         "unread_ground_truths": sweep.unread,
         "detections": sweep.detections,
-        "left_out_detections": sweep.left_out,
+        "left_out_detections": sweep.excluded,
         "repaired_polygons": sweep.repaired,
         "degenerate_polygons": sweep.degenerate,
         "mean_score": _defined(sweep.mean_score),
@@ -142,7 +142,7 @@ def image_reports(
             "protocol": protocol.name,
             **score_report(image.at(threshold), protocol),
             "ignored": len(outcome.ignored),
-            "left_out": len(outcome.left_out),
+            "left_out": len(outcome.excluded),
             "missed_instances": list(outcome.missed),
             "false_detections": list(outcome.false),
         }
@@ -158,12 +158,12 @@ def _remarks(sweep: SweepScores) -> list[str]:
     lines = [f"{sweep.images} images, {sweep.ground_truths} ground truths, {sweep.ignored} ignored; {_found(sweep)}."]
     if not sweep.ground_truths:
         lines.append("Without ground truth that counts, precision, recall and hmean are undefined.")
-    if sweep.unlocated:
-        lines.append(f"{sweep.unlocated} of the ignored have no polygon: detections of them count as false.")
+    if sweep.without_polygon:
+        lines.append(f"{sweep.without_polygon} of the ignored have no polygon: detections of them count as false.")
     if sweep.unread:
         lines.append(f"{sweep.unread} of the ignored have no text, or none that this rule looks for.")
     if sweep.missing:
-        lines.append(f"{sweep.missing} images without any result are left out by this rule.")
+        lines.append(f"{sweep.missing} images without any result are excluded by this rule.")
     if sweep.repaired or sweep.degenerate:
         lines.append(f"{sweep.repaired} polygons crossed themselves, {sweep.degenerate} had no area.")
     return lines
@@ -173,7 +173,7 @@ def _found(sweep: SweepScores) -> str:
     if not sweep.detections:
         return "no detections"
     scores = f"scores: mean {sweep.mean_score:.3f}, best {sweep.best_score:.3f}"
-    return f"{sweep.detections} detections of any score, {sweep.left_out} of them left out ({scores})"
+    return f"{sweep.detections} detections of any score, {sweep.excluded} of them excluded ({scores})"
 
 
 def _defined(value: float) -> float | None:

@@ -38,7 +38,7 @@ _IGNORED = {
 _INVALID = {
     "repair": "self-crossing polygons repaired",
     "published": "self-crossing polygons as published",
-    "skip": "self-crossing detections left out, self-crossing ground truth never found",
+    "skip": "self-crossing detections excluded, self-crossing ground truth never found",
 }
 _SHAPES = {
     "polygon": [],
@@ -56,15 +56,15 @@ class Protocol(Settings):
     """What is compared: polygons as they are; their axis-parallel bounding boxes; or their minimum rectangles, each
     turned to the horizontal about its own centre (Yao et al., Detecting texts of arbitrary orientations, section 4)."""
     ignored: Literal["neutral", "counted", "free"] = "neutral"
-    """Ground truth that is flagged as ignored. `neutral`: it cannot be found, and detections that lie in it are left
-    out, neither right nor wrong; `counted`: the flag means nothing; `free`: it counts where it is found, and only
+    """Ground truth that is flagged as ignored. `neutral`: it cannot be found, and detections that lie in it are
+    excluded, neither right nor wrong; `counted`: the flag means nothing; `free`: it counts where it is found, and only
     there."""
     ignore_threshold: float = Field(default=0.5, ge=0, le=1)
-    """A detection is left out where more than this share of ITS area lies in any one `neutral` region."""
+    """A detection is excluded where more than this share of ITS area lies in any one `neutral` region."""
     invalid: Literal["repair", "published", "skip"] = "repair"
     """Polygons that cross themselves. `repair`: their largest valid part counts. `published`: as MMOCR 1.x, a
-    zero-width buffer for overlaps, but the unrepaired area in the ignore rule, so that a bow-tie (area 0) is left out
-    as soon as it touches an ignored region. `skip`: detections that cross themselves or have no area are left out,
+    zero-width buffer for overlaps, but the unrepaired area in the ignore rule, so that a bow-tie (area 0) is excluded
+    as soon as it touches an ignored region. `skip`: detections that cross themselves or have no area are excluded,
     ground truth of that kind counts and is never found."""
     missing_images: Literal["counted", "left_out"] = "counted"
     """Images for which a file of predictions has no result at all: all their text is missed, or they are no part of
@@ -75,13 +75,13 @@ class Protocol(Settings):
         parts = [*_SHAPES[self.shape], *self._criteria()]
         if self.ignored == "neutral":
             parts.append(
-                f"detections with more than {self.ignore_threshold:g} of their area in an ignored region left out"
+                f"detections with more than {self.ignore_threshold:g} of their area in an ignored region excluded"
             )
         else:
             parts.append(_IGNORED[self.ignored])
         parts.append(_INVALID[self.invalid])
         if self.missing_images == "left_out":
-            parts.append("images without any result left out")
+            parts.append("images without any result excluded")
         return ", ".join(parts)
 
     def _criteria(self) -> list[str]:
@@ -98,8 +98,8 @@ class IouProtocol(Protocol):
     largest_angle: float | None = Field(default=None, gt=0, le=90)
     """Degrees between the long sides of two rectangles from which on they cannot match; None: any."""
     matching: Matching = "greedy"
-    """Who matches whom of those that may. `greedy`: ground truth by ground truth in file order, the first free
-    detection (ICDAR 2015's script); `maximum`: as many pairs as can be had, whatever the order; `highest`: pairs of the
+    """Which of the candidates match. `greedy`: ground truth by ground truth in file order, the first free
+    detection (ICDAR 2015's script); `maximum`: as many pairs as possible, in any order; `highest`: pairs of the
     highest IoU first; `argmax`: as in PASCAL VOC, detection by detection, the best score first, each with the ground
     truth that it overlaps most, or nothing where another has that already; `cover`: detection by detection in file
     order, each with all free ground truths it fits, counted once; `any`: not one-to-one."""

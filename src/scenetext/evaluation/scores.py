@@ -35,7 +35,7 @@ DEFAULT_THRESHOLDS = threshold_grid(0.3, 0.9, 0.1)
 
 
 def threshold_index(thresholds: Sequence[float], threshold: float) -> int:
-    """Place of a threshold in a sweep.
+    """Index of a threshold in a sweep.
 
     Raises:
         ConfigError: it was not tried.
@@ -56,9 +56,9 @@ class ThresholdScore:
         threshold: lowest score of the detections that count.
         found: what the ground truths that were found count; DetEval gives less than 1 for one in pieces.
         hits: what the detections that hit count. One-to-one rules have hits equal to found.
-        detections: those that count (neither below the threshold nor left out).
+        detections: those that count (neither below the threshold nor excluded).
         ground_truths: those that count.
-        placed: pairs that match by their places, whatever they read; only rules that read texts tell.
+        position_matches: pairs that match by position, with any text; only of rules that compare texts.
         similarity: sum over these pairs of 1 - edit distance / length of the longer text.
     """
 
@@ -67,7 +67,7 @@ class ThresholdScore:
     hits: float
     detections: int
     ground_truths: int
-    placed: int = 0
+    position_matches: int = 0
     similarity: float = 0.0
 
     @property
@@ -92,7 +92,7 @@ class ThresholdScore:
     @property
     def edit_similarity(self) -> float:
         """1-NED: the mean similarity of the texts of pairs, unpaired ground truths and detections counting 0."""
-        return self._rate(self.similarity, self.detections + self.ground_truths - self.placed)
+        return self._rate(self.similarity, self.detections + self.ground_truths - self.position_matches)
 
     @property
     def errors(self) -> float:
@@ -113,12 +113,12 @@ class Match(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of every detection and instance at one threshold, by index. For drawing and listing.
+    """The outcome of every detection and instance at one threshold, by index. For drawing and listing.
 
     Attributes:
         hits: detections that match.
         false: detections that do not.
-        left_out: detections that do not count, such as those in an ignored region.
+        excluded: detections that do not count, such as those in an ignored region.
         found: instances that were matched.
         missed: instances that were not.
         ignored: instances that do not count.
@@ -126,7 +126,7 @@ class Outcome(NamedTuple):
 
     hits: tuple[int, ...]
     false: tuple[int, ...]
-    left_out: tuple[int, ...]
+    excluded: tuple[int, ...]
     found: tuple[int, ...]
     missed: tuple[int, ...]
     ignored: tuple[int, ...]
@@ -138,13 +138,13 @@ class ImageEvaluation:
 
     Attributes:
         counts: one per threshold.
-        pairs: per threshold, (index in `located`, index of the detection) of what matches.
-        located: indices of the instances with a polygon.
+        pairs: per threshold, (index in `with_polygon`, index of the detection) of what matches.
+        with_polygon: indices of the instances with a polygon.
         scores: (D,) float64, one per detection.
-        left_out: (D,) bool, detections that do not count.
-        ignored: (G,) bool, instances that do not count, unless a rule counts them where they are found: flagged, of
-            unknown place, or of unknown text where texts are compared.
-        unlocated: instances without a polygon; they cannot be scored, and detections of them count as false.
+        excluded: (D,) bool, detections that do not count.
+        ignored: (G,) bool, instances that do not count, unless a rule counts them where they are found: flagged,
+            without polygon, or without text where texts are compared.
+        without_polygon: instances without a polygon; they cannot be scored, and detections of them count as false.
         unread: instances without a text that would count otherwise; only of rules that compare texts.
         repaired: polygons that crossed themselves (detections and instances).
         degenerate: polygons without an area (detections and instances). They count, but never match.
@@ -152,11 +152,11 @@ class ImageEvaluation:
 
     counts: tuple[ThresholdScore, ...]
     pairs: tuple[tuple[tuple[int, int], ...], ...]
-    located: tuple[int, ...]
+    with_polygon: tuple[int, ...]
     scores: np.ndarray
-    left_out: np.ndarray
+    excluded: np.ndarray
     ignored: np.ndarray
-    unlocated: int
+    without_polygon: int
     unread: int
     repaired: int
     degenerate: int
@@ -164,7 +164,7 @@ class ImageEvaluation:
     @property
     def matches(self) -> tuple[tuple[Match, ...], ...]:
         """The matches at every threshold."""
-        return tuple(tuple(Match(column, self.located[row]) for row, column in pairs) for pairs in self.pairs)
+        return tuple(tuple(Match(column, self.with_polygon[row]) for row, column in pairs) for pairs in self.pairs)
 
     @property
     def ground_truths(self) -> int:
@@ -180,7 +180,7 @@ class ImageEvaluation:
         return self.counts[self._index(threshold)]
 
     def outcome(self, threshold: float) -> Outcome:
-        """What became of everything at one of the thresholds.
+        """The outcome of all detections and instances at one of the thresholds.
 
         Raises:
             ConfigError: not one of the thresholds.
@@ -188,11 +188,11 @@ class ImageEvaluation:
         pairs = self.pairs[self._index(threshold)]
         reaching = self.scores >= threshold - SCORE_TOLERANCE
         hits = {column for _, column in pairs}
-        found = {self.located[row] for row, _ in pairs}
+        found = {self.with_polygon[row] for row, _ in pairs}
         return Outcome(
             hits=tuple(sorted(hits)),
-            false=tuple(i for i in np.nonzero(reaching & ~self.left_out)[0].tolist() if i not in hits),
-            left_out=tuple(np.nonzero(reaching & self.left_out)[0].tolist()),
+            false=tuple(i for i in np.nonzero(reaching & ~self.excluded)[0].tolist() if i not in hits),
+            excluded=tuple(np.nonzero(reaching & self.excluded)[0].tolist()),
             found=tuple(sorted(found)),
             missed=tuple(i for i in np.nonzero(~self.ignored)[0].tolist() if i not in found),
             ignored=tuple(i for i in np.nonzero(self.ignored)[0].tolist() if i not in found),
@@ -212,11 +212,11 @@ class SweepScores:
         images: number of them.
         ground_truths: instances that count in any case.
         ignored: instances that do not; some rules count them where they are found.
-        unlocated: instances of unknown place, not scored; they are among the ignored.
-        unread: instances of unknown text, or that word spotting does not look for; they are among the ignored.
-        missing: images without any result that the rule leaves out; they are not among the images.
-        detections: all of them, whatever their score.
-        left_out: those that do not count, such as those in ignored regions.
+        without_polygon: instances without polygon, not scored; they are among the ignored.
+        unread: instances without text, or that word spotting does not look for; they are among the ignored.
+        missing: images without any result that the rule excludes; they are not among the images.
+        detections: all of them, of any score.
+        excluded: those that do not count, such as those in ignored regions.
         repaired: polygons that crossed themselves, of detections and instances.
         degenerate: polygons without an area, of detections and instances.
         mean_score, best_score: of the detections; NaN where there are none.
@@ -227,11 +227,11 @@ class SweepScores:
     images: int
     ground_truths: int
     ignored: int
-    unlocated: int
+    without_polygon: int
     unread: int
     missing: int
     detections: int
-    left_out: int
+    excluded: int
     repaired: int
     degenerate: int
     mean_score: float
@@ -265,7 +265,7 @@ class SetCounts:
         self.protocol = protocol
         self.thresholds = tuple(thresholds)
         self.missing = 0
-        """Images without any result that the rule leaves out."""
+        """Images without any result that the rule excludes."""
         self.paths: set[Path] = set()
         """The images that were added."""
         self._totals: list[list[int | Fraction]] = [[0] * len(_COUNTS) for _ in self.thresholds]
@@ -327,22 +327,22 @@ class SetCounts:
         return np.concatenate([np.zeros(0), *self._scores])
 
 
-_COUNTS = ("found", "hits", "detections", "ground_truths", "placed", "similarity")
+_COUNTS = ("found", "hits", "detections", "ground_truths", "position_matches", "similarity")
 """What is counted at a threshold: the attributes of `ThresholdScore` beside it."""
-_NUMBERS = ("ground_truths", "ignored", "unlocated", "unread", "left_out", "repaired", "degenerate")
-"""What is counted whatever the threshold: attributes of `SweepScores`."""
+_NUMBERS = ("ground_truths", "ignored", "without_polygon", "unread", "excluded", "repaired", "degenerate")
+"""What is counted independently of the threshold: attributes of `SweepScores`."""
 _counts_of = attrgetter(*_COUNTS)
 
 
 def _numbers_of(image: ImageEvaluation) -> tuple[int, ...]:
-    ignored, left_out = int(np.count_nonzero(image.ignored)), int(np.count_nonzero(image.left_out))
-    numbers = (len(image.ignored) - ignored, ignored, image.unlocated, image.unread)
-    return (*numbers, left_out, image.repaired, image.degenerate)
+    ignored, excluded = int(np.count_nonzero(image.ignored)), int(np.count_nonzero(image.excluded))
+    numbers = (len(image.ignored) - ignored, ignored, image.without_polygon, image.unread)
+    return (*numbers, excluded, image.repaired, image.degenerate)
 
 
 def _score_of(threshold: float, *total: int | Fraction) -> ThresholdScore:
-    found, hits, detections, ground_truths, placed, similarity = total
-    counts = (float(found), float(hits), int(detections), int(ground_truths), int(placed), float(similarity))
+    found, hits, detections, ground_truths, position_matches, similarity = total
+    counts = (float(found), float(hits), int(detections), int(ground_truths), int(position_matches), float(similarity))
     return ThresholdScore(threshold, *counts)
 
 

@@ -10,7 +10,7 @@ import unicodedata
 from scenetext.evaluation.rules import Reading
 
 PUNCTUATION = "'!?.:,*\"()·[]/"
-"""Marks that a true word may begin or end with, and that a detection may leave out."""
+"""Marks that a true word may begin or end with, and that a detection may omit."""
 SHORTEST_WORD = 3
 """Letters of the shortest word that word spotting looks for."""
 

@@ -43,14 +43,14 @@ def choose_metrics(runs: Runs, wanted: list[str] | None) -> list[str]:
     if wanted is None:
         shared = [metric for metric in known if all(metric in curves for curves in runs.values())]
         if not shared:
-            raise ConfigError(f"the runs share no metric; choose with --figures among: {', '.join(known)}")
+            raise ConfigError(f"the runs share no metric; choose with --metrics among: {', '.join(known)}")
         return shared
     chosen = []
     for name in wanted:
         matching = [metric for metric in known if name in (metric, metric.partition("/")[2])]
         if not matching:
             near = did_you_mean(name, [*known, *(metric.partition("/")[2] for metric in known)])
-            raise ConfigError(f"--figures: no run has {name!r}{near} Metrics: {', '.join(known)}")
+            raise ConfigError(f"--metrics: no run has {name!r}{near} Metrics: {', '.join(known)}")
         chosen += matching
     return list(dict.fromkeys(chosen))
 

@@ -182,7 +182,7 @@ def _compare(image: np.ndarray, record: ImageRecord, detections: Sequence[Detect
         record.instances,
         hits=outcome.hits,
         false=outcome.false,
-        excluded=outcome.left_out,
+        excluded=outcome.excluded,
         missed=outcome.missed,
     )
 

@@ -38,11 +38,11 @@ def build_task(run: Run, augment: bool = True, characters: CharacterSet | None =
 def build_trainer(
     run: Run, folder: Path, overfit: int | None = None, resume: bool = False, processes: Processes | None = None
 ) -> tuple[Trainer, list[str]]:
-    """Everything a training needs, and remarks on its data worth telling.
+    """Everything a training needs, and remarks on its data worth reporting.
 
     Args:
         overfit: train on the first so many images, unaltered, and evaluate on the same ones.
-        resume: leave `initial_weights` and `encoder.weights` unread, since a checkpoint is to take their place.
+        resume: leave `initial_weights` and `encoder.weights` unread, since a checkpoint replaces them.
         processes: of the run, where torchrun started it.
 
     Raises:

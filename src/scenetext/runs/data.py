@@ -24,7 +24,7 @@ class RunRecords:
     Attributes:
         training, validation: records.
         parts: the datasets that the training records are of, and what an epoch shows of each.
-        remarks: what is worth telling about them.
+        remarks: what is worth reporting about them.
     """
 
     training: Sequence[ImageRecord]
@@ -34,7 +34,7 @@ class RunRecords:
 
 
 def read_run_records(run: Run, characters: CharacterSet | None, processes: Processes | None = None) -> RunRecords:
-    """What a run learns from and is measured on, looked through.
+    """What a run learns from and is measured on, checked.
 
     Args:
         characters: the dictionary of a pre-training; None for a detector.
@@ -56,7 +56,7 @@ def read_run_records(run: Run, characters: CharacterSet | None, processes: Proce
 
 
 def training_sets(data: DataSettings) -> list[Sequence[ImageRecord]]:
-    """The records of every dataset to learn from, those of its share alone; they stay on disk until they are asked for.
+    """The records of every dataset to learn from, those of its share alone; they stay on disk until they are read.
 
     Raises:
         DataError: a file cannot be read or has no images, or there are no datasets.
@@ -67,7 +67,7 @@ def training_sets(data: DataSettings) -> list[Sequence[ImageRecord]]:
 
 
 def read_all_records(paths: Sequence[Path], purpose: str) -> RecordFiles:
-    """The records of several files, one after the other; they stay on disk until they are asked for.
+    """The records of several files, one after the other; they stay on disk until they are read.
 
     Raises:
         DataError: a file cannot be read, or there are no images at all.

@@ -29,14 +29,14 @@ TaskType = TypeVar("TaskType", bound=nn.Module)
 class Kind(Generic[RunType, TaskType]):
     """A kind of run.
 
-    A run that knows characters reads its dictionary once, and hands it to whoever needs it; its checkpoints hold it.
+    A run that knows characters reads its dictionary once and passes it on; its checkpoints hold it.
 
     Attributes:
-        name: what the key `kind` of its configs and checkpoints says.
+        name: value of the key `kind` in its configs and checkpoints.
         dictionary: key of the settings that names the file of its character dictionary; None = it knows no characters.
         build: (run, characters, augment) -> the task, with random weights.
         initialise: (task, run) -> loads the weights that the run starts from; what fitted, a line each.
-        usable: (run, characters, datasets) -> what of them can be learnt from, with remarks.
+        usable: (run, characters, datasets) -> the usable part of them, with remarks.
     """
 
     name: str

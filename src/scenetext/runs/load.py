@@ -23,7 +23,7 @@ from scenetext.weights.report import load_weights
 from scenetext.weights.sources import OCLIP, SCENETEXT_PRETRAINING, identify_source
 
 PUBLISHED_METHOD: Mapping[str, Any] = {"word_pooling": "slots", "clamp_logit_scale": False}
-"""Settings of the method in which our defaults differ from what published models compute."""
+"""Settings of the method in which the defaults differ from what published models compute."""
 _SIZES = {
     "embed_dim": "embed_dim",
     "image_resolution": "input_size",
@@ -32,7 +32,7 @@ _SIZES = {
     "transformer_width": "text_width",
     "transformer_layers": "text_layers",
 }
-"""Keys of a published model's JSON file, and what oCLIP's settings call them."""
+"""Keys of a published model's JSON file, and their names in oCLIP's settings."""
 
 
 @overload
@@ -75,7 +75,7 @@ def load_pretrained(
         path: a pre-training's best.pt, or a published oCLIP checkpoint.
         dictionary: of a published model, plain or pickled; None = printable ASCII.
         model_config: a published model's JSON file (`model_configs/RN50.json`); None = 8 attention heads, as in all
-            published models. Everything else is told by the weights.
+            published models. Everything else follows from the weights.
 
     Returns:
         The model, and whether it is a published one.
@@ -128,14 +128,14 @@ def _own_task(path: Path, characters: CharacterSet | None, dictionary: Path | No
     task, _, _ = load_trained_task(path, PRETRAINING)
     if characters is not None and characters != task.characters:
         raise CheckpointError(
-            f"{path}: was trained with another dictionary than {dictionary}; leave that out, this file names its own"
+            f"{path}: was trained with another dictionary than {dictionary}; omit it, this file names its own"
         )
     return task.eval()
 
 
 def _compare_sizes(sizes: Mapping[str, Any], model_config: Mapping[str, Any], path: Path) -> None:
     """Refuses a JSON file that is not of these weights."""
-    found = {theirs: sizes[ours] for theirs, ours in _SIZES.items()}
+    found = {published: sizes[name] for published, name in _SIZES.items()}
     found["vision_layers"] = list(sizes["encoder"]["layers"])
     found["vision_width"] = sizes["encoder"]["width"]
     differing = [

@@ -1,6 +1,6 @@
 """A run that has to end within so many minutes: its rate is measured, then its length is chosen.
 
-A schedule is worth little when time runs out in the middle of it: the learning rate has not come down yet. So the steps
+A schedule that is cut off in the middle is worth little: the learning rate has not decayed yet. So the steps
 are chosen beforehand, and everything that is stated in steps or epochs keeps its share of the run.
 """
 
@@ -24,7 +24,7 @@ _WINDOW_SHARE, _SHORTEST_WINDOW, _LONGEST_WINDOW = 0.05, 1.0, 15.0
 than the model to run out of the batches that it made in advance."""
 _EVALUATED_IMAGES = 200
 _MARGIN = 0.95
-"""Share of the time that is planned for; checkpoints and pictures come besides."""
+"""Share of the time that is planned for; the rest is for checkpoints and pictures."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def run_within(run: Run, trainer: Trainer, minutes: float, used: float) -> tuple
             f"{costs.evaluation:.3g} s ({evaluations} of them), and starting {used + costs.start:.3g} s, twice"
         )
     remark = (
-        f"{steps} steps in place of {trainer.total_steps}, to end within {minutes:g} minutes: {costs.step:.3g} s "
+        f"{steps} steps instead of {trainer.total_steps}, to end within {minutes:g} minutes: {costs.step:.3g} s "
         f"a step with its data, {evaluations} evaluations of {costs.evaluation:.3g} s"
     )
     return with_steps(run, steps, trainer.total_steps), remark

@@ -1,4 +1,4 @@
-"""The settings of whole runs: what configs come to."""
+"""The settings of whole runs: the result of combining configs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class DataSettings(Settings):
     """Which records are learnt from and which are measured on."""
 
     train: tuple[TrainingSet, ...]
-    """The datasets, each as the path of a records file, relative to the working directory, or with more said of it, as
+    """The datasets, each as the path of a records file, relative to the working directory, or with more settings, as
     in {records: data/a.jsonl, share: 0.1, repeat: 3}."""
     epoch_images: PositiveInt | None = None
     """Images that count as an epoch where the datasets have weights; default: as many as they have. Without weights, an

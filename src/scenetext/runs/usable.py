@@ -26,7 +26,7 @@ class DataCheck:
 
     Attributes:
         files: by records file; none where nothing was checked.
-        remarks: what is worth telling.
+        remarks: what is worth reporting.
     """
 
     files: Mapping[Path, RecordsCheck]
@@ -89,7 +89,7 @@ class RunSets:
         training: the records of each, in the order of the settings.
         validation: all records to be measured on.
         check: what was found when their files were looked through.
-        remarks: what is worth saying about what became of them.
+        remarks: what is worth reporting about them.
     """
 
     training: list[Sequence[ImageRecord]]
@@ -119,7 +119,7 @@ def sets_with_words(run: PretrainingRun, characters: CharacterSet, sets: RunSets
 def sets_with_text(run: DetectionRun[Any, Any], sets: RunSets) -> RunSets:
     """The same records; refuses datasets of which every instance is ignored.
 
-    No file is read of which the check says as much.
+    Files whose check answers this are not read.
     """
     data, files = run.data, sets.check.files
     for one, records in zip(data.train, sets.training, strict=True):
@@ -147,7 +147,7 @@ def check_instances(records: Sequence[ImageRecord], purpose: str) -> None:
 def records_with_words(
     records: Sequence[ImageRecord], characters: CharacterSet, policy: Literal["skip", "stop"], purpose: str
 ) -> tuple[Sequence[ImageRecord], str]:
-    """The records that pre-training can use, and a remark on what was left out.
+    """The records that pre-training can use, and a remark on what was dropped.
 
     Args:
         policy: what a word with an unknown character leads to, see `usable_texts`.

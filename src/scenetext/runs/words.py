@@ -1,9 +1,9 @@
 """A run from words: names of configs, paths of YAML files and `key.sub=value` settings, combined in one grammar.
 
 `dbnet icdar2015 oclip optimizer.learning_rate=1e-3` combines `configs/detectors/dbnet.yaml`,
-`configs/datasets/icdar2015.yaml` and `configs/encoders/oclip.yaml`, in the order of `AXES`, whatever theirs on the
-command line; what comes later wins. What is particular to a combination stands in one of its files under the key
-`with`, below the name of the other, and is merged as soon as both are there:
+`configs/datasets/icdar2015.yaml` and `configs/encoders/oclip.yaml`, in the order of `AXES`, in any order on the
+command line; later files win. Settings that belong to a combination are in one of its files under the
+key `with`, below the name of the other, and are merged as soon as both are there:
 
     with:
       icdar2015:
@@ -39,7 +39,7 @@ AXES: Mapping[str, str] = {
 }
 """Folders of configs, in the order in which their files are merged, and what one of these is called."""
 METHODS: Mapping[str, str] = {"detectors": "detection", "pretraining": "pretraining"}
-"""Folders whose files begin a run, and the kind of that."""
+"""Folders whose files define a run, and its kind."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Config:
     """One file of a combination.
 
     Attributes:
-        word: as it is named: its stem, or its path.
+        word: its name on the command line: its stem, or its path.
         path: where it lies.
         axis: its folder in `AXES`; None = a YAML file of somewhere else.
     """
@@ -63,7 +63,7 @@ class Config:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The part that always holds."""
+        """The part that always applies."""
         return {key: value for key, value in self.content.items() if key != "with"}
 
     @property
@@ -73,32 +73,32 @@ class Config:
 
     @property
     def title(self) -> str:
-        """What it is: the first line of the comment that it begins with."""
+        """What it is: the first line of the comment at its top."""
         first = self.path.read_text(encoding="utf-8").partition("\n")[0]
         return first.removeprefix("#").strip() if first.startswith("#") else ""
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """What it answers to under a `with`."""
+        """Its names under a `with`."""
         return frozenset(path.stem for path in files_of(self.path)) if self.axis else frozenset()
 
     @cached_property
     def pairs(self) -> list[tuple[frozenset[str], dict[str, Any]]]:
-        """Names that have to be there -> settings that hold then."""
-        found = list(_pairs(self.content.get("with", {}), frozenset(), self.path))
+        """Names that have to be present -> settings that then apply."""
+        pairs = list(_pairs(self.content.get("with", {}), frozenset(), self.path))
         known = {config.word for configs in all_configs().values() for config in configs} | set(METHODS.values())
-        for name in frozenset().union(*(needed for needed, _ in found)) - known:
+        for name in frozenset().union(*(needed for needed, _ in pairs)) - known:
             raise ConfigError(f"{self.path}: with: {name!r} is no config{did_you_mean(name, known)}")
-        return found
+        return pairs
 
     def mentions(self, other: Config) -> bool:
-        """Whether it says what holds together with another one."""
+        """Whether it has settings for the combination with another one."""
         return any(needed & other.names for needed, _ in self.pairs)
 
 
 @dataclass(frozen=True)
 class Combination:
-    """What words come to.
+    """The result of combining words.
 
     Attributes:
         name: of the run, for its folder: the configs, in their order.
@@ -163,13 +163,13 @@ def _ordered(configs: Sequence[Config], source: str) -> list[Config]:
             several = "; several sets in one run: data.train=[A, B]" if one.axis == "datasets" else ""
             raise ConfigError(f"{source}: {one.word} {same}, name one{several}")
     first = next((index for index, config in enumerate(configs) if config.axis), 0)
-    places = list(AXES)
+    order = list(AXES)
 
-    def place(config: Config) -> tuple[int, int]:
+    def rank(config: Config) -> tuple[int, int]:
         mentioned = sum(config.mentions(other) for other in configs if other.axis == config.axis)
-        return (len(places), 0) if config.axis is None else (places.index(config.axis), mentioned)
+        return (len(order), 0) if config.axis is None else (order.index(config.axis), mentioned)
 
-    return [*configs[:first], *sorted(configs[first:], key=place)]
+    return [*configs[:first], *sorted(configs[first:], key=rank)]
 
 
 def _merged(configs: Sequence[Config], source: str) -> dict[str, Any]:

@@ -40,12 +40,12 @@ class Decoder:
         by_view = [self.decode(view.maps, self.config) for view in views]
         results = []
         for index, meta in enumerate(metas):
-            found = [
+            detections = [
                 detection
                 for view, images in zip(views, by_view, strict=True)
                 for detection in to_original(images[index], meta, view.to_input)
             ]
-            results.append(merge_detections(found, self.merge_iou) if len(views) > 1 else found)
+            results.append(merge_detections(detections, self.merge_iou) if len(views) > 1 else detections)
         return results
 
 
@@ -63,7 +63,7 @@ class DecodingPool:
     def __init__(self, decoder: Decoder, workers: int) -> None:
         self.decoder = decoder
         self.capacity = 4 * workers
-        """Images that may wait before whoever submits should collect results: bounds the memory of their maps."""
+        """Images that may wait before the caller should collect results: bounds the memory of their maps."""
         context = torch.multiprocessing.get_context("spawn")
         self._executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
 
@@ -83,7 +83,7 @@ class UndecodedBatch:
 
 
 class DetectionCollector:
-    """Passes on the detections of every image, batch by batch, decoded by other processes where these have to.
+    """Passes on the detections of every image, batch by batch, decoded by other processes if there is a pool.
 
     Args:
         take: called with the path of an image and its detections, in the order of the images, once they are there.
@@ -153,7 +153,7 @@ def _decode_image(decoder: Decoder, views: list[ViewMaps], meta: ImageMeta) -> l
 
 
 def _start_worker() -> None:
-    """One core per process; signals to the process group are the main process's business."""
+    """One core per process; the main process alone handles signals to the process group."""
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -26,12 +26,12 @@ from scenetext.tasks.views import ViewMaps, make_views
 
 
 class DetectionTask(nn.Module):
-    """Learns to find text polygons.
+    """Learns to detect text polygons.
 
     Args:
         encoder: images to feature levels; also an `nn.Module`.
         spec, config: the detector and its settings.
-        transform, evaluation_transform: how images are brought to the network in training and otherwise.
+        transform, evaluation_transform: preparation of images for training and for evaluation.
         evaluation: the scoring rule.
         augment: False prepares training images as evaluation images (for `--overfit`).
         auxiliary_loss: what the encoder adds to the detector's losses; None = nothing.
@@ -117,7 +117,7 @@ class DetectionTask(nn.Module):
         return PreparedSample(evaluation_transform(sample, self._largest_view))
 
     def set_test_size(self, settings: EvaluationTransformSettings) -> None:
-        """Looks at images in another size from now on."""
+        """Images are evaluated at another size from now on."""
         self.evaluation_transform = settings
         self._largest_view = _enlarged(settings, max(self.evaluation.scales))
 

@@ -17,7 +17,7 @@ Threshold = Annotated[float, Field(ge=0, le=1)]
 
 
 class DatasetEvaluationSettings(Settings):
-    """How one test set is measured. What is left out is as in the run's own evaluation."""
+    """How one test set is measured. What is not set is as in the run's own evaluation."""
 
     records: tuple[Path, ...] = ()
     """Record files, relative to the working directory."""
@@ -36,7 +36,7 @@ class DatasetEvaluationSettings(Settings):
 
 
 class EvaluationSettings(Settings):
-    """How texts are looked for at test time, and by which rule they are scored."""
+    """How texts are detected at test time, and by which rule they are scored."""
 
     protocol: str = "ic15"
     """Name of a rule in `scenetext.evaluation.rules`."""
@@ -48,13 +48,13 @@ class EvaluationSettings(Settings):
     datasets: dict[str, DatasetEvaluationSettings] = Field(default_factory=dict)
     """What `scenetext evaluate` measures, by name; without any, the run's validation records."""
     scales: tuple[Scale, ...] = Field(default=(1.0,), min_length=1)
-    """Sizes in which every image is looked at, relative to `evaluation_transform`; published results have one."""
+    """Sizes in which every image is evaluated, relative to `evaluation_transform`; published results have one."""
     flip: bool = False
-    """Whether every size is also looked at mirrored. Twice the work."""
+    """Whether every size is also evaluated mirrored. Twice the work."""
     merge_iou: float = Field(default=0.5, ge=0, le=1)
     """Of several views: detections that overlap more than this (intersection over union) mean one text, and the one of
     the best score is kept."""
     decode_workers: int = Field(default=0, ge=0)
     """Processes that decode an evaluation's maps while the device computes the next ones; 0: none, the main process
-    does both by turns. The results do not depend on it. Sending maps costs the main process some milliseconds an image,
-    so it is for detectors that decode slowly (PSENet, FCENet), not for DBNet."""
+    does both in alternation. The results do not depend on it. Sending maps costs the main process some milliseconds an
+    image, so it is for detectors that decode slowly (PSENet, FCENet), not for DBNet."""

@@ -75,16 +75,16 @@ class PretrainingTask(nn.Module):
         return (self.network.visual,)
 
     def predict(self, batch: Batch) -> PretrainingPredictions:
-        """Features for retrieval, and the hidden characters as read from the right and from a wrong image.
+        """Features for retrieval, and the hidden characters as read from the right and from a shuffled image.
 
-        The wrong image is that of the next sample of the batch.
+        The shuffled image is that of the next sample of the batch.
         """
         masked, padding = batch.targets["masked"], batch.targets["padding"]
         outputs = self.network(self.normalization(batch.images), batch.targets["characters"], padding)
         words = masked > 0
         hidden = masked[words]
         right = hidden.new_empty(len(hidden), RANKS[-1])
-        wrong = hidden[:0]
+        shuffled = hidden[:0]
         if outputs.character_logits is not None and outputs.image_tokens is not None:
             logits = outputs.character_logits[words]
             right = logits.topk(min(RANKS[-1], logits.shape[-1]), dim=-1).indices
@@ -92,9 +92,9 @@ class PretrainingTask(nn.Module):
                 others = self.network.decode_characters(
                     outputs.word_embeddings, outputs.image_tokens.roll(1, 0), padding.roll(1, 0)
                 )
-                wrong = others[words].argmax(-1)
+                shuffled = others[words].argmax(-1)
         return PretrainingPredictions(
-            outputs.image_features, outputs.text_features, outputs.has_words, hidden, right, wrong
+            outputs.image_features, outputs.text_features, outputs.has_words, hidden, right, shuffled
         )
 
     def pictures(self, batch: Batch) -> dict[str, np.ndarray]:
@@ -115,7 +115,7 @@ class PretrainingTask(nn.Module):
         return drawn
 
     def prepare_training(self, sample: Sample, generator: np.random.Generator) -> PreparedSample:
-        """Whole image with a slight random scale; words and hidden characters are drawn anew each time."""
+        """Whole image with a slight random scale; words and hidden characters are drawn again each time."""
         return self._prepare(
             whole_image_transform(sample, self.transform, generator if self.augment else None), generator
         )
@@ -125,7 +125,7 @@ class PretrainingTask(nn.Module):
         return self._prepare(whole_image_transform(sample, self.transform, None), generator)
 
     def metric(self, records: Sequence[ImageRecord]) -> Metric:
-        """Masked-character accuracy with the right and with a wrong image; in the first stage, retrieval alone."""
+        """Masked-character accuracy with the right and with a shuffled image; in the first stage, retrieval alone."""
         return PretrainingMetric()
 
     def _prepare(self, sample: Sample, generator: np.random.Generator) -> PreparedSample:
@@ -150,7 +150,7 @@ def vocabulary_size(settings: OclipSettings, characters: CharacterSet) -> int:
 
 
 def padding_grid(meta: ImageMeta, size: tuple[int, ...]) -> np.ndarray:
-    """(H / 32, W / 32) bool, True where a grid cell shows nothing of the photograph. `size`: (H, W) of the input."""
+    """(H / 32, W / 32) bool, True where a grid cell shows nothing of the image. `size`: (H, W) of the input."""
     rows = np.arange(size[0] // ENCODER_STRIDE) * ENCODER_STRIDE >= meta.content_size[0]
     columns = np.arange(size[1] // ENCODER_STRIDE) * ENCODER_STRIDE >= meta.content_size[1]
     return rows[:, None] | columns[None, :]

@@ -14,9 +14,9 @@ from scenetext.structures import Batch
 RANKS = (1, 5)
 """Ranks at which characters and retrieval are counted."""
 FIRST_STAGE_BEST = "image_to_text_recall_1"
-"""By which the best checkpoint is chosen where no characters are learnt."""
+"""Metric that chooses the best checkpoint where no characters are learnt."""
 TIE_TOLERANCE = 1e-6
-"""Similarities this close are equal: single precision gives the same product in other digits at another place."""
+"""Similarities this close are equal: single precision gives the same product with other digits at another position."""
 _BLOCK = 1024
 """Queries that are compared at a time; 10,000 answers then take 40 MB."""
 
@@ -30,7 +30,7 @@ class PretrainingPredictions:
         has_words: (B,) bool, whether the image has any word.
         hidden: (W,) int64, ids of the hidden characters; empty in the first stage, like the following.
         right: (W, K) int64, the K likeliest ids with the word's own image, likeliest first; K is 5 or the vocabulary.
-        wrong: (W,) int64, the likeliest ids with another image of the batch; empty where the batch has one image.
+        shuffled: (W,) int64, the likeliest ids with the image of another sample; empty where the batch has one image.
     """
 
     image_features: Tensor
@@ -38,14 +38,15 @@ class PretrainingPredictions:
     has_words: Tensor
     hidden: Tensor
     right: Tensor
-    wrong: Tensor
+    shuffled: Tensor
 
 
 class PretrainingMetric:
-    """Counts hidden characters that are read, with the right and with a wrong image, and collects features.
+    """Counts hidden characters that are read, with the right and with a shuffled image, and collects features.
 
-    The vision gain is the accuracy with the right image minus that with a wrong one. What can be guessed from the other
-    characters of the word scores the same with any image; only what is read from the image is lost with a wrong one.
+    The vision gain is the accuracy with the right image minus that with a shuffled one. What can be guessed from the
+    other characters of the word scores the same with any image; only what is read from the image is lost with a
+    shuffled one.
 
     The features of all images are kept (8 D bytes each), so that retrieval is among all of them.
     """
@@ -56,21 +57,21 @@ class PretrainingMetric:
         self._right_top = 0
         self._compared = 0
         self._compared_right = 0
-        self._wrong = 0
+        self._shuffled = 0
         self._image_features: list[np.ndarray] = []
         self._text_features: list[np.ndarray] = []
 
     def update(self, batch: Batch, predictions: PretrainingPredictions) -> None:
-        """Counts the words of one batch and keeps the features of its images, those without words left out."""
+        """Counts the words of one batch and keeps the features of its images, those without words excluded."""
         hits = predictions.right == predictions.hidden[:, None]
         first = int(hits[:, :1].sum())
         self._words += len(hits)
         self._right += first
         self._right_top += int(hits[:, : RANKS[-1]].any(dim=1).sum())
-        if predictions.wrong.numel():
+        if predictions.shuffled.numel():
             self._compared += len(hits)
             self._compared_right += first
-            self._wrong += int((predictions.wrong == predictions.hidden).sum())
+            self._shuffled += int((predictions.shuffled == predictions.hidden).sum())
         kept = predictions.has_words
         self._image_features.append(predictions.image_features[kept].detach().cpu().numpy())
         self._text_features.append(predictions.text_features[kept].detach().cpu().numpy())
@@ -82,7 +83,7 @@ class PretrainingMetric:
         self._right_top += other._right_top
         self._compared += other._compared
         self._compared_right += other._compared_right
-        self._wrong += other._wrong
+        self._shuffled += other._shuffled
         self._image_features += other._image_features
         self._text_features += other._text_features
 
@@ -94,12 +95,12 @@ class PretrainingMetric:
         of all images; `text_to_image_recall_5` is the other way round.
         """
         right = _share(self._compared_right, self._compared)
-        wrong = _share(self._wrong, self._compared)
+        shuffled = _share(self._shuffled, self._compared)
         return {
             "accuracy": _share(self._right, self._words),
             "top5_accuracy": _share(self._right_top, self._words),
-            "wrong_image_accuracy": wrong,
-            "vision_gain": right - wrong,
+            "wrong_image_accuracy": shuffled,
+            "vision_gain": right - shuffled,
             **self._recalls(),
             "words": float(self._words),
         }

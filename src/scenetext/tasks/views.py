@@ -1,4 +1,4 @@
-"""Several views of an image at test time (sizes, mirrored), and one answer from what was found in all of them."""
+"""Several views of an image at test time (sizes, mirrored), and one result from the detections in all of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MULTIPLE = 32
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """A batch of images seen otherwise.
+    """A batch of images, scaled or mirrored.
 
     Attributes:
         images: (B, 3, H', W') uint8, on the device of the batch.
@@ -83,7 +83,7 @@ def merge_detections(found: Sequence[Detection], iou_threshold: float) -> list[D
 
 
 def _resize(images: Tensor, scale: float) -> View:
-    """The images scaled down, averaged where they shrink, and padded with black to sides that encoders take."""
+    """The images scaled down, averaged where they shrink, and padded with black to sides that encoders accept."""
     if scale == 1:
         return View(images, np.eye(3))
     height, width = (max(1, round(side * scale)) for side in images.shape[2:])

@@ -38,7 +38,7 @@ def test_names(name: str, meant: str | None) -> None:
     assert assigned.other == ((name,) if meant is None else ())
 
 
-def test_doubt_is_told() -> None:
+def test_doubt_is_reported() -> None:
     images = [Path("a/1.jpg"), Path("b/1.jpg")]
     with pytest.raises(DataError, match=r"the name 1\.jpg may mean a/1\.jpg or b/1\.jpg; write more of its path"):
         assign_predictions({"1.jpg": FOUND}, images, SOURCE)

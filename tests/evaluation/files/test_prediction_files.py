@@ -127,7 +127,7 @@ def broken(detection: Any) -> dict[str, Any]:
         ({"boundary_result": [[*FLAT, 93]]}, "a score is a number"),
     ],
 )
-def test_broken_json_is_told(content: Any, message: str, tmp_path: Path) -> None:
+def test_broken_json_is_reported(content: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message):
         read_predictions(written(tmp_path / "x.json", content))
 
@@ -143,14 +143,14 @@ def test_broken_json_is_told(content: Any, message: str, tmp_path: Path) -> None
         ("0,0,10,0,10,x,0,10,word", "polygon,text", r"res_b\.txt:1: 'x' is not a number"),
     ],
 )
-def test_broken_lines_are_told(second: str, columns: Columns | None, message: str, tmp_path: Path) -> None:
+def test_broken_lines_are_reported(second: str, columns: Columns | None, message: str, tmp_path: Path) -> None:
     written(tmp_path / "res_a.txt", "0,0,10,0,10,10,0,10,0.5")
     written(tmp_path / "res_b.txt", second)
     with pytest.raises(DataError, match=message):
         read_predictions(tmp_path, columns)
 
 
-def test_nothing_to_read_is_told(tmp_path: Path) -> None:
+def test_nothing_to_read_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file or folder"):
         read_predictions(tmp_path / "none.json")
     with pytest.raises(DataError, match=r"neither \.txt nor \.json"):
@@ -164,7 +164,7 @@ def test_nothing_to_read_is_told(tmp_path: Path) -> None:
 
 
 def mutated(content: bytes, generator: random.Random) -> bytes:
-    """A few bytes changed, left out, doubled, or the end cut off."""
+    """A few bytes changed, dropped, doubled, or the end cut off."""
     changed = bytearray(content)
     for _ in range(generator.randint(1, 3)):
         if not changed:

@@ -1,4 +1,4 @@
-"""Files of detections: reading what we or any other system wrote, finding its images, writing submissions."""
+"""Files of detections: reading those of scenetext or any other system, finding its images, writing submissions."""
 
 from scenetext.evaluation.files.assignment import AssignedPredictions, assign_predictions
 from scenetext.evaluation.files.json_files import write_detections

@@ -1,9 +1,9 @@
 """Results as they are sent to the Robust Reading competitions: a folder or zip of `res_<image>.txt`, one line a text.
 
 A line holds the coordinates x1,y1,x2,y2,... of a polygon, or left,top,right,bottom of a box, then the score where there
-is one, then the text where there is one: which of them there are (`columns`) is the same in all files. Without being
-told, lines of numbers alone are understood: an even count is a polygon, an odd one ends with a score. Texts may be
-numbers and hold commas, so they need to be told, and then the polygon is a quadrangle of 8 numbers.
+is one, then the text where there is one: which of them there are (`columns`) is the same in all files. Without
+`columns`, lines of numbers alone are understood: an even count is a polygon, an odd one ends with a score. Texts may be
+numbers and hold commas, so they need `columns`, and then the polygon is a quadrangle of 8 numbers.
 """
 
 from __future__ import annotations
@@ -48,20 +48,20 @@ def read_icdar_results(path: Path, columns: Columns | None = None) -> list[tuple
     parsed = []
     first: tuple[Columns, str] | None = None
     for name, content in _files(path):
-        place = f"{path}/{name}"
-        lines = _lines(content, place)
+        file = f"{path}/{name}"
+        lines = _lines(content, file)
         if columns is None and lines:
-            told = _columns_of(*lines[0], place)
-            first = first or (told, place)
-            if told != first[0]:
-                raise DataError(f"holds {told}, but {first[1]} {first[0]}; all results need the same columns", place)
+            detected = _columns_of(*lines[0], file)
+            first = first or (detected, file)
+            if detected != first[0]:
+                raise DataError(f"holds {detected}, but {first[1]} {first[0]}; all results need the same columns", file)
         layout = columns or (first[0] if first else "polygon")
         found = []
         for number, line in lines:
             try:
                 found.append(_parse_line(line, layout))
             except PredictionError as fault:
-                raise DataError(str(fault), place, number) from None
+                raise DataError(str(fault), file, number) from None
         parsed.append((PurePosixPath(name).stem.removeprefix(PREFIX), found))
     if not parsed:
         raise DataError("holds no .txt files with results", path)
@@ -89,24 +89,24 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
         raise DataError(f"is not a zip that can be read: {error}", path) from None
 
 
-def _lines(content: bytes, place: str) -> list[tuple[int, str]]:
+def _lines(content: bytes, file: str) -> list[tuple[int, str]]:
     """1-based number and text of the lines that are not blank."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         number = error.object[: error.start].count(b"\n") + 1
-        raise DataError("results are not UTF-8", place, number) from None
+        raise DataError("results are not UTF-8", file, number) from None
     return [(number, line.strip()) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
 
 
-def _columns_of(number: int, line: str, place: str) -> Columns:
+def _columns_of(number: int, line: str, file: str) -> Columns:
     """What a line of numbers holds."""
     fields = line.split(",")
     if any(_number(field) is None for field in fields):
         raise DataError(
-            f"is not a line of numbers: {shown(line)}; where results hold texts, tell their columns "
+            f"is not a line of numbers: {shown(line)}; where results hold texts, name their columns "
             "(polygon,text or polygon,score,text)",
-            place,
+            file,
             number,
         )
     return "polygon,score" if len(fields) % 2 else "polygon"

@@ -1,4 +1,4 @@
-"""Our own file of detections, written by `scenetext detect`; other systems can write it, too.
+"""The scenetext file of detections, written by `scenetext detect`; other systems can write it, too.
 
 One JSON object for many images, or JSON lines with one image each (`.jsonl`):
 
@@ -7,8 +7,8 @@ One JSON object for many images, or JSON lines with one image each (`.jsonl`):
     {"path": "a/img_1.jpg", "detections": [{"polygon": [[x, y], ...], "score": 0.93, "text": "EXIT"}]}
 
 Polygons are in pixels of the original image, EXIF rotation not applied, with at least three points. `score` is from 0
-to 1, and 1 where it is left out; `text` may be left out or null. An image in which nothing was found has an empty list.
-Keys beside `images` tell where the file comes from, and are not read; elsewhere unknown keys are errors.
+to 1, and 1 if it is absent; `text` may be absent or null. An image without detections has an empty list.
+Keys beside `images` say where the file comes from, and are not read; elsewhere unknown keys are errors.
 """
 
 from __future__ import annotations

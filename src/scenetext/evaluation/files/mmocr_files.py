@@ -26,7 +26,7 @@ def parse_mmocr_image(content: Mapping[str, Any], name: str) -> tuple[str, list[
     """Name and detections of one image.
 
     Args:
-        name: of the image, where the content does not tell it.
+        name: of the image, if the content does not name it.
 
     Raises:
         PredictionError: says what is wrong.

@@ -1,4 +1,4 @@
-"""Reading the detections of any system, whatever its format: which one it is, is told by the content."""
+"""Reading the detections of any system; the format is detected from the content."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Images = list[tuple[str, list[Detection]]]
 def read_predictions(path: Path, columns: Columns | None = None) -> dict[str, list[Detection]]:
     """The detections of a file, folder or zip, by the names of their images as they are written there.
 
-    Understood are our JSON and JSON lines (`json_files`), text files in a folder or zip (`icdar_files`), and MMOCR's
+    Formats: scenetext's JSON and JSON lines (`json_files`), text files in a folder or zip (`icdar_files`), and MMOCR's
     JSON files in a folder (`mmocr_files`).
 
     Args:

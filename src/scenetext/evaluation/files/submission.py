@@ -39,7 +39,7 @@ def write_submission(
 
     Args:
         detections: of every image of the test set, in pixels of the original image.
-        lowest_score: detections below it are left out.
+        lowest_score: detections below it are dropped.
 
     Raises:
         DataError: two images have the same name in the submission, or a name has no number where it needs one.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 LARGEST_COORDINATE = 1e7
-"""Pixels; the bound of our records files, and exact enough in float32."""
+"""Pixels; the bound of records files, and exact enough in float32."""
 _IN_MESSAGE = 60
 
 
