@@ -64,7 +64,7 @@ def test_several_sizes_and_mirroring_by_overrides(checkpoint: Path) -> None:
         TextDetector.load(checkpoint, "cpu", ["evaluation.scales=[0]"])
 
 
-def test_bad_files_are_told(checkpoint: Path, tmp_path: Path) -> None:
+def test_bad_files_are_reported(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"none\.jpg"):
         TextDetector.load(checkpoint, device="cpu")(tmp_path / "none.jpg")
     save_checkpoint(tmp_path / "other.pt", {"kind": "pretraining", "config": {}, "model": {}})

@@ -98,7 +98,7 @@ def write_run(folder: Path, metric: str, values: list[float]) -> None:
     (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
-def test_evaluations_are_told_by_the_images_seen(tmp_path: Path) -> None:
+def test_evaluations_are_reported_by_the_images_seen(tmp_path: Path) -> None:
     assert evaluations(tmp_path / "none") == []
     write_run(tmp_path / "run", "hmean", [0.1, 0.3])
     with (tmp_path / "run" / "log.jsonl").open("a") as stream:  # resumed, and step 20 done once more

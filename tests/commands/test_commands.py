@@ -93,7 +93,7 @@ def detection_config(folder: Path, records: Path) -> Path:
     return path
 
 
-def test_the_road_from_pretraining_to_detections(scenes: Path, tmp_path: Path) -> None:
+def test_the_workflow_from_pretraining_to_detections(scenes: Path, tmp_path: Path) -> None:
     records = scenes / "records.jsonl"
     pretrained, detector = tmp_path / "pretrained", tmp_path / "detector"
 
@@ -105,7 +105,7 @@ def test_the_road_from_pretraining_to_detections(scenes: Path, tmp_path: Path) -
 
     done = run("tools/evaluate.py", pretrained / "best.pt", "--device", "cpu")
     assert done.returncode == 0, done.stderr
-    assert "| right image | wrong image | vision gain | top 5 | image to text | text to image |" in done.stdout
+    assert "| right image | shuffled image | vision gain | top 5 | image to text | text to image |" in done.stdout
     assert json.loads((pretrained / "evaluation" / "evaluation.json").read_text())["words"] == len(WORDS)
 
     done = run(

@@ -64,7 +64,7 @@ def saved(path: Path, encoder: nn.Module) -> Path:
 
 
 @every_encoder
-def test_weights_of_a_detector_on_it_are_loaded_and_told(name: str, tmp_path: Path) -> None:
+def test_weights_of_a_detector_on_it_are_loaded_and_reported(name: str, tmp_path: Path) -> None:
     path = saved(tmp_path / "best.pt", build(name, seed=1))
     # "none" in the small settings stands for a part that is to stay random, for which there are weights here.
     named = {key: None for key, value in find_encoder(name).small.items() if value == "none"}

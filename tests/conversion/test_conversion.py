@@ -118,7 +118,7 @@ def test_published_layouts_fit_the_full_size_configs(tmp_path: Path, golden: str
     assert found.keys() == shapes.keys()
 
 
-def test_published_to_ours_and_back_is_the_same(tmp_path: Path) -> None:
+def test_published_to_scenetext_and_back_is_the_same(tmp_path: Path) -> None:
     tensors = oclip_layout()
     source = published(tmp_path / "published.pt", tensors)
     convert_from_oclip(source, tmp_path / "converted.pt", pretraining())

@@ -46,7 +46,7 @@ def normalised(task: PretrainingTask, image: np.ndarray) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_photograph_as_in_the_published_visualiser(case: str) -> None:
+def test_image_as_in_the_published_visualiser(case: str) -> None:
     pixels, padding, _ = published_input(make_task(), golden(f"{case}.image"), CPU)
     assert_as_published(pixels, golden(f"{case}.vis_tensor"))
     assert np.array_equal(padding.numpy(), golden(f"{case}.vis_mask"))
@@ -83,7 +83,7 @@ def test_squeezing_bicubically_is_pillows_resize() -> None:
 
 
 @pytest.mark.parametrize("as_published", [False, True])
-def test_attention_covers_the_photograph_and_names_real_characters(as_published: bool) -> None:
+def test_attention_covers_the_image_and_names_real_characters(as_published: bool) -> None:
     image = np.random.default_rng(0).integers(0, 256, (40, 100, 3), dtype=np.uint8)
     found = attend(make_task(), image, ["ST P", " AXI"], CPU, as_published)
     shape = (25, 64) if as_published else (64, 64)

@@ -14,7 +14,7 @@ from scenetext.inspection.curves import read_curves, running_mean
 from scenetext.training.log import RunLog
 
 
-def test_curves_are_what_the_log_was_told(tmp_path: Path) -> None:
+def test_curves_are_what_was_logged(tmp_path: Path) -> None:
     log = RunLog(tmp_path, 0, 4, "run")
     log.metrics("train", 2, {"loss": 3.0, "loss_rate": 1e-4})
     log.metrics("evaluation", 2, {"hmean": 0.25})
@@ -42,7 +42,7 @@ def test_steps_that_were_trained_again_count_as_the_last_time(tmp_path: Path) ->
 @pytest.mark.parametrize(
     "damage", ['{"kind": "train", "st', "[1, 2]", '{"kind": "train"}', '{"step": 3, "loss": 1}', "é\0"]
 )
-def test_damaged_lines_are_told_and_passed_over(tmp_path: Path, damage: str) -> None:
+def test_damaged_lines_are_reported_and_passed_over(tmp_path: Path, damage: str) -> None:
     whole = json.dumps({"kind": "train", "step": 1, "loss": 2.0})
     (tmp_path / "log.jsonl").write_text(f"{whole}\n{damage}", encoding="utf-8")
     curves, problems = read_curves(tmp_path)

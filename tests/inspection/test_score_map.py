@@ -31,7 +31,7 @@ def detector(*overrides: str) -> tuple[DetectionTask, dict[str, object]]:
     return task, {"kind": "detection", "config": run.model_dump(mode="json"), "model": task.state_dict(), "step": 1}
 
 
-def test_maps_cover_the_photograph_and_no_padding() -> None:
+def test_maps_cover_the_image_and_no_padding() -> None:
     task, _ = detector('encoder.prompts=["text.", "letters."]', 'encoder.background_prompts=["walls."]')
     guidance = text_guidance(task, IMAGE, CPU)
     assert list(guidance.scores) == ["text.", "letters.", "walls."]

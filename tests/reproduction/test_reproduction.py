@@ -239,7 +239,7 @@ def test_what_is_done_is_not_done_again(table: Table, options: Options) -> None:
     assert launch.commands[13:] == [launch.commands[1]]
 
 
-def test_a_failing_row_is_told_and_stops_no_other(table: Table, options: Options) -> None:
+def test_a_failing_row_is_reported_and_stops_no_other(table: Table, options: Options) -> None:
     launch = Launcher({"training.seed=5": 2})
     outcomes = RowRunner(options, launch=launch).run(plan_table(table, options))
     assert [outcome.state for outcome in outcomes] == ["done", "failed", "failed"]
@@ -281,7 +281,7 @@ def test_commands_are_printed_as_one_types_them(table: Table, options: Options) 
     ]
 
 
-def test_the_device_is_told_to_what_computes_and_changes_no_folder(table: Table, options: Options) -> None:
+def test_the_device_is_passed_to_what_computes_and_changes_no_folder(table: Table, options: Options) -> None:
     on_gpu = replace(options, device="cuda")
     for step, same in zip(plan_table(table, options)[0].steps, plan_table(table, on_gpu)[0].steps, strict=True):
         assert step == same
@@ -353,7 +353,7 @@ def test_report_as_values_says_where_they_come_from(table: Table, options: Optio
     assert rows["quoted"]["steps"] == []
 
 
-def test_a_result_that_cannot_be_read_is_told(table: Table, options: Options) -> None:
+def test_a_result_that_cannot_be_read_is_reported(table: Table, options: Options) -> None:
     runs = plan_table(table, options)
     RowRunner(options, launch=Launcher()).run(runs[:1])
     runs[0].cells["F"].result.write_text("{}")
@@ -383,7 +383,7 @@ def test_a_table_that_does_not_fit_itself_is_refused(change: dict[str, Any], mes
         validate(Table, small_table(**change), "table")
 
 
-def test_tables_that_are_not_there_are_told_with_those_that_are(tmp_path: Path) -> None:
+def test_tables_that_are_not_there_are_reported_with_those_that_are(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no table_2 of oclip; there are: table_1, table_3"):
         load_table(TABLES, "oclip", "table_2")
     (tmp_path / "tcm_table_7.yaml").write_text(yaml.safe_dump(small_table()))

@@ -104,7 +104,7 @@ def test_the_json_file_of_another_model_is_refused(tmp_path: Path, config: dict[
         load_pretrained(files["model.pt"], None, files["model.json"])
 
 
-def test_a_model_of_ours_names_its_own_dictionary(tmp_path: Path) -> None:
+def test_a_scenetext_model_names_its_own_dictionary(tmp_path: Path) -> None:
     config = {
         "kind": "pretraining",
         "method": SMALL_OCLIP.model_dump(mode="json"),

@@ -156,7 +156,7 @@ def test_learning_rate_grows_with_the_batch_where_a_base_is_given() -> None:
     assert scaled_learning_rate(OptimizerSettings(learning_rate=7e-3), 128) == 7e-3
 
 
-def test_groups_are_told() -> None:
+def test_groups_are_reported() -> None:
     model = nn.Sequential(nn.Linear(1000, 1000), nn.BatchNorm1d(1000), nn.Linear(1000, 500, bias=False))
     settings = OptimizerSettings(
         learning_rate=0.1, base_batch=8, weight_decay=0.01, groups=(group("0.*", 0), group("1.*", 0.5))

@@ -106,7 +106,7 @@ def test_damaged_newest_checkpoint_is_passed_over(records: list[ImageRecord], tm
         assert torch.equal(value, resumed.module.state_dict()[name]), name
 
 
-def test_settings_changed_since_the_checkpoint_are_told(records: list[ImageRecord], tmp_path: Path) -> None:
+def test_settings_changed_since_the_checkpoint_are_reported(records: list[ImageRecord], tmp_path: Path) -> None:
     trainer = make_trainer(records, tmp_path / "run")
     trainer.description["config"] = {"a": {"b": 1, "c": [1, 2]}, "d": None}
     trainer.fit()
@@ -115,7 +115,7 @@ def test_settings_changed_since_the_checkpoint_are_told(records: list[ImageRecor
     assert resumed.resume() == ["setting changed since the checkpoint: a.b: 1 -> 2"]
 
 
-def test_loss_that_is_not_finite_changes_nothing_and_is_told(
+def test_loss_that_is_not_finite_changes_nothing_and_is_reported(
     records: list[ImageRecord], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trainer = make_trainer(records, tmp_path / "run", BrightnessTask(nan_at=[1]), steps=1, evaluate_every=9)
