@@ -22,7 +22,7 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "explore")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--fuzz", type=int, default=50, metavar="N", help="damaged files for every parser (default: 50)")
+    parser.addoption("--fuzz", type=int, default=200, metavar="N", help="damaged files for every parser (default: 200)")
     parser.addoption("--gpu-device", choices=["cpu", "cuda"], help="where tests/gpu run; cpu tries them at tiny size")
 
 
