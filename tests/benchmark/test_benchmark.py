@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,7 @@ def test_metrics_of_a_run(tmp_path: Path) -> None:
 
 def test_peak_memory_sees_what_was_given_back() -> None:
     device = torch.device("cpu")
+    gc.collect()  # what earlier tests left is not to be given back in between
     reset_peak_memory(device)
     before = peak_memory(device)
     torch.ones(64 << 20, dtype=torch.uint8).sum()
