@@ -38,6 +38,17 @@ def test_a_few_missing_images_are_reported_and_many_stop_the_run(tmp_path: Path,
     assert not any("cannot be used" in remark for remark in data.remarks)
 
 
+def test_a_run_whose_images_are_back_starts(tmp_path: Path) -> None:
+    path = make_set(tmp_path, "a", 3)
+    run = make_run("detection", tmp_path, [str(path)])
+    (tmp_path / "a_1.png").rename(tmp_path / "away.png")
+    for _ in range(2):
+        with pytest.raises(DataError, match="1 of 3 images cannot be used: 1 missing"):
+            read_run_records(run, None)
+    (tmp_path / "away.png").rename(tmp_path / "a_1.png")
+    assert not any("cannot be used" in remark for remark in read_run_records(run, None).remarks)
+
+
 def test_faults_of_validation_images_count_too(tmp_path: Path) -> None:
     path = make_set(tmp_path, "a", 10)
     run = make_run("detection", tmp_path, [str(path)])

@@ -104,7 +104,7 @@ def test_words_and_polygons_are_counted_by_what_is_odd_about_them(tmp_path: Path
     )
     (record,) = make_records(tmp_path, 1)
     check = check_of(tmp_path, [replace(record, instances=instances)])
-    assert check.model_dump(exclude={"characters", "faults"}, exclude_defaults=True) == {
+    assert check.model_dump(exclude={"characters", "faults", "faulty"}, exclude_defaults=True) == {
         **{"images": 1, "instances": 7, "ignored": 2, "without_text": 1, "without_polygon": 1},
         **{"crossing": 1, "flat": 1, "outside": 2},
     }
@@ -193,6 +193,36 @@ def test_a_result_is_kept_until_the_file_changes(tmp_path: Path, counted: list[P
     os.utime(path, ns=(0, 0))
     checked_records(path, None, SILENT)
     assert len(counted) == 4
+
+
+@pytest.mark.parametrize("fault", ["missing", "unreadable", "other_size"])
+def test_images_that_were_faulty_are_looked_at_again(tmp_path: Path, counted: list[Path], fault: str) -> None:
+    path, (first, second, _) = tmp_path / "a.jsonl", make_records(tmp_path, 3)
+    write_records(path, [first, second])
+    sound = [record.path.read_bytes() for record in (first, second)]
+    write_image(tmp_path / "small.jpg", np.zeros((4, 4, 3), dtype=np.uint8))
+    for record in (first, second):
+        record.path.write_bytes(b"" if fault == "unreadable" else (tmp_path / "small.jpg").read_bytes())
+        if fault == "missing":
+            record.path.unlink()
+    faulty = checked_records(path, None, SILENT)
+    assert (faulty.faulty_images, set(faulty.faulty.values())) == (2, {fault})
+    assert checked_records(path, None, SILENT) == faulty
+    assert counted == [path], "nothing changed"
+    second.path.write_bytes(sound[1])
+    assert checked_records(path, None, SILENT).faulty == {0: fault}
+    first.path.write_bytes(sound[0])
+    assert checked_records(path, None, SILENT).is_usable
+    assert counted == [path] * 3
+
+
+def test_another_fault_of_a_faulty_image_is_reported_as_it_is_now(tmp_path: Path) -> None:
+    path, records = tmp_path / "a.jsonl", make_records(tmp_path, 1)
+    write_records(path, records)
+    records[0].path.unlink()
+    assert checked_records(path, None, SILENT).missing == 1
+    records[0].path.write_bytes(b"half a download")
+    assert checked_records(path, None, SILENT).unreadable == 1
 
 
 def test_a_result_does_not_hold_for_a_copy_elsewhere(tmp_path: Path, counted: list[Path]) -> None:

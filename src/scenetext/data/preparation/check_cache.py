@@ -1,8 +1,9 @@
 """A cache of the checks of records files, so that the next training starts at once.
 
 A result is kept with the path of the records file, its size, time of change and SHA-256, and is used only where all
-of them are the same. It says nothing of images that were changed or deleted since:
-`scenetext prepare check` looks at them again, and a training skips and counts them.
+of them are the same and the images that were faulty still are: those are looked at again, so that images which were
+missing once (a folder not mounted, a download not finished) are not refused for ever. Of images that were changed or
+deleted since it says nothing: `scenetext prepare check` looks at them again, and a training skips and counts them.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from scenetext.config import Settings
-from scenetext.data.preparation.checks import RecordsCheck, check_records
+from scenetext.data.preparation.checks import RecordsCheck, check_records, has_same_faulty_images
 from scenetext.errors import DataError
 
-_VERSION = 1
+_VERSION = 2
 """Of what a check looks at; results of another version are made again."""
 _PIECE = 1 << 24
 
@@ -49,7 +50,7 @@ class _KeptCheck(Settings):
 def checked_records(
     path: Path, folder: Path | None, report: Callable[[str], None], again: bool = False
 ) -> RecordsCheck:
-    """The check of a records file: the cached one if the file has not changed since, else a new one.
+    """The check of a records file: the cached one if neither the file nor its faulty images changed, else a new one.
 
     Args:
         folder: where results are kept; None = beside the records files.
@@ -62,7 +63,7 @@ def checked_records(
     identity = identify(path)
     kept = kept_path(path, folder)
     check = None if again else _read(kept, identity)
-    if check is None:
+    if check is None or not has_same_faulty_images(path, check):
         check = check_records(path)
         if identify(path) == identity:
             _keep(kept, _KeptCheck(file=identity, check=check), report)

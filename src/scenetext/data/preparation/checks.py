@@ -65,6 +65,8 @@ class RecordsCheck(Settings):
     """Images of another size than their record says."""
     faults: tuple[str, ...] = ()
     """The first broken lines and faulty images, one message each."""
+    faulty: dict[NonNegativeInt, ImageFault] = Field(default_factory=dict)
+    """By its number in the file, from 0, what is wrong with each faulty image."""
     characters: dict[str, NonNegativeInt] = Field(default_factory=dict)
     """How often each character occurs in the words."""
 
@@ -99,11 +101,28 @@ def check_records(path: Path) -> RecordsCheck:
         for start in range(0, len(records), _CHUNK):
             indices = range(start, min(start + _CHUNK, len(records)))
             readable = tally.read(records, indices)
-            for record, fault in zip(readable, threads.map(_image_fault, readable), strict=True):
-                tally.add(record, fault)
-            tally.add_polygons(readable)
+            faults = threads.map(_image_fault, readable.values())
+            for (index, record), fault in zip(readable.items(), faults, strict=True):
+                tally.add(index, record, fault)
+            tally.add_polygons(list(readable.values()))
             progress.update(len(indices))
     return tally.result()
+
+
+def has_same_faulty_images(path: Path, check: RecordsCheck) -> bool:
+    """Whether the images of a records file that were faulty in an earlier check still are, in the same way.
+
+    Only these images are looked at, a few at a time and until one differs: where a folder that was not mounted is back,
+    the first ones show it.
+    """
+    records, faulty = RecordFiles([path]), list(check.faulty.items())
+    with ThreadPoolExecutor(_THREADS) as threads:
+        for start in range(0, len(faulty), _THREADS):
+            part = faulty[start : start + _THREADS]
+            found = threads.map(_image_fault, [records[index] for index, _ in part])
+            if any(fault is None or fault[0] != kind for fault, (_, kind) in zip(found, part, strict=True)):
+                return False
+    return True
 
 
 def check_report(path: Path, check: RecordsCheck, known: CharacterSet | None) -> list[str]:
@@ -155,21 +174,23 @@ class _Tally:
         self._counts: Counter[str] = Counter()
         self._characters: Counter[str] = Counter()
         self._faults: list[str] = []
+        self._faulty: dict[int, ImageFault] = {}
 
-    def read(self, records: RecordFiles, indices: Sequence[int]) -> list[ImageRecord]:
-        """The records that can be read."""
-        readable = []
+    def read(self, records: RecordFiles, indices: Sequence[int]) -> dict[int, ImageRecord]:
+        """The records that can be read, by their numbers."""
+        readable = {}
         for index in indices:
             self._counts["images"] += 1
             try:
-                readable.append(records[index])
+                readable[index] = records[index]
             except DataError as error:
                 self._count_fault("broken_lines", str(error))
         return readable
 
-    def add(self, record: ImageRecord, fault: tuple[ImageFault, str] | None) -> None:
+    def add(self, index: int, record: ImageRecord, fault: tuple[ImageFault, str] | None) -> None:
         """Counts an image with its words."""
         if fault is not None:
+            self._faulty[index] = fault[0]
             self._count_fault(*fault)
         self._counts["instances"] += len(record.instances)
         for instance in record.instances:
@@ -197,7 +218,9 @@ class _Tally:
 
     def result(self) -> RecordsCheck:
         """What was counted so far."""
-        return RecordsCheck(**self._counts, faults=tuple(self._faults), characters=dict(self._characters))
+        return RecordsCheck(
+            **self._counts, faults=tuple(self._faults), faulty=self._faulty, characters=dict(self._characters)
+        )
 
     def _count_fault(self, kind: str, message: str) -> None:
         self._counts[kind] += 1
