@@ -1,4 +1,7 @@
-"""The contracts: Encoder and its AuxiliaryLoss, DetectorSpec, Task, Metric. All else is functions and records."""
+"""The contracts: Encoder and its AuxiliaryLoss, DetectorSpec and its Stages, Task, Metric.
+
+All else is functions and records.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,15 @@ import numpy as np
 from scenetext.structures import Batch, Detection, Features, ImageRecord, PreparedSample, Sample
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Generator, Tensor, nn
     from typing_extensions import Self
 
 Maps = Mapping[str, "Tensor"]
 """Named head outputs, (B, C, h, w) or (B, h, w) each, logits where a probability is meant."""
 Targets = Mapping[str, "Tensor"]
 """Named training targets with leading axis B."""
+Proposals = Mapping[str, "Tensor"]
+"""Named tensors with one row for every place that a stage looks at."""
 
 
 @runtime_checkable
@@ -90,18 +95,44 @@ class EncoderSpec:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """A second look, at places whose number varies from image to image; `layers.stages.head_maps` runs it.
+
+    Where to look is a plain function of maps and targets, so that it can be tested with literal arrays; the network
+    that looks never sees a target. What both give joins the head's maps as "<name>.<key>", (B, P, ...) with P the
+    largest number of places in the batch and "<name>.valid" (B, P) beside them, so `loss` and `decode` find everything
+    in `maps` and whatever handles maps by image (views, decoding on other processes) handles these.
+
+    Attributes:
+        name: of the stage, and of the module in the head's `later` (an `nn.ModuleDict`) that looks: (maps, proposals)
+            -> named maps (B, P, ...). Where `later` has no such module, the stage only proposes. Normalisation in it
+            should see the valid rows only.
+        propose: (maps of one image, targets of this image, config, generator) -> named tensors with leading axis P, on
+            any device, and (0, ...) where there is nothing to look at. Maps are float32, without those for stages only
+            (see `DetectorSpec.head`), and without gradients. Targets are None in evaluation. All randomness of a stage
+            is here and comes from the generator (on the CPU), which depends on the training sample alone: it is the
+            same after a resume, with any accumulation and any number of processes.
+    """
+
+    name: str
+    propose: Callable[[Maps, Targets | None, Any, Generator], Proposals]
+
+
+@dataclass(frozen=True)
 class DetectorSpec:
     """One detector, assembled from plain parts; `detectors/<name>/__init__.py` ends with `SPEC = DetectorSpec(...)`.
 
     Attributes:
         config: its settings, a `Settings` subclass with at least `name` and `loss_weights`.
         head: (config, encoder channels) -> module that takes `Features` and returns named maps (logits). Neck included.
+            Maps whose names begin with "features" are there for stages to sample from; `decode` does not get them.
         targets: (sample, config) -> named numpy arrays, made in the loader's processes.
         loss: (maps, targets, config) -> named, unweighted, float32 scalars; finite and tied to the graph for any batch,
             images without text included.
         decode: (maps, config) -> for every image its detections, in pixels of the (padded) input image.
         text_region: targets -> (region, valid), (B, H, W) in {0, 1} each: where text is, and where that is known; for
             auxiliary losses and drawing.
+        stages: second looks, one after the other; each sees the maps of those before it.
     """
 
     config: type[Any]
@@ -110,6 +141,7 @@ class DetectorSpec:
     loss: Callable[[Maps, Targets, Any], dict[str, Tensor]]
     decode: Callable[[Maps, Any], list[list[Detection]]]
     text_region: Callable[[Targets], tuple[Tensor, Tensor]]
+    stages: tuple[Stage, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,7 +153,7 @@ class DetectorExamples:
     Attributes:
         small: settings that make it quick to build and to run.
         perfect_maps: (targets, config) -> the maps of a head that has learnt these targets: logits of 10 and -10 where
-            a probability is meant, and the exact values of everything else that is decoded.
+            a probability is meant, and the exact values of everything else that is decoded; of stages, too.
         soft_maps: prefixes of the names of those logits whose edges a network draws softly.
         long_text_overlap: least IoU with which rectangles longer than twice their height come back from perfect maps;
             0.8 is asked of all others.

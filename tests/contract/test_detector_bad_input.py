@@ -42,7 +42,7 @@ def learn(subject: Subject, samples: list[Sample]) -> None:
     )
     network = subject.head()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        maps = network(Features(levels))
+        maps = subject.maps(network, Features(levels), targets)
         terms = subject.spec.loss(maps, targets, subject.config)
     assert all(term.dtype == torch.float32 and term.isfinite() for term in terms.values()), terms
     torch.stack(list(terms.values())).sum().backward()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scenetext.drawing.maps import IMAGE_SHARE, MOST_CHANNELS, colorize_labels, map_panels
+from scenetext.drawing.maps import IMAGE_SHARE, MOST_CHANNELS, colorize_labels, is_map, map_panels
 from scenetext.errors import DataError
 
 DARK = np.zeros((40, 60, 3), dtype=np.uint8)
@@ -60,3 +60,11 @@ def test_neighbouring_labels_differ_clearly() -> None:
     assert colours[0].tolist() == [110, 110, 110]
     assert colours[1].tolist() == [0, 0, 0]
     assert (np.abs(np.diff(colours[2:], axis=0)).sum(axis=1) > 60).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((40, 60), True), ((3, 10, 15), True), ((160, 240), True), ((5, 4), False), ((7, 20, 2), False), ((3,), False)],
+)
+def test_lists_of_points_are_no_maps(shape: tuple[int, ...], expected: bool) -> None:
+    assert is_map(shape, (160, 240)) is expected

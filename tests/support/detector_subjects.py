@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from scenetext.contracts import DetectorExamples, DetectorSpec, Maps, Targets
+from scenetext.data.loading.dataset import collate
 from scenetext.detectors import find_detector, find_examples
-from scenetext.structures import Sample
+from scenetext.layers.stages import SEED, head_maps
+from scenetext.structures import Features, PreparedSample, Sample
 from scenetext.training.learner import weighted_sum
 
 
@@ -31,9 +34,15 @@ class Subject:
         return self.spec.head(self.config, channels)
 
     def targets(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
-        """Targets of several samples, stacked as a loader stacks them."""
-        made = [self.spec.targets(sample, self.config) for sample in samples]
-        return {name: torch.stack([torch.from_numpy(arrays[name]) for arrays in made]) for name in made[0]}
+        """Targets of several samples, stacked as a loader stacks them; with seeds, as a task adds them for stages."""
+        made = [{**self.spec.targets(sample, self.config), SEED: np.array(7 + i)} for i, sample in enumerate(samples)]
+        return dict(
+            collate([PreparedSample(sample, arrays) for sample, arrays in zip(samples, made, strict=True)]).targets
+        )
+
+    def maps(self, network: nn.Module, features: Features, targets: Targets | None) -> dict[str, Tensor]:
+        """All maps, in training from targets, in evaluation (None) without."""
+        return head_maps(network, self.spec, features, targets, self.config)
 
     def total(self, maps: Maps, targets: Targets) -> Tensor:
         """The weighted sum of the losses, as the trainer forms it."""

@@ -94,7 +94,7 @@ def drawn_samples(size: Size, count: int) -> list[Sample]:
 def drawn_batch(task: DetectionTask, size: Size, count: int, device: torch.device) -> Batch:
     """Noise images (count, 3, *size) with four words each and the detector's own targets of them."""
     samples = drawn_samples(size, count)
-    prepared = [PreparedSample(sample, task.spec.targets(sample, task.config)) for sample in samples]
+    prepared = [PreparedSample(sample, task.targets(sample, np.random.default_rng(0))) for sample in samples]
     return collate(prepared).to(device)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from scenetext.benchmark.measurements import Measurement, milliseconds, repeated
+from scenetext.layers.stages import head_maps
 from scenetext.pretraining.oclip.loss import oclip_loss
 from scenetext.structures import Batch, Features
 from scenetext.tasks.detection import DetectionTask
@@ -79,10 +80,13 @@ def _pretraining_parts(task: PretrainingTask, batch: Batch) -> list[Part]:
 
 
 def _detection_parts(task: DetectionTask, batch: Batch) -> list[Part]:
+    def maps_of(made: Features) -> dict[str, Tensor]:
+        return head_maps(task.head, task.spec, made, batch.targets, task.config)
+
     with torch.no_grad():
         images = task.normalization(batch.images)
         made = task.encoder(images)
-        maps = {name: _leaf(value) for name, value in task.head(made).items()}
+        maps = {name: _leaf(value) for name, value in maps_of(made).items()}
         task.eval()
         final = task.maps(batch.images)
         task.train()
@@ -100,7 +104,7 @@ def _detection_parts(task: DetectionTask, batch: Batch) -> list[Part]:
         Part("pixel normalisation", lambda: [task.normalization(batch.images)]),
         Part("encoder", encode),
         *(_tcm_parts(task.encoder, images) if isinstance(task.encoder, TcmEncoder) else []),
-        Part("head", lambda: list(task.head(features).values())),
+        Part("head", lambda: list(maps_of(features).values())),
         Part("losses", lambda: list(task.spec.loss(maps, batch.targets, task.config).values())),
         Part("decode", decode),
     ]

@@ -16,6 +16,8 @@ MOST_CHANNELS = 8
 """Channels of one array that are drawn."""
 IMAGE_SHARE = 0.2
 """Weight of the image under a map, in [0, 1]."""
+_LARGEST_STRIDE = 64
+"""Image pixels per map pixel; what is coarser is no map."""
 
 
 def map_panels(arrays: Mapping[str, np.ndarray], image: np.ndarray) -> list[tuple[str, np.ndarray]]:
@@ -45,6 +47,15 @@ def map_panels(arrays: Mapping[str, np.ndarray], image: np.ndarray) -> list[tupl
             blended = cv2.addWeighted(stretched, 1 - IMAGE_SHARE, image, IMAGE_SHARE, 0)
             panels.append((f"{title}: {remark}", np.asarray(blended)))
     return panels
+
+
+def is_map(shape: tuple[int, ...], image_size: tuple[int, ...]) -> bool:
+    """Whether an array covers an image of (H, W) pixels: (h, w) or (C, h, w) at one stride, and no list of points."""
+    if len(shape) not in (2, 3) or 0 in shape:
+        return False
+    stride = max(1, round(image_size[0] / shape[-2]))
+    covered = all(abs(cells * stride - side) <= stride for cells, side in zip(shape[-2:], image_size, strict=True))
+    return covered and stride <= _LARGEST_STRIDE
 
 
 def colorize_labels(labels: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from scenetext.data.records.files import JoinedRecords
 from scenetext.data.records.images import write_image
 from scenetext.data.records.shards import read_record_image
 from scenetext.drawing.detections import FALSE, HIT, IGNORED, MISSED, draw_comparison, draw_instances
-from scenetext.drawing.maps import map_panels
+from scenetext.drawing.maps import is_map, map_panels
 from scenetext.drawing.sheets import add_legend, sheet
 from scenetext.errors import DataError
 from scenetext.evaluation.evaluator import DetectionEvaluator
@@ -114,10 +114,11 @@ def show_targets(words: Sequence[str], epoch: int, choice: Choice, output: Path)
         prepared = dataset[epoch, index].prepared
         image = draw_instances(prepared.sample.image, prepared.sample.instances, show_texts=False)
         first = (f"{record.path.name}, epoch {epoch}", image)
-        others = map_panels(prepared.targets, prepared.sample.image)
+        maps = {name: array for name, array in prepared.targets.items() if is_map(array.shape, image.shape[:2])}
+        others = map_panels(maps, prepared.sample.image)
         path = output / "targets" / f"{index:06d}_{record.path.stem}.png"
         shown.sheets.append(_save(path, _panels_sheet([first, *others], LEGEND)))
-        undrawn = {name: array.shape for name, array in prepared.targets.items() if array.ndim not in (2, 3)}
+        undrawn = {name: array.shape for name, array in prepared.targets.items() if name not in maps}
         shown.remarks.extend(f"not drawn, since it is no map: {name} {shape}" for name, shape in undrawn.items())
     return shown
 
@@ -164,8 +165,9 @@ def _predict(
     batch = collate_loaded([item]).to(device)
     (detections,) = task.detect(batch)
     shares = np.array(batch.metas[0].content_size) / batch.images.shape[2:]
-    maps = {name: value[0].float().cpu().numpy() for name, value in task.maps(batch.images).items()}
-    return detections, {name: _cut_to_content(value, shares) for name, value in maps.items()}
+    arrays = {name: value[0].float().cpu().numpy() for name, value in task.maps(batch.images).items()}
+    maps = {name: array for name, array in arrays.items() if is_map(array.shape, tuple(batch.images.shape[2:]))}
+    return detections, {name: _cut_to_content(array, shares) for name, array in maps.items()}
 
 
 def _cut_to_content(values: np.ndarray, shares: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from scenetext.evaluation.evaluator import evaluate_image
 from scenetext.evaluation.rules import find_protocol
 from scenetext.evaluation.scores import SetCounts
 from scenetext.layers.normalization import PixelNormalization
+from scenetext.layers.stages import SEED, head_maps
 from scenetext.structures import Batch, Detection, ImageRecord, PreparedSample, Sample
 from scenetext.tasks.auxiliary_loss import auxiliary_losses, merged_loss_weights
 from scenetext.tasks.decoding import Decoder, DecodingPool, DetectionCollector, UndecodedBatch
@@ -67,13 +68,14 @@ class DetectionTask(nn.Module):
         self.loss_weights: Mapping[str, float] = merged_loss_weights(config.loss_weights.model_dump(), auxiliary_loss)
 
     def maps(self, images: Tensor) -> Maps:
-        """The head's maps of (B, 3, H, W) uint8 images."""
-        return self.head(self.encoder(self.normalization(images)))
+        """The maps of (B, 3, H, W) uint8 images that are decoded."""
+        return head_maps(self.head, self.spec, self.encoder(self.normalization(images)), None, self.config)
 
     def forward(self, batch: Batch, others: Sequence[None] = ()) -> dict[str, Tensor]:
         """The unweighted loss terms of the detector and, where it has any, of its encoder."""
         features = self.encoder(self.normalization(batch.images))
-        losses = self.spec.loss(self.head(features), batch.targets, self.config)
+        maps = head_maps(self.head, self.spec, features, batch.targets, self.config)
+        losses = self.spec.loss(maps, batch.targets, self.config)
         added = auxiliary_losses(self.auxiliary_loss, features.side, self.spec, batch.targets, self.config.name)
         return {**losses, **added}
 
@@ -110,7 +112,14 @@ class DetectionTask(nn.Module):
             sample = training_transform(sample, self.transform, generator)
         else:
             sample = evaluation_transform(sample, self.evaluation_transform)
-        return PreparedSample(sample, self.spec.targets(sample, self.config))
+        return PreparedSample(sample, self.targets(sample, generator))
+
+    def targets(self, sample: Sample, generator: np.random.Generator) -> dict[str, np.ndarray]:
+        """The detector's targets, and a seed for what its stages draw."""
+        made = self.spec.targets(sample, self.config)
+        if self.spec.stages:
+            made[SEED] = generator.integers(2**31, size=()).astype(np.int64)
+        return made
 
     def prepare_evaluation(self, sample: Sample, generator: np.random.Generator) -> PreparedSample:
         """The image at the largest of its test sizes; no targets."""
