@@ -56,6 +56,54 @@ def test_area_and_perimeter(points: list[tuple[float, float]], area: float, peri
     assert geometry.polygon_perimeter(array(points)) == pytest.approx(perimeter)
 
 
+def array_of(polygon: np.ndarray | None) -> list[list[float]] | None:
+    return None if polygon is None else polygon.tolist()
+
+
+HEXAGON = [(0, 0), (2, 1), (4, 0), (4, 3), (2, 4), (0, 3)]
+
+
+@pytest.mark.parametrize(
+    ("points", "order", "expected"),
+    [
+        (SQUARE, [0, 1, 3, 2], SQUARE),
+        (SQUARE, [0, 3, 1, 2], SQUARE),
+        (SQUARE, [0, 2, 1, 3], SQUARE),
+        (SQUARE, [1, 0, 2, 3], [SQUARE[1], SQUARE[2], SQUARE[3], SQUARE[0]]),
+        (HEXAGON, [0, 1, 2, 5, 4, 3], HEXAGON),
+        (HEXAGON, [0, 5, 1, 4, 2, 3], HEXAGON),
+        (HEXAGON, [0, 3, 1, 4, 2, 5], None),
+        ([(0, 0), (5, 0), (9, 0), (2, 0)], [0, 1, 2, 3], None),
+        (SQUARE, [0, 1, 2], None),
+        (SQUARE, [], None),
+    ],
+    ids=["rows", "columns", "diagonals", "from the right", "six, rows", "six, pairs", "wild", "flat", "three", "none"],
+)
+def test_points_in_another_order_get_that_of_the_outline(
+    points: list[tuple[float, float]], order: list[int], expected: list[tuple[float, float]] | None
+) -> None:
+    found = geometry.reordered(array([points[number] for number in order]))
+    assert array_of(found) == (None if expected is None else array(expected).tolist())
+
+
+@given(star_polygons())
+def test_a_quadrilateral_in_any_order_becomes_one_that_does_not_cross(star: np.ndarray) -> None:
+    corners = geometry.minimum_rectangle(star)
+    for order in ([0, 1, 3, 2], [0, 2, 1, 3], [2, 0, 3, 1], [3, 1, 0, 2]):
+        found = geometry.reordered(corners[order])
+        assert found is not None
+        assert geometry.is_valid(found)
+        assert geometry.signed_area(found) > 0
+        assert found[0].tolist() == corners[order[0]].tolist()
+        assert geometry.polygon_area(found) == pytest.approx(geometry.polygon_area(corners))
+
+
+def test_a_box_is_turned_clockwise_about_its_centre() -> None:
+    np.testing.assert_allclose(geometry.rotated_box((5, 4), 6, 2, 0), [[2, 3], [8, 3], [8, 5], [2, 5]])
+    quarter = [[6, 1], [6, 7], [4, 7], [4, 1]]
+    np.testing.assert_allclose(geometry.rotated_box((5, 4), 6, 2, math.pi / 2), quarter, atol=1e-6)
+
+
 def test_area_keeps_its_digits_far_from_the_origin() -> None:
     assert geometry.polygon_area(array(SQUARE) + np.float32(1e6)) == 4
 

@@ -78,6 +78,46 @@ def valid_polygon(polygon: np.ndarray) -> np.ndarray | None:
     return ordered if is_valid(ordered) else None
 
 
+def reordered(polygon: np.ndarray) -> np.ndarray | None:
+    """A self-crossing outline in the order of its border, where its vertices were listed in another common order.
+
+    Row by row: the upper border and the lower one both from left to right; of a quadrilateral, top left, top right,
+    bottom left, bottom right. Pair by pair: each vertex of the upper border followed by the one below it. Of a
+    quadrilateral also diagonal by diagonal; since four corners have three cyclic orders, one that crosses itself always
+    gets one that does not.
+
+    Returns:
+        (V, 2) float32, clockwise from the same first vertex; None where no such order gives a simple outline.
+    """
+    points = polygon_points(polygon)
+    half = len(points) // 2
+    if len(points) < 4 or len(points) % 2:
+        return None
+    numbers = np.arange(len(points))
+    by_row = np.concatenate([numbers[:half], numbers[half:][::-1]])
+    by_pair = np.concatenate([numbers[::2], numbers[1::2][::-1]])
+    orders = [by_row, by_pair] if half > 2 else [by_row, np.array([0, 2, 1, 3])]
+    fitting = (points[order] for order in orders if is_valid(points[order]))
+    found = next(fitting, None)
+    if found is None:
+        return None
+    clockwise = found if signed_area(found) > 0 else np.roll(found[::-1], 1, axis=0)
+    return clockwise.astype(np.float32)
+
+
+def rotated_box(center: tuple[float, float], width: float, height: float, angle: float) -> np.ndarray:
+    """(4, 2) float32: the corners of a box that is turned about its centre, from the one that was its top left.
+
+    Args:
+        center: (x, y) pixels.
+        width, height: pixels, before the turn.
+        angle: radians, clockwise on the screen.
+    """
+    cosine, sine = np.cos(angle), np.sin(angle)
+    corners = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]]) * (width, height)
+    return (corners @ np.array([[cosine, sine], [-sine, cosine]]) + center).astype(np.float32)
+
+
 def largest_part(geometry: shapely.Geometry) -> np.ndarray | None:
     """Outline (V, 2) float64 of the largest polygon of a shapely geometry; None where no polygon has an area."""
     parts = shapely.get_parts(shapely.get_parts(geometry))

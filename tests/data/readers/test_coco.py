@@ -30,7 +30,7 @@ from dataset_files import (
 from published_folders import BUILDERS
 from scenetext.data.readers import coco
 from scenetext.data.readers.files import UNREADABLE
-from scenetext.data.readers.instances import EMPTY_TEXT
+from scenetext.data.readers.instances import BOXES, EMPTY_TEXT, FLAT_OUTLINES
 from scenetext.data.readers.labelled import OTHER_SIZE
 from scenetext.errors import DataError
 
@@ -60,8 +60,30 @@ def test_coco_boxes_parts_masks_crowds_and_texts(tmp_path: Path) -> None:
     unknown, ignored = (None, False), (None, True)
     known = [(text, False) for text in "ABCD"]
     assert content_of(record) == [*known, unknown, ignored, ignored, ignored, unknown]
-    assert polygons(record) == [POINTS] * 9
-    assert counts(report.noted) == {coco.PARTS: 1, coco.BOXES: 7, coco.TURNED: 1, EMPTY_TEXT: 1}
+    turned = polygons(record).pop(6)
+    assert [*polygons(record)[:6], *polygons(record)[7:]] == [POINTS] * 8
+    np.testing.assert_allclose(turned, [[5.44, -4.58], [30.56, 9.92], [25.56, 18.58], [0.44, 4.08]], atol=0.01)
+    assert counts(report.noted) == {coco.PARTS: 1, BOXES: 7, coco.TURNED: 1, EMPTY_TEXT: 1}
+
+
+def test_a_good_box_counts_where_the_segmentation_is_flat_or_empty(tmp_path: Path) -> None:
+    outlines = ([[]], [[1, 2, 30, 12]], [[1, 2, 30, 2, 15, 2]], [[1, 2, 1, 2, 1, 2, 1, 2], []])
+    words = [{**WORD, "segmentation": outline} for outline in outlines]
+    words += [{**WORD, "segmentation": [[1, 2, 30, 2, 15, 2], FLAT]}, {**WORD, "segmentation": [FLAT], "bbox": None}]
+    write_coco(tmp_path, words)
+    (record,), report = read_folder("coco", tmp_path)["all"]
+    assert polygons(record) == [POINTS] * 6
+    assert counts(report.noted) == {FLAT_OUTLINES: 3, BOXES: 1, coco.PARTS: 2}
+    assert not report.dropped
+
+
+@pytest.mark.parametrize("where", ["annotation", "attributes"])
+@pytest.mark.parametrize("flag", ["ignore", "difficult", "illegible"])
+def test_words_that_a_tool_marks_as_hard_are_ignored(tmp_path: Path, where: str, flag: str) -> None:
+    words = [WORD | ({flag: value} if where == "annotation" else {"attributes": {flag: value}}) for value in (0, True)]
+    write_coco(tmp_path, words)
+    (record,), _ = read_folder("coco", tmp_path)["all"]
+    assert content_of(record) == [(None, False), (None, True)]
 
 
 def test_coco_categories_are_chosen_by_name(tmp_path: Path) -> None:
@@ -97,12 +119,13 @@ def test_mmocr_ignored_words_and_boxes(tmp_path: Path) -> None:
         {"polygon": FLAT, "bbox": [1, 2, 30, 12], "ignore": True, "text": "###"},
         {"bbox": [1, 2, 30, 12], "bbox_label": 0, "ignore": False},
         {"polygon": np.ravel(outline(14)).tolist(), "text": "A", "ignore": False},
+        {"polygon": [5, 5, 5, 5, 5, 5], "bbox": [1, 2, 30, 12], "text": "B"},
     ]
     edit(tmp_path / "textdet_train.json", lambda content: content["data_list"][0].update(instances=words))
     (record,), report = read_folder("mmocr-1x", tmp_path)["train"]
-    assert content_of(record) == [(None, True), (None, False), ("A", False)]
-    assert polygons(record) == [POINTS, POINTS, outline(14)]
-    assert counts(report.noted) == {coco.BOXES: 1}
+    assert content_of(record) == [(None, True), (None, False), ("A", False), ("B", False)]
+    assert polygons(record) == [POINTS, POINTS, outline(14), POINTS]
+    assert counts(report.noted) == {BOXES: 1, FLAT_OUTLINES: 1}
 
     BUILDERS["mmocr-0x"][0](tmp_path / "old")
     words = [{**WORD, "segmentation": [FLAT]}, {**WORD, "segmentation": [FLAT], "iscrowd": 1}]

@@ -11,7 +11,7 @@ from checkout import real_data_folder
 from scenetext.data.preparation.datasets import dataset_summary
 from scenetext.data.readers import ReadReport
 from scenetext.data.readers.icdar2015 import read_icdar2015
-from scenetext.data.readers.instances import COUNTER_CLOCKWISE, CROSSING, EMPTY_TEXT, WITHOUT_AREA
+from scenetext.data.readers.instances import COUNTER_CLOCKWISE, EMPTY_TEXT, REORDERED, WITHOUT_AREA
 from scenetext.data.records.files import read_records, write_records
 from scenetext.data.records.images import write_image
 from scenetext.data.records.samples import load_sample
@@ -135,7 +135,7 @@ def test_odd_polygons_are_counted_and_only_those_without_area_ignored(tmp_path: 
     lines = [
         "1,2,30,2,30,12,1,12,clockwise",
         "1,12,30,12,30,2,1,2,counter",
-        "1,2,30,12,30,2,1,12,crossing",
+        "1,2,30,2,1,12,30,12,row by row",
         "1,2,10,2,20,2,30,2,flat",
         "5,5,5,5,5,5,5,5,point",
         "1,2,1,2,30,2,30,12,doubled",
@@ -147,7 +147,7 @@ def test_odd_polygons_are_counted_and_only_those_without_area_ignored(tmp_path: 
     assert ignored == [False, False, False, True, True, False, True, False]
     assert all(instance.polygon.shape == (4, 2) for instance in records[0].instances)
     counts = {reason: finding.count for reason, finding in report.noted.items()}
-    assert counts == {WITHOUT_AREA: 2, COUNTER_CLOCKWISE: 1, CROSSING: 1, EMPTY_TEXT: 1}
+    assert counts == {WITHOUT_AREA: 2, COUNTER_CLOCKWISE: 1, REORDERED: 1, EMPTY_TEXT: 1}
     assert not report.dropped
 
 

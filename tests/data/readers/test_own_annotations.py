@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,11 +20,12 @@ from dataset_files import (
     write_text,
 )
 from published_folders import BUILDERS
-from scenetext.data.readers import labelme
+from scenetext.data.readers import ReadReport, labelme
 from scenetext.data.readers.files import UNREADABLE
 from scenetext.data.readers.image_folder import OTHER, SHEETS
-from scenetext.data.readers.instances import EMPTY_TEXT
+from scenetext.data.readers.instances import EMPTY_TEXT, FEW_POINTS, TWO_CORNERS
 from scenetext.errors import DataError
+from scenetext.structures import ImageRecord
 
 
 def test_labelme_shapes_flags_and_names_of_classes(tmp_path: Path) -> None:
@@ -51,6 +53,42 @@ def test_labelme_shapes_flags_and_names_of_classes(tmp_path: Path) -> None:
     assert counts(report.noted) == {labelme.RECTANGLES: 1, EMPTY_TEXT: 1}
     (record,), _ = read_folder("labelme", tmp_path, class_labels="WORD, BOX")["all"]
     assert content_of(record)[:3] == [unknown, unknown, ("text", False)]
+
+
+def labelme_shapes(folder: Path, shapes: list[dict[str, Any]]) -> tuple[list[ImageRecord], ReadReport]:
+    write_photo(folder / "a.jpg")
+    write_json(folder / "a.json", {"imagePath": "a.jpg", "imageData": None, "shapes": shapes})
+    return read_folder("labelme", folder)["all"]
+
+
+@pytest.mark.parametrize("kind", ["rectangle", "oriented_rectangle", "rotation", "quadrilateral"])
+def test_rectangles_of_labelme_and_its_kin_have_two_corners_or_four(tmp_path: Path, kind: str) -> None:
+    turned = [[10, 1], [40, 10], [35, 25], [5, 16]]
+    shape = {"label": "A", "shape_type": kind, "direction": 0.3}
+    (record,), report = labelme_shapes(
+        tmp_path, [{**shape, "points": turned}, {**shape, "points": POINTS}, {**shape, "points": POINTS[::2]}]
+    )
+    assert polygons(record) == [turned, POINTS, POINTS]
+    assert counts(report.noted) == {labelme.RECTANGLES: 3}
+
+
+@pytest.mark.parametrize("where", [{"flags": None, "difficult": True}, {"attributes": {"difficult": True}}])
+def test_difficult_counts_wherever_a_labelme_file_has_it(tmp_path: Path, where: dict[str, Any]) -> None:
+    shape = {"label": "text", "points": POINTS, "shape_type": "polygon", "description": "A"}
+    (record,), _ = labelme_shapes(tmp_path, [{**shape, **where}, {**shape, "difficult": False, "attributes": {}}])
+    assert content_of(record) == [(None, True), ("A", False)]
+
+
+@pytest.mark.parametrize("corners", [POINTS[::2], POINTS[1::2]], ids=["falling", "rising"])
+def test_two_corners_of_a_label_file_are_a_box_and_a_flat_pair_is_dropped(
+    tmp_path: Path, corners: list[list[int]]
+) -> None:
+    write_photo(tmp_path / "a.jpg")
+    words = [{"transcription": "A", "points": points} for points in (corners, POINTS[:2])]
+    write_text(tmp_path / "Label.txt", f"a.jpg\t{json.dumps(words)}\n")
+    (record,), report = read_folder("ppocrlabel", tmp_path)["all"]
+    assert polygons(record) == [POINTS]
+    assert (counts(report.noted), counts(report.dropped)) == ({TWO_CORNERS: 1}, {FEW_POINTS: 1})
 
 
 def test_ppocrlabel_lines_with_difficult_and_untyped_words(tmp_path: Path) -> None:

@@ -10,12 +10,24 @@ import pytest
 from dataset_files import POINTS, content_of, read_folder, write_photo, write_text
 from published_folders import BUILDERS
 from scenetext.data.readers import READERS
-from scenetext.data.readers.instances import CROSSING, EMPTY_TEXT, FEW_POINTS, Label, make_instances, points_of
+from scenetext.data.readers.instances import (
+    BROKEN_TEXT,
+    CROSSING,
+    EMPTY_TEXT,
+    FEW_POINTS,
+    REORDERED,
+    TWO_CORNERS,
+    WITHOUT_AREA,
+    Label,
+    make_instances,
+    points_of,
+)
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import find_path
 from scenetext.data.records.files import read_records, write_records
 from scenetext.errors import DataError
 
+PENTAGRAM = np.array([[20, 0], [32, 36], [2, 14], [38, 14], [8, 36]], dtype=np.float32)
 WITHOUT_SPLITS = {"oclip-table", "tar-shards"}
 
 
@@ -122,9 +134,12 @@ def test_the_rules_for_odd_words_are_the_same_everywhere() -> None:
         Label(square, "gone", ignore=True),
         Label(square[:2], "line"),
         Label(square[[0, 0, 0]], "point"),
-        Label(square[[0, 2, 1, 3]], "bow"),
+        Label(square[[0, 2, 1, 3]], "diagonal by diagonal"),
         Label(None, "placeless"),
         Label(square, "\ud83d"),
+        Label(PENTAGRAM, "star"),
+        Label(square[[0, 2]], "corners"),
+        Label(square[[0, 1, 3, 2]], "row by row", ignore=True),
     ]
     found = make_instances(labels, "img_1", report)
     assert [(instance.text, instance.ignore) for instance in found] == [
@@ -133,13 +148,19 @@ def test_the_rules_for_odd_words_are_the_same_everywhere() -> None:
         (None, False),
         (None, True),
         (None, True),
-        ("bow", False),
+        ("diagonal by diagonal", False),
         ("placeless", False),
         (None, False),
+        ("star", False),
+        ("corners", False),
+        (None, True),
     ]
-    np.testing.assert_array_equal(found[5].polygon, square[[0, 2, 1, 3]])
+    for number, polygon in ((5, square), (8, PENTAGRAM), (9, square), (10, square)):
+        np.testing.assert_array_equal(found[number].polygon, polygon)
     assert report.dropped[FEW_POINTS].count == 1
-    assert report.noted[EMPTY_TEXT].count == 1
+    noted = {reason: finding.count for reason, finding in report.noted.items()}
+    once = {EMPTY_TEXT: 1, CROSSING: 1, TWO_CORNERS: 1, WITHOUT_AREA: 1}
+    assert noted == {**once, REORDERED: 2, BROKEN_TEXT: 1}
     assert report.noted[CROSSING].examples == ["img_1"]
 
 

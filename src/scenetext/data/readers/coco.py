@@ -1,31 +1,33 @@
 """COCO's form of annotations, for data of one's own and for what MMOCR 0.x wrote.
 
 `images` with `id` and `file_name`, `annotations` with `image_id` and an outline: `segmentation`, a list of polygons, of
-which the largest counts; where there is none (or a run-length mask), the `bbox` becomes a quadrilateral. A crowd
-(`iscrowd`) and what is marked with `ignore` is ignored. COCO has no transcriptions; those under `transcription`, `text`
-or `utf8_string`, in the annotation or its `attributes`, are read, and without one the text is unknown.
+which the largest counts; where none has an area (or there is a run-length mask), the `bbox` becomes a quadrilateral,
+turned by the `rotation` that CVAT writes to its `attributes` (degrees, clockwise). A crowd (`iscrowd`) is ignored, and
+so is what is marked with `ignore`, `difficult` or `illegible` in the annotation or its `attributes`. COCO has no
+transcriptions; those under `transcription`, `text` or `utf8_string`, there too, are read, and without one the text is
+unknown.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from scenetext.data.readers.grouped import bbox_quad, group_annotations
-from scenetext.data.readers.instances import IGNORED_TEXT, Label
+from scenetext.data.readers.instances import IGNORE_FLAGS, IGNORED_TEXT, Label, outline_or_box
 from scenetext.data.readers.json_files import Node, read_json
 from scenetext.data.readers.labelled import indexed_records
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import Split
 from scenetext.errors import DataError
-from scenetext.geometry.polygon import polygon_area
+from scenetext.geometry.polygon import rotated_box
 from scenetext.structures import ImageRecord
 
-BOXES = "words whose box became a quadrilateral, since they have no polygon"
-TURNED = "boxes taken upright although their annotation has a rotation; export polygons instead"
+TURNED = "boxes turned by the rotation of their annotation"
 PARTS = "words with an outline in several parts, of which the largest is kept"
 OTHER_CATEGORY = "annotations of other categories than those asked for"
 _TEXT_KEYS = ("transcription", "text", "utf8_string")
@@ -74,28 +76,36 @@ def _category_numbers(index: Node, names: str | None) -> set[str] | None:
 
 
 def _label(annotation: Node, report: ReadReport) -> Label:
-    text = _text(annotation)
-    ignore = text == IGNORED_TEXT or annotation.is_set("iscrowd", "ignore")
-    return Label(_polygon(annotation, report), text, ignore)
-
-
-def _text(annotation: Node) -> str | None:
     attributes = annotation.get("attributes")
+    text = _text(annotation, attributes)
+    ignore = text == IGNORED_TEXT or annotation.is_set("iscrowd", *IGNORE_FLAGS)
+    ignore = ignore or (attributes is not None and attributes.is_set(*IGNORE_FLAGS))
+    return Label(_polygon(annotation, attributes, report), text, ignore)
+
+
+def _text(annotation: Node, attributes: Node | None) -> str | None:
     found = annotation.get(*_TEXT_KEYS) or (attributes.get(*_TEXT_KEYS) if attributes else None)
     return found.text().strip() if found else None
 
 
-def _polygon(annotation: Node, report: ReadReport) -> np.ndarray:
-    segmentation = annotation.get("segmentation")
-    if segmentation is None or type(segmentation.value) is dict or not segmentation.value:
-        attributes = annotation.get("attributes")
-        is_turned = attributes is not None and bool(attributes.mapping().get("rotation"))
-        report.note(TURNED, annotation.location, count=int(is_turned))
-        report.note(BOXES, annotation.location)
-        return bbox_quad(annotation["bbox"])
-    parts = [part.points() for part in segmentation.elements()]
+def _polygon(annotation: Node, attributes: Node | None, report: ReadReport) -> np.ndarray:
+    segmentation, box = annotation.get("segmentation"), annotation.get("bbox")
+    is_mask = segmentation is not None and type(segmentation.value) is dict
+    parts = [] if segmentation is None or is_mask else [part.points() for part in segmentation.elements()]
     report.note(PARTS, annotation.location, count=int(len(parts) > 1))
-    return max(parts, key=polygon_area)
+    if not parts and box is None:
+        annotation.fail("the key 'bbox' (or a segmentation)")
+    return outline_or_box(parts, None if box is None else _box(box, attributes, report), annotation.location, report)
+
+
+def _box(box: Node, attributes: Node | None, report: ReadReport) -> np.ndarray:
+    rotation = attributes.get("rotation") if attributes else None
+    degrees = 0.0 if rotation is None else rotation.number()
+    if not degrees:
+        return bbox_quad(box)
+    report.note(TURNED, box.location)
+    left, top, width, height = box.corners()
+    return rotated_box((left + width / 2, top + height / 2), width, height, math.radians(degrees))
 
 
 def _split(name: str, *others: str) -> Split:

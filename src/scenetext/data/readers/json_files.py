@@ -6,6 +6,7 @@ A file is loaded whole: one of 72 MB, in TextOCR's form, took 390 MB of memory f
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +98,12 @@ class Node:
         if type(self.value) not in (int, str):
             self.fail("a number or string that names something")
         return str(self.value)
+
+    def number(self) -> float:
+        """The value, if it is a finite number."""
+        if type(self.value) not in _NUMBERS or not abs(self.value) < math.inf:
+            self.fail("a number")
+        return float(self.value)
 
     def whole_number(self) -> int:
         """The value, if it is an integer; 640.0 is one."""

@@ -1,8 +1,9 @@
 """LabelMe's annotations: a JSON file for each image, with shapes.
 
-Polygons are kept, rectangles become quadrilaterals, other shapes are dropped. The transcription is a shape's
-`description` where it has one, else its `label`, unless that is the name of a class ("text"): then it is unknown. A
-shape is ignored where its text is `###`, or a flag `ignore`, `difficult` or `illegible` is set.
+Polygons are kept, rectangles (of two corners or of four, upright or turned, as LabelMe and X-AnyLabeling write them)
+become quadrilaterals, other shapes are dropped. The transcription is a shape's `description` where it has one, else its
+`label`, unless that is the name of a class ("text"): then it is unknown. A shape is ignored where its text is `###`, or
+`ignore`, `difficult` or `illegible` is set, among its flags or its attributes or beside them.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from scenetext.data.readers.files import files_by_name, find_image, natural_order
 from scenetext.data.readers.grouped import declared_size
-from scenetext.data.readers.instances import IGNORED_TEXT, Label, box_points
+from scenetext.data.readers.instances import IGNORE_FLAGS, IGNORED_TEXT, Label, corners_box
 from scenetext.data.readers.json_files import Node, read_json
 from scenetext.data.readers.labelled import Labelled, indexed_records
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
@@ -22,7 +25,7 @@ from scenetext.structures import ImageRecord
 
 OTHER_SHAPE = "shapes that are neither polygon nor rectangle"
 RECTANGLES = "rectangles that became quadrilaterals"
-_IGNORE_FLAGS = ("ignore", "difficult", "illegible")
+_RECTANGLES = ("rectangle", "oriented_rectangle", "rotation", "quadrilateral")
 
 
 def read_labelme(images: Path, ground_truths: Path, class_labels: str, report: ReadReport) -> Iterator[ImageRecord]:
@@ -56,23 +59,27 @@ def read_labelme(images: Path, ground_truths: Path, class_labels: str, report: R
 
 def _label(shape: Node, classes: frozenset[str], report: ReadReport) -> Label | None:
     kind = shape.get("shape_type")
-    points = shape["points"]
-    if kind is not None and kind.text() == "rectangle":
-        corners = points.points()
-        if len(corners) != 2:
-            points.fail("two corners")
-        (left, top), (right, bottom) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
-        polygon = box_points(left, top, right, bottom)
+    kind_name = "polygon" if kind is None else kind.text()
+    if kind_name in _RECTANGLES:
+        polygon = _rectangle(shape["points"])
         report.note(RECTANGLES, shape.path.name)
-    elif kind is None or kind.text() == "polygon":
-        polygon = points.points()
+    elif kind_name == "polygon":
+        polygon = shape["points"].points()
     else:
-        report.drop(OTHER_SHAPE, f"{kind.text():.20} in {shape.path.name}")
+        report.drop(OTHER_SHAPE, f"{kind_name:.20} in {shape.path.name}")
         return None
     text = _text(shape, classes)
-    flags = shape.get("flags")
-    ignore = text == IGNORED_TEXT or (flags is not None and flags.is_set(*_IGNORE_FLAGS))
-    return Label(polygon, text, ignore)
+    flagged = (shape, shape.get("flags"), shape.get("attributes"))
+    return Label(polygon, text, text == IGNORED_TEXT or any(one and one.is_set(*IGNORE_FLAGS) for one in flagged))
+
+
+def _rectangle(points: Node) -> np.ndarray:
+    corners = points.points()
+    if len(corners) == 4:
+        return corners
+    if len(corners) != 2:
+        points.fail("two corners, or four")
+    return corners_box(corners)
 
 
 def _text(shape: Node, classes: frozenset[str]) -> str | None:

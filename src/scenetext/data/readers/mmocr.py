@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from scenetext.data.readers.coco import BOXES, read_coco
+from scenetext.data.readers.coco import read_coco
 from scenetext.data.readers.grouped import declared_size
-from scenetext.data.readers.instances import IGNORED_TEXT, Label, box_points
+from scenetext.data.readers.instances import IGNORED_TEXT, Label, box_points, outline_or_box
 from scenetext.data.readers.json_files import Node, read_json
 from scenetext.data.readers.labelled import Labelled, indexed_records
 from scenetext.data.readers.reader import Argument, Reader
@@ -42,11 +42,12 @@ def read_mmocr1(images: Path, ground_truths: Path, report: ReadReport) -> Iterat
 
 
 def _label(instance: Node, report: ReadReport) -> Label:
-    text, polygon = instance.get("text"), instance.get("polygon")
+    text, polygon, bbox = instance.get("text"), instance.get("polygon"), instance.get("bbox")
     transcription = None if text is None else text.text().strip()
-    if polygon is None:
-        report.note(BOXES, instance.location)
-    points = box_points(*instance["bbox"].corners()) if polygon is None else polygon.points()
+    if polygon is None and bbox is None:
+        instance.fail("the key 'polygon' or 'bbox'")
+    box = None if bbox is None else box_points(*bbox.corners())
+    points = outline_or_box([polygon.points()] if polygon else [], box, instance.location, report)
     return Label(points, transcription, ignore=transcription == IGNORED_TEXT or instance.is_set("ignore"))
 
 

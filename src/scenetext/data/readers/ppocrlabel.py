@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from scenetext.data.readers.instances import IGNORED_TEXT, Label
+from scenetext.data.readers.instances import IGNORE_FLAGS, IGNORED_TEXT, Label
 from scenetext.data.readers.json_files import Node, parse_json
 from scenetext.data.readers.labelled import Labelled, indexed_records
 from scenetext.data.readers.lines import read_text
@@ -53,7 +53,7 @@ def _labels(node: Node) -> list[Label]:
 
 def _label(item: Node) -> Label:
     text = item["transcription"].text().strip()
-    ignore = text in _IGNORED_TEXTS or item.is_set("difficult")
+    ignore = text in _IGNORED_TEXTS or item.is_set(*IGNORE_FLAGS)
     return Label(item["points"].points(), "" if text == _TO_BE_TYPED else text, ignore)
 
 

@@ -7,11 +7,8 @@ texts are ignored. There are no transcriptions.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
-
-import numpy as np
 
 from scenetext.data.readers.files import IMAGE_SUFFIXES, files_by_name
 from scenetext.data.readers.instances import Label, points_of
@@ -20,10 +17,10 @@ from scenetext.data.readers.lines import read_label_lines, to_numbers
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import Split
+from scenetext.geometry.polygon import rotated_box
 from scenetext.structures import ImageRecord
 
 _FIELDS = 7
-_CORNERS = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
 
 
 def read_td500(images: Path, ground_truths: Path, report: ReadReport) -> Iterator[ImageRecord]:
@@ -50,10 +47,8 @@ def parse_line(line: str) -> Label:
     _, difficult, left, top, width, height, theta = to_numbers(fields, line)
     if difficult not in (0, 1):
         raise ValueError(f"difficult must be 0 or 1, got {fields[1]!r:.20}")
-    cosine, sine = math.cos(theta), math.sin(theta)
-    centre = (left + width / 2, top + height / 2)
-    points = (_CORNERS * (width, height)) @ np.array([[cosine, sine], [-sine, cosine]]) + centre
-    return Label(points_of(points.ravel().tolist()), ignore=bool(difficult))
+    polygon = rotated_box((left + width / 2, top + height / 2), width, height, theta)
+    return Label(points_of(polygon.ravel().tolist()), ignore=bool(difficult))
 
 
 _ARGUMENTS = (IMAGES, Argument("ground_truths", "folder", "folder of the .gt files"))
