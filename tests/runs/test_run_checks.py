@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from processes import in_processes
-from scenetext.data.loading.combination import chosen_images
 from scenetext.data.loading.loader import training_loader
+from scenetext.data.loading.orders import chosen_images
 from scenetext.data.preparation.check_cache import kept_path
 from scenetext.distributed import Processes
 from scenetext.errors import DataError

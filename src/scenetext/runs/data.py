@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scenetext.data.loading.combination import Part, TrainingSet, chosen_images, parts_of
+from scenetext.data.loading.combination import Part, TrainingSet, parts_of
+from scenetext.data.loading.orders import chosen_images
 from scenetext.data.records.files import JoinedRecords, RecordFiles, RecordView
 from scenetext.distributed import Processes
 from scenetext.errors import DataError

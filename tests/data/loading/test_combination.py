@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from scenetext.data.loading.combination import Epochs, Part, TrainingSet, chosen_images, parts_of
+from scenetext.data.loading.combination import Epochs, Part, TrainingSet, parts_of
 from scenetext.data.loading.dataset import RecordDataset
 from scenetext.data.loading.loader import LoaderSettings, StepSampler, training_loader
+from scenetext.data.loading.orders import chosen_images
 from scenetext.data.records.files import JoinedRecords, RecordFiles, RecordView, write_records
 from scenetext.errors import ConfigError, DataError
 from scenetext.structures import ImageRecord, PreparedSample, Sample

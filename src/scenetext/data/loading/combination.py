@@ -17,13 +17,11 @@ import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_serializer, model_validator
 
 from scenetext.config import Settings
+from scenetext.data.loading.orders import order_at
 from scenetext.errors import ConfigError
 
 _ROUND = 1
 """Ends the seeds of the rounds' orders, apart from those of epochs and samples: numpy fills short seeds with zeros."""
-_GOLDEN = 0x9E3779B97F4A7C15
-_MIXERS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
-_LAST_SHIFT = 31
 
 
 class TrainingSet(Settings):
@@ -85,42 +83,45 @@ class Epochs:
     def __init__(self, parts: Sequence[Part], seed: int) -> None:
         self.parts = tuple(parts)
         self.seed = seed
+        self._images = np.cumsum([0, *(part.images for part in self.parts)])
+        self._shown = np.cumsum([0, *(part.shown for part in self.parts)])
 
     def __len__(self) -> int:
         """Images an epoch shows."""
-        return sum(part.shown for part in self.parts)
+        return int(self._shown[-1])
 
-    def keys(self, epoch: int) -> np.ndarray:
-        """What an epoch shows, in order: (images, 2) int64 of (round, index).
+    def keys(self, epoch: int, positions: np.ndarray | None = None) -> np.ndarray:
+        """What an epoch shows, in order: (n, 2) int64 of (round, index).
 
         The index is that of the record among those of all parts; the round says how often all images of its part have
         been shown before. No key is ever given twice, so that a repeated image is transformed differently each time.
         If an epoch shows every image once, rounds are epochs.
-        """
-        first = 0
-        shown_of_parts = []
-        for number, part in enumerate(self.parts):
-            shown = self._shown(number, part, epoch)
-            shown[:, 1] += first
-            shown_of_parts.append(shown)
-            first += part.images
-        keys = np.concatenate(shown_of_parts)
-        return keys[np.random.default_rng([self.seed, epoch]).permutation(len(keys))]
 
-    def _shown(self, number: int, part: Part, epoch: int) -> np.ndarray:
-        """(shown, 2) int64 of (round, index within the part), in an arbitrary order."""
+        Args:
+            positions: (n,) int64, which of the epoch's images; None = all.
+        """
+        wanted = np.arange(len(self)) if positions is None else positions
+        places = order_at(wanted, len(self), (self.seed, epoch))
+        numbers = np.searchsorted(self._shown, places, side="right") - 1
+        keys = np.empty((len(places), 2), dtype=np.int64)
+        for number in np.unique(numbers).tolist():
+            own = numbers == number
+            keys[own] = self._of_part(number, epoch, places[own] - self._shown[number])
+            keys[own, 1] += self._images[number]
+        return keys
+
+    def _of_part(self, number: int, epoch: int, places: np.ndarray) -> np.ndarray:
+        """(n, 2) int64 of (round, index within the part) of some of the images that an epoch shows of it."""
         # The stream of a part is round after round; an epoch takes the next `shown` of it, which may span rounds.
+        part = self.parts[number]
         start, end = epoch * part.shown, (epoch + 1) * part.shown
-        pieces = []
-        for round_number in range(start // part.images, -(-end // part.images)):
-            first, last = max(start - round_number * part.images, 0), min(end - round_number * part.images, part.images)
-            order = np.arange(part.images)
-            if last - first < part.images:
-                order = np.random.default_rng([self.seed, number, round_number, _ROUND]).permutation(part.images)[
-                    first:last
-                ]
-            pieces.append(np.stack([np.full(len(order), round_number), order], axis=1))
-        return np.concatenate(pieces)
+        rounds, indices = np.divmod(start + places, part.images)
+        for one in np.unique(rounds).tolist():
+            if start <= one * part.images and (one + 1) * part.images <= end:
+                continue  # a whole round: its order is lost in that of the epoch
+            own = rounds == one
+            indices[own] = order_at(indices[own], part.images, (self.seed, number, one, _ROUND))
+        return np.stack([rounds, indices], axis=1)
 
 
 def parts_of(sets: Sequence[TrainingSet], images: Sequence[int], epoch_images: int | None) -> tuple[Part, ...]:
@@ -147,17 +148,6 @@ def parts_of(sets: Sequence[TrainingSet], images: Sequence[int], epoch_images: i
     return tuple(map(Part, images, shown))
 
 
-def chosen_images(count: int, share: float, seed: int) -> np.ndarray:
-    """Which of `count` images a share of them is, at least one: (n,) int64, ascending.
-
-    Drawn by hashes of the images' indices, not by a random generator: those may differ from one version of numpy to
-    another. Those of a smaller share are among those of a larger one.
-    """
-    kept = max(1, math.floor(count * share + 0.5))
-    order = np.argsort(_hashes(count, seed), kind="stable")
-    return np.sort(order[:kept])
-
-
 def _apportion(total: int, weights: Sequence[float]) -> list[int]:
     """Whole numbers that sum to `total`, in proportion to the weights; the largest remainders are rounded up."""
     exact = [total * weight / math.fsum(weights) for weight in weights]
@@ -166,16 +156,3 @@ def _apportion(total: int, weights: Sequence[float]) -> list[int]:
     for index in by_remainder[: total - sum(shown)]:
         shown[index] += 1
     return shown
-
-
-def _hashes(count: int, seed: int) -> np.ndarray:
-    """(count,) uint64: SplitMix64 of the seed's hash plus 0, 1, ... (Steele et al., Fast splittable pseudorandom number
-    generators, OOPSLA 2014)."""
-    start = _mixed(np.array([seed % (1 << 64)], dtype=np.uint64))
-    return _mixed(start + np.arange(count, dtype=np.uint64) * np.uint64(_GOLDEN))
-
-
-def _mixed(values: np.ndarray) -> np.ndarray:
-    for shift, factor in _MIXERS:
-        values = (values ^ (values >> np.uint64(shift))) * np.uint64(factor)
-    return values ^ (values >> np.uint64(_LAST_SHIFT))

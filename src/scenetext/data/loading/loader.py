@@ -85,16 +85,19 @@ class StepSampler:
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         share = self.batch_size // self.world_size
-        epoch, order = -1, np.empty((0, 2), dtype=np.int64)
         for step in range(self.first_step, self.last_step):
             start = step * self.batch_size + self.rank * share
-            keys = []
-            for position in range(start, start + share):
-                needed_epoch, index = divmod(position, len(self.epochs))
-                if needed_epoch != epoch:
-                    epoch, order = needed_epoch, self.epochs.keys(needed_epoch)
-                keys.append((int(order[index, 0]), int(order[index, 1])))
-            yield keys
+            yield self._keys(start, start + share)
+
+    def _keys(self, start: int, end: int) -> list[tuple[int, int]]:
+        """The keys at positions of the stream, which may be of several epochs."""
+        keys: list[tuple[int, int]] = []
+        while start < end:
+            epoch, first = divmod(start, len(self.epochs))
+            last = min(first + end - start, len(self.epochs))
+            keys += [(one, index) for one, index in self.epochs.keys(epoch, np.arange(first, last)).tolist()]
+            start += last - first
+        return keys
 
 
 class BatchLoader:
