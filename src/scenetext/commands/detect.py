@@ -59,7 +59,7 @@ def find_images(inputs: Iterable[Path]) -> list[Path]:
     Raises:
         DataError: an input does not exist, or there is no image at all.
     """
-    from scenetext.data.readers.files import IMAGE_SUFFIXES
+    from scenetext.data.records.images import IMAGE_SUFFIXES
 
     images: list[Path] = []
     for path in inputs:

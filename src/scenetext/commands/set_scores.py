@@ -99,6 +99,7 @@ def file_finder(predictions: Mapping[str, list[Detection]], source: Path, lexico
         for paths, text in (
             (list(map(str, assigned.missing)), "images have no result in"),
             (list(assigned.other), f"names mean no image of {measured.name} in"),
+            *((list(names), f"{reason}, in") for reason, names in assigned.changed.items()),
         ):
             if paths:
                 more = ", ..." if len(paths) > _NAMES_IN_REMARK else ""

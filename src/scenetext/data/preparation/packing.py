@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from scenetext.data.preparation.shard_writing import RECORDS_NAME, refuse_used_folder, write_shards
-from scenetext.data.readers.files import IMAGE_SUFFIXES
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.records.files import RecordFiles
-from scenetext.data.records.images import encode_image
+from scenetext.data.records.images import IMAGE_SUFFIXES, encode_image
 from scenetext.data.records.samples import load_sample
 from scenetext.data.records.shards import record_content
 from scenetext.data.transforms.resampling import resize_image

@@ -16,11 +16,11 @@ import numpy as np
 from tqdm import tqdm
 
 from scenetext.data.preparation.processes import in_processes
-from scenetext.data.readers.files import IMAGE_SUFFIXES, UNREADABLE
+from scenetext.data.readers.files import UNREADABLE
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.records.files import write_records
 from scenetext.data.records.format import SHARD_SUFFIX, RecordError, format_record
-from scenetext.data.records.images import one_opencv_thread, size_of_content
+from scenetext.data.records.images import IMAGE_SUFFIXES, one_opencv_thread, size_of_content
 from scenetext.data.records.shards import record_content
 from scenetext.errors import DataError, ImageError
 from scenetext.structures import ImageRecord

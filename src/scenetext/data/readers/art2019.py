@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from scenetext.data.readers.files import IMAGE_SUFFIXES
 from scenetext.data.readers.keyed_labels import read_keyed_labels
 from scenetext.data.readers.lines import read_text
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import Split
+from scenetext.data.records.images import IMAGE_SUFFIXES
 from scenetext.errors import DataError
 from scenetext.structures import ImageRecord
 

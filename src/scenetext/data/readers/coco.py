@@ -21,6 +21,7 @@ from scenetext.data.readers.instances import IGNORE_FLAGS, IGNORED_TEXT, Label, 
 from scenetext.data.readers.json_files import Node, read_json
 from scenetext.data.readers.labelled import indexed_records
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
+from scenetext.data.readers.references import ImageReferences
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import Split
 from scenetext.errors import DataError
@@ -49,12 +50,13 @@ def read_coco(
     """
     index = read_json(ground_truths)
     wanted = _category_numbers(index, categories)
+    references = ImageReferences([images], report)
     entries: dict[str, tuple[Path, Node]] = {}
     for entry in index["images"].elements():
         name = entry["id"].identifier()
         if name in entries:
             entry["id"].fail("an id that no other image has")
-        entries[name] = entry["file_name"].image(images), entry
+        entries[name] = entry["file_name"].image(references), entry
     groups = group_annotations(entries, index["annotations"].elements(), report)
 
     def read_labels(annotations: list[Node]) -> list[Label]:

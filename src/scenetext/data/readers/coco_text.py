@@ -15,6 +15,7 @@ from scenetext.data.readers.instances import Label
 from scenetext.data.readers.json_files import Node, read_json
 from scenetext.data.readers.labelled import Labelled, indexed_records
 from scenetext.data.readers.reader import Argument, Reader
+from scenetext.data.readers.references import ImageReferences
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import Split
 from scenetext.errors import DataError
@@ -40,7 +41,8 @@ def read_coco_text(images: Path, ground_truths: Path, part: str, report: ReadRep
     if part not in _PARTS:
         raise DataError(f"--part {part!r}: there are {', '.join(_PARTS)}")
     index = read_json(ground_truths)
-    listed = {name: (entry["file_name"].image(images), entry) for name, entry in index["imgs"].items()}
+    references = ImageReferences([images], report)
+    listed = {name: (entry["file_name"].image(references), entry) for name, entry in index["imgs"].items()}
     groups = group_annotations(listed, (annotation for _, annotation in index["anns"].items()), report)
     entries: list[Labelled[list[Node]]] = [
         groups[name] for name, (_, entry) in listed.items() if entry["set"].text() == part

@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 
 from scenetext.data.readers.ctw1500_xml import read_xml_file
-from scenetext.data.readers.files import IMAGE_SUFFIXES, files_by_name, renamed
+from scenetext.data.readers.files import files_by_name, renamed
 from scenetext.data.readers.instances import IGNORED_TEXT, Label, points_of
 from scenetext.data.readers.labelled import pair_files, paired_records
 from scenetext.data.readers.lines import read_label_lines, split_coordinates, to_numbers
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import Split
+from scenetext.data.records.images import IMAGE_SUFFIXES
 from scenetext.structures import ImageRecord
 
 _COORDINATES = 28

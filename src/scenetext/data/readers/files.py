@@ -12,10 +12,9 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from scenetext.data.records.images import image_size
+from scenetext.data.records.images import IMAGE_SUFFIXES, image_size
 from scenetext.errors import DataError, ImageError
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"})
 UNREADABLE = "images that cannot be read"
 """What readers call images that are missing or are no images."""
 _NAMES_IN_MESSAGE = 5
@@ -39,7 +38,7 @@ def files_by_name(folder: Path, suffixes: frozenset[str], prefix: str = "", recu
     if not folder.is_dir():
         raise DataError("is not a folder", folder)
     files: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*") if recursive else folder.iterdir()):
+    for path in files_below(folder) if recursive else sorted(folder.iterdir()):
         if path.suffix.lower() not in suffixes or not path.name.startswith(prefix) or path.name.startswith("."):
             continue
         name = path.stem.removeprefix(prefix)
@@ -50,6 +49,24 @@ def files_by_name(folder: Path, suffixes: frozenset[str], prefix: str = "", recu
     if not files:
         raise DataError(f"holds no {prefix}* files with the suffix {' or '.join(sorted(suffixes))}", folder)
     return files
+
+
+def files_below(folder: Path) -> list[Path]:
+    """The files in a folder and its subfolders, also behind links, sorted; hidden files and folders are excluded.
+
+    Every folder is looked at once, however many links lead to it.
+    """
+    files: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        status = os.stat(parent)  # noqa: PTH116 (a path for each folder alone)
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        files += [Path(parent, name) for name in names if not name.startswith(".")]
+    return sorted(files)
 
 
 def find_images(folder: Path) -> tuple[list[Path], int]:
@@ -63,8 +80,7 @@ def find_images(folder: Path) -> tuple[list[Path], int]:
     """
     if not folder.is_dir():
         raise DataError("is not a folder", folder)
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    files = [path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    files = files_below(folder)
     images = sorted(path for path in files if path.suffix.lower() in IMAGE_SUFFIXES)
     if not images:
         raise DataError(f"holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})", folder)
@@ -116,19 +132,6 @@ def path_inside(folder: Path, name: str) -> Path | None:
     if not parts or name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
         return None
     return folder.joinpath(*parts)
-
-
-def find_image(folder: Path, name: str) -> Path | None:
-    """The image that annotations name: by its path from the folder or from the one above, or by its bare name.
-
-    Returns:
-        The file, which need not exist; None where the name leads out of the folder or is none.
-    """
-    path = path_inside(folder, name.replace("\\", "/"))
-    if path is None:
-        return None
-    tries = (path, folder / path.name, folder.parent / path.relative_to(folder))
-    return next((one for one in tries if os.path.isfile(one)), path)  # noqa: PTH113 (is_file raises for odd names)
 
 
 def with_sizes(

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from scenetext.data.readers.files import IMAGE_SUFFIXES, files_by_name
+from scenetext.data.readers.files import files_by_name
 from scenetext.data.readers.instances import IGNORED_TEXT, Label
 from scenetext.data.readers.labelled import pair_files, paired_records
 from scenetext.data.readers.lines import read_label_lines, split_coordinates
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import Split
+from scenetext.data.records.images import IMAGE_SUFFIXES
 from scenetext.structures import ImageRecord
 
 

@@ -14,9 +14,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from scenetext.data.readers.files import find_image
 from scenetext.data.readers.instances import points_of
 from scenetext.data.readers.lines import read_text
+from scenetext.data.readers.references import ImageReferences
+from scenetext.data.records.references import UnclearNameError, is_name
 from scenetext.errors import DataError
 
 _NUMBERS = (int, float)
@@ -51,8 +52,12 @@ class Node:
 
     def fail(self, expected: str) -> NoReturn:
         """Raises the DataError that says what was expected here."""
+        self.refuse(f"expected {expected}, got {_shown(self.value)}")
+
+    def refuse(self, problem: str) -> NoReturn:
+        """Raises the DataError that says what is wrong here."""
         location = f"{self.location}: " if self.parent else ""
-        raise DataError(f"{location}expected {expected}, got {_shown(self.value)}", self.path, self.line)
+        raise DataError(f"{location}{problem}", self.path, self.line)
 
     def child(self, key: str | int, value: Any) -> Node:
         """A value inside this one."""
@@ -134,12 +139,14 @@ class Node:
         except ValueError as problem:
             self.fail(f"points ({problem})")
 
-    def image(self, folder: Path) -> Path:
-        """The image in a folder that the value names; whether it is there shows when it is read."""
-        path = find_image(folder, self.text())
-        if path is None:
+    def image(self, images: ImageReferences) -> Path:
+        """The image that the value names; whether it is there shows when it is read."""
+        if not is_name(self.text()):
             self.fail("the name of an image in its folder")
-        return path
+        try:
+            return images.find(self.value)
+        except UnclearNameError as fault:
+            self.refuse(str(fault))
 
     def corners(self, count: int = 4) -> list[float]:
         """As many numbers of pixels."""

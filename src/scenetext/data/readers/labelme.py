@@ -9,16 +9,17 @@ become quadrilaterals, other shapes are dropped. The transcription is a shape's 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
-from scenetext.data.readers.files import files_by_name, find_image, natural_order
+from scenetext.data.readers.files import files_by_name, natural_order
 from scenetext.data.readers.grouped import declared_size
 from scenetext.data.readers.instances import IGNORE_FLAGS, IGNORED_TEXT, Label, corners_box
 from scenetext.data.readers.json_files import Node, read_json
 from scenetext.data.readers.labelled import Labelled, indexed_records
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
+from scenetext.data.readers.references import ImageReferences
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import Split
 from scenetext.structures import ImageRecord
@@ -41,13 +42,11 @@ def read_labelme(images: Path, ground_truths: Path, class_labels: str, report: R
     """
     classes = frozenset(name.strip() for name in class_labels.split(","))
     files = files_by_name(ground_truths, frozenset({".json"}))
+    references = ImageReferences([images], report)
     entries = []
     for name in sorted(files, key=natural_order):
         content = read_json(files[name])
-        named = content["imagePath"]
-        image = find_image(images, PurePosixPath(named.text().replace("\\", "/")).name)
-        if image is None:
-            named.fail("the name of an image")
+        image = content["imagePath"].image(references)
         entries.append(Labelled(image, content["shapes"], declared_size(content, "imageHeight", "imageWidth")))
 
     def read_labels(shapes: Node) -> list[Label]:

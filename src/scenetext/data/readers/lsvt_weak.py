@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from scenetext.data.readers.files import IMAGE_SUFFIXES, UNREADABLE, files_by_name, with_sizes
+from scenetext.data.readers.files import UNREADABLE, files_by_name, with_sizes
 from scenetext.data.readers.instances import IGNORED_TEXT
 from scenetext.data.readers.json_files import Node, read_json
 from scenetext.data.readers.keyed_labels import MISSING, UNLABELLED
@@ -17,6 +17,7 @@ from scenetext.data.readers.reader import Argument, Reader
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import Split
 from scenetext.data.records.format import is_encodable
+from scenetext.data.records.images import IMAGE_SUFFIXES
 from scenetext.errors import DataError, ImageError
 from scenetext.structures import ImageRecord, TextInstance
 

@@ -15,6 +15,7 @@ from scenetext.data.readers.instances import IGNORED_TEXT, Label, box_points, ou
 from scenetext.data.readers.json_files import Node, read_json
 from scenetext.data.readers.labelled import Labelled, indexed_records
 from scenetext.data.readers.reader import Argument, Reader
+from scenetext.data.readers.references import ImageReferences
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import Split
 from scenetext.structures import ImageRecord
@@ -30,8 +31,9 @@ def read_mmocr1(images: Path, ground_truths: Path, report: ReadReport) -> Iterat
     Raises:
         DataError: a fault of the annotations (its position in the file is named), or none of the images can be read.
     """
+    references = ImageReferences([images], report)
     entries = [
-        Labelled(entry["img_path"].image(images), entry["instances"], declared_size(entry))
+        Labelled(entry["img_path"].image(references), entry["instances"], declared_size(entry))
         for entry in read_json(ground_truths)["data_list"].elements()
     ]
 

@@ -16,6 +16,7 @@ from scenetext.data.readers.json_files import Node, parse_json
 from scenetext.data.readers.labelled import Labelled, indexed_records
 from scenetext.data.readers.lines import read_text
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
+from scenetext.data.readers.references import ImageReferences
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import Split
 from scenetext.errors import DataError
@@ -35,6 +36,7 @@ def read_ppocrlabel(images: Path, ground_truths: Path, report: ReadReport) -> It
     Raises:
         DataError: a line is broken (file and line are named), or none of the images can be read.
     """
+    references = ImageReferences([images], report)
     entries = []
     for number, line in enumerate(read_text(ground_truths).split("\n"), start=1):
         if not line.strip():
@@ -42,7 +44,7 @@ def read_ppocrlabel(images: Path, ground_truths: Path, report: ReadReport) -> It
         name, tab, labels = line.partition("\t")
         if not tab:
             raise DataError(f"expected the name of an image, a tab and a list, got {line!r:.80}", ground_truths, number)
-        image = Node(name.strip(), ground_truths, number).image(images)
+        image = Node(name.strip(), ground_truths, number).image(references)
         entries.append(Labelled(image, parse_json(labels, ground_truths, number)))
     return indexed_records(entries, _labels, ground_truths, report)
 

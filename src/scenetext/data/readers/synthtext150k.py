@@ -18,6 +18,7 @@ from scenetext.data.readers.instances import Label
 from scenetext.data.readers.json_files import Node, read_json
 from scenetext.data.readers.labelled import indexed_records
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
+from scenetext.data.readers.references import ImageReferences
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import Split
 from scenetext.structures import ImageRecord
@@ -40,8 +41,9 @@ def read_synthtext150k(images: Path, ground_truths: Path, report: ReadReport) ->
         DataError: a fault of the annotations (its position in the file is named), or none of the images can be read.
     """
     index = read_json(ground_truths)
+    references = ImageReferences([images], report)
     entries = {
-        entry["id"].identifier(): (entry["file_name"].image(images), entry) for entry in index["images"].elements()
+        entry["id"].identifier(): (entry["file_name"].image(references), entry) for entry in index["images"].elements()
     }
     groups = group_annotations(entries, index["annotations"].elements(), report)
 

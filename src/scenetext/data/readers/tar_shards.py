@@ -9,10 +9,11 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from scenetext.data.readers.files import IMAGE_SUFFIXES, natural_order
+from scenetext.data.readers.files import natural_order
 from scenetext.data.readers.reader import Argument, Reader
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.records.format import SHARD_SUFFIX, RecordError, is_encodable, parse_record
+from scenetext.data.records.images import IMAGE_SUFFIXES
 from scenetext.errors import DataError
 from scenetext.structures import ImageRecord
 

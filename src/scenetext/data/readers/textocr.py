@@ -15,6 +15,7 @@ from scenetext.data.readers.instances import Label
 from scenetext.data.readers.json_files import Node, read_json
 from scenetext.data.readers.labelled import indexed_records
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
+from scenetext.data.readers.references import ImageReferences
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import Split
 from scenetext.structures import ImageRecord
@@ -33,7 +34,8 @@ def read_textocr(images: Path, ground_truths: Path, report: ReadReport) -> Itera
         DataError: a fault of the annotations (its position in the file is named), or none of the images can be read.
     """
     index = read_json(ground_truths)
-    entries = {name: (entry["file_name"].image(images), entry) for name, entry in index["imgs"].items()}
+    references = ImageReferences([images], report)
+    entries = {name: (entry["file_name"].image(references), entry) for name, entry in index["imgs"].items()}
     groups = group_annotations(entries, (annotation for _, annotation in index["anns"].items()), report)
     return indexed_records(list(groups.values()), _labels, ground_truths, report)
 

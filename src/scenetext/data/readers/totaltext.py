@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scenetext.data.readers.files import IMAGE_SUFFIXES, files_by_name, renamed
+from scenetext.data.readers.files import files_by_name, renamed
 from scenetext.data.readers.instances import Label, points_of
 from scenetext.data.readers.labelled import pair_files, paired_records
 from scenetext.data.readers.matlab import Cell, CellArray
@@ -20,6 +20,7 @@ from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import Split
 from scenetext.data.readers.totaltext_text import IGNORED, read_text_file
+from scenetext.data.records.images import IMAGE_SUFFIXES
 from scenetext.errors import DataError
 from scenetext.structures import ImageRecord
 

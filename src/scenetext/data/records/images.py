@@ -18,6 +18,13 @@ from PIL import Image
 
 from scenetext.errors import ImageError
 
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff"}
+    | {".jp2", ".ppm", ".pgm", ".pbm", ".pnm"}
+)
+"""Of files that are images, lower-case."""
+FOREIGN_SUFFIXES = frozenset({".heic", ".heif", ".avif", ".jxl", ".dng", ".cr2", ".nef", ".arw", ".psd", ".svg"})
+"""Of images in formats that are not read; they are named, so that their user converts them."""
 _JPEG_START = b"\xff\xd8"
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GIF_START = b"GIF8"
