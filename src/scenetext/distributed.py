@@ -166,6 +166,8 @@ class Processes:
 def joined_processes(device: torch.device, timeout: float) -> Iterator[Processes]:
     """Joins the processes that torchrun started, and leaves them at the end; one process alone where it did not.
 
+    A process that fails does not leave: leaving waits for exchanges that will never end. The others notice its end.
+
     Every start has a key prefix of its own: torchrun's store survives a restart, and a process that asks it too early
     would get the address of one that is gone.
 
@@ -187,13 +189,11 @@ def joined_processes(device: torch.device, timeout: float) -> Iterator[Processes
         world_size=world_size,
         timeout=limit,
     )
-    try:
-        control = dist.new_group(backend="gloo", timeout=limit)
-        if not isinstance(control, dist.ProcessGroup):
-            raise TrainingError("this process is not part of the group of all processes")
-        yield Processes(dist.get_rank(), dist.get_world_size(), device, control)
-    finally:
-        dist.destroy_process_group()
+    control = dist.new_group(backend="gloo", timeout=limit)
+    if not isinstance(control, dist.ProcessGroup):
+        raise TrainingError("this process is not part of the group of all processes")
+    yield Processes(dist.get_rank(), dist.get_world_size(), device, control)
+    dist.destroy_process_group()
 
 
 def gather_rows(rows: Tensor) -> Tensor:

@@ -37,7 +37,8 @@ class ImageError(DataError):
 
 
 class LoaderError(ScenetextError):
-    """A process that prepares images is lost (out of memory, killed); the message says what to try."""
+    """A process that prepares images is lost, or the machine has too little memory, shared memory or open files for a
+    run; the message names the limit and what to try."""
 
 
 class CharacterError(DataError):

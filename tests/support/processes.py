@@ -18,7 +18,9 @@ from scenetext.distributed import joined_processes
 def forkserver() -> Any:
     """The context of processes that start with torch and this package imported, in no time."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pytest", "scenetext.runs.build", "scenetext.distributed"])
+    context.set_forkserver_preload(
+        ["pytest", "scenetext.runs.build", "scenetext.distributed", "torch.utils.tensorboard", "torch._dynamo"]
+    )
     return context
 
 

@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 
 from scenetext import __version__
-from scenetext.commands.command_line import CommandParser, run_command
+from scenetext.commands.command_line import CommandParser, run_program
 from scenetext.errors import ConfigError, did_you_mean
 
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -31,13 +31,13 @@ VERBS = tuple(verb for verbs in GROUPS.values() for verb in verbs)
 
 def main() -> None:
     """Runs `scenetext VERB ...` as the command line says, and exits."""
-    run_command(lambda: run_words(sys.argv[1:]))
+    run_program(lambda: run_words(sys.argv[1:]))
 
 
 def run_tool(file: str) -> None:
     """Runs the verb that a file of `tools/` is named after, and exits."""
     path = Path(file)
-    run_command(lambda: run_verb(path.stem, sys.argv[1:], f"tools/{path.name}"))
+    run_program(lambda: run_verb(path.stem, sys.argv[1:], f"tools/{path.name}"))
 
 
 def run_words(words: Sequence[str]) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import select
 import sys
@@ -39,6 +40,29 @@ def run_command(main: Callable[[], int | None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter complains when it ends
         sys.exit(EXIT_CODE_PIPE)
     sys.exit(code or 0)
+
+
+def run_program(main: Callable[[], int | None]) -> None:
+    """As `run_command`, for a process that does nothing else: where it fails, it ends at once.
+
+    Nothing may keep a failed run alive, with its GPU: not Python, which waits for other processes and threads when it
+    ends, nor what the error's stack trace still refers to, which can wait for a loader process or another rank.
+    """
+    try:
+        run_command(main)
+    except SystemExit as ended:
+        if not ended.code:
+            raise
+        code = ended.code if isinstance(ended.code, int) else 1
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    for child in multiprocessing.active_children():
+        if child.daemon:
+            child.kill()  # loader processes would look for their parent only between two batches
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _reader_is_gone() -> bool:

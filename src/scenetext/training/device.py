@@ -11,8 +11,9 @@ from typing import Literal
 
 import torch
 
+from scenetext.data.loading.limits import exhausted
 from scenetext.distributed import is_launched, local_rank
-from scenetext.errors import ConfigError, DeviceError
+from scenetext.errors import ConfigError, DeviceError, LoaderError
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -85,21 +86,25 @@ def use_deterministic_algorithms() -> None:
 
 @contextmanager
 def explained_device_errors(device: torch.device, advice: str) -> Iterator[None]:
-    """Turns torch's errors about memory and determinism within into ones that say what to change.
+    """Turns errors about memory, other limits of the machine and determinism within into ones that say what to change.
 
     Args:
         advice: what to lower where memory runs out, as in "lower loader.batch_size".
 
     Raises:
         DeviceError: memory ran out.
+        LoaderError: as a `BatchLoader` has it.
         ConfigError: `training.deterministic` asks for what an operation does not offer.
     """
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, OSError, MemoryError) as error:
         problem = ". ".join(str(error).split(". ")[:3]).strip()
         if is_out_of_memory(error):
-            raise DeviceError(f"memory of {device} ran out: {advice}. torch says: {problem}") from error
+            said = f". torch says: {problem}" if problem else ""
+            raise DeviceError(f"memory of {device} ran out: {advice}{said}") from error
+        if (limit := exhausted(error)) is not None:
+            raise LoaderError(limit) from error
         if _NO_DETERMINISM_MESSAGE in str(error):
             raise ConfigError(
                 f"training.deterministic: set it to false, or do without what torch names: {problem}"
@@ -109,6 +114,8 @@ def explained_device_errors(device: torch.device, advice: str) -> Iterator[None]
 
 def is_out_of_memory(error: BaseException | None) -> bool:
     """Whether the device's memory was too small, also where `explained_device_errors` has replaced the error."""
+    if isinstance(error, MemoryError):
+        return True
     if not isinstance(error, RuntimeError):
         return error is not None and is_out_of_memory(error.__cause__)
     return isinstance(error, torch.OutOfMemoryError) or any(part in str(error) for part in _OUT_OF_MEMORY_MESSAGES)

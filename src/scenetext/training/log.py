@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -98,6 +99,19 @@ class RunLog:
         else:
             sys.stderr.write(text + "\n")
             sys.stderr.flush()
+
+    def __enter__(self) -> RunLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes; what goes wrong with that must not hide the error of the run."""
+        try:
+            self.close()
+        except OSError:
+            if error is None:
+                raise
 
     def close(self) -> None:
         """Flushes and closes everything; the log cannot be used afterwards."""

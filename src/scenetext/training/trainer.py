@@ -149,22 +149,25 @@ class Trainer:
         Raises:
             TrainingError: the loss was not finite too often in a row, too many images could not be read, or a process
                 was lost.
+            DeviceError, LoaderError: memory or another limit of the machine was too small.
             CheckpointError: the last state of the run cannot be saved, or the log not be written (disk full); the
                 checkpoints that are there stay as they are.
         """
-        log = RunLog(self.folder, self.outcome.step, self.total_steps, self.folder.name, self.processes.rank)
+        first, name = self.outcome.step, self.folder.name
         try:
-            with InterruptionGuard(
-                lambda name: log.message(f"{name} received: saving after this step (Ctrl-C again to stop at once)")
-            ) as guard:
+            with (
+                RunLog(self.folder, first, self.total_steps, name, self.processes.rank) as log,
+                InterruptionGuard(
+                    lambda name: log.message(f"{name} received: saving after this step (Ctrl-C again to stop at once)")
+                ) as guard,
+                explained_device_errors(self.device, self.learner.memory_advice()),
+            ):
                 self._run(log, guard)
         except OSError as error:
             raise CheckpointError(
                 f"{self.folder}: cannot be written after step {self.outcome.step} ({error}); the checkpoints there are "
                 "whole: make room, then go on with --resume"
             ) from error
-        finally:
-            log.close()
         return self.outcome
 
     def _run(self, log: RunLog, guard: InterruptionGuard) -> None:

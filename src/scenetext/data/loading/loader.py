@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import atexit
-import multiprocessing
+import multiprocessing.queues
 import os
 import re
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import cv2
@@ -21,6 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 from scenetext.config import Settings
 from scenetext.data.loading.combination import Epochs
 from scenetext.data.loading.dataset import LoadedSample, RecordDataset, collate_loaded
+from scenetext.data.loading.limits import exhausted, limit_of, limit_of_exit
 from scenetext.errors import ConfigError, LoaderError, ScenetextError
 from scenetext.structures import Batch
 
@@ -106,7 +109,8 @@ class BatchLoader:
     An error of scenetext that happens in a loader process is raised here as it was, with its own message.
 
     Raises:
-        LoaderError: while iterating: a loader process was lost (out of memory, killed).
+        LoaderError: while iterating: a loader process was lost (out of memory, killed), or the machine has too little
+            memory, shared memory or open files for them.
     """
 
     def __init__(self, loader: DataLoader[Any]) -> None:
@@ -118,33 +122,51 @@ class BatchLoader:
     def __iter__(self) -> Iterator[Batch]:
         if self._loader.num_workers:
             _kill_loader_processes_at_exit()
-        batches = _without_interruptions(self._loader)
-        while True:
-            try:
+        own: list[BaseProcess] = []
+        try:
+            batches = _started(self._loader, own)
+            while True:
                 batch = next(batches, None)
-            except RuntimeError as error:
-                if not _LOST.match(str(error)):
-                    raise
-                raise LoaderError(
-                    f"a loader process was lost ({str(error).splitlines()[0]}): the memory ran out, or it was killed; "
-                    "lower loader.workers; --resume goes on from the last checkpoint"
-                ) from None
-            if batch is None:
-                return
-            if isinstance(batch, ScenetextError):
-                raise batch
-            yield batch
+                if batch is None:
+                    return
+                if isinstance(batch, ScenetextError):
+                    raise batch
+                yield batch
+        except (RuntimeError, OSError, MemoryError) as error:
+            if (problem := _explained(error, own)) is None:
+                raise
+            raise LoaderError(f"{problem}; --resume goes on from the last checkpoint") from error
 
 
-def _without_interruptions(loader: DataLoader[Any]) -> Iterator[Any]:
+def _explained(error: Exception, processes: Sequence[BaseProcess]) -> str | None:
+    """What a DataLoader's error means; None where it is no matter of its processes and of the machine.
+
+    Args:
+        processes: of the loader.
+    """
+    if not _LOST.match(str(error)):
+        return exhausted(error)
+    limits = [limit_of_exit(process.exitcode) for process in processes if process.exitcode]
+    reason = next(
+        (limit.explain() for limit in limits if limit), "look above for its own message, lower loader.workers"
+    )
+    return f"a loader process was lost ({str(error).splitlines()[0]}): {reason}"
+
+
+def _started(loader: DataLoader[Any], processes: list[BaseProcess]) -> Iterator[Any]:
     """A DataLoader's iterator, without its handler of SIGCHLD.
 
     That handler raises at any point of the main process, in the middle of an update of weights for example. Without it,
     a lost process is noticed when the next batch is waited for.
+
+    Args:
+        processes: gets those that were started.
     """
     is_main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGCHLD) if is_main_thread and hasattr(signal, "SIGCHLD") else None
+    before = set(multiprocessing.active_children())
     batches = iter(loader)
+    processes += set(multiprocessing.active_children()) - before
     if handler is not None:
         signal.signal(signal.SIGCHLD, handler)
     return batches
@@ -268,3 +290,13 @@ def _start_worker(_worker: int) -> None:
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_end_worker)  # type: ignore[attr-defined]
+
+
+def _end_worker(error: Exception, _batch: object) -> None:
+    """Ends a loader process that cannot pass a batch on. Python prints such an error, and the main process waits for
+    the batch for ever."""
+    sys.stderr.write(f"loader process: a batch cannot be passed on: {error}\n")
+    sys.stderr.flush()
+    limit = limit_of(error)
+    os._exit(limit.exit_codes[0] if limit else 1)

@@ -6,6 +6,7 @@ guide).
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,10 +44,13 @@ def read_image(path: Path) -> np.ndarray:
 
     Raises:
         ImageError: the file is missing, or holds no whole image.
+        OSError: this process may open no more files, which is no fault of the image.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise
         raise ImageError(f"image cannot be read ({error.strerror})", path) from None
     return decode_image(data, path)
 
