@@ -115,6 +115,18 @@ def renamed(files: Mapping[str, Path], name_of: Callable[[str], str]) -> dict[st
     return by_new_name
 
 
+def image_name(name: str, images: Mapping[str, Path]) -> str:
+    """The name without suffix of the image that a ground truth of this name without suffix belongs to.
+
+    Of `photo.jpg` it is `photo`, `photo.jpg`, or one of these after `gt_` or `poly_gt_`; where none of them is an
+    image, the name without what precedes it.
+    """
+    short = name.removeprefix("poly_").removeprefix("gt_")
+    spellings = [name, short]
+    spellings += [Path(one).stem for one in spellings if Path(one).suffix.lower() in IMAGE_SUFFIXES]
+    return next((one for one in spellings if one in images), short)
+
+
 def natural_order(name: str) -> tuple[list[str], list[int]]:
     """A sorting key: img_2 before img_10."""
     return re.split(r"\d+", name), [int(digits) for digits in re.findall(r"\d+", name)]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from scenetext.data.readers.files import files_by_name
 from scenetext.data.readers.instances import IGNORED_TEXT, Label
+from scenetext.data.readers.label_lines import refuse_other_forms
 from scenetext.data.readers.labelled import pair_files, paired_records
 from scenetext.data.readers.lines import read_label_lines, split_coordinates
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
@@ -33,12 +34,13 @@ def read_icdar2015(images: Path, ground_truths: Path, report: ReadReport) -> Ite
 
     Raises:
         DataError: a folder is missing or empty, an image lacks its ground truth or the other way round (all of them are
-            counted and the first named), or a line is broken (file and line are named).
+            counted and the first named), a line is broken (file and line are named), or the lines are of another form.
         ImageError: an image whose size cannot be read.
     """
     image_files = files_by_name(images, IMAGE_SUFFIXES)
     truth_files = files_by_name(ground_truths, frozenset({".txt"}), prefix="gt_")
     pairs = pair_files(image_files, truth_files, str(images), str(ground_truths))
+    refuse_other_forms(truth_files.values())
     return paired_records(pairs, lambda path: read_label_lines(path, parse_line), report)
 
 

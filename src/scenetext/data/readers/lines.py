@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +12,37 @@ import numpy as np
 from scenetext.data.readers.instances import Label, points_of
 from scenetext.errors import DataError
 
+_BYTE_ORDER_MARK = "\ufeff"
+
 
 def read_text(path: Path) -> str:
-    """A file in UTF-8, without its byte order mark.
+    """A file in UTF-8, or in UTF-16 with a byte order mark as Windows' editors write it, without the mark.
+
+    Lines end in LF, as which CRLF and CR come back: `str.splitlines` would also split at characters inside texts.
 
     Raises:
         DataError: it cannot be read, or is of another encoding (the line is named).
     """
     try:
-        return path.read_bytes().decode("utf-8").removeprefix("\ufeff")
+        content = path.read_bytes()
+        is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = content.decode("utf-16" if is_utf16 else "utf-8").removeprefix(_BYTE_ORDER_MARK)
+        return text.replace("\r\n", "\n").replace("\r", "\n")
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", path) from None
     except UnicodeDecodeError as error:
         raise DataError("is not UTF-8", path, error.object[: error.start].count(b"\n") + 1) from None
+
+
+def text_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Number, from 1, and content of every line that is not blank, without blanks and byte order marks at its ends.
+
+    Raises:
+        DataError: as from `read_text`.
+    """
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if stripped := line.strip().lstrip(_BYTE_ORDER_MARK):
+            yield number, stripped
 
 
 def read_label_lines(path: Path, parse_line: Callable[[str], Label]) -> list[Label]:
@@ -36,12 +55,9 @@ def read_label_lines(path: Path, parse_line: Callable[[str], Label]) -> list[Lab
         DataError: names the file and the line.
     """
     labels = []
-    for number, line in enumerate(read_text(path).split("\n"), start=1):  # splitlines would split inside texts
-        stripped = line.strip().lstrip("\ufeff")
-        if not stripped:
-            continue
+    for number, line in text_lines(path):
         try:
-            labels.append(parse_line(stripped))
+            labels.append(parse_line(line))
         except ValueError as problem:
             raise DataError(str(problem), path, number) from None
     return labels

@@ -1,20 +1,23 @@
 """Total-Text (Ch'ng and Chan, ICDAR 2017): images with polygons around words, many of them curved.
 
-Its ground truth comes as MATLAB files (`polygt`, a row for each word: "x:", xs, "y:", ys, text, orientation) and as
-text files (`totaltext_text.py`). Words whose text or orientation is `#` are ignored. One training image is `img61.JPG`,
-in capitals, and one test image has an EXIF rotation: polygons are on the stored pixels.
+Its ground truth comes as MATLAB files (`polygt`, a row for each word: "x:", xs, "y:", ys, text, orientation), as text
+files (`totaltext_text.py`), and in DB's package as lines of points and text (`label_lines.py`). Words whose text or
+orientation is `#` are ignored. One training image is `img61.JPG`, in capitals, and one test image has an EXIF rotation:
+polygons are on the stored pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from scenetext.data.readers.files import files_by_name, renamed
+from scenetext.data.readers.files import files_by_name, image_name, renamed
 from scenetext.data.readers.instances import Label, points_of
+from scenetext.data.readers.label_lines import ANY_POINTS, line_parser
 from scenetext.data.readers.labelled import pair_files, paired_records
+from scenetext.data.readers.lines import text_lines
 from scenetext.data.readers.matlab import Cell, CellArray
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.report import ReadReport
@@ -33,7 +36,7 @@ def read_totaltext(images: Path, ground_truths: Path, report: ReadReport) -> Ite
 
     Args:
         images: folder of the images.
-        ground_truths: folder of the `poly_gt_<name>` or `gt_<name>` files, .mat or .txt.
+        ground_truths: folder of the `poly_gt_<name>` or `gt_<name>` files, .mat or .txt, or `<name>.jpg.txt`.
 
     Raises:
         DataError: images and ground truths are not pairs, or a ground truth is broken (file and row or line are named).
@@ -41,13 +44,19 @@ def read_totaltext(images: Path, ground_truths: Path, report: ReadReport) -> Ite
     """
     image_files = files_by_name(images, IMAGE_SUFFIXES)
     truth_files = files_by_name(ground_truths, frozenset({".mat", ".txt"}))
-    truth_files = renamed(truth_files, lambda name: name.removeprefix("poly_").removeprefix("gt_"))
+    truth_files = renamed(truth_files, lambda name: image_name(name, image_files))
     pairs = pair_files(image_files, truth_files, str(images), str(ground_truths))
-    return paired_records(pairs, _read_labels, report)
+    parsers = {path: _parser(path) for path in truth_files.values()}
+    read_lines = line_parser([path for path, parser in parsers.items() if parser is None], ANY_POINTS, report)
+    return paired_records(pairs, lambda path: (parsers[path] or read_lines)(path), report)
 
 
-def _read_labels(path: Path) -> list[Label]:
-    return read_text_file(path) if path.suffix.lower() == ".txt" else _read_matlab(path)
+def _parser(path: Path) -> Callable[[Path], list[Label]] | None:
+    """What reads a file, by its suffix and its first line; None = it is one of DB's."""
+    if path.suffix.lower() == ".mat":
+        return _read_matlab
+    _, first_line = next(text_lines(path), (1, ""))
+    return None if first_line[:1].isdigit() or first_line.startswith("-") else read_text_file
 
 
 def _read_matlab(path: Path) -> list[Label]:
@@ -113,7 +122,8 @@ def _split(name: str, other_name: str) -> Split:
 READER = Reader(
     title="Total-Text: 1,255 + 300 images with polygons around words, many of them curved",
     source="get it from https://github.com/cs-chan/Total-Text-Dataset",
-    files="Images/{Train,Test}/<name>.jpg and Groundtruth/Polygon/{Train,Test}/poly_gt_<name>.mat (or .txt)",
+    files="Images/{Train,Test}/<name>.jpg and Groundtruth/Polygon/{Train,Test}/poly_gt_<name>.mat (or .txt); or "
+    "{train,test}_images and {train,test}_gts/<name>.jpg.txt, as DB has them",
     arguments=(IMAGES, Argument("ground_truths", "folder", "folder of the poly_gt_* or gt_* files, .mat or .txt")),
     function=read_totaltext,
     splits={"train": _split("Train", "training"), "test": _split("Test", "test")},
