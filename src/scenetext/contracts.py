@@ -155,14 +155,17 @@ class DetectorExamples:
         perfect_maps: (targets, config) -> the maps of a head that has learnt these targets: logits of 10 and -10 where
             a probability is meant, and the exact values of everything else that is decoded; of stages, too.
         soft_maps: prefixes of the names of those logits whose edges a network draws softly.
-        long_text_overlap: least IoU with which rectangles longer than twice their height come back from perfect maps;
-            0.8 is asked of all others.
+        long_text_overlap: least IoU with which rectangles longer than twice their height come back from perfect maps.
+        compact_text_overlap: the same of all others.
+        least_score: of any text from perfect maps.
     """
 
     small: Mapping[str, Any]
     perfect_maps: Callable[[Targets, Any], dict[str, Tensor]]
     soft_maps: tuple[str, ...]
     long_text_overlap: float = 0.8
+    compact_text_overlap: float = 0.8
+    least_score: float = 0.9
 
 
 class Metric(Protocol):

@@ -52,9 +52,9 @@ class MapPredictor(nn.Module):
 def initialise_uniformly(module: nn.Module) -> None:
     """Xavier's uniform distribution for the weights of a convolution, 0 for its bias; other modules stay as they are.
 
-    For `nn.Module.apply`. As in MMOCR's necks of PSENet and PAN.
+    For `nn.Module.apply`. As in MMOCR's necks.
     """
-    if isinstance(module, nn.Conv2d):
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:
             nn.init.zeros_(module.bias)

@@ -141,6 +141,17 @@ def squared_dice_loss(probability: Tensor, target: Tensor, selected: Tensor) -> 
     return ((1 - overlap) * expected.any(dim=1)).sum() / max(len(expected), 1)
 
 
+def masked_mean(values: Tensor, where: Tensor) -> Tensor:
+    """Mean of float32 values where a mask of the same shape (bool) is true; 0 where it is true nowhere."""
+    return torch.where(where, values, 0).sum() / where.sum().clamp(min=1)
+
+
+def unit_direction(sin: Tensor, cos: Tensor) -> tuple[Tensor, Tensor]:
+    """Predicted sines and cosines, float32 of any shape, brought to unit length; 0 stays 0."""
+    length = (sin.square() + cos.square() + 1e-8).sqrt()
+    return sin / length, cos / length
+
+
 def masked_l1_loss(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     """Mean absolute difference over the valid pixels.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import cv2
@@ -10,12 +9,10 @@ import numpy as np
 
 from scenetext.detectors.fcenet.config import STRIDES, FCENetSettings
 from scenetext.detectors.fcenet.fourier import fourier_signature
-from scenetext.detectors.fcenet.sidelines import line_length, resample_line, text_sides
 from scenetext.geometry.offset import area_and_perimeter
+from scenetext.geometry.sidelines import Sides, band_between, end_heights, step_along, text_sides, without_ends
 from scenetext.structures import Sample
 
-LEAST_CENTRE_POINTS = 3
-"""Points of the centre line of even the shortest text."""
 END_SHARE = 0.25
 """How much of the centre line is cut off at each end, as a share of the height of the text there."""
 
@@ -124,21 +121,12 @@ def _draw_contour(level: Level, outline: np.ndarray, signature: np.ndarray) -> N
     )
 
 
-def _draw_centre(level: Level, sides: tuple[np.ndarray, np.ndarray], config: FCENetSettings) -> None:
+def _draw_centre(level: Level, sides: Sides, config: FCENetSettings) -> None:
     """Fills the band around the centre line of a text, from one pair of its points to the next."""
-    upper, lower = sides[0] / level.stride, sides[1] / level.stride
-    mean_length = (line_length(upper) + line_length(lower)) / 2
-    count = max(int(mean_length / config.centre_step) + 1, LEAST_CENTRE_POINTS)
-    upper, lower = resample_line(upper, count), resample_line(lower, count)
-    # Whole steps that make up `END_SHARE` of the height of the text at either end.
-    from_head, from_tail = (int(math.dist(upper[end], lower[end]) * END_SHARE // config.centre_step) for end in (0, -1))
-    if count > from_head + from_tail + 2:
-        kept = slice(from_head, count - from_tail)
-        upper, lower = upper[kept], lower[kept]
-    middle, half = (upper + lower) / 2, (upper - lower) / 2 * config.centre_shrink
-    upper, lower = middle + half, middle - half
-    boxes = np.stack((upper[:-1], upper[1:], lower[1:], lower[:-1]), axis=1).astype(np.int32)
-    for box in boxes:
+    stepped = step_along((sides[0] / level.stride, sides[1] / level.stride), config.centre_step)
+    head, tail = end_heights(stepped)
+    shortened = without_ends(stepped, (head * END_SHARE, tail * END_SHARE), config.centre_step)
+    for box in band_between(shortened, config.centre_shrink):
         cv2.fillPoly(level.centre, [box], 1)
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenetext.detectors.fcenet.sidelines import line_length, resample_line, text_sides
+from scenetext.geometry.sidelines import line_length, resample_line, text_sides
 
 LEVEL = np.array([(0, 0), (60, 0), (60, 20), (0, 20)], np.float32)
 UPRIGHT = np.array([(0, 0), (20, 0), (20, 60), (0, 60)], np.float32)

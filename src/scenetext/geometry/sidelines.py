@@ -1,4 +1,4 @@
-"""The two long sides of a text: along the tops and along the bottoms of its letters.
+"""The two long sides of a text, along the tops and along the bottoms of its letters, and the band between them.
 
 FCENet, TextSnake and DRRG take the two edges of a polygon that look most like ends (left of the first letter, right of
 the last), and call what lies between them the two sides. Without such edges, as in a square, the choice is arbitrary
@@ -7,15 +7,22 @@ but always the same.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 ORIENTATION_RATIO = 2.0
 """A quadrangle reads downwards where its upright edges are longer than its level ones by more than this."""
 END_SPACING_WEIGHT = 0.3
 """What a good second end, far from the first, adds to the score of a first end."""
+LEAST_POINTS = 3
+"""Points of the sides of even the shortest text, see `step_along`."""
+
+Sides = tuple[np.ndarray, np.ndarray]
+"""(V1, 2) and (V2, 2), pixels: two lines that run in the same direction; of as many points once stepped along."""
 
 
-def text_sides(polygon: np.ndarray, orientation_ratio: float = ORIENTATION_RATIO) -> tuple[np.ndarray, np.ndarray]:
+def text_sides(polygon: np.ndarray, orientation_ratio: float = ORIENTATION_RATIO) -> Sides:
     """The two long sides of a text, running in the same direction.
 
     Args:
@@ -55,6 +62,46 @@ def resample_line(line: np.ndarray, count: int) -> np.ndarray:
     walked = np.concatenate(([0.0], np.cumsum(np.hypot(steps[:, 0], steps[:, 1]))))
     positions = walked[-1] * (np.arange(count) / (count - 1))
     return np.stack([np.interp(positions, walked, line[:, 0]), np.interp(positions, walked, line[:, 1])], axis=1)
+
+
+def step_along(sides: Sides, step: float) -> Sides:
+    """Both sides of a text as lines of as many points, some `step` pixels from one to the next."""
+    mean_length = (line_length(sides[0]) + line_length(sides[1])) / 2
+    count = max(int(mean_length / step) + 1, LEAST_POINTS)
+    return resample_line(sides[0], count), resample_line(sides[1], count)
+
+
+def end_heights(sides: Sides) -> tuple[float, float]:
+    """Distance between the first and between the last points of both sides, pixels."""
+    return math.dist(sides[0][0], sides[1][0]), math.dist(sides[0][-1], sides[1][-1])
+
+
+def without_ends(sides: Sides, lengths: tuple[float, float], step: float) -> Sides:
+    """Both sides, stepped along, without the whole steps that fit into a length at their head and one at their tail.
+
+    Unchanged where no more than two points would remain.
+    """
+    from_head, from_tail = (int(length // step) for length in lengths)
+    count = len(sides[0])
+    if count <= from_head + from_tail + 2:
+        return sides
+    kept = slice(from_head, count - from_tail)
+    return sides[0][kept], sides[1][kept]
+
+
+def band_between(sides: Sides, share: float) -> np.ndarray:
+    """The quadrangles of the band around the middle of a text, from one pair of points to the next.
+
+    Args:
+        sides: of N points each.
+        share: height of the band, as a share of the height of the text.
+
+    Returns:
+        (N - 1, 4, 2) int32, cut to integers as published: top left, top right, bottom right, bottom left of each.
+    """
+    middle, half = (sides[0] + sides[1]) / 2, (sides[0] - sides[1]) / 2 * share
+    upper, lower = middle + half, middle - half
+    return np.stack((upper[:-1], upper[1:], lower[1:], lower[:-1]), axis=1).astype(np.int32)
 
 
 def _quadrangle_ends(points: np.ndarray, orientation_ratio: float) -> tuple[int, int]:
