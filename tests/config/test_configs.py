@@ -26,7 +26,7 @@ GOLDEN = {
 }
 """The resolved settings of 143 runs, from when each was a file of its own: all values of one run of every detector and
 of one pre-training; of the others, what differs from these."""
-DETECTORS = ("dbnet", "dbnetpp", "psenet", "pan", "fcenet", "textsnake")
+DETECTORS = ("dbnet", "dbnetpp", "psenet", "pan", "fcenet", "textsnake", "maskrcnn")
 DATASETS = ("icdar2015", "ctw1500", "totaltext", "td500")
 RECIPES = sorted(
     words
@@ -157,6 +157,7 @@ PUBLISHED = {
     "pan": {"epochs": 600, "optimizer": "adam", "learning_rate": 1e-3, "size": 736, "rotation": 10, "batch": 16},
     "fcenet": {"epochs": 1500, "optimizer": "sgd", "learning_rate": 1e-3, "size": 800, "rotation": 30, "batch": 8},
     "textsnake": {"epochs": 1200, "optimizer": "sgd", "learning_rate": 7e-3, "size": 800, "rotation": 20, "batch": 4},
+    "maskrcnn": {"epochs": 160, "optimizer": "sgd", "learning_rate": 8e-2, "size": 640, "rotation": 0, "batch": 8},
 }
 
 
@@ -169,9 +170,9 @@ def test_recipe_for_icdar2015_has_the_published_values(detector: str) -> None:
     assert run.transform.size == (published["size"],) * 2
     assert run.transform.rotation == (-published["rotation"], published["rotation"])
     oclip = load(f"{detector} icdar2015 oclip")
-    lower = {"dbnet": 2e-3, "dbnetpp": 2e-3, "fcenet": 5e-4}
+    lower = {"dbnet": 2e-3, "dbnetpp": 2e-3, "fcenet": 5e-4, "maskrcnn": 2e-2}
     assert oclip.optimizer.learning_rate == lower.get(detector, published["learning_rate"])
-    assert oclip.loader.batch_size == {"textsnake": 4}.get(detector, 16)
+    assert oclip.loader.batch_size == {"textsnake": 4, "maskrcnn": 8}.get(detector, 16)
 
 
 RATES_AND_WARM_UP = {

@@ -157,7 +157,7 @@ def _open_branches(task: nn.Module) -> None:
 
 def _prepare(task: Any, sample: Sample) -> PreparedSample:
     if isinstance(task, DetectionTask):
-        return PreparedSample(sample, task.spec.targets(sample, task.config))
+        return PreparedSample(sample, task.targets(sample, np.random.default_rng(0)))
     return task.prepare_evaluation(sample, np.random.default_rng(0))
 
 

@@ -60,7 +60,7 @@ def batch(task: DetectionTask, words: int = 1) -> Batch:
             image[int(polygon[0, 1]) : int(polygon[2, 1]), int(polygon[0, 0]) : int(polygon[2, 0])] = 30
             instances.append(TextInstance(polygon.astype(np.float32), "word"))
         sample = whole_sample(image, Path("drawn"), instances)
-        samples.append(PreparedSample(sample, task.spec.targets(sample, task.config)))
+        samples.append(PreparedSample(sample, task.targets(sample, np.random.default_rng(index))))
     return collate(samples)
 
 

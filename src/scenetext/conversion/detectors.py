@@ -60,7 +60,9 @@ def convert_to_mmocr_detector(source: Path, target: Path) -> Conversion:
     file = read_source(source, target, None)
     task, run, _ = load_trained_task(source, DETECTION)
     own = task.state_dict()
-    write_torch_file(target, {"state_dict": {foreign: own[name] for name, foreign in mmocr_names(own, run).items()}})
+    prefix = _prefix_of_all(run.detector.name)
+    state = {prefix + foreign: own[name] for name, foreign in mmocr_names(own, run).items()}
+    write_torch_file(target, {"state_dict": state})
     mean, std = (
         [round(255 * value, 3) for value in values] for values in (task.encoder.pixel_mean, task.encoder.pixel_std)
     )
@@ -70,7 +72,7 @@ def convert_to_mmocr_detector(source: Path, target: Path) -> Conversion:
 
 
 def mmocr_names(own: Mapping[str, Tensor], run: DetectionRun[Any, Any]) -> dict[str, str]:
-    """For every name of a detection task's weights that of MMOCR 1.x, in the same order.
+    """For every name of a detection task's weights that of MMOCR 1.x, in the same order, without a prefix of all names.
 
     Raises:
         ConfigError: MMOCR has no such detector or encoder, or there is no name for one of the weights.
@@ -142,6 +144,12 @@ def head_prefixes(detector: str) -> Mapping[str, str]:
         )
     names: Mapping[str, str] = module.NAMES
     return names
+
+
+def _prefix_of_all(detector: str) -> str:
+    """What stands in front of all names of a detector in MMOCR 1.x: `PREFIX` of its `mmocr.py`, if it has one."""
+    prefix: str = getattr(optional_file(detector, "mmocr"), "PREFIX", "")
+    return prefix
 
 
 def _require_encoder(file: WeightFile, run: DetectionRun[Any, Any]) -> None:

@@ -15,11 +15,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from scenetext.errors import CheckpointError
+from scenetext.weights.mmocr import WRAPPER
 from scenetext.weights.torchscript import is_torchscript, read_torchscript
 
 _STATE_KEYS = ("model", "state_dict")
-_DISTRIBUTED = "module."
-"""Prefix that distributed training adds to every name."""
+_AROUND_MODELS = ("module.", WRAPPER)
+"""Prefixes of every name of a model: of distributed training, and of MMDetection's models in MMOCR."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,8 @@ def read_weights(path: Path) -> WeightFile:
     """Named tensors of a weight file, on the CPU; nothing in the file can execute.
 
     Reads safetensors, TorchScript archives, a bare state dict saved by torch, or a checkpoint that holds one under
-    "model" (scenetext) or "state_dict" (published ones). A prefix "module." that every key shares is removed.
+    "model" (scenetext) or "state_dict" (published ones). Prefixes of distributed training and of
+    MMOCR's wrapper that every key shares are removed.
 
     Raises:
         CheckpointError: the file is missing, damaged, would need code to run, or holds no tensors.
@@ -65,8 +67,9 @@ def read_weights(path: Path) -> WeightFile:
     others += [str(name) for name in content if name not in tensors]
     if not tensors:
         raise CheckpointError(f"{path}: holds no named tensors")
-    if all(name.startswith(_DISTRIBUTED) for name in tensors):
-        tensors = {name.removeprefix(_DISTRIBUTED): value for name, value in tensors.items()}
+    for prefix in _AROUND_MODELS:
+        if all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
     return WeightFile(path, tensors, tuple(others), stored)
 
 

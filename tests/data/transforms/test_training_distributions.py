@@ -57,10 +57,11 @@ def test_scale_is_drawn_from_the_named_distribution(distribution: str, expected:
     assert kstest(found, other.cdf).pvalue < LEAST_PROBABILITY, "the test can tell the two apart"
 
 
-def test_scale_of_one_may_mean_an_equal_shorter_side() -> None:
-    """PSENet and PAN: the shorter side becomes 0.7 to 1.3 times that of the output, evenly."""
-    found = scales(draws(grey(48, 80), scale=(0.7, 1.3), distribution="uniform", scale_unit="short_side"))
-    assert kstest(found * 48 / 64, uniform(0.7, 0.6).cdf).pvalue > LEAST_PROBABILITY
+@pytest.mark.parametrize(("unit", "side"), [("short_side", 48), ("long_side", 80)])
+def test_scale_of_one_may_mean_an_equal_side(unit: str, side: int) -> None:
+    """PSENet and PAN: the shorter side becomes 0.7 to 1.3 times that of the output, evenly; Mask R-CNN: the longer."""
+    found = scales(draws(grey(48, 80), scale=(0.7, 1.3), distribution="uniform", scale_unit=unit))
+    assert kstest(found * side / 64, uniform(0.7, 0.6).cdf).pvalue > LEAST_PROBABILITY
 
 
 def test_rotation_is_even_and_as_frequent_as_set() -> None:

@@ -60,9 +60,9 @@ class TrainingTransformSettings(Settings):
     scale: PositiveRange = (0.5, 3.0)
     """Output pixels per stored pixel, lowered where the word that has to be inside would not fit; see `scale_unit`.
     Without effect where `region` is set."""
-    scale_unit: Literal["stored", "short_side"] = "stored"
+    scale_unit: Literal["stored", "short_side", "long_side"] = "stored"
     """What a scale of 1 means: stored pixels as they are, or the image's shorter side as long as the output's (PSENet,
-    PAN)."""
+    PAN), or the longer ones (Mask R-CNN)."""
     aspect: PositiveRange = (0.9, 1.1)
     """Change of width relative to height at equal area."""
     distribution: Distribution = "log_uniform"
@@ -142,8 +142,9 @@ def _draw_window(
     anchored = len(boxes) > 0 and generator.random() < settings.text_probability
     anchor = boxes[generator.integers(len(boxes))] if anchored else None
     scale = _draw(settings.scale, settings.distribution, generator)
-    if settings.scale_unit == "short_side":
-        scale *= min(settings.size) / min(shape[:2])
+    if settings.scale_unit != "stored":
+        side = min if settings.scale_unit == "short_side" else max
+        scale *= side(settings.size) / side(shape[:2])
     if anchor is not None:
         scale = min(scale, _ANCHOR_SHARE * float((size / (anchor[2:] - anchor[:2])).min()))
         anchor = anchor * scale

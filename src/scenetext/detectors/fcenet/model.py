@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from scenetext.detectors.fcenet.config import STRIDES, FCENetSettings
-from scenetext.detectors.fcenet.feature_pyramid import FeaturePyramid
 from scenetext.errors import ConfigError
+from scenetext.layers.feature_pyramid import FeaturePyramid
 from scenetext.structures import Features
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from golden import golden_arrays
-from scenetext.detectors.fcenet.feature_pyramid import FeaturePyramid
+from scenetext.layers.feature_pyramid import FeaturePyramid
 
 NAMES = {"lateral_convs": "lateral", "fpn_convs": "smooth"}
 

@@ -1,0 +1,93 @@
+"""From masks to polygons: every mask is stretched to its box, and its contour is the text."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from scenetext.contracts import Maps
+from scenetext.detectors.maskrcnn.config import MaskRCNNDecoding, MaskRCNNSettings
+from scenetext.structures import Detection
+
+
+def decode(maps: Maps, config: MaskRCNNSettings) -> list[list[Detection]]:
+    """The detections of every image of a batch.
+
+    Args:
+        maps: what the stages give, any float type, any device.
+        config: its decoding settings.
+
+    Returns:
+        For every image its detections, in pixels of the (padded) input image.
+    """
+    names = ("valid", "box", "text", "logits")
+    arrays = [maps[f"masks.{name}"].detach().float().cpu().numpy() for name in names]
+    return [
+        find_text(box[valid > 0], _probability(text[valid > 0]), _probability(logits[valid > 0, 0]), config.decoding)
+        for valid, box, text, logits in zip(*arrays, strict=True)
+    ]
+
+
+def find_text(boxes: np.ndarray, scores: np.ndarray, masks: np.ndarray, config: MaskRCNNDecoding) -> list[Detection]:
+    """The detections of one image, best first.
+
+    Args:
+        boxes: (N, 4) float32, pixels.
+        scores: (N,), of the boxes; their polygons have the same.
+        masks: (N, 28, 28) probabilities.
+        config: threshold, contours and shape.
+
+    Returns:
+        Polygons through the middles of their outermost pixels. Masks without a pixel or an extent are dropped.
+    """
+    found = []
+    for index in np.argsort(-scores, kind="stable"):
+        mask, corner = paste_mask(masks[index], boxes[index], config.mask_threshold)
+        for contour in _contours(mask, config):
+            polygon = np.asarray(contour + corner, np.float32)
+            if config.polygon_shape == "quad":
+                polygon = np.asarray(cv2.boxPoints(cv2.minAreaRect(polygon)), np.float32)
+            found.append(Detection(polygon, float(scores[index])))
+    return found
+
+
+def paste_mask(mask: np.ndarray, box: np.ndarray, threshold: float) -> tuple[np.ndarray, tuple[int, int]]:
+    """A mask, stretched to the pixels of its box.
+
+    The middle of every image pixel is looked up bilinearly between the middles of the pixels of the mask, with zeros
+    around it. So no pixel whose middle lies outside the box is text, at thresholds of a half and more.
+
+    Args:
+        mask: (S, S) probabilities.
+        box: (4,), real numbers.
+
+    Returns:
+        (h, w) uint8, 1 = text, of the pixels that the box touches, and the (x, y) of the first of them.
+    """
+    left, top = np.floor(box[:2]).astype(int).tolist()
+    right, bottom = np.ceil(box[2:]).astype(int).tolist()
+    rows = _interpolation(box[1], box[3], top, bottom, len(mask))
+    columns = _interpolation(box[0], box[2], left, right, len(mask))
+    return (rows @ mask @ columns.T >= threshold).astype(np.uint8), (left, top)
+
+
+def _interpolation(low: float, high: float, first: int, last: int, size: int) -> np.ndarray:
+    """(last - first, size) weights that look up the pixels of an image along one axis of a mask from low to high."""
+    position = (np.arange(first, last) + 0.5 - low) / (high - low) * size - 0.5
+    distance = np.abs(position[:, None] - np.arange(size))
+    return np.maximum(1 - distance, 0).astype(np.float32)
+
+
+def _contours(mask: np.ndarray, config: MaskRCNNDecoding) -> list[np.ndarray]:
+    """Contours of a mask that bound an area, (V, 2) int32 each."""
+    if config.contours == "all":
+        found, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+        return [contour[:, 0] for contour in found if len(contour) >= 3]
+    found, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    largest = max(found, key=cv2.contourArea, default=None)
+    return [] if largest is None or cv2.contourArea(largest) == 0 else [largest[:, 0]]
+
+
+def _probability(logits: np.ndarray) -> np.ndarray:
+    """The logistic function, by way of tanh, which cannot overflow."""
+    return 0.5 + 0.5 * np.tanh(logits / 2)
