@@ -41,7 +41,7 @@ def test_list_shows_all_configs_and_what_their_combinations_reach(capsys: pytest
     shown = capsys.readouterr().out
     for configs in all_configs().values():
         assert all(f"  {config.word:12}  {config.title}\n" in shown for config in configs)
-    assert "| dbnet icdar2015 oclip | hmean | 86.44 |  | MMOCR 1.x |" in shown
+    assert "| dbnet icdar2015 oclip | hmean | 86.44 |  | MMOCR 1.x, model zoo: DBNet oCLIP, after oclip |" in shown
     assert run_words(["list", "icdar2015", "tiny", "pan"]) is None
     lines = capsys.readouterr().out.splitlines()[2:]
     assert lines

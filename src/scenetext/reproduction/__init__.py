@@ -4,7 +4,8 @@ from typing import Literal
 
 Size = Literal["full", "small"]
 """full: as published. small: tiny models on generated scenes, which shows that the pipeline works and nothing more."""
-Paper = Literal["oclip", "tcm"]
+Paper = Literal["oclip", "tcm", "mmocr"]
+"""mmocr: the model zoo of MMOCR 1.x, whose recipes most detectors here have; its tables are numbered here."""
 MetricName = Literal[
     "precision", "recall", "hmean", "parameters", "trainable_parameters", "operations", "images_per_second"
 ]
