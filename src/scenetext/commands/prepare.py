@@ -153,14 +153,17 @@ def prepare(arguments: argparse.Namespace) -> None:
 
 def print_preparation(done: Preparation) -> None:
     """Prints what is in a records file and what is not, and draws some of its images."""
+    from scenetext.data.preparation.plausibility import doubts
     from scenetext.data.records.files import RecordFiles
     from scenetext.inspection.sample_sheet import write_sample_sheet
 
     summary = done.summary
-    print(f"{done.output}: {summary.images} images, {summary.words} words")
+    print(f"{done.output}: {summary.images} images, {summary.instances} words")
     print(f"  to learn from: {summary.with_polygon} with a polygon, {summary.with_text} with a text")
     print(f"  ignored: {summary.ignored}")
     print_report(done.report)
+    for doubt in doubts(summary):
+        print(f"  warning: {doubt.cause}")
     picture = done.output.with_name(f"{done.output.stem}_samples.jpg")
     for error in write_sample_sheet(picture, RecordFiles([done.output])):
         print(f"  not on {picture.name}: {error}")

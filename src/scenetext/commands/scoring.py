@@ -24,7 +24,7 @@ from scenetext.evaluation.report import percent
 from scenetext.runs.data import read_all_records
 from scenetext.runs.load import load_trained_task
 from scenetext.runs.settings import DetectionRun, PretrainingRun
-from scenetext.runs.usable import records_with_words
+from scenetext.runs.usable import records_with_words, refuse_all_skipped
 from scenetext.tasks.detection import DetectionTask
 from scenetext.tasks.evaluation_settings import EvaluationSettings
 from scenetext.tasks.pretraining import PretrainingTask
@@ -97,7 +97,9 @@ def measure_pretraining(task: PretrainingTask, run: PretrainingRun, step: int, a
     metric = task.metric(records)
     dataset = RecordDataset(records, task.prepare_evaluation, run.training.seed)
     loader = LoaderSettings(workers=arguments.workers, evaluation_batch_size=run.loader.evaluation_batch_size)
-    skipped = [image.reason for image in evaluate(task, dataset, metric.update, loader, device)]
+    unread = evaluate(task, dataset, metric.update, loader, device)
+    refuse_all_skipped(unread, len(records), "evaluation")
+    skipped = [image.reason for image in unread]
     for reason in skipped:
         print(f"skipped image: {reason}")
     result = report_pretraining(metric.compute())

@@ -13,6 +13,7 @@ import torch
 from scenetext.commands.evaluation_sets import EvaluationSet
 from scenetext.data.loading.dataset import RecordDataset
 from scenetext.data.loading.loader import LoaderSettings
+from scenetext.data.preparation.plausibility import Use
 from scenetext.data.records.images import write_image
 from scenetext.data.records.shards import read_record_image
 from scenetext.drawing.detections import draw_comparison
@@ -31,9 +32,9 @@ from scenetext.evaluation.report import (
     reported_scores,
     sweep_report,
 )
-from scenetext.evaluation.rules import Protocol
+from scenetext.evaluation.rules import Protocol, SpottingProtocol
 from scenetext.runs.data import read_all_records
-from scenetext.runs.usable import check_instances
+from scenetext.runs.usable import check_plausible, refuse_all_skipped
 from scenetext.structures import Detection, ImageRecord
 from scenetext.tasks.detection import DetectionTask
 from scenetext.training.evaluation import evaluate
@@ -78,6 +79,7 @@ def model_finder(task: DetectionTask, device: torch.device, loader: LoaderSettin
         collector = task.collector(detections.__setitem__)
         dataset = RecordDataset(records, task.prepare_evaluation, seed)
         skipped = evaluate(task, dataset, collector.update, loader, device)
+        refuse_all_skipped(skipped, len(records), f"evaluation ({measured.name})")
         collector.finish()
         return Found(detections, (), tuple(f"skipped image: {image.reason}" for image in skipped))
 
@@ -125,7 +127,9 @@ def evaluate_set(measured: EvaluationSet, find: Finder, folder: Path, pictures: 
         ScenetextError: records or predictions that cannot be used.
     """
     records = read_all_records(measured.records, "evaluation")
-    check_instances(records, f"evaluation in {_names(records.paths)}")
+    are_texts_scored = any(isinstance(protocol, SpottingProtocol) for protocol in measured.protocols)
+    uses: tuple[Use, ...] = ("detection", "reading") if are_texts_scored else ("detection",)
+    check_plausible(records, uses, f"evaluation in {_names(records.paths)}")
     others = read_all_records(measured.choose_on, "choosing a threshold") if measured.choose_on else None
     if others is not None:
         _check_apart(records, others, measured)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,12 +11,19 @@ from tqdm import tqdm
 
 from scenetext.data.preparation.check_cache import checked_records
 from scenetext.data.preparation.checks import RecordsCheck
-from scenetext.data.preparation.datasets import dataset_summary
+from scenetext.data.preparation.plausibility import (
+    TextCounts,
+    Use,
+    count_text,
+    doubts,
+    refuse_implausible,
+    sum_of,
+)
 from scenetext.errors import DataError
 from scenetext.pretraining.oclip.targets import usable_texts
 from scenetext.pretraining.oclip.weak_supervision import keep_share_of_words
 from scenetext.runs.settings import DataSettings, DetectionRun, PretrainingRun
-from scenetext.structures import ImageRecord
+from scenetext.structures import ImageRecord, SkippedImage
 from scenetext.text.charset import CharacterSet
 
 
@@ -108,6 +115,8 @@ def sets_with_words(run: PretrainingRun, characters: CharacterSet, sets: RunSets
         usable, remark = records_with_words(records, characters, policy, purpose)
         kept.append(keep_share_of_words(usable, data.word_share, data.word_share_seed))
         remarks.append(remark)
+    for path, check in sets.check.files.items():
+        remarks += [f"warning: {path}: {doubt.cause}" for doubt in doubts(check) if not doubt.spoils]
     validation, remark = records_with_words(sets.validation, characters, policy, "validation")
     remarks.append(remark)
     if data.word_share < 1:
@@ -117,31 +126,60 @@ def sets_with_words(run: PretrainingRun, characters: CharacterSet, sets: RunSets
 
 
 def sets_with_text(run: DetectionRun[Any, Any], sets: RunSets) -> RunSets:
-    """The same records; refuses datasets of which every instance is ignored.
+    """The same records; refuses sets that no detector could learn from or be measured on.
 
-    Files whose check answers this are not read.
+    A dataset may have no text, such as backgrounds beside others. Files whose check answers this are not read.
     """
     data, files = run.data, sets.check.files
+    training = []
     for one, records in zip(data.train, sets.training, strict=True):
-        if one.share < 1 or one.records not in files or files[one.records].is_all_ignored:
-            check_instances(records, f"training in {one.records}")
-    if all(path not in files or files[path].is_all_ignored for path in data.validation):
-        check_instances(sets.validation, f"validation in {', '.join(map(str, data.validation))}")
+        is_known = one.share == 1 and one.records in files
+        counts = files[one.records] if is_known else _counted(records, f"training in {one.records}")
+        if counts.instances:
+            refuse_implausible(counts, "detection", f"training in {one.records}")
+        training.append(counts)
+    refuse_implausible(sum_of(training), "detection", f"training in {_listed([one.records for one in data.train])}")
+    purpose = f"validation in {_listed(data.validation)}"
+    is_known = all(path in files for path in data.validation)
+    counts = sum_of([files[path] for path in data.validation]) if is_known else _counted(sets.validation, purpose)
+    refuse_implausible(counts, "detection", purpose)
     return sets
 
 
-def check_instances(records: Sequence[ImageRecord], purpose: str) -> None:
-    """Looks through all records before a detector is trained or measured on them.
+def check_plausible(records: Sequence[ImageRecord], uses: Iterable[Use], purpose: str) -> None:
+    """Looks through all records before something is measured on them.
 
     Args:
-        purpose: training, validation or the like, for messages; with the file, where there are several.
+        purpose: evaluation or the like, for messages; with the files.
 
     Raises:
-        DataError: a line is broken, or every instance is marked as ignored.
+        DataError: a line is broken, or the set as a whole is no good for one of the uses.
     """
-    summary = dataset_summary(tqdm(records, purpose, unit="image", delay=1, disable=None))
-    if summary.words and summary.ignored == summary.words:
-        raise DataError(f"every one of the {summary.words} instances for {purpose} is marked as ignored")
+    counts = _counted(records, purpose)
+    for use in uses:
+        refuse_implausible(counts, use, purpose)
+
+
+def refuse_all_skipped(skipped: Sequence[SkippedImage], images: int, purpose: str) -> None:
+    """Refuses to measure on images of which none could be read: all values would be 0, or those of no image.
+
+    Args:
+        images: how many there are.
+        purpose: as of `check_plausible`.
+
+    Raises:
+        DataError: says why the first could not be read.
+    """
+    if len(skipped) == images:
+        raise DataError(f"none of the {images} images for {purpose} can be read; the first: {skipped[0].reason}")
+
+
+def _counted(records: Sequence[ImageRecord], purpose: str) -> TextCounts:
+    return count_text(tqdm(records, purpose, unit="image", delay=1, disable=None))
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    return ", ".join(map(str, paths))
 
 
 def records_with_words(

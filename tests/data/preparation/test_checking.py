@@ -46,7 +46,7 @@ def check_of(folder: Path, records: list[ImageRecord]) -> RecordsCheck:
 
 def test_a_sound_file_is_usable(tmp_path: Path) -> None:
     check = check_of(tmp_path, make_records(tmp_path, 3))
-    assert check == RecordsCheck(images=3, instances=3, characters={"w": 3, "ö": 3, "r": 3, "d": 3})
+    assert check == RecordsCheck(images=3, instances=3, texts=("wörd",), characters={"w": 3, "ö": 3, "r": 3, "d": 3})
     assert check.is_usable
     assert verdict(check) == "usable"
 
@@ -104,7 +104,7 @@ def test_words_and_polygons_are_counted_by_what_is_odd_about_them(tmp_path: Path
     )
     (record,) = make_records(tmp_path, 1)
     check = check_of(tmp_path, [replace(record, instances=instances)])
-    assert check.model_dump(exclude={"characters", "faults", "faulty"}, exclude_defaults=True) == {
+    assert check.model_dump(exclude={"characters", "faults", "faulty", "texts"}, exclude_defaults=True) == {
         **{"images": 1, "instances": 7, "ignored": 2, "without_text": 1, "without_polygon": 1},
         **{"crossing": 1, "flat": 1, "outside": 2},
     }
@@ -151,7 +151,10 @@ def test_files_without_anything_to_learn_from_are_not_usable(tmp_path: Path) -> 
     assert verdict(check_of(tmp_path, [])) == "NOT USABLE as it is: it has no images"
     (record,) = make_records(tmp_path, 1)
     ignored = replace(record, instances=(TextInstance(SQUARE, None, ignore=True),) * 2)
-    assert verdict(check_of(tmp_path, [ignored])) == "NOT USABLE as it is: every instance is ignored"
+    assert (
+        verdict(check_of(tmp_path, [ignored]))
+        == "NOT USABLE as it is: every one of the 2 instances is marked as ignored"
+    )
     assert check_of(tmp_path, [replace(record, instances=())]).is_usable, "images without text are fine"
 
 

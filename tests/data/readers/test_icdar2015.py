@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from checkout import real_data_folder
-from scenetext.data.preparation.datasets import dataset_summary
+from scenetext.data.preparation.plausibility import count_text
 from scenetext.data.readers import ReadReport
 from scenetext.data.readers.icdar2015 import read_icdar2015
 from scenetext.data.readers.instances import COUNTER_CLOCKWISE, EMPTY_TEXT, REORDERED, WITHOUT_AREA
@@ -157,11 +157,11 @@ def test_all_of_the_real_validation_set(tmp_path: Path) -> None:
     lines = [
         line for path in (folder / "gts").iterdir() for line in path.read_text("utf-8-sig").split("\n") if line.strip()
     ]
-    summary = dataset_summary(records)
-    assert (summary.images, summary.words) == (100, len(lines))
+    summary = count_text(records)
+    assert (summary.images, summary.instances) == (100, len(lines))
     without_area = report.noted[WITHOUT_AREA].count if WITHOUT_AREA in report.noted else 0
     assert summary.ignored == sum(line.rstrip().endswith(",###") for line in lines) + without_area
-    assert summary.with_polygon == summary.words - summary.ignored
+    assert summary.with_polygon == summary.instances - summary.ignored
     write_records(tmp_path / "val.jsonl", records)
     for before, after in zip(records, read_records(tmp_path / "val.jsonl"), strict=True):
         sample = load_sample(after)

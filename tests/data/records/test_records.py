@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenetext.data.preparation.datasets import dataset_summary
+from scenetext.data.preparation.plausibility import count_text
 from scenetext.data.records.files import read_records, write_records
 from scenetext.errors import DataError
 from scenetext.structures import ImageRecord, TextInstance
@@ -225,14 +225,14 @@ def test_mutated_files_give_a_data_error_or_valid_records(tmp_path_factory: pyte
 
 
 def test_summary_counts_what_can_be_learnt() -> None:
-    found = dataset_summary(
+    found = count_text(
         [
             record(Path("a"), TextInstance(QUAD, "A"), TextInstance(QUAD, None), TextInstance(QUAD, "B", ignore=True)),
             record(Path("b"), TextInstance(None, "C")),
             record(Path("c")),
         ]
     )
-    assert (found.images, found.words, found.ignored, found.with_polygon, found.with_text) == (3, 4, 1, 2, 2)
+    assert (found.images, found.instances, found.ignored, found.with_polygon, found.with_text) == (3, 4, 1, 2, 2)
 
 
 @pytest.mark.slow

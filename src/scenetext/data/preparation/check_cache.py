@@ -21,7 +21,7 @@ from scenetext.config import Settings
 from scenetext.data.preparation.checks import RecordsCheck, check_records, has_same_faulty_images
 from scenetext.errors import DataError
 
-_VERSION = 2
+_VERSION = 3
 """Of what a check looks at; results of another version are made again."""
 _PIECE = 1 << 24
 

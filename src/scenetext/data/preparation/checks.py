@@ -12,16 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-import shapely
 from pydantic import Field, NonNegativeInt
 from tqdm import tqdm
 
-from scenetext.config import Settings
+from scenetext.data.preparation.plausibility import TextCounts, TextTally, doubts
 from scenetext.data.records.files import RecordFiles
 from scenetext.data.records.shards import record_image_size
 from scenetext.errors import DataError, ImageError
-from scenetext.structures import ImageRecord, TextInstance
+from scenetext.structures import ImageRecord
 from scenetext.text.charset import CharacterSet, describe
 
 FAULTS_LISTED = 20
@@ -36,25 +34,9 @@ _WIDTH = 34
 ImageFault = Literal["missing", "unreadable", "other_size"]
 
 
-class RecordsCheck(Settings):
-    """What is in a records file, and what is wrong with it. Counts of words are of instances that are not ignored."""
+class RecordsCheck(TextCounts):
+    """What is in a records file, and what is wrong with it."""
 
-    images: NonNegativeInt = 0
-    """Images, those of broken lines included."""
-    instances: NonNegativeInt = 0
-    """Text instances, ignored ones included."""
-    ignored: NonNegativeInt = 0
-    """Instances that are neither learnt from nor scored."""
-    without_text: NonNegativeInt = 0
-    """Words of unknown transcription."""
-    without_polygon: NonNegativeInt = 0
-    """Words without a polygon."""
-    crossing: NonNegativeInt = 0
-    """Polygons whose outline crosses or touches itself."""
-    flat: NonNegativeInt = 0
-    """Polygons without an area: all points on one line."""
-    outside: NonNegativeInt = 0
-    """Polygons that lie wholly outside the image."""
     broken_lines: NonNegativeInt = 0
     """Lines that are no records."""
     missing: NonNegativeInt = 0
@@ -76,14 +58,19 @@ class RecordsCheck(Settings):
         return self.missing + self.unreadable + self.other_size
 
     @property
-    def is_all_ignored(self) -> bool:
-        """Whether there is text, all of it marked as ignored."""
-        return self.instances > 0 and self.ignored == self.instances
+    def reasons(self) -> list[str]:
+        """Why a training could not use the file as it is."""
+        reasons = [] if self.images else ["it has no images"]
+        if self.broken_lines:
+            reasons.append("lines are broken")
+        if self.faulty_images:
+            reasons.append(f"{self.faulty_images} of {self.images} images cannot be used")
+        return reasons + [doubt.cause for doubt in doubts(self) if doubt.is_mistake]
 
     @property
     def is_usable(self) -> bool:
         """Whether nothing is wrong that would cost images or stop a training."""
-        return self.images > 0 and not (self.broken_lines or self.faulty_images or self.is_all_ignored)
+        return not self.reasons
 
 
 def check_records(path: Path) -> RecordsCheck:
@@ -145,33 +132,26 @@ def check_report(path: Path, check: RecordsCheck, known: CharacterSet | None) ->
         ("polygons that cross themselves", check.crossing),
         ("polygons without area", check.flat),
         ("polygons outside the image", check.outside),
+        ("polygons smaller than a pixel", check.small),
     ]
     lines = [str(path), *(f"  {name:<{_WIDTH}}{count:>9}" for name, count in rows)]
     lines += _characters(check, known)
     if check.faults:
         lines += ["  the first faults:", *(f"    {fault}" for fault in check.faults)]
+    lines += [f"  warning: {doubt.cause}" for doubt in doubts(check) if not doubt.is_mistake]
     return [*lines, f"  {verdict(check)}"]
 
 
 def verdict(check: RecordsCheck) -> str:
     """Whether a training could use the file as it is, and why not."""
-    reasons = []
-    if not check.images:
-        reasons.append("it has no images")
-    if check.broken_lines:
-        reasons.append("lines are broken")
-    if check.faulty_images:
-        reasons.append(f"{check.faulty_images} of {check.images} images cannot be used")
-    if check.is_all_ignored:
-        reasons.append("every instance is ignored")
-    return f"NOT USABLE as it is: {', '.join(reasons)}" if reasons else "usable"
+    return "usable" if check.is_usable else f"NOT USABLE as it is: {', '.join(check.reasons)}"
 
 
-class _Tally:
+class _Tally(TextTally):
     """Counts what is in a records file."""
 
     def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
+        super().__init__()
         self._characters: Counter[str] = Counter()
         self._faults: list[str] = []
         self._faulty: dict[int, ImageFault] = {}
@@ -192,52 +172,25 @@ class _Tally:
         if fault is not None:
             self._faulty[index] = fault[0]
             self._count_fault(*fault)
-        self._counts["instances"] += len(record.instances)
+        self.add_words(record)
         for instance in record.instances:
-            if instance.ignore:
-                self._counts["ignored"] += 1
-                continue
-            self._counts["without_text"] += instance.text is None
-            self._counts["without_polygon"] += instance.polygon is None
-            self._characters.update("".join((instance.text or "").split()))
-
-    def add_polygons(self, records: Sequence[ImageRecord]) -> None:
-        """Counts what is wrong with the polygons of words."""
-        pairs = [(record, polygon) for record in records for polygon in _polygons(record.instances)]
-        if not pairs:
-            return
-        outlines = _outlines([polygon for _, polygon in pairs])
-        # Area of the convex hull: the lobes of a crossing outline would cancel in the area of the outline itself.
-        flat = shapely.area(shapely.convex_hull(outlines)) == 0
-        sizes = np.array([(record.width, record.height) for record, _ in pairs], dtype=np.float64)
-        bounds = shapely.bounds(outlines)
-        outside = (bounds[:, 2:] <= 0).any(axis=1) | (bounds[:, :2] >= sizes).any(axis=1)
-        self._counts["flat"] += int(flat.sum())
-        self._counts["crossing"] += int((~flat & ~shapely.is_valid(outlines)).sum())
-        self._counts["outside"] += int((~flat & outside).sum())
+            if not instance.ignore:
+                self._characters.update("".join((instance.text or "").split()))
 
     def result(self) -> RecordsCheck:
         """What was counted so far."""
         return RecordsCheck(
-            **self._counts, faults=tuple(self._faults), faulty=self._faulty, characters=dict(self._characters)
+            **self._counts,
+            texts=self.few_texts(),
+            faults=tuple(self._faults),
+            faulty=self._faulty,
+            characters=dict(self._characters),
         )
 
     def _count_fault(self, kind: str, message: str) -> None:
         self._counts[kind] += 1
         if len(self._faults) < FAULTS_LISTED:
             self._faults.append(message)
-
-
-def _polygons(instances: Sequence[TextInstance]) -> list[np.ndarray]:
-    return [one.polygon for one in instances if one.polygon is not None and not one.ignore]
-
-
-def _outlines(polygons: Sequence[np.ndarray]) -> np.ndarray:
-    """(n,) shapely polygons."""
-    # Closed here: shapely makes no ring of three points of which the last is the first.
-    points = np.concatenate([part for polygon in polygons for part in (polygon, polygon[:1])]).astype(np.float64)
-    numbers = np.repeat(np.arange(len(polygons)), [len(polygon) + 1 for polygon in polygons])
-    return np.asarray(shapely.polygons(shapely.linearrings(points, indices=numbers)))
 
 
 def _image_fault(record: ImageRecord) -> tuple[ImageFault, str] | None:
