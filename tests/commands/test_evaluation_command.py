@@ -25,7 +25,7 @@ from scenetext.detectors import find_detector
 from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings
 from scenetext.errors import DataError
 from scenetext.evaluation.files import read_predictions, write_detections
-from scenetext.evaluation.rules import find_protocol
+from scenetext.evaluation.named_rules import find_protocol
 from scenetext.structures import Detection, ImageRecord, TextInstance
 from scenetext.tasks.detection import DetectionTask
 from scenetext.tasks.evaluation_settings import EvaluationSettings

@@ -18,7 +18,7 @@ from checkout import REPOSITORY
 from scenetext.commands import VERBS
 from scenetext.commands.command_line import CommandParser
 from scenetext.config import load_settings, named_file
-from scenetext.evaluation.rules import find_protocol
+from scenetext.evaluation.named_rules import find_protocol
 from scenetext.runs.settings import DetectionRun, PretrainingRun, load_run
 from scenetext.scenes import SceneSettings
 

@@ -12,8 +12,8 @@ import pytest
 
 from scenetext.errors import ConfigError, DataError
 from scenetext.evaluation.evaluator import DetectionEvaluator
+from scenetext.evaluation.named_rules import find_protocol
 from scenetext.evaluation.report import format_sweep, sweep_report
-from scenetext.evaluation.rules import find_protocol
 from scenetext.evaluation.scores import DEFAULT_THRESHOLDS, SweepScores, threshold_grid
 from scenetext.structures import Detection, TextInstance
 

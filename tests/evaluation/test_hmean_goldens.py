@@ -11,7 +11,7 @@ import shapely
 
 from golden import golden_arrays, golden_json
 from scenetext.evaluation.evaluator import DetectionEvaluator
-from scenetext.evaluation.rules import find_protocol
+from scenetext.evaluation.named_rules import find_protocol
 from scenetext.evaluation.scores import DEFAULT_THRESHOLDS, SweepScores, threshold_grid
 from scenetext.geometry.overlap import intersection_matrix, make_regions
 from scenetext.structures import Detection, TextInstance

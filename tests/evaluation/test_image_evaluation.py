@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from scenetext.errors import ConfigError, DataError
 from scenetext.evaluation.evaluator import evaluate_image
-from scenetext.evaluation.rules import IouProtocol, find_protocol
+from scenetext.evaluation.named_rules import find_protocol
+from scenetext.evaluation.rules import IouProtocol
 from scenetext.evaluation.scores import DEFAULT_THRESHOLDS, Match
 from scenetext.structures import Detection, TextInstance
 
@@ -112,7 +113,7 @@ def test_self_crossing_detection_near_an_ignored_region() -> None:
     """Its signed area is 0, so the published rule excludes it on the slightest touch; `repair` takes its real area."""
     instances = [word(box(197, 0, 8, 50), ignore=True)]
     repaired = evaluate_image([Detection(BOW_TIE, 0.9)], instances, IC15, [0.5])
-    published = evaluate_image([Detection(BOW_TIE, 0.9)], instances, IouProtocol(name="p", invalid="published"), [0.5])
+    published = evaluate_image([Detection(BOW_TIE, 0.9)], instances, IouProtocol(name="p", invalid="mmocr"), [0.5])
     assert (repaired.excluded.tolist(), repaired.repaired) == ([False], 1)
     assert (published.excluded.tolist(), published.repaired) == ([True], 1)
 

@@ -8,7 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from scenetext.errors import ConfigError
-from scenetext.evaluation.rules import PROTOCOLS, IouProtocol, find_protocol
+from scenetext.evaluation.evaluator import DetectionEvaluator
+from scenetext.evaluation.named_rules import PROTOCOLS, find_protocol
+from scenetext.evaluation.report import format_sweep, sweep_report
+from scenetext.evaluation.rules import IouProtocol
 
 
 def test_icdar_2015_is_the_rule_of_the_organisers() -> None:
@@ -24,6 +27,18 @@ def test_every_rule_knows_its_name() -> None:
 def test_every_rule_is_on_the_page(repository: Path) -> None:
     page = (repository / "docs" / "evaluation.md").read_text(encoding="utf-8")
     assert [name for name in PROTOCOLS if f"`{name}`" not in page] == []
+
+
+def test_every_rule_says_whose_numbers_it_stands_for() -> None:
+    assert all(protocol.used_by for protocol in PROTOCOLS.values())
+
+
+def test_a_name_that_had_another_meaning_says_so_in_every_report() -> None:
+    changed = {"ic13_deteval", "totaltext_deteval", "totaltext_deteval_textbpn", "ic15_db"}
+    assert {name for name, protocol in PROTOCOLS.items() if protocol.note} == changed
+    scores = DetectionEvaluator(PROTOCOLS["ic13_deteval"]).scores()
+    assert "Note: Up to 0.1.0 this name stood for another rule, which is ic13_mmocr now." in format_sweep(scores)
+    assert "ic13_mmocr" in sweep_report(scores)["protocol"]["note"]
 
 
 def test_unknown_name_suggests_the_nearest() -> None:

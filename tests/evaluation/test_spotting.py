@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from scenetext.errors import DataError
 from scenetext.evaluation.evaluator import DetectionEvaluator, evaluate_image
 from scenetext.evaluation.lexicon import Lexicon, Lexicons
+from scenetext.evaluation.named_rules import find_protocol
 from scenetext.evaluation.report import format_sweep
-from scenetext.evaluation.rules import Reading, find_protocol
+from scenetext.evaluation.rules import Reading
 from scenetext.evaluation.scores import ThresholdScore
 from scenetext.evaluation.spotting import edit_distance, reads_alike, spotted_word, text_similarity
 from scenetext.structures import Detection, TextInstance
@@ -70,7 +71,8 @@ def test_texts_that_read_alike(truth: str, found: str | None, reading: Reading, 
 @pytest.mark.parametrize(
     ("truth", "word"),
     [("STOP", "STOP"), ("-well-known-", "well-known"), ("it's", None), ("Joe's", "Joe"), ("two words", None),
-     ("a.b.c", None), ("42nd", None), ("(Exit)", "Exit"), ("", None)],
+     ("a.b.c", None), ("42nd", None), ("(Exit)", "Exit"), ("", None),
+     ("Ωmega", "Ωmega"), ("Łódź", "Łódź"), ("выход", None), ("安全出口", None), ("a×b", None)],
 )  # fmt: skip
 def test_what_word_spotting_looks_for(truth: str, word: str | None) -> None:
     assert spotted_word(truth) == word

@@ -7,6 +7,7 @@ import pytest
 from checkout import REPOSITORY
 from scenetext.commands import run_words
 from scenetext.errors import ConfigError
+from scenetext.evaluation.named_rules import PROTOCOLS
 from scenetext.reproduction.results import read_results
 from scenetext.runs.words import all_configs, combine
 
@@ -42,6 +43,10 @@ def test_list_shows_all_configs_and_what_their_combinations_reach(capsys: pytest
     for configs in all_configs().values():
         assert all(f"  {config.word:12}  {config.title}\n" in shown for config in configs)
     assert "| dbnet icdar2015 oclip | hmean | 86.44 |  | MMOCR 1.x, model zoo: DBNet oCLIP, after oclip |" in shown
+    assert all(f"  {name} " in shown and rule.used_by in shown for name, rule in PROTOCOLS.items())
+    assert run_words(["list", "rules"]) is None
+    in_full = capsys.readouterr().out
+    assert all(f"{rule.rule()}.\n" in in_full and rule.note in in_full for rule in PROTOCOLS.values())
     assert run_words(["list", "icdar2015", "tiny", "pan"]) is None
     lines = capsys.readouterr().out.splitlines()[2:]
     assert lines

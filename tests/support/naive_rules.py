@@ -19,34 +19,36 @@ def naive_counts(detections: list[Detection], instances: list[TextInstance], pro
     words = [instance for instance in instances if protocol.ignored == "counted" or not instance.ignore]
     if protocol.ignored == "free":
         words = list(instances)
+    kept = detections
     if protocol.ignored == "neutral":
-        regions = [shape(instance) for instance in instances if instance.ignore]
-        detections = [
-            found
-            for found in detections
-            if not any(
-                shape(found).intersection(r).area / shape(found).area > protocol.ignore_threshold for r in regions
-            )
-        ]
+        regions = [shape(instance, protocol) for instance in instances if instance.ignore]
+        kept = [found for found in detections if not any(lies_in(found, region, protocol) for region in regions)]
     if isinstance(protocol, DetEvalProtocol):
-        found, hits = deteval(words, detections, protocol)
-        return found, hits, len(words), len(detections)
+        word_counts = np.array([instance in words for instance in instances], dtype=bool)
+        found_counts = np.array([found in kept for found in detections], dtype=bool)
+        found, hits = deteval(instances, detections, word_counts, found_counts, protocol)
+        return found, hits, len(words), len(kept)
     assert isinstance(protocol, IouProtocol)
-    fits = fit_table(words, detections, protocol)
-    count, hit_words = MATCHINGS[protocol.matching](fits, words, detections)
+    fits = fit_table(words, kept, protocol)
+    count, hit_words = MATCHINGS[protocol.matching](fits, words, kept)
     counted = len(words)
     if protocol.ignored == "free":
         counted = sum(not word.ignore or index in hit_words for index, word in enumerate(words))
-    return count, count, counted, len(detections)
+    return count, count, counted, len(kept)
 
 
-def shape(item: Detection | TextInstance) -> shapely.Polygon:
+def shape(item: Detection | TextInstance, protocol: Protocol | None = None) -> shapely.Geometry:
     assert item.polygon is not None
-    return shapely.Polygon(item.polygon)
+    if protocol is None or protocol.shape == "polygon":
+        return shapely.Polygon(item.polygon)
+    left, top, right, bottom = shapely.Polygon(item.polygon).bounds
+    pixel = int(protocol.shape == "pixel_box")
+    return shapely.box(left, top, right + pixel, bottom + pixel)
 
 
-def share_inside(found: Detection, region: TextInstance) -> float:
-    return shape(found).intersection(shape(region)).area / shape(found).area
+def lies_in(found: Detection, region: shapely.Geometry, protocol: Protocol) -> bool:
+    outline = shape(found, protocol)
+    return bool(outline.intersection(region).area / (outline.area + protocol.ignore_margin) > protocol.ignore_threshold)
 
 
 def iou(one: Detection | TextInstance, other: Detection | TextInstance) -> float:
@@ -129,53 +131,70 @@ MATCHINGS = {
 }
 
 
-def deteval(words: list[TextInstance], found: list[Detection], rule: DetEvalProtocol) -> tuple[float, float]:
-    """Tables of recall (sigma) and precision (tau), and flags of what is matched."""
-    shared = np.array([[shape(w).intersection(shape(d)).area for d in found] for w in words]).reshape(
-        len(words), len(found)
-    )
-    sigma = shared / np.array([shape(word).area for word in words]).reshape(-1, 1)
-    tau = shared / np.array([shape(one).area for one in found]).reshape(1, -1)
-    covers = sigma >= rule.recall_threshold - 1e-6
-    precise = tau >= rule.precision_threshold - 1e-6
-    fits = covers & precise
-    word_used, found_used = np.zeros(len(words), bool), np.zeros(len(found), bool)
+def deteval(
+    words: list[TextInstance],
+    found: list[Detection],
+    word_counts: np.ndarray,
+    found_counts: np.ndarray,
+    rule: DetEvalProtocol,
+) -> tuple[float, float]:
+    """Tables of recall (sigma) and precision (tau) over everything, and flags of what counts and of what is matched."""
+    ours, theirs = [shape(word, rule) for word in words], [shape(one, rule) for one in found]
+    shared = np.array([[w.intersection(d).area for d in theirs] for w in ours]).reshape(len(words), len(found))
+    sigma = shared / np.array([w.area for w in ours]).reshape(-1, 1)
+    tau = shared / np.array([d.area for d in theirs]).reshape(1, -1)
+    if rule.share_decimals is not None:
+        sigma, tau = sigma.round(rule.share_decimals), tau.round(rule.share_decimals)
+    counted = np.outer(word_counts, found_counts)
+    word_used, found_used = ~word_counts, ~found_counts
     recall = precision = 0.0
     for w, d in product(range(len(words)), range(len(found))):
-        if rule.pair_check == "both":
-            one_to_one = fits[w, d] and fits[w].sum() == 1 and fits[:, d].sum() == 1
-        else:
-            one_to_one = covers[w, d] and covers[w].sum() == 1 and precise[w].sum() == 1
-        if one_to_one and (rule.centre_distance is None or centre_ratio(words[w], found[d]) < rule.centre_distance):
+        near = rule.centre_distance is None or centre_ratio(ours[w], theirs[d]) < rule.centre_distance
+        if counted[w, d] and near and is_pair(w, d, sigma, tau, counted, rule):
             word_used[w] = found_used[d] = True
-            recall += 1
-            precision += 1
-    for w in range(len(words)):
-        pieces = np.nonzero(precise[w] & ~found_used & (shared[w] > 0))[0]
-        enough = (shared[w] > 0).sum() >= rule.smallest_group
-        if not word_used[w] and enough and len(pieces) and sigma[w, pieces].sum() >= rule.recall_threshold - 1e-6:
-            score = 1.0 if len(pieces) == 1 and rule.smallest_group > 1 else rule.split_score
+            recall, precision = recall + 1, precision + 1
+    for w in np.nonzero(~word_used)[0]:
+        pieces = np.nonzero((tau[w] >= rule.precision_threshold) & ~found_used & (shared[w] > 0))[0]
+        enough = (counted[w] & (sigma[w] > 0)).sum() >= rule.smallest_group
+        if enough and len(pieces) and total(sigma[w, pieces], rule) >= rule.recall_threshold:
+            score = rule.lone_split_score if len(pieces) == 1 else rule.split_score
             word_used[w] = found_used[pieces] = True
-            recall += score
-            precision += score * len(pieces)
-    least = (rule.merge_recall_threshold or rule.recall_threshold) - 1e-6
-    for d in range(len(found)):
+            recall, precision = recall + score, precision + score * len(pieces)
+    least = rule.merge_recall_threshold or rule.recall_threshold
+    for d in np.nonzero(~found_used)[0]:
         covered = np.nonzero((sigma[:, d] >= least) & ~word_used)[0]
-        enough = (shared[:, d] > 0).sum() >= rule.smallest_group
-        if found_used[d] or not enough or not len(covered):
+        enough = (counted[:, d] & (tau[:, d] > 0)).sum() >= rule.smallest_group
+        if not enough or not len(covered) or total(tau[covered, d], rule) < rule.precision_threshold:
             continue
-        if len(covered) == 1 and rule.smallest_group > 1:
-            if fits[covered[0], d]:
-                word_used[covered] = found_used[d] = True
-                recall, precision = recall + 1, precision + 1
-        elif tau[covered, d].sum() >= rule.precision_threshold - 1e-6:
-            word_used[covered] = found_used[d] = True
-            recall += rule.merge_score * len(covered)
-            precision += rule.merge_score
+        if len(covered) == 1 and sigma[covered[0], d] < rule.recall_threshold:
+            continue
+        score = 1.0 if len(covered) == 1 else rule.merge_score
+        word_used[covered] = found_used[d] = True
+        recall, precision = recall + score * len(covered), precision + score
     return recall, precision
 
 
-def centre_ratio(word: TextInstance, found: Detection) -> float:
-    one, other = np.array(shape(word).bounds).reshape(2, 2), np.array(shape(found).bounds).reshape(2, 2)
+def is_pair(w: int, d: int, sigma: np.ndarray, tau: np.ndarray, counted: np.ndarray, rule: DetEvalProtocol) -> bool:
+    t_r, t_p = rule.recall_threshold, rule.precision_threshold
+    if rule.pair_check in ("alone", "untouched"):
+        fits = (sigma >= t_r) & (tau >= t_p)
+        alone = bool(fits[w, d]) and fits[w].sum() == 1 == fits[:, d].sum()
+        touching = counted & (sigma > 0)
+        return alone and (rule.pair_check == "alone" or touching[w].sum() == 1 == touching[:, d].sum())
+    covers, precise = counted & (sigma > t_r), counted & (tau > t_p)
+    if not (covers[w, d] and covers[w].sum() == 1 == precise[w].sum()):
+        return False
+    return rule.pair_check == "by_shares" or bool(covers[:, d].sum() == 1 == precise[:, precise[w].argmax()].sum())
+
+
+def total(shares: np.ndarray, rule: DetEvalProtocol) -> float:
+    added = 0.0
+    for share in shares.tolist():
+        added += share
+    return added if rule.sum_decimals is None else round(added, rule.sum_decimals)
+
+
+def centre_ratio(word: shapely.Geometry, found: shapely.Geometry) -> float:
+    one, other = np.array(word.bounds).reshape(2, 2), np.array(found.bounds).reshape(2, 2)
     diagonals = np.linalg.norm(one[1] - one[0]), np.linalg.norm(other[1] - other[0])
     return float(np.linalg.norm(one.mean(axis=0) - other.mean(axis=0)) / np.mean(diagonals))

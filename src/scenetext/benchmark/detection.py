@@ -26,7 +26,7 @@ from scenetext.data.transforms.photometric import PhotometricSettings
 from scenetext.data.transforms.training import TrainingTransformSettings, training_transform
 from scenetext.detectors import find_examples
 from scenetext.evaluation.evaluator import DetectionEvaluator
-from scenetext.evaluation.rules import find_protocol
+from scenetext.evaluation.named_rules import find_protocol
 from scenetext.runs.data import read_run_records
 from scenetext.runs.kinds import build_detection_task
 from scenetext.runs.settings import DetectionRun

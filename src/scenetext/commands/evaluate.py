@@ -36,7 +36,7 @@ EXAMPLES = """\
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from scenetext.evaluation.files.icdar_files import Columns
     from scenetext.evaluation.files.submission import SubmissionFormat
-    from scenetext.evaluation.rules import PROTOCOLS
+    from scenetext.evaluation.named_rules import PROTOCOLS
 
     parser.add_argument("checkpoint", type=Path, nargs="?", help="best.pt of scenetext train or scenetext pretrain")
     parser.add_argument("--predictions", type=Path, help="instead of a checkpoint: JSON, folder or zip of detections")
@@ -46,7 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--datasets", type=Path, metavar="FILE", help="YAML with settings of several sets")
     parser.add_argument(
-        "--protocol", action="append", default=[], metavar="NAME", help=f"may be repeated: {', '.join(PROTOCOLS)}"
+        "--protocol",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=f"rule; may be repeated; `scenetext list rules` explains: {', '.join(PROTOCOLS)}",
     )
     parser.add_argument("--threshold", type=float, help="fixed score threshold; default: evaluation.threshold")
     parser.add_argument("--choose-on", type=Path, nargs="+", metavar="RECORDS", help="other images, for a threshold")

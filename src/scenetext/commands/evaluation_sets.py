@@ -10,7 +10,8 @@ from scenetext.config import Settings, load_settings
 from scenetext.data.transforms.evaluation import EvaluationTransformSettings
 from scenetext.errors import ConfigError, did_you_mean
 from scenetext.evaluation.files.submission import SubmissionFormat
-from scenetext.evaluation.rules import Protocol, find_protocol
+from scenetext.evaluation.named_rules import find_protocol
+from scenetext.evaluation.rules import Protocol
 from scenetext.tasks.evaluation_settings import DatasetEvaluationSettings, EvaluationSettings
 
 

@@ -1,4 +1,4 @@
-"""Shows the configs that can be combined, with published values and those of scenetext.
+"""Shows the configs that can be combined, the evaluation rules, and published values with those of scenetext.
 
 One config of a folder makes a run: `train DETECTOR DATASET ENCODER`, `pretrain METHOD ENCODER DATASET`, in any order.
 Words narrow the values down to the runs that have them all. Published values are of the same method, data set and
@@ -20,21 +20,28 @@ EXAMPLES = """\
   scenetext list
   scenetext list dbnet icdar2015
   scenetext list oclip
+  scenetext list rules
 """
+RULES = "rules"
+"""The word that shows the evaluation rules in full."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("words", nargs="*", metavar="WORD", help="names of configs that a run has to have")
+    parser.add_argument("words", nargs="*", metavar="WORD", help="names of configs that a run has to have, or `rules`")
 
 
 def run(arguments: argparse.Namespace) -> None:
     from scenetext.reproduction.results import read_results
 
     asked = set(arguments.words)
+    if asked == {RULES}:
+        print_rules(in_full=True)
+        return
     if asked:
         check_names(asked)
     else:
         print_configs()
+        print_rules(in_full=False)
     print_results([each for each in read_results(resource_folder("configs")) if asked <= set(each.run.split())])
 
 
@@ -63,6 +70,20 @@ def print_configs() -> None:
         for config in configs:
             print(f"  {config.word:12}  {config.title}")
         print()
+
+
+def print_rules(in_full: bool) -> None:
+    """Every evaluation rule, with whose numbers it stands for, and with its text on request."""
+    from scenetext.evaluation.named_rules import PROTOCOLS
+
+    print("rules (scenetext evaluate --protocol NAME):")
+    width = max(map(len, PROTOCOLS))
+    for name, rule in PROTOCOLS.items():
+        print(f"  {name:{width}}  {rule.used_by}")
+        if in_full:
+            lines = [f"{rule.rule()}.", *([rule.note] if rule.note else [])]
+            print("\n".join(f"  {'':{width}}  {line}" for line in lines))
+    print()
 
 
 def print_results(results: list[Result]) -> None:

@@ -175,7 +175,12 @@ def _evaluate(
     with_polygon = [index for index, instance in enumerate(instances) if instance.polygon is not None]
     truths = [instances[index] for index in with_polygon]
     flagged, unread = _flagged(truths, protocol)
-    excluded, allowed = _excluded(overlaps, flagged, protocol)
+    if protocol.invalid == "drop":
+        dropped = overlaps.repaired_rows | overlaps.degenerate_rows
+        excluded, allowed = _excluded(overlaps, flagged & ~dropped, protocol)
+        flagged = flagged | dropped
+    else:
+        excluded, allowed = _excluded(overlaps, flagged, protocol)
     candidates, match = _prepare_matching(overlaps, allowed, scores, protocol)
     if isinstance(protocol, SpottingProtocol):
         match = _reading(match, truths, detections, protocol)
@@ -200,7 +205,7 @@ def _flagged(truths: Sequence[TextInstance], protocol: Protocol) -> tuple[np.nda
     """(G,) bool, instances that do not count unless the rule says so, and how many of them only for their texts."""
     if protocol.ignored == "counted":
         return np.zeros(len(truths), dtype=bool), 0
-    flagged = np.array([truth.ignore for truth in truths], dtype=bool)
+    flagged = np.array([truth.ignored_by(protocol.heeds) for truth in truths], dtype=bool)
     if not isinstance(protocol, SpottingProtocol):
         return flagged, 0
     spotting = protocol.reading == "word_spotting"
@@ -215,11 +220,11 @@ def _excluded(overlaps: Overlaps, flagged: np.ndarray, protocol: Protocol) -> tu
     excluded = np.zeros(len(overlaps.repaired_columns), dtype=bool)
     rows, columns = overlaps.rows, overlaps.columns
     allowed = np.ones(len(rows), dtype=bool)
-    if protocol.invalid == "skip":
+    if protocol.invalid in ("drop", "drop_detections"):
         excluded |= overlaps.repaired_columns | overlaps.degenerate_columns
         allowed &= ~overlaps.repaired_rows[rows]
     if protocol.ignored == "neutral":
-        excluded[columns[flagged[rows] & (overlaps.precision > protocol.ignore_threshold)]] = True
+        excluded[columns[flagged[rows] & (overlaps.inside > protocol.ignore_threshold)]] = True
         allowed &= ~flagged[rows]
     return excluded, allowed & ~excluded[columns]
 
@@ -234,7 +239,7 @@ def _prepare_matching(
         scores: (D,) of the detections.
     """
     if isinstance(protocol, DetEvalProtocol):
-        shares = _shares(overlaps, np.nonzero(allowed)[0], protocol)
+        shares = _shares(overlaps, allowed, protocol)
         return list(shares), lambda pairs: match_by_shares({pair: shares[pair] for pair in pairs}, protocol)
     if not isinstance(protocol, IouProtocol):
         raise TypeError(f"no matching for rules of the type {type(protocol).__name__}")
@@ -248,12 +253,16 @@ def _prepare_matching(
     return candidates, lambda pairs: match_pairs(pairs, protocol.matching)
 
 
-def _shares(overlaps: Overlaps, kept: np.ndarray, protocol: DetEvalProtocol) -> dict[Pair, Shares]:
-    limit = protocol.centre_distance
-    near = np.ones(len(kept), dtype=bool) if limit is None else overlaps.centre_distance[kept] < limit
-    columns = (overlaps.rows, overlaps.columns, overlaps.recall, overlaps.precision)
-    values = zip(*(column[kept].tolist() for column in columns), near.tolist(), strict=True)
-    return {(row, column): Shares(recall, precision, close) for row, column, recall, precision, close in values}
+def _shares(overlaps: Overlaps, allowed: np.ndarray, protocol: DetEvalProtocol) -> dict[Pair, Shares]:
+    """Of all pairs that overlap, those that may not match among them."""
+    limit, decimals = protocol.centre_distance, protocol.share_decimals
+    near = np.ones(len(allowed), dtype=bool) if limit is None else overlaps.centre_distance < limit
+    recall, precision = overlaps.recall, overlaps.precision
+    if decimals is not None:
+        recall, precision = recall.round(decimals), precision.round(decimals)
+    pairs = zip(overlaps.rows.tolist(), overlaps.columns.tolist(), strict=True)
+    values = zip(*(each.tolist() for each in (recall, precision, near, allowed)), strict=True)
+    return {pair: Shares(*value) for pair, value in zip(pairs, values, strict=True)}
 
 
 def _match_all(

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 from typing import NamedTuple
 
 import numpy as np
 
-from scenetext.evaluation.rules import DetEvalProtocol, Matching
+from scenetext.evaluation.rules import DetEvalProtocol, Matching, PairCheck
 
 Pair = tuple[int, int]
 """(row, column)"""
-SHARE_TOLERANCE = 1e-6
-"""A share, or a sum of shares, this much below a threshold still reaches it: areas are rounded."""
 
 
 class Matched(NamedTuple):
@@ -41,11 +41,13 @@ class Shares(NamedTuple):
         recall: share of the ground truth that is covered.
         precision: share of the detection that lies in the ground truth.
         near: whether their centres are near enough for a pair.
+        counts: whether the ground truth is not ignored, and the detection not excluded.
     """
 
     recall: float
     precision: float
-    near: bool = True
+    near: bool
+    counts: bool
 
 
 class Fitting(NamedTuple):
@@ -205,18 +207,30 @@ def match_by_shares(overlapping: Mapping[Pair, Shares], protocol: DetEvalProtoco
     Args:
         overlapping: all pairs (row, column) that overlap, sorted.
     """
-    by_row: dict[int, dict[int, Shares]] = {}
-    by_column: dict[int, dict[int, Shares]] = {}
-    for (row, column), shares in overlapping.items():
-        by_row.setdefault(row, {})[column] = shares
-        by_column.setdefault(column, {})[row] = shares
+    every = _Tables(overlapping)
+    counting = _Tables({pair: shares for pair, shares in overlapping.items() if shares.counts})
     credit = _Credit()
-    _take_pairs(credit, by_row, by_column, protocol)
-    for row, columns in by_row.items():
+    is_pair = _PAIR_CHECKS[protocol.pair_check]
+    for row, columns in counting.by_row.items():
+        partner = is_pair(row, columns, every, counting, protocol)
+        if partner is not None:
+            credit.take([(row, partner)], 1.0, 1.0)
+    for row, columns in counting.by_row.items():
         _take_split(credit, row, columns, protocol)
-    for column in sorted(by_column):
-        _take_merge(credit, column, by_column[column], protocol)
+    for column in sorted(counting.by_column):
+        _take_merge(credit, column, counting.by_column[column], protocol)
     return Matched(tuple(credit.pairs), credit.found, credit.hits)
+
+
+class _Tables:
+    """The shares of pairs, by ground truth and by detection."""
+
+    def __init__(self, pairs: Mapping[Pair, Shares]) -> None:
+        self.by_row: dict[int, dict[int, Shares]] = {}
+        self.by_column: dict[int, dict[int, Shares]] = {}
+        for (row, column), shares in pairs.items():
+            self.by_row.setdefault(row, {})[column] = shares
+            self.by_column.setdefault(column, {})[row] = shares
 
 
 @dataclass(slots=True)
@@ -244,48 +258,75 @@ class _Credit:
         self.hits += hits
 
 
-def _take_pairs(
-    credit: _Credit,
-    by_row: Mapping[int, Mapping[int, Shares]],
-    by_column: Mapping[int, Mapping[int, Shares]],
-    protocol: DetEvalProtocol,
-) -> None:
-    for row, columns in by_row.items():
-        if protocol.pair_check == "both":
-            partners = _fitting(columns, protocol)
-            alone = len(partners) == 1 == len(_fitting(by_column[partners[0]], protocol))
-        else:
-            partners = [column for column, each in columns.items() if _reaches(each.recall, protocol.recall_threshold)]
-            precise = [each for each in columns.values() if _reaches(each.precision, protocol.precision_threshold)]
-            alone = len(partners) == 1 == len(precise)
-        if alone and columns[partners[0]].near:
-            credit.take([(row, partners[0])], 1.0, 1.0)
+def _alone(
+    row: int, columns: Mapping[int, Shares], every: _Tables, counting: _Tables, protocol: DetEvalProtocol
+) -> int | None:
+    """The only detection that fits a ground truth, where that is its only one, too; all pairs are looked at."""
+    partners = _fitting(every.by_row[row], protocol)
+    if len(partners) != 1 or partners[0] not in columns or not columns[partners[0]].near:
+        return None
+    return partners[0] if len(_fitting(every.by_column[partners[0]], protocol)) == 1 else None
+
+
+def _untouched(
+    row: int, columns: Mapping[int, Shares], every: _Tables, counting: _Tables, protocol: DetEvalProtocol
+) -> int | None:
+    """As `_alone`, where neither overlaps any other that counts."""
+    partner = _alone(row, columns, every, counting, protocol)
+    return partner if partner is not None and len(columns) == 1 == len(counting.by_column[partner]) else None
+
+
+def _by_shares(
+    row: int, columns: Mapping[int, Shares], every: _Tables, counting: _Tables, protocol: DetEvalProtocol
+) -> int | None:
+    """The only detection that covers enough of a ground truth, where only one, perhaps another, is precise enough."""
+    covering_it = [column for column, each in columns.items() if each.recall > protocol.recall_threshold]
+    precise = [column for column, each in columns.items() if each.precision > protocol.precision_threshold]
+    return covering_it[0] if len(covering_it) == 1 == len(precise) else None
+
+
+def _by_shares_both(
+    row: int, columns: Mapping[int, Shares], every: _Tables, counting: _Tables, protocol: DetEvalProtocol
+) -> int | None:
+    """As `_by_shares`, where the one covers no other ground truth enough, and the other is precise for no other."""
+    partner = _by_shares(row, columns, every, counting, protocol)
+    if partner is None:
+        return None
+    (precise,) = (column for column, each in columns.items() if each.precision > protocol.precision_threshold)
+    covered = sum(each.recall > protocol.recall_threshold for each in counting.by_column[partner].values())
+    precise_for = sum(each.precision > protocol.precision_threshold for each in counting.by_column[precise].values())
+    return partner if covered == 1 == precise_for else None
+
+
+_PAIR_CHECKS: Mapping[
+    PairCheck, Callable[[int, Mapping[int, Shares], _Tables, _Tables, DetEvalProtocol], int | None]
+] = {"alone": _alone, "untouched": _untouched, "by_shares": _by_shares, "by_shares_both": _by_shares_both}
+"""The detection that is the pair of a ground truth, if any: its row, its pairs that count, all pairs, and those that
+count."""
 
 
 def _take_split(credit: _Credit, row: int, columns: Mapping[int, Shares], protocol: DetEvalProtocol) -> None:
-    if row in credit.rows or len(columns) < protocol.smallest_group:
+    if row in credit.rows or sum(shares.recall > 0 for shares in columns.values()) < protocol.smallest_group:
         return
     pieces = {
         column: shares
         for column, shares in columns.items()
-        if column not in credit.columns and _reaches(shares.precision, protocol.precision_threshold)
+        if column not in credit.columns and shares.precision >= protocol.precision_threshold
     }
-    if pieces and _reaches(sum(shares.recall for shares in pieces.values()), protocol.recall_threshold):
-        score = _group_score(len(pieces), protocol.split_score, protocol)
+    if pieces and _total((each.recall for each in pieces.values()), protocol) >= protocol.recall_threshold:
+        score = protocol.lone_split_score if len(pieces) == 1 else protocol.split_score
         credit.take([(row, column) for column in pieces], score, score * len(pieces))
 
 
 def _take_merge(credit: _Credit, column: int, rows: Mapping[int, Shares], protocol: DetEvalProtocol) -> None:
-    if column in credit.columns or len(rows) < protocol.smallest_group:
+    if column in credit.columns or sum(shares.precision > 0 for shares in rows.values()) < protocol.smallest_group:
         return
     enough = protocol.merge_recall_threshold or protocol.recall_threshold
-    covered = {
-        row: shares for row, shares in rows.items() if row not in credit.rows and _reaches(shares.recall, enough)
-    }
-    if len(covered) == 1 and protocol.smallest_group > 1 and not _fitting(covered, protocol):
+    covered = {row: shares for row, shares in rows.items() if row not in credit.rows and shares.recall >= enough}
+    if len(covered) == 1 and not _fitting(covered, protocol):
         return
-    if covered and _reaches(sum(shares.precision for shares in covered.values()), protocol.precision_threshold):
-        score = _group_score(len(covered), protocol.merge_score, protocol)
+    if covered and _total((each.precision for each in covered.values()), protocol) >= protocol.precision_threshold:
+        score = 1.0 if len(covered) == 1 else protocol.merge_score
         credit.take([(row, column) for row in covered], score * len(covered), score)
 
 
@@ -294,14 +335,11 @@ def _fitting(others: Mapping[int, Shares], protocol: DetEvalProtocol) -> list[in
     return [
         other
         for other, shares in others.items()
-        if _reaches(shares.recall, protocol.recall_threshold)
-        and _reaches(shares.precision, protocol.precision_threshold)
+        if shares.recall >= protocol.recall_threshold and shares.precision >= protocol.precision_threshold
     ]
 
 
-def _group_score(size: int, score: float, protocol: DetEvalProtocol) -> float:
-    return 1.0 if size == 1 and protocol.smallest_group > 1 else score
-
-
-def _reaches(share: float, threshold: float) -> bool:
-    return share >= threshold - SHARE_TOLERANCE
+def _total(shares: Iterable[float], protocol: DetEvalProtocol) -> float:
+    """Added up one by one as in the scripts: the built-in `sum` of Python 3.12 rounds otherwise in the last digit."""
+    total = reduce(add, shares)
+    return total if protocol.sum_decimals is None else round(total, protocol.sum_decimals)

@@ -9,12 +9,14 @@ import cv2
 import numpy as np
 import shapely
 
-from scenetext.evaluation.rules import DetEvalProtocol, Protocol
+from scenetext.evaluation.rules import DetEvalProtocol, IouProtocol, Protocol
 from scenetext.geometry.overlap import Regions, intersecting_pairs, make_regions
 from scenetext.geometry.polygon import bounding_box, polygon_area
 
 PolygonPair = tuple[Sequence[np.ndarray], Sequence[np.ndarray]]
 """The ground truths and the detections of an image."""
+_EXACT_DECIMALS = 12
+"""Of a share of polygons."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,11 +25,12 @@ class Overlaps:
 
     Attributes:
         rows, columns: (P,) int, index of the ground truth and of the detection.
-        iou: (P,) float64, intersection over union.
+        iou: (P,) float64, intersection over union; 0 where the areas of outlines that cross themselves leave no union.
         recall: (P,) float64, share of the ground truth that is covered.
-        precision: (P,) float64, share of the detection that lies in the ground truth. Where a rule measures
-            self-crossing detections as published, they have their signed area, and the share may be infinite.
-        angle: (P,) float64, degrees from 0 to 90 between their long sides; only of rectangles, else 0.
+        precision: (P,) float64, share of the detection that lies in the ground truth.
+        inside: (P,) float64, the same share as the rule takes it to exclude detections in ignored regions: with its
+            margin, and infinite for a detection that crosses itself, has no area, and is measured as MMOCR does.
+        angle: (P,) float64, degrees between the two; only of rectangles, else 0.
         centre_distance: (P,) float64, between the centres of their bounding boxes, over the mean of their diagonals; 0
             where the rule does not ask.
         repaired_rows, repaired_columns: (G,) and (D,) bool, ground truths and detections that crossed themselves.
@@ -39,6 +42,7 @@ class Overlaps:
     iou: np.ndarray
     recall: np.ndarray
     precision: np.ndarray
+    inside: np.ndarray
     angle: np.ndarray
     centre_distance: np.ndarray
     repaired_rows: np.ndarray
@@ -61,28 +65,32 @@ def find_overlaps(images: Sequence[PolygonPair], protocol: Protocol) -> list[Ove
     detections = [polygon for image in images for polygon in image[1]]
     rows_of = np.array([len(image[0]) for image in images], dtype=np.int64)
     columns_of = np.array([len(image[1]) for image in images], dtype=np.int64)
-    repair = _without_width if protocol.invalid == "published" else shapely.make_valid
-    regions = make_regions([*detections, *truths], repair)
-    compared, angles = _compared(regions, protocol)
+    outlines = [*detections, *truths]
+    repair = _without_width if protocol.invalid in ("zero_width", "mmocr") else shapely.make_valid
+    regions = make_regions(outlines, repair, keep_outlines=protocol.invalid in ("even_odd", "zero_width"))
+    compared, angles = _compared(outlines, regions, protocol)
     found, truth = compared[: len(detections)], compared[len(detections) :]
     candidates = None if len(images) == 1 else _pairs_within_images(rows_of, columns_of)
     rows, columns, shared = intersecting_pairs(truth, found, candidates)
     row_areas, column_areas = truth.areas[rows], found.areas[columns]
-    iou = shared / (row_areas + column_areas - shared)
-    if protocol.invalid == "published":
-        column_areas = np.array([polygon_area(polygon) for polygon in detections])[columns]
-    with np.errstate(divide="ignore"):
-        precision = shared / column_areas
+    union = row_areas + column_areas - shared
+    measurable = union > 0
+    if not (isinstance(protocol, IouProtocol) and protocol.cancelled == "by_iou"):
+        measurable &= (row_areas > 0) & (column_areas > 0)
+    areas_inside = column_areas + protocol.ignore_margin
+    if protocol.invalid == "mmocr":
+        areas_inside = np.array([polygon_area(polygon) for polygon in detections])[columns]
     centre_distance = np.zeros(len(rows))
     if isinstance(protocol, DetEvalProtocol) and protocol.centre_distance is not None:
         centre_distance = _centre_distance(truth[rows], found[columns])
     together = Overlaps(
         rows=rows,
         columns=columns,
-        iou=iou,
-        recall=shared / row_areas,
-        precision=precision,
-        angle=_angle_between(angles[len(detections) :][rows], angles[: len(detections)][columns]),
+        iou=_share(shared, union, measurable, protocol),
+        recall=_share(shared, row_areas, row_areas > 0, protocol),
+        precision=_share(shared, column_areas, column_areas > 0, protocol),
+        inside=_share(shared, areas_inside, column_areas > 0, protocol),
+        angle=_angle_between(angles[len(detections) :][rows], angles[: len(detections)][columns], protocol),
         centre_distance=centre_distance,
         repaired_rows=regions.repaired[len(detections) :],
         repaired_columns=regions.repaired[: len(detections)],
@@ -90,6 +98,14 @@ def find_overlaps(images: Sequence[PolygonPair], protocol: Protocol) -> list[Ove
         degenerate_columns=regions.degenerate[: len(detections)],
     )
     return _by_image(together, _bounds(rows_of), _bounds(columns_of))
+
+
+def _share(part: np.ndarray, whole: np.ndarray, defined: np.ndarray, protocol: Protocol) -> np.ndarray:
+    """(P,) part / whole, 0 where it is not defined."""
+    with np.errstate(divide="ignore"):
+        share = np.divide(part, whole, out=np.zeros_like(part), where=defined)
+    # Areas of polygons may be wrong in the last digit, and a half be 0.49999999999999994; those of boxes are exact.
+    return share.round(_EXACT_DECIMALS) if protocol.shape in ("polygon", "rectangle") else share
 
 
 def _pairs_within_images(rows_of: np.ndarray, columns_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -125,6 +141,7 @@ def _by_image(together: Overlaps, row_bounds: np.ndarray, column_bounds: np.ndar
                 iou=together.iou[pairs],
                 recall=together.recall[pairs],
                 precision=together.precision[pairs],
+                inside=together.inside[pairs],
                 angle=together.angle[pairs],
                 centre_distance=together.centre_distance[pairs],
                 repaired_rows=together.repaired_rows[rows],
@@ -136,33 +153,44 @@ def _by_image(together: Overlaps, row_bounds: np.ndarray, column_bounds: np.ndar
     return apart
 
 
-def _compared(regions: Regions, protocol: Protocol) -> tuple[Regions, np.ndarray]:
-    """The shapes that the rule compares, and (N,) their directions, degrees."""
+def _compared(outlines: Sequence[np.ndarray], regions: Regions, protocol: Protocol) -> tuple[Regions, np.ndarray]:
+    """The shapes that the rule compares, and (N,) their directions, degrees.
+
+    Args:
+        outlines: the polygons as they are; boxes and rectangles go around all of their points.
+        regions: of the same polygons.
+    """
+    no_directions = np.zeros(len(outlines))
+    if protocol.shape == "polygon":
+        return regions, no_directions
+    if protocol.shape in ("box", "pixel_box"):
+        boxes = np.array([bounding_box(outline) for outline in outlines]).reshape(-1, 4)
+        if protocol.shape == "pixel_box":
+            boxes = np.rint(boxes) + np.array([0, 0, 1, 1])
+        return _box_regions(boxes), no_directions
+    rectangles = np.array([_minimum_rectangle(outline) for outline in outlines]).reshape(-1, 5)
+    # A quarter turn names the other side first: the long one, or the one within 45 degrees of the horizontal.
     if protocol.shape == "rectangle":
-        return _turned_rectangles(_outlines(regions))
-    if protocol.shape == "box":
-        regions = make_regions([_box(*bounding_box(outline)) for outline in _outlines(regions)])
-    return regions, np.zeros(len(regions))
+        quarters = -1.0 * (rectangles[:, 2] < rectangles[:, 3])
+    else:
+        quarters = np.ceil((rectangles[:, 4] - 45) / 90)
+    sides = np.where(quarters[:, None] % 2 == 1, rectangles[:, [3, 2]], rectangles[:, 2:4])
+    boxes = np.concatenate([rectangles[:, :2] - sides / 2, rectangles[:, :2] + sides / 2], axis=1)
+    directions = rectangles[:, 4] - 90 * quarters
+    return _box_regions(np.rint(boxes) if protocol.shape == "upright_rectangle" else boxes), directions
 
 
-def _angle_between(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Degrees from 0 to 90 between directions that have no sign."""
-    apart = np.abs(first - second) % 180
-    return np.minimum(apart, 180 - apart)
+def _angle_between(first: np.ndarray, second: np.ndarray, protocol: Protocol) -> np.ndarray:
+    """Degrees between directions, which have no sign but where the rule takes their plain difference."""
+    apart = np.abs(first - second)
+    return apart if protocol.shape == "upright_rectangle" else np.minimum(apart % 180, 180 - apart % 180)
 
 
-def _turned_rectangles(outlines: Sequence[np.ndarray]) -> tuple[Regions, np.ndarray]:
-    """Minimum rectangles, turned so that their long sides are horizontal, and (N,) the angles of these, degrees."""
-    boxes, angles = [], np.zeros(len(outlines))
-    for index, outline in enumerate(outlines):
-        # OpenCV computes in float32: near the origin it keeps more digits.
-        (x, y), (length, thickness), angle = cv2.minAreaRect((outline - outline[0]).astype(np.float32))
-        if length < thickness:
-            length, thickness, angle = thickness, length, angle + 90
-        x, y = x + outline[0, 0], y + outline[0, 1]
-        boxes.append(_box(x - length / 2, y - thickness / 2, x + length / 2, y + thickness / 2))
-        angles[index] = angle
-    return make_regions(boxes), angles
+def _minimum_rectangle(outline: np.ndarray) -> tuple[float, float, float, float, float]:
+    """Centre x and y, two sides, and the direction of the first one in degrees, clockwise on the screen."""
+    # OpenCV computes in float32: near the origin it keeps more digits.
+    (x, y), (first, second), angle = cv2.minAreaRect((outline - outline[0]).astype(np.float32))
+    return x + float(outline[0, 0]), y + float(outline[0, 1]), first, second, angle
 
 
 def _centre_distance(first: Regions, second: Regions) -> np.ndarray:
@@ -173,12 +201,9 @@ def _centre_distance(first: Regions, second: Regions) -> np.ndarray:
     return np.linalg.norm(low + high - other_low - other_high, axis=1) / diagonals
 
 
-def _outlines(regions: Regions) -> list[np.ndarray]:
-    return [outline[:count] for outline, count in zip(regions.vertices, regions.counts, strict=True)]
-
-
-def _box(left: float, top: float, right: float, bottom: float) -> np.ndarray:
-    return np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
+def _box_regions(boxes: np.ndarray) -> Regions:
+    """Of boxes (N, 4) that are given by left, top, right and bottom."""
+    return make_regions(list(boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)))
 
 
 def _without_width(geometries: np.ndarray) -> np.ndarray:

@@ -66,6 +66,7 @@ def format_sweep(sweep: SweepScores) -> str:
     heads += ["ground truths", "detections"]
     lines = [
         f"Protocol {sweep.protocol.name}: {sweep.protocol.rule()}.",
+        *([f"Note: {sweep.protocol.note}"] if sweep.protocol.note else []),
         "",
         f"| {' | '.join(heads)} | |",
         f"|{'---:|' * len(heads)}---|",

@@ -1,19 +1,16 @@
-"""The rules by which detections are counted: what a rule can say, and the rules that have a name.
+"""What a rule by which detections are counted can say. The rules that have a name: `named_rules.py`.
 
-Values are comparable only where their rules are equal. Papers and published scripts that use the named ones:
-docs/evaluation.md. A rule is a value: a new one is an entry of `PROTOCOLS`.
+A rule is a value: what differs between published scripts is a field of its settings, and the text printed beside the
+numbers is generated from them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Literal
 
 from pydantic import Field
 
 from scenetext.config import Settings
-from scenetext.errors import ConfigError, did_you_mean
 
 Matching = Literal["greedy", "maximum", "highest", "argmax", "cover", "any"]
 _MATCHINGS: dict[Matching, str] = {
@@ -35,15 +32,37 @@ _IGNORED = {
     "counted": "ignored ground truth counts like any other",
     "free": "ignored ground truth counts only where it is found",
 }
-_INVALID = {
-    "repair": "self-crossing polygons repaired",
-    "published": "self-crossing polygons as published",
-    "skip": "self-crossing detections excluded, self-crossing ground truth never found",
+Flag = Literal["record", "orientation", "text"]
+_FLAGS: dict[Flag, list[str]] = {
+    "record": [],
+    "orientation": ["ignored by orientation"],
+    "text": ["ignored by text"],
 }
-_SHAPES = {
+Invalid = Literal["repair", "even_odd", "zero_width", "mmocr", "drop", "drop_detections"]
+_INVALID: dict[Invalid, str] = {
+    "repair": "self-crossing polygons repaired",
+    "even_odd": "self-crossing polygons by the even-odd rule",
+    "zero_width": "self-crossing polygons by a zero-width buffer",
+    "mmocr": "self-crossing polygons as MMOCR",
+    "drop": "self-crossing polygons excluded",
+    "drop_detections": "self-crossing detections excluded, self-crossing ground truth never found",
+}
+Shape = Literal["polygon", "box", "pixel_box", "rectangle", "upright_rectangle"]
+_SHAPES: dict[Shape, list[str]] = {
     "polygon": [],
     "box": ["axis-parallel bounding boxes"],
+    "pixel_box": ["axis-parallel bounding boxes of whole pixels, both ends counted"],
     "rectangle": ["minimum rectangles, turned to the horizontal about their own centres"],
+    "upright_rectangle": [
+        "minimum rectangles of whole pixels, turned about their own centres by at most 45 degrees to the axes"
+    ],
+}
+PairCheck = Literal["alone", "untouched", "by_shares", "by_shares_both"]
+_PAIR_CHECKS: dict[PairCheck, list[str]] = {
+    "alone": [],
+    "untouched": ["pairs that overlap nothing else"],
+    "by_shares": ["pairs checked for the ground truth only"],
+    "by_shares_both": ["pairs checked share by share"],
 }
 
 
@@ -52,31 +71,45 @@ class Protocol(Settings):
 
     name: str
     """Printed beside every number."""
-    shape: Literal["polygon", "box", "rectangle"] = "polygon"
-    """What is compared: polygons as they are; their axis-parallel bounding boxes; or their minimum rectangles, each
-    turned to the horizontal about its own centre (Yao et al., Detecting texts of arbitrary orientations, section 4)."""
+    used_by: str = ""
+    """Whose numbers it stands for: papers and scripts."""
+    note: str = ""
+    """What a reader of older numbers has to know, such as another meaning that the name had."""
+    shape: Shape = "polygon"
+    """What is compared. `polygon`: polygons as they are. `box`: their axis-parallel bounding boxes. `pixel_box`: these
+    in whole pixels, where the right and the bottom one belong to the box (width = right - left + 1). `rectangle`: their
+    minimum rectangles, each turned about its own centre until its long side is horizontal (Yao et al., Detecting texts
+    of arbitrary orientations, section 4). `upright_rectangle`: their minimum rectangles, each turned about its own
+    centre by -45 (not included) to 45 degrees until its sides are parallel to the axes, sides in whole pixels."""
+    heeds: Flag = "record"
+    """By which of a dataset's flags ground truth is ignored, where it has two that disagree (Total-Text: `#` as
+    orientation, `#` as text). `record`: by the one that was chosen when the records were made."""
     ignored: Literal["neutral", "counted", "free"] = "neutral"
     """Ground truth that is flagged as ignored. `neutral`: it cannot be found, and detections that lie in it are
     excluded, neither right nor wrong; `counted`: the flag means nothing; `free`: it counts where it is found, and only
     there."""
     ignore_threshold: float = Field(default=0.5, ge=0, le=1)
     """A detection is excluded where more than this share of ITS area lies in any one `neutral` region."""
-    invalid: Literal["repair", "published", "skip"] = "repair"
-    """Polygons that cross themselves. `repair`: their largest valid part counts. `published`: as MMOCR 1.x, a
-    zero-width buffer for overlaps, but the unrepaired area in the ignore rule, so that a bow-tie (area 0) is excluded
-    as soon as it touches an ignored region. `skip`: detections that cross themselves or have no area are excluded,
-    ground truth of that kind counts and is never found."""
+    ignore_margin: float = Field(default=0.0, ge=0)
+    """Square pixels added to the area of a detection before that share is taken."""
+    invalid: Invalid = "repair"
+    """Polygons that cross themselves. `repair`: their largest valid part counts. `even_odd`: overlaps are those of the
+    points that an outline encloses an odd number of times, areas those of the outlines, so that the lobes of a bow-tie
+    cancel. `zero_width`: the same with overlaps after a buffer of width zero. `mmocr`: as MMOCR 1.x, overlaps and
+    areas after a buffer of width zero, but the area of the outline in the ignore rule, so that a bow-tie (area 0) is
+    excluded as soon as it touches an ignored region. `drop`: what crosses itself or has no area takes no part at all,
+    ground truth as well as detections. `drop_detections`: detections of that kind take no part, ground truth of that
+    kind counts and is never found."""
     missing_images: Literal["counted", "left_out"] = "counted"
     """Images for which a file of predictions has no result at all: all their text is missed, or they are no part of
     the set (scripts that go through the submitted files)."""
 
     def rule(self) -> str:
         """The rule in a line, to be printed beside every number."""
-        parts = [*_SHAPES[self.shape], *self._criteria()]
+        parts = [*_SHAPES[self.shape], *self._criteria(), *_FLAGS[self.heeds]]
         if self.ignored == "neutral":
-            parts.append(
-                f"detections with more than {self.ignore_threshold:g} of their area in an ignored region excluded"
-            )
+            area = f"their area + {self.ignore_margin:g}" if self.ignore_margin else "their area"
+            parts.append(f"detections with more than {self.ignore_threshold:g} of {area} in an ignored region excluded")
         else:
             parts.append(_IGNORED[self.ignored])
         parts.append(_INVALID[self.invalid])
@@ -96,7 +129,11 @@ class IouProtocol(Protocol):
     strict: bool = True
     """Whether the IoU must exceed the threshold (ICDAR 2015), or may equal it."""
     largest_angle: float | None = Field(default=None, gt=0, le=90)
-    """Degrees between the long sides of two rectangles from which on they cannot match; None: any."""
+    """Degrees between two rectangles from which on they cannot match; None: any. Between the long sides of the shape
+    `rectangle`, 90 at most; between the turns of the shape `upright_rectangle`, so that -44 and 44 are 88 apart."""
+    cancelled: Literal["unmatched", "by_iou"] = "unmatched"
+    """Outlines that cross themselves and whose lobes cancel to an area of exactly 0, where the rule takes areas of
+    outlines: they match nothing, or whatever the IoU with that area says (PSENet's scripts)."""
     matching: Matching = "greedy"
     """Which of the candidates match. `greedy`: ground truth by ground truth in file order, the first free
     detection (ICDAR 2015's script); `maximum`: as many pairs as possible, in any order; `highest`: pairs of the
@@ -106,7 +143,9 @@ class IouProtocol(Protocol):
 
     def _criteria(self) -> list[str]:
         angle = [] if self.largest_angle is None else [f"angle < {self.largest_angle:g} degrees"]
-        return [f"IoU {'>' if self.strict else '>='} {self.iou_threshold:g}", *angle, _MATCHINGS[self.matching]]
+        cancelled = ["lobes may cancel to area 0"] if self.cancelled == "by_iou" else []
+        limit = f"IoU {'>' if self.strict else '>='} {self.iou_threshold:g}"
+        return [limit, *cancelled, *angle, _MATCHINGS[self.matching]]
 
 
 class DetEvalProtocol(Protocol):
@@ -125,32 +164,43 @@ class DetEvalProtocol(Protocol):
     """What a ground truth in pieces counts, and what each of its pieces does."""
     merge_score: float = Field(default=0.8, ge=0, le=1)
     """What a detection of several ground truths counts, and what each of them does."""
+    lone_split_score: float = Field(default=1.0, ge=0, le=1)
+    """What a ground truth and its piece count where it has only one."""
     smallest_group: int = Field(default=2, ge=1)
-    """How many others a text must overlap at all before splits and merges are looked for. From 2 on, a group in which
-    only one fits counts as a pair; with 1 it counts as a group (ICDAR 2013)."""
-    pair_check: Literal["both", "ground_truth"] = "both"
-    """When a pair is one-to-one. `both`: it fits by both shares, and no other pair of its detection or ground truth
-    does. `ground_truth`: only the ground truth is looked at, where one detection covers enough and one, perhaps
-    another, is precise enough (Total-Text's script)."""
+    """How many others a text must overlap at all before splits and merges are looked for."""
+    pair_check: PairCheck = "alone"
+    """What makes a pair one-to-one. `alone`: it fits by both shares, and no other pair of its detection or ground
+    truth does, ignored and excluded ones included. `untouched`: besides, neither overlaps any other that counts.
+    `by_shares`: one detection covers more than t_r of the ground truth, and one, perhaps another, lies in it by more
+    than t_p; it is not asked whether that detection is taken (the script of Total-Text). `by_shares_both`: besides, the
+    former covers no other ground truth by more than t_r, and the latter lies in no other by more than t_p."""
     merge_recall_threshold: float | None = Field(default=None, gt=0, le=1)
     """Share of a ground truth that has to be covered to take part in a merge, if not `recall_threshold`."""
     centre_distance: float | None = Field(default=None, gt=0)
     """Distance between the centres of a pair's bounding boxes, over the mean of their diagonals, from which on it is
     no pair."""
+    share_decimals: int | None = Field(default=None, ge=0)
+    """Decimals to which shares are rounded, half to even, before anything is compared; None: they are not."""
+    sum_decimals: int | None = Field(default=None, ge=0)
+    """Decimals to which the summed shares of splits and merges are rounded; None: they are not."""
 
     def _criteria(self) -> list[str]:
         parts = [
             f"DetEval with area recall {self.recall_threshold:g}, area precision {self.precision_threshold:g}",
             f"split {self.split_score:g}, merge {self.merge_score:g}",
         ]
+        if self.lone_split_score < 1:
+            parts.append(f"split of one {self.lone_split_score:g}")
         if self.smallest_group > 1:
             parts.append(f"groups from {self.smallest_group} overlaps on")
         if self.centre_distance is not None:
             parts.append(f"centre distance < {self.centre_distance:g}")
-        if self.pair_check == "ground_truth":
-            parts.append("pairs checked for the ground truth only")
+        parts += _PAIR_CHECKS[self.pair_check]
         if self.merge_recall_threshold is not None:
             parts.append(f"recall {self.merge_recall_threshold:g} suffices in merges")
+        for name, decimals in (("shares", self.share_decimals), ("sums of shares", self.sum_decimals)):
+            if decimals is not None:
+                parts.append(f"{name} rounded to {decimals} decimals")
         return parts
 
 
@@ -168,78 +218,3 @@ class SpottingProtocol(IouProtocol):
 
     def _criteria(self) -> list[str]:
         return [*super()._criteria(), _READINGS[self.reading]]
-
-
-_ICDAR = (
-    IouProtocol(name="ic15"),
-    IouProtocol(name="ic15_db", invalid="skip"),
-    IouProtocol(name="mmocr", invalid="published"),
-    IouProtocol(name="mmocr_maximum", invalid="published", matching="maximum"),
-    DetEvalProtocol(
-        name="ic13_deteval",
-        shape="box",
-        recall_threshold=0.8,
-        precision_threshold=0.4,
-        ignore_threshold=0.4,
-        split_score=0.8,
-        merge_score=1.0,
-        smallest_group=1,
-        centre_distance=1.0,
-    ),
-    IouProtocol(name="mlt17"),
-    IouProtocol(name="art", matching="highest"),
-    IouProtocol(name="art_iou0.7", matching="highest", iou_threshold=0.7),
-    IouProtocol(name="lsvt", matching="highest"),
-    IouProtocol(name="lsvt_iou0.7", matching="highest", iou_threshold=0.7),
-)
-_CURVED = (
-    IouProtocol(name="totaltext_iou"),
-    DetEvalProtocol(name="totaltext_deteval", recall_threshold=0.7, precision_threshold=0.6),
-    DetEvalProtocol(
-        name="totaltext_deteval_psenet",
-        recall_threshold=0.7,
-        precision_threshold=0.6,
-        merge_recall_threshold=0.6,
-        pair_check="ground_truth",
-        missing_images="left_out",
-    ),
-    DetEvalProtocol(
-        name="totaltext_deteval_textbpn",
-        recall_threshold=0.8,
-        precision_threshold=0.4,
-        merge_recall_threshold=0.4,
-        pair_check="ground_truth",
-        missing_images="left_out",
-    ),
-    IouProtocol(name="ctw_psenet", strict=False, matching="cover", ignored="counted", missing_images="left_out"),
-    IouProtocol(name="ctw_voc", matching="argmax", ignored="counted", invalid="skip"),
-)
-_LINES = (
-    IouProtocol(name="td500", shape="rectangle", largest_angle=22.5, ignored="free"),
-    IouProtocol(name="td500_psenet", strict=False, matching="any", ignored="free", missing_images="left_out"),
-)
-_READING = (
-    SpottingProtocol(name="ic15_end_to_end"),
-    SpottingProtocol(name="ic15_word_spotting", reading="word_spotting"),
-    SpottingProtocol(name="art_end_to_end", matching="highest", reading="exact"),
-    SpottingProtocol(name="lsvt_end_to_end", matching="highest", reading="exact"),
-)
-
-PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
-    {protocol.name: protocol for protocol in (*_ICDAR, *_CURVED, *_LINES, *_READING)}
-)
-"""`ic15` is ICDAR 2015 Robust Reading, challenge 4, task 1 (script.py of the organisers)."""
-
-
-def find_protocol(name: str) -> Protocol:
-    """The rule of that name.
-
-    Raises:
-        ConfigError: no such rule; the message suggests the nearest and lists all.
-    """
-    if name in PROTOCOLS:
-        return PROTOCOLS[name]
-    raise ConfigError(
-        f"evaluation protocol {name!r} is unknown{did_you_mean(name, PROTOCOLS)} "
-        f"Known protocols: {', '.join(PROTOCOLS)}"
-    )

@@ -5,6 +5,7 @@ ICDAR 2015, challenge 4, task 4: letters of either case are the same; punctuatio
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from scenetext.evaluation.rules import Reading
@@ -13,17 +14,20 @@ PUNCTUATION = "'!?.:,*\"()·[]/"
 """Marks that a true word may begin or end with, and that a detection may omit."""
 SHORTEST_WORD = 3
 """Letters of the shortest word that word spotting looks for."""
+_WORD = re.compile(r"[a-zA-Z\u00c0-\u01bf\u01c4-\u027f\u0386-\u03ff-]+")
+_SIGNS = frozenset("×÷·")
+"""No letters, although two of them lie among the letters of `_WORD`."""
 
 
 def spotted_word(text: str) -> str | None:
     """What word spotting looks for where the truth is `text`; None where it does not count.
 
-    A final 's, hyphens at the ends and punctuation are taken away; what remains must be one word of letters and inner
-    hyphens, not too short.
+    A final 's, hyphens at the ends and punctuation are taken away; what remains must be one word of Latin or Greek
+    letters and hyphens, not too short.
     """
     word = text[:-2] if text[-2:].lower() == "'s" else text
     word = "".join(" " if character in PUNCTUATION else character for character in word.strip("-")).strip()
-    letters = all(character.isalpha() or character == "-" for character in word)
+    letters = _WORD.fullmatch(word) is not None and _SIGNS.isdisjoint(word)
     return word if letters and len(word) >= SHORTEST_WORD else None
 
 

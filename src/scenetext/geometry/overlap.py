@@ -24,14 +24,18 @@ class Regions:
     Attributes:
         vertices: (N, M, 2) float64, valid outlines; those with fewer than M vertices repeat their last one.
         counts: (N,) int, vertices of each outline.
-        areas: (N,) float64, square pixels: positive if clockwise on the screen, negative if not, 0 if degenerate.
-        repaired: (N,) bool, crossed or touched itself; replaced by its largest valid part.
+        signed_areas: (N,) float64, square pixels: positive if clockwise on the screen, negative if not.
+        repaired: (N,) bool, crossed or touched itself; replaced by its largest valid part, or kept beside `covered`.
+        covered: (N,) object, the shapely geometry that an outline which crosses itself covers, where outlines of that
+            kind are kept, and None elsewhere. The area of such a region is that of its outline: lobes of opposite
+            direction cancel.
     """
 
     vertices: np.ndarray
     counts: np.ndarray
     signed_areas: np.ndarray
     repaired: np.ndarray
+    covered: np.ndarray
 
     @property
     def areas(self) -> np.ndarray:
@@ -41,40 +45,54 @@ class Regions:
     @property
     def degenerate(self) -> np.ndarray:
         """(N,) bool, without an area: fewer than three different points, or all on one line."""
-        return self.signed_areas == 0
+        return (self.signed_areas == 0) & ~self.repaired
 
     def __getitem__(self, index: slice | np.ndarray) -> Regions:
         """Those that a slice, a mask or an index array chooses."""
-        return Regions(self.vertices[index], self.counts[index], self.signed_areas[index], self.repaired[index])
+        each = (self.vertices, self.counts, self.signed_areas, self.repaired, self.covered)
+        return Regions(*(values[index] for values in each))
 
     def __len__(self) -> int:
         return len(self.counts)
 
 
 def make_regions(
-    polygons: Sequence[np.ndarray], repair: Callable[[np.ndarray], np.ndarray] = shapely.make_valid
+    polygons: Sequence[np.ndarray],
+    repair: Callable[[np.ndarray], np.ndarray] = shapely.make_valid,
+    keep_outlines: bool = False,
 ) -> Regions:
     """Checks, repairs and measures polygons.
 
     Args:
         polygons: (V, 2) each, (x, y) pixels of one frame.
-        repair: invalid shapely geometries to valid ones; the largest polygonal part of its result is used.
+        repair: invalid shapely geometries to valid ones.
+        keep_outlines: False: an outline that crosses itself is replaced by the largest polygon of its repair. True: it
+            stays, with its own area, and overlaps are those of the whole repair, as in the evaluation scripts that
+            count areas by the even-odd rule.
 
     Raises:
         DataError: as `stack_polygons`.
     """
     vertices, counts = stack_polygons(polygons)
     repaired = _are_invalid(vertices)
-    if repaired.any():
-        outlines = [vertices[index, :count] for index, count in enumerate(counts)]
-        for index, geometry in zip(np.nonzero(repaired)[0], repair(shapely.polygons(vertices[repaired])), strict=True):
-            part = largest_part(geometry)
-            outlines[index] = np.zeros((1, 2)) if part is None else part
-        vertices, counts = stack_polygons(outlines)
+    covered = np.full(len(vertices), None)
+    crossing = np.nonzero(repaired)[0]
+    if len(crossing):
+        valid = repair(shapely.polygons(vertices[repaired]))
+        if keep_outlines:
+            covered[crossing] = valid
+            repaired[crossing] = shapely.area(valid) > 0
+        else:
+            outlines = [vertices[index, :count] for index, count in enumerate(counts)]
+            for index, geometry in zip(crossing, valid, strict=True):
+                part = largest_part(geometry)
+                outlines[index] = np.zeros((1, 2)) if part is None else part
+                repaired[index] = part is not None
+            vertices, counts = stack_polygons(outlines)
     local = vertices - vertices[:, :1]
     x, y = local[..., 0], local[..., 1]
     signed_areas = 0.5 * (x[:, :-1] * y[:, 1:] - x[:, 1:] * y[:, :-1]).sum(axis=1)
-    return Regions(vertices, counts, signed_areas, repaired & (signed_areas != 0))
+    return Regions(vertices, counts, signed_areas, repaired, covered)
 
 
 def stack_polygons(polygons: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -128,10 +146,12 @@ def intersecting_pairs(
         meet = ((low[rows] < other_high[columns]) & (other_low[columns] < high[rows])).all(axis=1)
         rows, columns = rows[meet], columns[meet]
     areas = np.empty(len(rows))
-    small = np.maximum(first.counts[rows], second.counts[columns]) <= CLOSED_FORM_VERTICES
+    crossing = ~(shapely.is_missing(first.covered)[rows] & shapely.is_missing(second.covered)[columns])
+    small = ~crossing & (np.maximum(first.counts[rows], second.counts[columns]) <= CLOSED_FORM_VERTICES)
     areas[small] = _by_formula(first, second, rows[small], columns[small])
     areas[~small] = _by_geos(first, second, rows[~small], columns[~small])
-    areas = np.minimum(areas, np.minimum(first.areas[rows], second.areas[columns]))
+    smaller = np.minimum(first.areas[rows], second.areas[columns])
+    areas = np.where(crossing, areas, np.minimum(areas, smaller))
     kept = areas > 0
     return rows[kept], columns[kept], areas[kept]
 
@@ -140,8 +160,15 @@ def _by_geos(first: Regions, second: Regions, rows: np.ndarray, columns: np.ndar
     """(P,) areas of intersection; GEOS is exact to rounding for any valid polygons, at some 15 microseconds a pair."""
     if not len(rows):
         return np.zeros(0)
-    mine, others = shapely.polygons(first.vertices[rows]), shapely.polygons(second.vertices[columns])
-    return shapely.area(shapely.intersection(mine, others))
+    return shapely.area(shapely.intersection(_geometries(first[rows]), _geometries(second[columns])))
+
+
+def _geometries(regions: Regions) -> np.ndarray:
+    """(N,) shapely geometries of what the regions cover."""
+    geometries = np.asarray(shapely.polygons(regions.vertices))
+    kept = ~shapely.is_missing(regions.covered)
+    geometries[kept] = regions.covered[kept]
+    return geometries
 
 
 def _by_formula(first: Regions, second: Regions, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from scenetext.drawing.maps import is_map, map_panels
 from scenetext.drawing.sheets import add_legend, sheet
 from scenetext.errors import DataError
 from scenetext.evaluation.evaluator import DetectionEvaluator
-from scenetext.evaluation.rules import find_protocol
+from scenetext.evaluation.named_rules import find_protocol
 from scenetext.evaluation.scores import Outcome
 from scenetext.inspection.sample_sheet import LEGEND, write_sample_sheet
 from scenetext.runs.data import read_all_records, training_sets

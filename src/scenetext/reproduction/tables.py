@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
 from scenetext.config import Settings, load_settings
 from scenetext.errors import ConfigError
-from scenetext.evaluation.rules import find_protocol
+from scenetext.evaluation.named_rules import find_protocol
 from scenetext.reproduction import MetricName, Paper, Size
 
 RATES: tuple[MetricName, ...] = ("precision", "recall", "hmean")
@@ -52,7 +52,7 @@ class Training(Settings):
     overrides: tuple[str, ...] = ()
     """Settings of the last stage to change, such as its training images."""
     protocol: ProtocolName = "ic15"
-    """Rule by which its validation records are counted, one of `scenetext.evaluation.rules`."""
+    """Rule by which its validation records are counted, one of `scenetext.evaluation.named_rules`."""
 
 
 class Test(Settings):

@@ -15,7 +15,7 @@ from scenetext.data.transforms.training import TrainingTransformSettings, traini
 from scenetext.drawing.detections import draw_detections
 from scenetext.errors import DataError
 from scenetext.evaluation.evaluator import evaluate_image
-from scenetext.evaluation.rules import find_protocol
+from scenetext.evaluation.named_rules import find_protocol
 from scenetext.evaluation.scores import SetCounts
 from scenetext.layers.normalization import PixelNormalization
 from scenetext.layers.stages import SEED, head_maps
