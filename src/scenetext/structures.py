@@ -28,18 +28,18 @@ class TextInstance:
             unknown (weak supervision: the word is somewhere in the image).
         text: the transcription; None = unknown, which is not the same as `ignore`: detection still learns from it.
         ignore: neither learnt from nor scored (illegible or too small).
-        flag: where a dataset has several flags that say what to ignore, and they disagree, the name of the one that
-            is set ("orientation" in Total-Text); `ignore` follows the flag that was chosen when the records were made.
+        ignore_flag: where a dataset has two flags of what to ignore, and they disagree, the name of the one that is set
+            ("orientation" in Total-Text). `ignore` follows the flag that was chosen when the records were made.
     """
 
     polygon: np.ndarray | None
     text: str | None
     ignore: bool = False
-    flag: str | None = None
+    ignore_flag: str | None = None
 
     def ignored_by(self, heeded: str) -> bool:
         """Whether a rule that heeds one of the dataset's flags ("record" for the chosen one) ignores it."""
-        return self.ignore if self.flag is None or heeded == "record" else self.flag == heeded
+        return self.ignore if self.ignore_flag is None or heeded == "record" else self.ignore_flag == heeded
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -189,6 +189,15 @@ def test_table_tells_repairs_and_words_of_unknown_place() -> None:
     assert "1 of the ignored have no polygon" in text
 
 
+def test_table_says_where_a_rule_finds_no_second_flag() -> None:
+    remark = "No ground truth has two flags that disagree"
+    for flag, said in ((None, True), ("orientation", False)):
+        evaluator = DetectionEvaluator(find_protocol("totaltext_db"))
+        evaluator.add(Path("a.jpg"), [], [TextInstance(square(0), None, True, flag)])
+        assert (remark in format_sweep(evaluator.scores())) is said
+    assert remark not in format_sweep(DetectionEvaluator(IC15).scores())
+
+
 def test_report_is_plain_json() -> None:
     evaluator = DetectionEvaluator(IC15, np.array([0.5, 0.7], dtype=np.float32))  # type: ignore[arg-type]
     evaluator.add(Path("a.jpg"), [Detection(square(0), np.float32(0.9))], words(0))

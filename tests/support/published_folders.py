@@ -140,6 +140,7 @@ def _images(root: Path) -> None:
 
 _TD500 = "0 0 1 2 29 10 0\n"
 _CTW_TEST = ",".join(map(str, CURVE)) + ",####WORD\n"
+_CTW_2017 = ",".join(map(str, [0, 0, 40, 30, *CURVE]))
 _CTW_TRAIN = (
     '<Annotations><image file="1001.jpg"><box height="1" left="1" top="1" width="1"><label>WORD</label>'
     f"<segs>{','.join(map(str, CURVE))}</segs><pts>1,1</pts></box></image></Annotations>"
@@ -188,6 +189,14 @@ BUILDERS: Mapping[str, tuple[Builder, tuple[str, ...], bool]] = {
         ),
         ("train", "test"),
         True,
+    ),
+    "ctw1500-2017": (
+        _both(
+            _paired("train/text_image", "train/text_label_curve", _CTW_2017, "1001.jpg", "1001.txt"),
+            _paired("test/text_image", "test/text_label_curve", _CTW_2017, "1501.jpg", "1501.txt"),
+        ),
+        ("train", "test"),
+        False,
     ),
     "msra-td500": (
         _both(

@@ -196,6 +196,7 @@ def _evaluate(
         ignored=ignored,
         without_polygon=len(instances) - len(with_polygon),
         unread=unread,
+        two_flags=sum(instance.ignore_flag is not None for instance in instances),
         repaired=int(np.count_nonzero(overlaps.repaired_rows) + np.count_nonzero(overlaps.repaired_columns)),
         degenerate=int(np.count_nonzero(overlaps.degenerate_rows) + np.count_nonzero(overlaps.degenerate_columns)),
     )

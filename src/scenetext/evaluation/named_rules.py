@@ -12,7 +12,7 @@ from types import MappingProxyType
 from scenetext.errors import ConfigError, did_you_mean
 from scenetext.evaluation.rules import DetEvalProtocol, IouProtocol, Protocol, SpottingProtocol
 
-_DB = IouProtocol(name="db", invalid="drop", heeds="text")
+_DB = IouProtocol(name="db", invalid="drop")
 _MMOCR = IouProtocol(name="mmocr", invalid="mmocr", heeds="text", used_by="MMOCR 1.x (vanilla), and TCM with it")
 _ICDAR_2015 = (
     IouProtocol(
@@ -93,7 +93,7 @@ _TOTALTEXT = (
         invalid="even_odd",
         used_by="no script: the rule of ic15 on polygons (DB has totaltext_db, MMOCR has mmocr)",
     ),
-    _DB.model_copy(update={"name": "totaltext_db", "used_by": "DB, DBNet++ on Total-Text"}),
+    _DB.model_copy(update={"name": "totaltext_db", "heeds": "text", "used_by": "DB, DBNet++ on Total-Text"}),
     _TOTALTEXT_ROUNDED.model_copy(
         update={
             "name": "totaltext_deteval",

@@ -91,6 +91,7 @@ def sweep_report(sweep: SweepScores) -> dict[str, Any]:
         "ignored_ground_truths": sweep.ignored,
         "unlocated_ground_truths": sweep.without_polygon,
         "unread_ground_truths": sweep.unread,
+        "ground_truths_with_two_flags": sweep.two_flags,
         "detections": sweep.detections,
         "left_out_detections": sweep.excluded,
         "repaired_polygons": sweep.repaired,
@@ -163,6 +164,8 @@ def _remarks(sweep: SweepScores) -> list[str]:
         lines.append(f"{sweep.without_polygon} of the ignored have no polygon: detections of them count as false.")
     if sweep.unread:
         lines.append(f"{sweep.unread} of the ignored have no text, or none that this rule looks for.")
+    if sweep.protocol.heeds != "record" and not sweep.two_flags:
+        lines.append("No ground truth has two flags that disagree (Total-Text): ignored is what the records say.")
     if sweep.missing:
         lines.append(f"{sweep.missing} images without any result are excluded by this rule.")
     if sweep.repaired or sweep.degenerate:

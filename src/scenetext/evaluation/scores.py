@@ -146,6 +146,7 @@ class ImageEvaluation:
             without polygon, or without text where texts are compared.
         without_polygon: instances without a polygon; they cannot be scored, and detections of them count as false.
         unread: instances without a text that would count otherwise; only of rules that compare texts.
+        two_flags: instances of which the flags of their dataset disagree, see `TextInstance.ignore_flag`.
         repaired: polygons that crossed themselves (detections and instances).
         degenerate: polygons without an area (detections and instances). They count, but never match.
     """
@@ -158,6 +159,7 @@ class ImageEvaluation:
     ignored: np.ndarray
     without_polygon: int
     unread: int
+    two_flags: int
     repaired: int
     degenerate: int
 
@@ -214,6 +216,7 @@ class SweepScores:
         ignored: instances that do not; some rules count them where they are found.
         without_polygon: instances without polygon, not scored; they are among the ignored.
         unread: instances without text, or that word spotting does not look for; they are among the ignored.
+        two_flags: instances of which the flags of their dataset disagree.
         missing: images without any result that the rule excludes; they are not among the images.
         detections: all of them, of any score.
         excluded: those that do not count, such as those in ignored regions.
@@ -229,6 +232,7 @@ class SweepScores:
     ignored: int
     without_polygon: int
     unread: int
+    two_flags: int
     missing: int
     detections: int
     excluded: int
@@ -329,14 +333,14 @@ class SetCounts:
 
 _COUNTS = ("found", "hits", "detections", "ground_truths", "position_matches", "similarity")
 """What is counted at a threshold: the attributes of `ThresholdScore` beside it."""
-_NUMBERS = ("ground_truths", "ignored", "without_polygon", "unread", "excluded", "repaired", "degenerate")
+_NUMBERS = ("ground_truths", "ignored", "without_polygon", "unread", "two_flags", "excluded", "repaired", "degenerate")
 """What is counted independently of the threshold: attributes of `SweepScores`."""
 _counts_of = attrgetter(*_COUNTS)
 
 
 def _numbers_of(image: ImageEvaluation) -> tuple[int, ...]:
     ignored, excluded = int(np.count_nonzero(image.ignored)), int(np.count_nonzero(image.excluded))
-    numbers = (len(image.ignored) - ignored, ignored, image.without_polygon, image.unread)
+    numbers = (len(image.ignored) - ignored, ignored, image.without_polygon, image.unread, image.two_flags)
     return (*numbers, excluded, image.repaired, image.degenerate)
 
 

@@ -88,11 +88,24 @@ def test_ctw1500_old_release_adds_the_corner_and_has_no_texts(tmp_path: Path) ->
     for split, number in (("train", 1001), ("test", 1501)):
         write_photo(tmp_path / split / "text_image" / f"{number}.jpg")
         write_text(tmp_path / split / "text_label_curve" / f"{number}.txt", f"{line}\r\n")
-    for records, report in read_folder("ctw1500", tmp_path).values():
+    for records, report in (
+        *read_folder("ctw1500", tmp_path).values(),
+        *read_folder("ctw1500-2017", tmp_path).values(),
+    ):
         (record,) = records
         assert content_of(record) == [(None, False)]
         assert polygons(record) == [(np.array(CURVE) + [100, 200] * 14).reshape(14, 2).tolist()]
         assert not report.noted, "it is no news that texts are unknown where there are none"
+
+
+def test_ctw1500_labels_of_2017_are_found_beside_the_later_ones(tmp_path: Path) -> None:
+    BUILDERS["ctw1500"][0](tmp_path)
+    BUILDERS["ctw1500-2017"][0](tmp_path)
+    later, earlier = (read_folder(name, tmp_path)["test"][0][0] for name in ("ctw1500", "ctw1500-2017"))
+    assert [content_of(record)[0][0] for record in (later, earlier)] == ["WORD", None]
+    rewrite("ctw1500-2017", tmp_path, "test/text_label_curve/1501.txt", f"{NUMBERS},####WORD")
+    with pytest.raises(DataError, match=r"1501\.txt:1: expected 32 numbers between commas \(the labels of 2017\)"):
+        read_folder("ctw1500-2017", tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,15 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
+from checkout import real_data_folder
 from dataset_files import POINTS, content_of, counts, polygons, polygt_row, read_folder, write_photo, write_polygt
 from dataset_files import write_text as write
 from published_folders import BUILDERS
+from scenetext.data.readers import READERS, ReadReport
 from scenetext.data.readers.instances import EMPTY_TEXT, FEW_POINTS
+from scenetext.data.readers.totaltext import BY_ORIENTATION_ALONE, KEPT
 from scenetext.data.readers.totaltext_text import read_text_file
+from scenetext.data.records.files import read_records, write_records
 from scenetext.errors import DataError
 
 TEN = [[x, 5 + x] for x in range(5)] + [[x, 20 + x] for x in reversed(range(5))]
@@ -45,6 +49,53 @@ def test_matlab_rows_with_every_quirk(tmp_path: Path) -> None:
     assert polygons(record)[5] == POINTS[:3]
     assert counts(report.dropped) == {FEW_POINTS: 2}
     assert report.noted[EMPTY_TEXT].count == 2
+
+
+ORIENTATION_ALONE = polygt_row(POINTS, "of", "#")
+
+
+@pytest.mark.parametrize(
+    ("flag", "content", "reason"),
+    [("orientation", (None, True), BY_ORIENTATION_ALONE), ("text", ("of", False), KEPT)],
+)
+@pytest.mark.parametrize("matlab", [True, False], ids=["mat", "txt"])
+def test_words_that_only_one_flag_ignores_follow_the_chosen_one_and_keep_both(
+    tmp_path: Path, flag: str, content: tuple[str | None, bool], reason: str, matlab: bool
+) -> None:
+    BUILDERS["totaltext"][0](tmp_path)
+    if matlab:
+        write_polygt(tmp_path / MATLAB, [polygt_row(POINTS, "#", "#"), ORIENTATION_ALONE, polygt_row(POINTS, "WORD")])
+    else:
+        (tmp_path / MATLAB).unlink()
+        xs, ys = (" ".join(str(point[axis]) for point in POINTS) for axis in (0, 1))
+        words = (("#", "#"), ("#", "of"), ("c", "WORD"))
+        line = "x: [[{}]], y: [[{}]], ornt: [u'{}'], transcriptions: [u'{}']\n"
+        content_of_file = "".join(line.format(xs, ys, *word) for word in words)
+        write((tmp_path / MATLAB).with_suffix(".txt"), content_of_file)
+    reader, report = READERS["totaltext"], ReadReport()
+    values = {**reader.find(tmp_path).splits["train"], "ignore_by": flag}
+    (record,) = reader.read(values, report)
+    assert content_of(record) == [(None, True), content, ("WORD", False)]
+    assert {key: finding.count for key, finding in report.noted.items()} == {reason: 1}
+    write_records(tmp_path / "train.jsonl", [record])
+    (again,) = read_records(tmp_path / "train.jsonl")
+    for words_of in (record, again):
+        flags = [(each.ignored_by("orientation"), each.ignored_by("text")) for each in words_of.instances]
+        assert flags == [(True, True), (True, False), (False, False)]
+
+
+def test_a_flag_that_total_text_does_not_have_is_refused(tmp_path: Path) -> None:
+    BUILDERS["totaltext"][0](tmp_path)
+    values = {**READERS["totaltext"].find(tmp_path).splits["train"], "ignore_by": "size"}
+    with pytest.raises(DataError, match="--ignore-by size: Total-Text's flags are orientation and text"):
+        list(READERS["totaltext"].read(values, ReadReport()))
+
+
+def test_real_files_agree_about_their_flags() -> None:
+    """Of the 600 images at hand: text `#` never stands without orientation `#`."""
+    files = sorted((real_data_folder("totaltext") / "gts").glob("*.txt"))[:200]
+    words = [label for file in files for label in read_text_file(file)]
+    assert any(label.ignore_flag == "orientation" for label in words)
 
 
 def test_images_in_capitals_and_with_a_rotation_tag_are_read_as_stored(tmp_path: Path) -> None:

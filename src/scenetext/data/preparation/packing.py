@@ -17,7 +17,7 @@ from scenetext.data.records.samples import load_sample
 from scenetext.data.records.shards import record_content
 from scenetext.data.transforms.resampling import resize_image
 from scenetext.errors import DataError
-from scenetext.structures import ImageRecord, TextInstance
+from scenetext.structures import ImageRecord
 
 SMALLEST_SIDE = 32
 
@@ -140,7 +140,7 @@ def scaled_record(record: ImageRecord, size: tuple[int, int]) -> ImageRecord:
     height, width = size
     stretch = np.array([width / record.width, height / record.height])
     instances = tuple(
-        TextInstance(None if one.polygon is None else (one.polygon * stretch).astype(np.float32), one.text, one.ignore)
+        one if one.polygon is None else replace(one, polygon=(one.polygon * stretch).astype(np.float32))
         for one in record.instances
     )
     return replace(record, path=record.path.with_suffix(".jpg"), width=width, height=height, instances=instances)

@@ -60,6 +60,7 @@ READERS: Mapping[str, Reader] = MappingProxyType(
         "lsvt-weak": lsvt_weak.READER,
         "totaltext": totaltext.READER,
         "ctw1500": ctw1500.READER,
+        "ctw1500-2017": ctw1500.CTW1500_2017,
         "msra-td500": td500.MSRA_TD500,
         "hust-tr400": td500.HUST_TR400,
         "textocr": textocr.READER,

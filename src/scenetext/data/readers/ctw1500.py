@@ -4,6 +4,8 @@ The old one has no texts: lines of 32 whole numbers, a box `x1,y1,x2,y2` and 14 
 one has an XML file for each training image (`<box>` with a `<label>` and 28 numbers in `<segs>`), and for each test
 image lines of 28 numbers and `,####text`. A text `###` is ignored, in the training set too. Names differ: image 1001
 has the ground truth 1001.xml, image 1501 may have 0001501.txt.
+
+Published values rest on the old test labels, 3,068 lines; the new ones are 3,075.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import numpy as np
 from scenetext.data.readers.ctw1500_xml import read_xml_file
 from scenetext.data.readers.files import files_by_name, renamed
 from scenetext.data.readers.instances import IGNORED_TEXT, Label, points_of
-from scenetext.data.readers.labelled import pair_files, paired_records
+from scenetext.data.readers.labelled import Labelled, pair_files, paired_records
 from scenetext.data.readers.lines import read_label_lines, split_coordinates, to_numbers
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.report import ReadReport
@@ -27,6 +29,7 @@ from scenetext.structures import ImageRecord
 _COORDINATES = 28
 _TEXT_MARK = "####"
 _FORM = "28 numbers and ####text (new release), or 32 numbers (old release), between commas"
+_FORM_OF_2017 = "32 numbers between commas (the labels of 2017)"
 
 
 def read_ctw1500(images: Path, ground_truths: Path, report: ReadReport) -> Iterator[ImageRecord]:
@@ -40,10 +43,20 @@ def read_ctw1500(images: Path, ground_truths: Path, report: ReadReport) -> Itera
         DataError: images and ground truths are not pairs, or a line is broken (file and line are named).
         ImageError: an image whose size cannot be read.
     """
-    image_files = renamed(files_by_name(images, IMAGE_SUFFIXES), _without_zeros)
-    truth_files = renamed(files_by_name(ground_truths, frozenset({".xml", ".txt"})), _without_zeros)
-    pairs = pair_files(image_files, truth_files, str(images), str(ground_truths))
+    pairs = _pairs(images, ground_truths, frozenset({".xml", ".txt"}))
     return paired_records(pairs, _read_labels, report)
+
+
+def read_ctw1500_2017(images: Path, ground_truths: Path, report: ReadReport) -> Iterator[ImageRecord]:
+    """Reads the dataset with its labels of 2017; as `read_ctw1500`, and the new labels are refused."""
+    pairs = _pairs(images, ground_truths, frozenset({".txt"}))
+    return paired_records(pairs, lambda path: read_label_lines(path, parse_line_of_2017), report)
+
+
+def _pairs(images: Path, ground_truths: Path, suffixes: frozenset[str]) -> list[Labelled[Path]]:
+    image_files = renamed(files_by_name(images, IMAGE_SUFFIXES), _without_zeros)
+    truth_files = renamed(files_by_name(ground_truths, suffixes), _without_zeros)
+    return pair_files(image_files, truth_files, str(images), str(ground_truths))
 
 
 def _without_zeros(name: str) -> str:
@@ -60,29 +73,42 @@ def parse_line(line: str) -> Label:
     if rest.startswith(_TEXT_MARK):
         text = rest.removeprefix(_TEXT_MARK).strip()
         return Label(polygon, text, ignore=text == IGNORED_TEXT)
+    return _parse_numbers(line, _FORM)
+
+
+def parse_line_of_2017(line: str) -> Label:
+    """One line of the release of 2017; ValueError says what is wrong with it."""
+    return _parse_numbers(line, _FORM_OF_2017)
+
+
+def _parse_numbers(line: str, form: str) -> Label:
     numbers = line.split(",")
     if len(numbers) != 32:
-        raise ValueError(f"expected {_FORM}, got {line!r:.100}")
+        raise ValueError(f"expected {form}, got {line!r:.100}")
     box, offsets = np.split(np.array(to_numbers(numbers, line)), [4])
     return Label(points_of((offsets.reshape(-1, 2) + box[:2]).ravel().tolist()))
 
 
+_ARGUMENTS = (IMAGES, Argument("ground_truths", "folder", "folder of the .xml or .txt files"))
+_OLD_TRAIN, _OLD_TEST = "train/text_label_curve", "test/text_label_curve"
+_IMAGES_TRAIN = ("train_images", "train/text_image", "imgs/training", "train/images")
+_IMAGES_TEST = ("test_images", "test/text_image", "imgs/test", "test/images")
 READER = Reader(
     title="CTW1500: 1,000 + 500 images with polygons of 14 points around lines of text",
     source="get it from https://github.com/Yuliang-Liu/Curve-Text-Detector (its link to the new test labels is dead: "
     "AdelaiDet and others hand them out as gt_ctw1500.zip)",
     files="the new release: train_images, ctw1500_train_labels/<number>.xml, test_images, gt_ctw1500/000<number>.txt; "
     "or the old one: {train,test}/text_image and {train,test}/text_label_curve/<number>.txt",
-    arguments=(IMAGES, Argument("ground_truths", "folder", "folder of the .xml or .txt files")),
+    arguments=_ARGUMENTS,
     function=read_ctw1500,
     splits={
         "train": Split(
             {
-                "images": ("train_images", "train/text_image", "imgs/training", "train/images"),
+                "images": _IMAGES_TRAIN,
                 "ground_truths": (
                     "ctw1500_train_labels",
                     "train_labels",
-                    "train/text_label_curve",
+                    _OLD_TRAIN,
                     "annotations/training",
                     "train/gts",
                 ),
@@ -90,16 +116,27 @@ READER = Reader(
         ),
         "test": Split(
             {
-                "images": ("test_images", "test/text_image", "imgs/test", "test/images"),
+                "images": _IMAGES_TEST,
                 "ground_truths": (
                     "gt_ctw1500",
                     "ctw1500_test_labels",
                     "test_labels",
-                    "test/text_label_curve",
+                    _OLD_TEST,
                     "annotations/test",
                     "test/gts",
                 ),
             }
         ),
+    },
+)
+CTW1500_2017 = Reader(
+    title="CTW1500 with its labels of 2017, which published values rest on: 3,068 test lines, not 3,075; no texts",
+    source="get it from https://github.com/Yuliang-Liu/Curve-Text-Detector",
+    files="{train,test}/text_image and {train,test}/text_label_curve/<number>.txt",
+    arguments=_ARGUMENTS,
+    function=read_ctw1500_2017,
+    splits={
+        "train": Split({"images": _IMAGES_TRAIN, "ground_truths": (_OLD_TRAIN,)}),
+        "test": Split({"images": _IMAGES_TEST, "ground_truths": (_OLD_TEST,)}),
     },
 )

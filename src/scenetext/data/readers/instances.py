@@ -44,11 +44,13 @@ class Label(NamedTuple):
         polygon: (V, 2) float32 pixels of the stored image; None = unknown.
         text: as written, "" where it is empty; None = the dataset has no transcriptions.
         ignore: neither learnt nor scored.
+        ignore_flag: where the dataset has two flags and they disagree, the one that is set.
     """
 
     polygon: np.ndarray | None
     text: str | None = None
     ignore: bool = False
+    ignore_flag: str | None = None
 
 
 def points_of(numbers: Sequence[float]) -> np.ndarray:
@@ -115,12 +117,12 @@ def _make_instance(label: Label, image: str, report: ReadReport) -> TextInstance
         report.drop(FEW_POINTS, image)
         return None
     if label.ignore:
-        return TextInstance(polygon, None, ignore=True)
+        return TextInstance(polygon, None, True, label.ignore_flag)
     text = _known_text(label.text, image, report)
     if polygon is not None and not _has_area(polygon, image, report):
         report.note(WITHOUT_AREA, image)
         return TextInstance(polygon, None, ignore=True)
-    return TextInstance(polygon, text)
+    return TextInstance(polygon, text, ignore_flag=label.ignore_flag)
 
 
 def _outline(points: np.ndarray, image: str, report: ReadReport) -> np.ndarray:

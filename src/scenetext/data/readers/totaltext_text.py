@@ -11,12 +11,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
+
 from scenetext.data.readers.instances import Label, points_of
 from scenetext.data.readers.lines import read_text, to_numbers
 from scenetext.errors import DataError
 
 IGNORED = "#"
-"""As text or orientation: neither learnt nor scored."""
+"""As text or orientation: neither learnt nor scored, by one of the dataset's two flags or by both."""
+BY_ORIENTATION = "orientation"
 
 _START = re.compile(r"^[ \t]*x:", re.MULTILINE)
 _RECORD = re.compile(
@@ -61,7 +64,13 @@ def _parse_record(record: str) -> Label:
         raise ValueError(f"has {len(x)} x for {len(y)} y: {record!r:.80}")
     orientation, text = (_string(part or "") for part in match.groups()[2:])
     points = points_of([number for point in zip(x, y, strict=True) for number in point])
-    return Label(points, text, ignore=IGNORED in (text, orientation))
+    return flagged_label(points, text, orientation)
+
+
+def flagged_label(points: np.ndarray, text: str, orientation: str) -> Label:
+    """What is ignored by its orientation alone says so; what has `#` as text is ignored by either flag."""
+    by_orientation = orientation == IGNORED and text != IGNORED
+    return Label(points, text, IGNORED in (text, orientation), BY_ORIENTATION if by_orientation else None)
 
 
 def _string(printed: str) -> str:

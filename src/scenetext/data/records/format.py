@@ -7,8 +7,10 @@ A line is a JSON object:
 
 `path` is relative to the folder of the records file (with "/" on every system) or absolute; `width` and `height` are
 pixels of the stored image, EXIF rotation not applied; polygons have at least three points in those pixels and may reach
-outside the image. The three keys of an instance are optional (null, null, false). Coordinates are written rounded to
-1/100 pixel, far below the precision of annotations: after one write, reading and writing change nothing.
+outside the image. The three keys of an instance are optional (null, null, false). Where a dataset has two flags of what
+to ignore, and they disagree, `"ignore_flag"` names the one that is set (Total-Text's "orientation"). Coordinates are
+written rounded to 1/100 pixel, far below the precision of annotations: after one write, reading and writing change
+nothing.
 
 An image in a tar shard (`shards.py`) has the path `<shard>.tar/<member>` and one key more, `"span": [first byte, number
 of bytes]`, its position in the shard.
@@ -28,7 +30,7 @@ from scenetext.structures import ImageRecord, TextInstance
 
 _REQUIRED_KEYS = frozenset({"path", "width", "height", "instances"})
 _RECORD_KEYS = _REQUIRED_KEYS | {"span"}
-_INSTANCE_KEYS = frozenset({"polygon", "text", "ignore"})
+_INSTANCE_KEYS = frozenset({"polygon", "text", "ignore", "ignore_flag"})
 _NUMBER_TYPES = {int, float}
 _DECIMALS = 2
 LARGEST_COORDINATE = 1e7
@@ -94,6 +96,8 @@ def format_instance(instance: TextInstance) -> dict[str, Any]:
         formatted["text"] = _check_text(instance.text)
     if instance.ignore:
         formatted["ignore"] = True
+    if instance.ignore_flag is not None:
+        formatted["ignore_flag"] = _check_text(instance.ignore_flag, "ignore_flag")
     return formatted
 
 
@@ -147,12 +151,14 @@ def parse_instance(instance: Any) -> TextInstance:
     if not instance.keys() <= _INSTANCE_KEYS:
         _refuse_keys(instance, _INSTANCE_KEYS, required=frozenset())
     polygon, text, ignore = instance.get("polygon"), instance.get("text"), instance.get("ignore", False)
+    ignore_flag = instance.get("ignore_flag")
     if type(ignore) is not bool:
         raise RecordError(f"ignore must be true or false, got {_kind(ignore)}")
     return TextInstance(
         polygon=None if polygon is None else _parse_polygon(polygon),
         text=None if text is None else _check_text(text),
         ignore=ignore,
+        ignore_flag=None if ignore_flag is None else _check_text(ignore_flag, "ignore_flag"),
     )
 
 
@@ -196,13 +202,13 @@ def _check_span(span: Any, name: str) -> tuple[int, int]:
     return span[0], span[1]
 
 
-def _check_text(text: Any) -> str:
+def _check_text(text: Any, key: str = "text") -> str:
     if type(text) is not str:
-        raise RecordError(f"text must be a string or null, got {_kind(text)}")
+        raise RecordError(f"{key} must be a string or null, got {_kind(text)}")
     if not text:
-        raise RecordError("text is empty; drop the key (or write null) if the transcription is unknown")
+        raise RecordError(f"{key} is empty; drop the key (or write null) if it is unknown")
     if not is_encodable(text):
-        raise RecordError(f"text {text!r:.60} holds half of a surrogate pair, which is not a character")
+        raise RecordError(f"{key} {text!r:.60} holds half of a surrogate pair, which is not a character")
     return text
 
 
