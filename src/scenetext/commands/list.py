@@ -1,4 +1,4 @@
-"""Shows the configs that can be combined, the evaluation rules, and published values with those of scenetext.
+"""Shows the configs that can be combined, the evaluation rules, published values and measured ones.
 
 One config of a folder makes a run: `train DETECTOR DATASET ENCODER`, `pretrain METHOD ENCODER DATASET`, in any order.
 Words narrow the values down to the runs that have them all. Published values are of the same method, data set and
