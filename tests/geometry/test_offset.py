@@ -9,6 +9,7 @@ from shapely import Polygon
 from golden import golden_arrays
 from scenetext.geometry.offset import (
     area_and_perimeter,
+    kernel_distance,
     largest_part,
     offset_polygon,
     offset_polygon_by,
@@ -112,6 +113,22 @@ def test_shrink_distance() -> None:
     assert shrink_distance(SQUARE, 0.4) == pytest.approx(400 * (1 - 0.16) / 80)
     assert shrink_distance(SQUARE, 1.0) == 0
     assert shrink_distance(np.zeros((3, 2)), 0.4) == 0
+
+
+@pytest.mark.parametrize(
+    ("sides", "ratio", "expected"),
+    [
+        pytest.param((40, 40), 0.5, 7, id="7.5, an exact half, is rounded down"),
+        pytest.param((40, 40), 0.4, 8, id="8.4"),
+        pytest.param((40, 41), 0.5, 8, id="7.59"),
+        pytest.param((40, 40), 1.0, 0, id="the text itself"),
+        pytest.param((0, 0), 0.4, 0, id="without extent"),
+    ],
+)
+def test_kernel_distance_rounds_an_exact_half_down(sides: tuple[int, int], ratio: float, expected: int) -> None:
+    width, height = sides
+    rectangle = np.array([(0, 0), (width, 0), (width, height), (0, height)])
+    assert kernel_distance(rectangle, ratio) == expected
 
 
 @given(polygons, st.floats(min_value=-50, max_value=50))

@@ -234,10 +234,10 @@ def test_auxiliary_losses_and_their_gradients() -> None:
         if "empty" in name:
             assert found == 0, "without text there is nothing to learn; the published dice is then a constant 1"
         else:
-            # FCENet's dice is over so few cells that the constant in the denominator of `dice_loss`, 1e-3, shows.
-            compare(weight * found, stored[f"{name}.loss"], name, atol=0, rtol=1e-4 if "fce.dice" in name else 1e-5)
+            # FCENet's dice is over so few cells that a larger constant in the denominator than 1e-6 would show.
+            compare(weight * found, stored[f"{name}.loss"], name, atol=0, rtol=1e-6 if "fce.dice" in name else 1e-5)
             largest = float(np.abs(stored[f"{name}.grad"]).max())
-            compare(score.grad, stored[f"{name}.grad"], name, atol=(1e-3 if "fce.dice" in name else 1e-5) * largest)
+            compare(score.grad, stored[f"{name}.grad"], name, atol=1e-5 * largest)
     assert seen >= 40
 
 

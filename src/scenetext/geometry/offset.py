@@ -57,7 +57,7 @@ def area_and_perimeter(polygon: np.ndarray) -> tuple[float, float]:
 
 
 def shrink_distance(polygon: np.ndarray, ratio: float) -> float:
-    """Distance D = A (1 - r^2) / L by which PSENet, PAN and DB move a boundary inwards to make a text kernel.
+    """Distance D = A (1 - r^2) / L by which DB moves a boundary to either side; kernels have it in whole pixels.
 
     Args:
         polygon: (V, 2) in pixels, of area A and perimeter L.
@@ -70,11 +70,25 @@ def shrink_distance(polygon: np.ndarray, ratio: float) -> float:
     return area * (1 - ratio**2) / perimeter if perimeter > 0 else 0.0
 
 
+def kernel_distance(polygon: np.ndarray, ratio: float) -> int:
+    """The distance of a text kernel in whole pixels, as PSENet, PAN and DB round it.
+
+    The published codes add 0.001 to L here, and not for DB's threshold map: a distance of exactly a half, as rectangles
+    of whole sides have, is rounded down.
+
+    Args:
+        polygon: (V, 2) in pixels, cut to integers as published.
+        ratio: r in [0, 1].
+    """
+    area, perimeter = area_and_perimeter(polygon)
+    return int(area * (1 - ratio**2) / (perimeter + 0.001) + 0.5)
+
+
 def shrink_to_kernels(polygon: np.ndarray, ratios: Sequence[float], maximum_distance: int) -> list[np.ndarray] | None:
     """The kernels of one text.
 
-    As published, coordinates are cut to integers, and distances D = A (1 - r^2) / L are rounded to whole pixels and
-    limited. Of a kernel that is split the largest part is used.
+    As published, coordinates are cut to integers, and distances are those of `kernel_distance`, limited. Of a kernel
+    that is split the largest part is used.
 
     Args:
         polygon: (V, 2) in pixels.
@@ -86,7 +100,7 @@ def shrink_to_kernels(polygon: np.ndarray, ratios: Sequence[float], maximum_dist
         Source: PSENet (CVPR 2019), section 3.4.
     """
     points = polygon.astype(np.int64)
-    distances = [min(int(shrink_distance(points, ratio) + 0.5), maximum_distance) for ratio in ratios]
+    distances = [min(kernel_distance(points, ratio), maximum_distance) for ratio in ratios]
     kernels: dict[int, np.ndarray] = {}
     different = sorted(set(distances))
     for distance, parts in zip(different, offset_polygon_by(points, [-each for each in different]), strict=True):

@@ -117,7 +117,7 @@ def dice_loss(probability: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     known = valid.float()
     expected = target.float() * known
     predicted = probability.float() * known
-    overlap = 2 * (predicted * expected).sum() / (predicted.sum() + expected.sum() + 1e-3)
+    overlap = 2 * (predicted * expected).sum() / (predicted.sum() + expected.sum() + 1e-6)
     return (1 - overlap) * (expected.sum() > 0)
 
 
@@ -163,7 +163,7 @@ def masked_l1_loss(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         Scalar float32. Source: DB (AAAI 2020), equation 10; the mean as in its official code.
     """
     known = valid.float()
-    return ((prediction.float() - target.float()).abs() * known).sum() / (known.sum() + 1e-3)
+    return ((prediction.float() - target.float()).abs() * known).sum() / (known.sum() + 1e-6)
 
 
 def to_one_size(logits: Tensor, targets: Mapping[str, Tensor], enlarge: bool) -> tuple[Tensor, dict[str, Tensor]]:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from scenetext.detectors.dbnet.config import BinarizationSettings
-from scenetext.geometry.offset import largest_part, offset_polygon, shrink_distance
+from scenetext.geometry.offset import kernel_distance, largest_part, offset_polygon, shrink_distance
 from scenetext.structures import Sample
 
 LARGEST_BATCH = 40_000
@@ -55,11 +55,11 @@ def targets(sample: Sample, config: BinarizationSettings) -> dict[str, np.ndarra
 def _kernel(polygon: np.ndarray, config: BinarizationSettings) -> np.ndarray | None:
     """The shrunk polygon, (V', 2) int64; None where the text is too small or nothing is left.
 
-    As published, the distance is that of the polygon cut to integer coordinates, rounded to an integer.
+    As published, the distance is that of the polygon cut to integer coordinates, in whole pixels.
     """
     if min(cv2.minAreaRect(polygon)[1]) < config.minimum_side:
         return None
-    distance = int(shrink_distance(polygon.astype(np.int64), config.shrink_ratio) + 0.5)
+    distance = kernel_distance(polygon.astype(np.int64), config.shrink_ratio)
     return largest_part(offset_polygon(polygon, -distance))
 
 
