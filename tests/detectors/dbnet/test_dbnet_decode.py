@@ -56,7 +56,7 @@ def test_detections_equal_published_ones(layout: str, run: str) -> None:
     assert len(found) == len(expected)
     for detection, polygon, score in zip(found, expected, golden[f"{run}_scores"], strict=True):
         assert overlap(detection.polygon, polygon) > 0.99
-        # OpenCV before 4.11 (the goldens: 4.10) paints a few more border pixels, so their mean differs slightly.
+        # OpenCV 4.10, that of the goldens, fills a few more border pixels: docs/detectors.md.
         assert detection.score == pytest.approx(score, abs=0.01)
 
 

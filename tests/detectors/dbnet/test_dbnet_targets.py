@@ -53,7 +53,7 @@ def test_targets_equal_published_ones(layout: str) -> None:
     maps = targets(make_sample(instances, (height, width)), CONFIG)
 
     assert np.array_equal(maps["probability_valid"], golden["gt_shrink_mask"])
-    # The goldens come from OpenCV 4.10, whose fillPoly paints a few border pixels more than 4.11 and later do.
+    # OpenCV 4.10, that of the goldens, fills a few more border pixels: docs/detectors.md.
     for name, published in (("probability", "gt_shrink"), ("threshold_valid", "gt_thr_mask")):
         assert (maps[name] != golden[published]).sum() <= 0.002 * np.maximum(maps[name], golden[published]).sum()
     # The published distance is that to a vertex under acute angles; everywhere else the two agree.

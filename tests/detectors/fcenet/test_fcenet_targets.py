@@ -51,8 +51,8 @@ def test_targets_equal_published_ones(layout: str, suffix: str) -> None:
     maps = targets(make_sample(instances, (height, width)), CONFIGS[suffix])
     for stride, name in zip(STRIDES, ("p3", "p4", "p5"), strict=True):
         published = golden[name + suffix]
-        # The goldens come from OpenCV 4.10, whose fillPoly paints a few border pixels more than 4.11 and later do: at
-        # most 6 of 560 here. With 4.10 every map is equal.
+        # OpenCV 4.10, that of the goldens, fills a few more border pixels: docs/detectors.md. Here at
+        # most 6 of 560; with 4.10 every map is equal.
         for mask, expected in ((maps[f"text_{stride}"], published[0]), (maps[f"centre_{stride}"], published[1])):
             assert (mask != expected).sum() <= 0.03 * expected.sum()
         # Where texts overlap, such a pixel may be of another text.

@@ -25,7 +25,7 @@ def test_targets_equal_published_ones(layout: str) -> None:
     known = golden["gt_mask"] > 0
     for name, older, newer in zip(("text", "kernel"), left_out, golden["gt_kernels"], strict=True):
         drawn = maps[name] > 0
-        # OpenCV before 4.11 (the goldens: 4.10) paints a few more border pixels.
+        # OpenCV 4.10, that of the goldens, fills a few more border pixels: docs/detectors.md.
         assert (drawn != (older > 0)).sum() <= 0.002 * drawn.sum()
         assert (drawn != (newer > 0))[known].sum() <= 0.002 * drawn.sum()
     # The numbers separate the same texts; the published ones count ignored text as well.
