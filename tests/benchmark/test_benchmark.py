@@ -16,9 +16,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from scenetext.benchmark.measurements import Measurement, memory_kept, operations, reset_peak_memory
 from scenetext.benchmark.overhead import bare_step, measure_overhead, time_waiting
 from scenetext.benchmark.parts import time_parts
+from scenetext.benchmark.preparation import PublishedPreparation
 from scenetext.benchmark.run import count_detector, first_batch, measure
 from scenetext.data.records.files import write_records
-from scenetext.data.records.images import write_image
+from scenetext.data.records.images import encode_image, write_image
 from scenetext.errors import ConfigError
 from scenetext.reproduction.report import BENCHMARK_NAMES
 from scenetext.reproduction.tables import COUNTS
@@ -111,6 +112,16 @@ def test_metrics_of_a_run(tmp_path: Path) -> None:
     assert metrics["peak memory of training steps"] > 50
     assert metrics["loader, one core"] > 0
     assert metrics["loader, 0 processes"] > 0
+    assert metrics["published oCLIP preparation, one core"] > 0
+
+
+def test_published_preparation_crops_resizes_and_normalises() -> None:
+    grey = np.full((90, 160, 3), 128, np.uint8)
+    grey[0, 0] = 255
+    made = PublishedPreparation()(encode_image(grey, Path("grey.png")))
+    assert made.shape == (3, 512, 512)
+    expected = (128 / 255 - torch.tensor([0.4814, 0.4578, 0.4082])) / torch.tensor([0.2686, 0.2613, 0.2758])
+    assert torch.allclose(made[:, -1, -1], expected)
 
 
 def test_peak_memory_sees_what_was_given_back() -> None:

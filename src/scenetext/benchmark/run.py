@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-import numpy as np
 import torch
 
 from scenetext.benchmark.measurements import (
@@ -17,9 +16,9 @@ from scenetext.benchmark.measurements import (
     reset_peak_memory,
 )
 from scenetext.benchmark.parts import time_parts
+from scenetext.benchmark.preparation import time_preparation
 from scenetext.data.loading.dataset import RecordDataset, collate_loaded
 from scenetext.data.loading.loader import LoaderSettings, default_workers, training_loader
-from scenetext.data.records.samples import load_sample
 from scenetext.errors import ConfigError
 from scenetext.runs.build import build_task
 from scenetext.runs.settings import PretrainingRun, Run
@@ -30,8 +29,6 @@ from scenetext.training.learner import Learner
 from scenetext.training.parameter_groups import freeze
 from scenetext.training.trainer import Trainer
 
-_LEAST_IMAGES = 20
-"""Images that a metric of the preparation is taken from, at least: they differ."""
 _LOADER_BATCH = 8
 _LOADER_BATCHES = 24
 _LOADER_START = 8
@@ -126,28 +123,6 @@ def time_evaluation(trainer: Trainer, repetitions: int) -> Measurement:
     with torch.no_grad():
         seconds = repeated(lambda: trainer.task.predict(batch.to(trainer.device)), repetitions, trainer.device)
     return measured("evaluation", [len(batch.metas) / each for each in seconds], "images/s")
-
-
-def time_preparation(dataset: RecordDataset, repetitions: int) -> list[Measurement]:
-    """Images per second that one process on one core prepares for training, and the milliseconds of its two parts."""
-    reading, preparing = [], []
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    for index in range(max(repetitions, _LEAST_IMAGES)):
-        record = dataset.records[index % len(dataset)]
-        began = time.perf_counter()
-        sample = load_sample(record)
-        read = time.perf_counter()
-        dataset.prepare(sample, np.random.default_rng(index))
-        reading.append(read - began)
-        preparing.append(time.perf_counter() - read)
-    torch.set_num_threads(threads)
-    both = [read + prepared for read, prepared in zip(reading, preparing, strict=True)]
-    return [
-        milliseconds("reading an image", reading),
-        milliseconds("transforms and targets", preparing),
-        measured("loader, one core", [1 / each for each in both], "images/s"),
-    ]
 
 
 def time_loader(dataset: RecordDataset, settings: LoaderSettings) -> Measurement:

@@ -37,6 +37,7 @@ EXAMPLES = """\
   scenetext benchmark run oclip words tiny loader.batch_size=64
   scenetext benchmark run dbnet scenes tiny vs pan scenes tiny
   scenetext benchmark gpu --minutes 10 --output outputs/h100
+  scenetext benchmark preparation oclip words data.train=[data/icdar2015/train.jsonl] vs dbnet icdar2015 scratch
   scenetext benchmark overhead oclip words tiny --repetitions 50
   scenetext benchmark detection dbnet icdar2015 resnet50 vs pan icdar2015 resnet18 --images 30
   scenetext benchmark pace dbnet icdar2015 scratch vs dbnet icdar2015 tcm --set training.precision=fp32
@@ -51,6 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "training step and each of its parts, evaluation, preparation of images, memory, operations"
     manner = "Uses the run's own data and settings; runs are measured one after the other."
     add_command(commands, "run", measure_runs, text, manner)
+    text = "images a second that one core prepares for training, beside the preparation of the published oCLIP code"
+    add_command(commands, "preparation", measure_preparation, text, "In alternation, image by image.")
     text = "what the training loop costs beside a bare one, and how long it waits for data"
     add_command(commands, "overhead", measure_overheads, text, "Steps of both in alternation, on the same batch.")
     add_detector_commands(commands)
@@ -188,6 +191,16 @@ def measure_runs(arguments: argparse.Namespace) -> Report:
     for name, run in named_runs(arguments).items():
         with built(run) as trainer:
             columns[name] = measure(trainer, arguments.repetitions)
+    return report(columns)
+
+
+def measure_preparation(arguments: argparse.Namespace) -> Report:
+    from scenetext.benchmark.preparation import time_preparation
+
+    columns = {}
+    for name, run in named_runs(arguments).items():
+        with built(run) as trainer:
+            columns[name] = time_preparation(trainer.training_data, arguments.repetitions)
     return report(columns)
 
 

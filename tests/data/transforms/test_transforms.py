@@ -19,6 +19,7 @@ from scenetext.data.transforms.evaluation import (
     evaluation_transform,
     whole_image_transform,
 )
+from scenetext.data.transforms.resampling import resize_image
 from scenetext.data.transforms.training import TrainingTransformSettings, training_transform
 from scenetext.data.transforms.warp import warp_sample
 from scenetext.errors import DataError
@@ -208,6 +209,19 @@ def test_shrinking_averages_and_does_not_pick_pixels(angle: float, factor: float
         whole_sample(image, Path("a"), ()), np.diag([1 / factor] * 2 + [1]) @ turn, (side,) * 2, (side,) * 2
     )
     assert np.abs(warped.image[8:-8, 8:-8].astype(int) - 100).max() <= 40
+
+
+@pytest.mark.parametrize("size", [(90, 160), (91, 161), (90, 321), (361, 643), (1, 700), (5, 3)])
+def test_shrinking_keeps_a_gradient_in_place(size: tuple[int, int]) -> None:
+    """Whichever axes are halved, how often, and of whatever parity: colours lie where scaled coordinates say."""
+    height, width = size
+    x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+    image = np.stack([x * 250 / width, y * 250 / height, x * 0], axis=-1).astype(np.float32)
+    rows, columns = min(40, height), min(60, width)
+    small = resize_image(np.rint(image).astype(np.uint8), (rows, columns)).astype(float)
+    assert small.shape == (rows, columns, 3)
+    assert np.abs(small[..., 0] - (np.arange(columns) + 0.5) * 250 / columns).max() <= 1.5 + 125 / width
+    assert np.abs(small[..., 1] - ((np.arange(rows) + 0.5) * 250 / rows)[:, None]).max() <= 1.5 + 125 / height
 
 
 @pytest.mark.parametrize(

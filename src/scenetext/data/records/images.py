@@ -36,7 +36,9 @@ _JPEG_BARE_MARKERS = frozenset({0x01, 0xD8})
 """Markers without a length after them."""
 _JPEG_QUALITY = 95
 _JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
-_DECODE_FLAGS = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+_RGB_FLAG: int | None = getattr(cv2, "IMREAD_COLOR_RGB", None)
+"""Decodes to RGB without a pass over the pixels of its own; from OpenCV 4.11 on."""
+_DECODE_FLAGS = (cv2.IMREAD_COLOR if _RGB_FLAG is None else _RGB_FLAG) | cv2.IMREAD_IGNORE_ORIENTATION
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -160,7 +162,9 @@ def _decode(data: bytes) -> np.ndarray | None:
         image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), _DECODE_FLAGS)
     except cv2.error:  # larger than OpenCV's limit of 2^30 pixels
         return None
-    return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+    if image is None or _RGB_FLAG is not None:
+        return image
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
 
 
 def _decode_gif(data: bytes) -> np.ndarray | None:

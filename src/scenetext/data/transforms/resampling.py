@@ -15,8 +15,8 @@ from PIL import Image
 from scenetext.errors import DataError
 
 Resampling = Literal["bilinear", "bicubic"]
-"""bilinear: averaged down by whole factors where the image shrinks to less than half, then bilinear; quick. bicubic:
-Pillow's, with antialiasing, which the published oCLIP code uses; for windows that are only resized."""
+"""bilinear: halved by averaging while an axis shrinks to half or less, then bilinear; quick. bicubic: Pillow's, with
+antialiasing, which the published oCLIP code uses; for windows that are only resized."""
 
 
 def warp_image(
@@ -44,7 +44,7 @@ def warp_image(
         return resize_image(image[top:bottom, left:right], size, resampling)
     if resampling == "bicubic":
         raise DataError(f"bicubic resampling takes windows of whole pixels without rotation, not {matrix.tolist()}")
-    image, matrix = _average_down(*_crop_to_output(image, matrix, np.array([size[1], size[0]])))
+    image, matrix = _halve(*_crop_to_output(image, matrix, np.array([size[1], size[0]])))
     # From corner coordinates to pixel centres: A (x + 0.5) + t - 0.5 = A x + (t + 0.5 A 1 - 0.5).
     centres = matrix[:2].copy()
     centres[:, 2] += 0.5 * matrix[:2, :2].sum(axis=1) - 0.5
@@ -57,8 +57,12 @@ def resize_image(image: np.ndarray, size: tuple[int, int], resampling: Resamplin
         return image
     if resampling == "bicubic":
         return np.array(Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BICUBIC))
-    image, _ = _average_down(image, np.diag([size[1] / image.shape[1], size[0] / image.shape[0], 1.0]))
-    return image if image.shape[:2] == size else cv2.resize(image, (size[1], size[0]))
+    image, matrix = _halve(image, np.diag([size[1] / image.shape[1], size[0] / image.shape[0], 1.0]))
+    if image.shape[:2] == size:
+        return image
+    # With factors in place of a size, OpenCV does not stretch what halving added at the border over the output.
+    resized = cv2.resize(image, None, fx=matrix[0, 0], fy=matrix[1, 1])
+    return np.ascontiguousarray(resized[: size[0], : size[1]])
 
 
 def _crop_to_output(image: np.ndarray, matrix: np.ndarray, size_xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -77,18 +81,21 @@ def _crop_to_output(image: np.ndarray, matrix: np.ndarray, size_xy: np.ndarray) 
     return image[low[1] : high[1], low[0] : high[0]], moved
 
 
-def _average_down(image: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The image averaged down by a whole factor per axis that shrinks to less than half, and the matrix for the rest.
+def _halve(image: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The image halved as often as an axis shrinks to half or less, each for itself, and the matrix for the rest.
 
-    Bilinear interpolation alone would see every second pixel only.
+    Bilinear interpolation to exactly half the size averages pairs of pixels; further down it would skip some. Of an odd
+    side, the last pixel is doubled. OpenCV's own averaging is several times slower where the axes shrink differently.
     """
-    shrink = np.floor(1 / np.linalg.norm(matrix[:2, :2], axis=0) + 1e-6)
-    if (shrink <= 1).all():
-        return image, matrix
-    full = np.array(image.shape[1::-1])
-    reduced = np.ceil(full / np.maximum(shrink, 1)).astype(int)
-    averaged = cv2.resize(image, reduced.tolist(), interpolation=cv2.INTER_AREA)
-    return averaged, matrix @ np.diag([*(full / reduced), 1.0])
+    shrink = 1 / np.linalg.norm(matrix[:2, :2], axis=0)
+    halvings = np.floor(np.log2(np.maximum(shrink, 1)) + 1e-6).astype(int)
+    for step in range(int(halvings.max())):
+        halved = halvings > step
+        right, bottom = (halved * image.shape[1::-1] % 2).tolist()
+        if right or bottom:
+            image = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
+        image = cv2.resize(image, (image.shape[1::-1] // (1 + halved)).tolist())
+    return image, matrix @ np.diag([*(2.0**halvings), 1.0])
 
 
 def _resized_window(image: np.ndarray, matrix: np.ndarray, size_xy: np.ndarray) -> list[int] | None:
