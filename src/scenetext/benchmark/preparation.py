@@ -50,7 +50,7 @@ def time_preparation(dataset: RecordDataset, repetitions: int) -> list[Measureme
 
     The published preparation takes the same images in alternation; the ratio is that of two neighbouring times.
     """
-    reading, preparing, published = [], [], []
+    rows: list[list[float]] = []
     prepare = PublishedPreparation()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -65,9 +65,9 @@ def time_preparation(dataset: RecordDataset, repetitions: int) -> list[Measureme
             times.append(time.perf_counter())
             prepare(content)
             times.append(time.perf_counter())
-            for kind, seconds in zip((reading, preparing, published), np.diff(times).tolist(), strict=True):
-                kind.append(seconds)
+            rows.append(np.diff(times).tolist())
     torch.set_num_threads(threads)
+    reading, preparing, published = map(list, zip(*rows, strict=True))
     both = [read + prepared for read, prepared in zip(reading, preparing, strict=True)]
     ratios = [each / own for own, each in zip(both, published, strict=True)]
     return [
