@@ -173,6 +173,24 @@ def mmocr(root: Path) -> Path:
     return write_text(root / "textdet_train.json", dumped(content))
 
 
+def mmocr_lines(root: Path) -> Path:
+    lines = []
+    for number, text in enumerate(WORDS):
+        write_photo(root / "imgs" / f"img_{number}.jpg")
+        word = {"segmentation": [FLAT], "bbox": [1, 2, 29, 10], "iscrowd": 0, "text": text}
+        entry = {"file_name": f"img_{number}.jpg", "height": HEIGHT, "width": WIDTH, "annotations": [word]}
+        lines.append(json.dumps(entry, ensure_ascii=False) + "\n")
+    return write_text(root / "instances_training.txt", "".join(lines))
+
+
+def doctr(root: Path) -> Path:
+    labels = {}
+    for number in range(3):
+        write_photo(root / "images" / f"{number}.jpg")
+        labels[f"{number}.jpg"] = {"img_dimensions": [HEIGHT, WIDTH], "img_hash": "", "polygons": [POINTS] * 2}
+    return write_text(root / "labels.json", dumped(labels))
+
+
 def labelme(root: Path) -> Path:
     write_photo(root / "a.jpg")
     shapes = [{"label": word, "points": POINTS, "shape_type": "polygon"} for word in WORDS]
@@ -265,12 +283,20 @@ FUZZED: Mapping[str, Fuzzed] = {
         *(False, True),
     ),
     "msra-td500": Fuzzed(in_text_lines("train", "train", "IMG_{}.JPG", "IMG_{}.gt", _TD500), False, True),
-    "hust-tr400": Fuzzed(in_text_lines(".", ".", "{}.jpg", "{}.gt", _TD500), False, True),
+    "msra-td500 db": Fuzzed(
+        in_text_lines("train_images", "train_gts", "IMG_{}.JPG", "IMG_{}.JPG.txt", QUAD + ",0"), False, True
+    ),
+    "hust-tr400": Fuzzed(in_text_lines(".", ".", "{}.jpg", "{}.gt", _TD500 + " {}"), True, True),
     "textocr": Fuzzed(textocr, True),
     "coco-text": Fuzzed(coco_text, True),
     "mmocr-0x": Fuzzed(coco("imgs", "instances_training.json", has_text=False)),
+    "mmocr-0x lines": Fuzzed(mmocr_lines, True, True),
     "mmocr-1x": Fuzzed(mmocr, True),
+    "doctr": Fuzzed(doctr),
     "icdar-folder": Fuzzed(in_text_lines("images", "gts", "img_{}.jpg", "gt_img_{}.txt", QUAD + ",{}"), *(True, True)),
+    "icdar-folder polygons": Fuzzed(
+        in_text_lines("images", "gts", "img_{}.jpg", "gt_img_{}.txt", f"{','.join(map(str, CURVE))},{{}}"), True, True
+    ),
     "coco": Fuzzed(coco("images", "annotations.json", has_text=True), True),
     "labelme": Fuzzed(labelme, True),
     "ppocrlabel": Fuzzed(ppocrlabel, True, True),

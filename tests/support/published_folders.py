@@ -134,6 +134,12 @@ def _ppocrlabel(root: Path) -> None:
     write_text(root / "Label.txt", f"{root.name}/a.jpg\t{labels}\n")
 
 
+def _doctr(root: Path) -> None:
+    write_photo(root / "images" / "a.jpg")
+    entry = {"img_dimensions": [HEIGHT, WIDTH], "img_hash": "0", "polygons": [POINTS]}
+    write_json(root / "labels.json", {"a.jpg": entry})
+
+
 def _images(root: Path) -> None:
     write_photo(root / "sub" / "a.JPG")
 
@@ -214,6 +220,7 @@ BUILDERS: Mapping[str, tuple[Builder, tuple[str, ...], bool]] = {
     "icdar-folder": (_paired("images", "gts", f"{QUAD},WORD\n"), ("all",), True),
     "coco": (_coco("images", "annotations.json", "WORD"), ("all",), True),
     "labelme": (_labelme, ("all",), True),
+    "doctr": (_doctr, ("all",), False),
     "ppocrlabel": (_ppocrlabel, ("all",), True),
 }
 """By reader: what writes a dataset with one word "WORD" in every split, its splits, and whether the text is in it."""

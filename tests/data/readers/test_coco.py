@@ -134,6 +134,39 @@ def test_mmocr_ignored_words_and_boxes(tmp_path: Path) -> None:
     assert content_of(record) == [(None, False), (None, True)]
 
 
+@pytest.mark.parametrize("folder", [".", "annotations"])
+def test_mmocr_lines_have_an_image_each(tmp_path: Path, folder: str) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        write_photo(tmp_path / "imgs" / name)
+    words = [{**WORD, "segmentation": [FLAT]}, {**WORD, "iscrowd": 1}, {"box": FLAT, "text": "A", "label": 1}]
+    entries = [
+        {"file_name": name, "height": HEIGHT, "width": WIDTH, "annotations": chosen}
+        for name, chosen in (("a.jpg", words), ("b.jpg", []), ("gone.jpg", []))
+    ]
+    path = write_text(tmp_path / folder / "instances_test.txt", "\r\n".join(map(json.dumps, entries)) + "\r\n")
+    records, report = read_folder("mmocr-0x", tmp_path)["test"]
+    assert [content_of(record) for record in records] == [[(None, False), (None, True), ("A", False)], []]
+    assert polygons(records[0]) == [POINTS] * 3
+    assert (counts(report.noted), counts(report.dropped)) == ({BOXES: 1}, {UNREADABLE: 1})
+    write_text(path, json.dumps(entries[0]) + "\n{")
+    with pytest.raises(DataError, match=r"instances_test\.txt:2: is not valid JSON"):
+        read_folder("mmocr-0x", tmp_path)
+
+
+def test_doctr_polygons_may_be_grouped_by_class(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        write_photo(tmp_path / "train" / "images" / name)
+    labels = {
+        "a.jpg": {"img_dimensions": [9, 9], "img_hash": "", "polygons": {"words": [POINTS, POINTS], "dates": [POINTS]}},
+        "b.jpg": {"img_dimensions": [9, 9], "img_hash": "", "polygons": []},
+    }
+    write_json(tmp_path / "train" / "labels.json", labels)
+    records, report = read_folder("doctr", tmp_path)["train"]
+    assert [content_of(record) for record in records] == [[(None, False)] * 3, []]
+    assert polygons(records[0]) == [POINTS] * 3
+    assert not report.noted
+
+
 @pytest.mark.parametrize("name", ["\ud83d.jpg", "a" * 300 + ".jpg", "nul\0.jpg", "", "/etc/passwd", ".."])
 def test_odd_names_of_images_are_no_crash(tmp_path: Path, name: str) -> None:
     BUILDERS["coco"][0](tmp_path)

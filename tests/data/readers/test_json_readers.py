@@ -87,6 +87,14 @@ FAULTS: dict[str, tuple[str, str, Callable[[Any], Any], str]] = {
         *("mmocr-0x", "instances_training.json", lambda content: content["images"][0].update(height=7.5)),
         ": images[0].height: expected a whole number, got 7.5",
     ),
+    "doctr, a word's text": (
+        *("doctr", "labels.json", lambda _: {"a.jpg": "WORD"}),
+        ": a.jpg: expected polygons; a text alone labels the image of one word",
+    ),
+    "doctr, no polygons": (
+        *("doctr", "labels.json", lambda content: content["a.jpg"].pop("polygons") and None),
+        ": a.jpg: expected the key 'polygons'",
+    ),
     "labelme, one corner": (
         *("labelme", "a.json", lambda content: content["shapes"][0].update(shape_type="rectangle", points=[[1, 2]])),
         ": shapes[0].points: expected two corners",
@@ -134,6 +142,7 @@ INDEXED = {
     "mmocr-0x": "instances_training.json",
     "mmocr-1x": "textdet_train.json",
     "labelme": "",
+    "doctr": "labels.json",
     "ppocrlabel": "Label.txt",
 }
 

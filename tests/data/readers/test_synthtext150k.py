@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from dataset_files import (
     FLAT,
+    IMAGE,
     POINTS,
+    WORD,
     content_of,
     counts,
     edit,
     outline,
     polygons,
     read_folder,
+    write_json,
+    write_photo,
 )
 from published_folders import BUILDERS
 from scenetext.data.readers import synthtext150k
+from scenetext.data.readers.character_indices import Spelling, find_spelling
 from scenetext.data.readers.instances import EMPTY_TEXT
 
 
@@ -54,3 +61,35 @@ def test_synthtext150k_outlines_of_three_sorts_and_spelled_words(tmp_path: Path)
     assert content_of(record) == [("Ab", False), ("~", False), unknown, unknown, (None, True), unknown]
     assert polygons(record)[:2] == [outline(10), POINTS]
     assert counts(report.noted) == {synthtext150k.FOREIGN: 1, EMPTY_TEXT: 1}
+
+
+SENTENCES = """Scene text detection and recognition read words in images of streets and shops; the synthetic images of
+this set have words of English news pages, drawn along curves, so most of their letters are those that English has most
+often (e, t, a, o, n) whatever the case, with some numbers such as 150 or 2020 between them and a few marks."""
+
+
+def spelled(word: str, shift: int, fill: int) -> list[int]:
+    indices = [ord(character) - 32 + shift for character in word]
+    return [*indices, *[fill] * (25 - len(indices))]
+
+
+@pytest.mark.parametrize(("shift", "fill"), [(0, 96), (1, 0), (1, 97), (1, 96), (2, 0), (9, 107), (-1, 95)])
+@pytest.mark.parametrize("case", [str, str.upper])
+def test_indices_that_are_moved_by_a_constant_are_recognised(
+    tmp_path: Path, shift: int, fill: int, case: Callable[[str], str]
+) -> None:
+    """Nothing but the words tells: SwinTextSpotter's files look like AdelaiDet's."""
+    words = [case(word) for word in SENTENCES.split()]
+    annotations = [{**WORD, "polys": FLAT, "rec": spelled(one, shift, fill)} for one in words]
+    write_photo(tmp_path / "syntext1" / "images" / "img_1.jpg")
+    content = {"images": [IMAGE], "annotations": annotations}
+    write_json(tmp_path / "syntext1" / "annotations" / "train.json", content)
+    (record,), report = read_folder("synthtext150k", tmp_path)["syntext1"]
+    assert [instance.text for instance in record.instances] == words
+    assert counts(report.noted) == ({synthtext150k.SHIFTED.format(shift): len(words)} if shift else {})
+
+
+def test_a_few_words_are_not_enough_to_find_a_shift() -> None:
+    lists = [spelled("deep", 1, 96)] * 20
+    assert find_spelling(lists) == Spelling()
+    assert find_spelling([]) == Spelling()

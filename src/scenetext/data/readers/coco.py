@@ -62,7 +62,7 @@ def read_coco(
     def read_labels(annotations: list[Node]) -> list[Label]:
         chosen = [one for one in annotations if wanted is None or one["category_id"].identifier() in wanted]
         report.drop(OTHER_CATEGORY, count=len(annotations) - len(chosen))
-        return [_label(annotation, report) for annotation in chosen]
+        return [coco_label(annotation, report) for annotation in chosen]
 
     return indexed_records(list(groups.values()), read_labels, ground_truths, report)
 
@@ -77,7 +77,8 @@ def _category_numbers(index: Node, names: str | None) -> set[str] | None:
     return {known[name] for name in wanted}
 
 
-def _label(annotation: Node, report: ReadReport) -> Label:
+def coco_label(annotation: Node, report: ReadReport) -> Label:
+    """The word of an annotation in COCO's form."""
     attributes = annotation.get("attributes")
     text = _text(annotation, attributes)
     ignore = text == IGNORED_TEXT or annotation.is_set("iscrowd", *IGNORE_FLAGS)

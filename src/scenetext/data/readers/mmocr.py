@@ -1,5 +1,11 @@
 """What MMOCR writes: 0.x COCO's form without transcriptions (see `coco.py`), 1.x a form of its own.
 
+0.x also has it in lines, an image each; where key information is extracted, a `box` of eight numbers is the outline:
+
+{"file_name": "...", "height": 720, "width": 1280, "annotations": [{"bbox": ..., "segmentation": ..., "iscrowd": 0}]}
+
+And 1.x:
+
 {"metainfo": {...}, "data_list": [{"img_path": "...", "height": 720, "width": 1280, "instances":
  [{"polygon": [x, y, ...], "bbox": [x1, y1, x2, y2], "text": "...", "ignore": false, "bbox_label": 0}]}]}
 """
@@ -9,16 +15,49 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from scenetext.data.readers.coco import read_coco
+from scenetext.data.readers.coco import coco_label, read_coco
 from scenetext.data.readers.grouped import declared_size
 from scenetext.data.readers.instances import IGNORED_TEXT, Label, box_points, outline_or_box
-from scenetext.data.readers.json_files import Node, read_json
+from scenetext.data.readers.json_files import Node, parse_json, read_json
 from scenetext.data.readers.labelled import Labelled, indexed_records
+from scenetext.data.readers.lines import text_lines
 from scenetext.data.readers.reader import Argument, Reader
 from scenetext.data.readers.references import ImageReferences
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import Split
 from scenetext.structures import ImageRecord
+
+
+def read_mmocr0(images: Path, ground_truths: Path, report: ReadReport) -> Iterator[ImageRecord]:
+    """Reads a file of MMOCR 0.x, in its order; images that are missing are dropped and counted.
+
+    Args:
+        images: folder that the names of the images are relative to.
+        ground_truths: the file: .json in COCO's form, .txt (or any other suffix) with an image a line.
+
+    Raises:
+        DataError: a fault of the annotations (its position in the file is named), or none of the images can be read.
+    """
+    if ground_truths.suffix.lower() == ".json":
+        return read_coco(images, ground_truths, report)
+    references = ImageReferences([images], report)
+    lines = (parse_json(line, ground_truths, number) for number, line in text_lines(ground_truths))
+    entries = [
+        Labelled(entry["file_name"].image(references), entry["annotations"], declared_size(entry)) for entry in lines
+    ]
+
+    def read_labels(annotations: Node) -> list[Label]:
+        return [_line_label(annotation, report) for annotation in annotations.elements()]
+
+    return indexed_records(entries, read_labels, ground_truths, report)
+
+
+def _line_label(annotation: Node, report: ReadReport) -> Label:
+    box = annotation.get("box")
+    if box is None:
+        return coco_label(annotation, report)
+    text = annotation["text"].text().strip()
+    return Label(box.points(), text, ignore=text == IGNORED_TEXT)
 
 
 def read_mmocr1(images: Path, ground_truths: Path, report: ReadReport) -> Iterator[ImageRecord]:
@@ -70,13 +109,14 @@ def _splits(file_names: tuple[str, ...], folders: tuple[str, ...], names: dict[s
 
 
 MMOCR_0X = Reader(
-    title="annotations for text detection as MMOCR 0.x wrote them, in COCO's form",
+    title="annotations for text detection as MMOCR 0.x wrote them, in COCO's form or in lines",
     source=_SOURCE,
-    files="instances_training.json, instances_val.json or instances_test.json, and the images in imgs",
+    files="instances_training.json, instances_val.json or instances_test.json (or .txt, an image a line), and the "
+    "images in imgs",
     arguments=_ARGUMENTS,
-    function=read_coco,
+    function=read_mmocr0,
     splits=_splits(
-        ("instances_{}.json", "annotations/instances_{}.json"),
+        ("instances_{}.json", "annotations/instances_{}.json", "instances_{}.txt", "annotations/instances_{}.txt"),
         ("imgs", "images", "."),
         {"train": "training", "val": "val", "test": "test"},
     ),

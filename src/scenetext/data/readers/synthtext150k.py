@@ -2,8 +2,8 @@
 
 Two parts in COCO's form, whose annotations have more keys. The outline is the first that is there of `bezier_pts` (16
 numbers: the four control points of the upper border, then those of the lower one, backwards), `polys` (a polygon) and
-`segmentation`. `rec` spells the word in indices of AdelaiDet's 95 characters, printable ASCII in its order; 95 is a
-character outside them, and 96 fills up.
+`segmentation`. `rec` spells the word in indices of AdelaiDet's 95 characters, moved by a constant in SwinTextSpotter's
+files (`character_indices.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from scenetext.data.readers.character_indices import Spelling, find_spelling
 from scenetext.data.readers.grouped import group_annotations
 from scenetext.data.readers.instances import Label
 from scenetext.data.readers.json_files import Node, read_json
@@ -25,9 +26,8 @@ from scenetext.structures import ImageRecord
 
 POINTS_ON_BORDER = 8
 """Points that a Bezier curve is followed by, its ends included."""
+SHIFTED = "words spelled in indices that are moved by {}, as those of SwinTextSpotter's files are"
 FOREIGN = "words kept with an unknown text, since it has characters outside AdelaiDet's"
-_CHARACTERS = "".join(map(chr, range(32, 127)))
-_UNKNOWN, _FILL = 95, 96
 
 
 def read_synthtext150k(images: Path, ground_truths: Path, report: ReadReport) -> Iterator[ImageRecord]:
@@ -47,8 +47,14 @@ def read_synthtext150k(images: Path, ground_truths: Path, report: ReadReport) ->
     }
     groups = group_annotations(entries, index["annotations"].elements(), report)
 
+    spelling = find_spelling(
+        [index for index in annotation.value["rec"] if type(index) is int]
+        for annotation in index["annotations"].elements()
+        if type(annotation.mapping().get("rec")) is list
+    )
+
     def read_labels(annotations: list[Node]) -> list[Label]:
-        return [Label(_outline(one), _word(one, report), one.is_set("iscrowd")) for one in annotations]
+        return [Label(_outline(one), _word(one, spelling, report), one.is_set("iscrowd")) for one in annotations]
 
     return indexed_records(list(groups.values()), read_labels, ground_truths, report)
 
@@ -79,21 +85,20 @@ def _outline(annotation: Node) -> np.ndarray:
     return parts[0].points()
 
 
-def _word(annotation: Node, report: ReadReport) -> str | None:
-    indices = annotation.get("rec")
-    if indices is None:
+def _word(annotation: Node, spelling: Spelling, report: ReadReport) -> str | None:
+    listed = annotation.get("rec")
+    if listed is None:
         return None
-    characters = []
-    for index in indices.elements():
-        number = index.whole_number()
-        if not 0 <= number <= _FILL:
-            index.fail(f"an index from 0 to {_FILL}")
-        if number == _UNKNOWN:
-            report.note(FOREIGN, annotation.location)
-            return None
-        if number != _FILL:
-            characters.append(_CHARACTERS[number])
-    return "".join(characters).strip()
+    indices = []
+    for node in listed.elements():
+        index = node.whole_number()
+        if not 0 <= index <= spelling.largest:
+            node.fail(f"an index from 0 to {spelling.largest}")
+        indices.append(index)
+    word = spelling.word(indices)
+    report.note(FOREIGN, annotation.location, count=int(word is None))
+    report.note(SHIFTED.format(spelling.shift), annotation.location, count=int(spelling.shift != 0))
+    return word
 
 
 READER = Reader(
