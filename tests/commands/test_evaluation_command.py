@@ -6,8 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,9 +29,12 @@ from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings
 from scenetext.errors import DataError
 from scenetext.evaluation.files import read_predictions, write_detections
 from scenetext.evaluation.named_rules import find_protocol
-from scenetext.structures import Detection, ImageRecord, TextInstance
+from scenetext.geometry.candidates import count_cut, counted_cuts
+from scenetext.structures import Batch, Detection, ImageMeta, ImageRecord, TextInstance
+from scenetext.tasks.decoding import Decoder, DecodingPool, DetectionCollector, UndecodedBatch
 from scenetext.tasks.detection import DetectionTask
 from scenetext.tasks.evaluation_settings import EvaluationSettings
+from scenetext.tasks.views import ViewMaps
 
 
 def box(left: float) -> np.ndarray:
@@ -132,6 +138,31 @@ def test_a_threshold_is_not_chosen_on_the_test_images(
         evaluate_set(replace(test_set, choose_on=test_set.records), find, tmp_path / "results", pictures=0)
 
 
+def cutting(decode: Callable[..., list[list[Detection]]]) -> Callable[..., list[list[Detection]]]:
+    """A decoding that has seven candidates more than it may look at."""
+
+    def decode_some(*arguments: Any) -> list[list[Detection]]:
+        count_cut(7)
+        return decode(*arguments)
+
+    return decode_some
+
+
+def test_cuts_in_other_processes_are_counted_where_results_are_collected(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder = Decoder(cutting(lambda maps, config: [[]]), None, 0.5)
+    meta = ImageMeta(Path("a.jpg"), (8, 8), np.eye(3), (8, 8))
+    pool = DecodingPool(decoder, 1)
+    monkeypatch.setattr(pool, "_executor", ThreadPoolExecutor(1))
+    batch = Batch(torch.zeros(1, 3, 8, 8, dtype=torch.uint8), {}, (meta,))
+    found: dict[Path, list[Detection]] = {}
+    with counted_cuts() as cuts:
+        collector = DetectionCollector(found.__setitem__, pool)
+        collector.update(batch, UndecodedBatch((ViewMaps({"probability": torch.zeros(1, 8, 8)}, np.eye(3)),)))
+        collector.finish()
+    assert found == {meta.path: []}
+    assert (cuts.times, cuts.candidates) == (1, 7)
+
+
 def test_a_detector_sees_every_set_in_its_own_size(
     test_set: EvaluationSet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -152,12 +183,16 @@ def test_a_detector_sees_every_set_in_its_own_size(
         return {"probability": images[:, 0].float() - 300}
 
     monkeypatch.setattr(task, "maps", maps)
+    monkeypatch.setattr(task, "decoder", replace(task.decoder, decode=cutting(task.decoder.decode)))
     find = model_finder(task, torch.device("cpu"), LoaderSettings(workers=0, evaluation_batch_size=4), seed=0)
     larger = replace(test_set, choose_on=(), test_size=EvaluationTransformSettings(long_side=192, short_side=192))
     report = evaluate_set(larger, find, tmp_path / "larger", pictures=0)
     assert report.content["protocols"]["ic15"]["reported"]["at_config_threshold"]["ground_truths"] == 6
     evaluate_set(replace(larger, test_size=None), find, tmp_path / "plain", pictures=0)
     assert widths == [192, 96]
+    (remark,) = report.content["remarks"][:1]
+    assert remark.startswith("more candidates than the detector looks at, 1 times: 7 of them"), "in the summary, too"
+    assert remark in report.text
 
 
 def test_command_scores_files_of_several_sets(test_set: EvaluationSet, predictions: Path, tmp_path: Path) -> None:

@@ -40,14 +40,18 @@ def run(arguments: argparse.Namespace) -> int:
     images = find_images(arguments.inputs)  # first of all: a wrong path is reported before torch is loaded
 
     from scenetext.evaluation.files import write_detections
+    from scenetext.geometry.candidates import counted_cuts
     from scenetext.inference import TextDetector
 
     detector = TextDetector.load(arguments.checkpoint, arguments.device, view_overrides(arguments))
     score = detector.task.evaluation.threshold if arguments.score is None else arguments.score
-    detections = detect_all(detector, images, score, arguments.output)
+    with counted_cuts() as cuts:
+        detections = detect_all(detector, images, score, arguments.output)
     write_detections(arguments.output / "detections.json", detections)
     total = sum(map(len, detections.values()))
     print(f"{total} texts with a score of {score:g} or more in {len(detections)} of {len(images)} images")
+    if cuts.remark():
+        print(cuts.remark())
     print(f"drawn: {arguments.output / 'drawn'}")
     print(f"JSON:  {arguments.output / 'detections.json'}")
     return 0 if detections else 1

@@ -33,6 +33,7 @@ from scenetext.evaluation.report import (
     sweep_report,
 )
 from scenetext.evaluation.rules import Protocol, SpottingProtocol
+from scenetext.geometry.candidates import counted_cuts
 from scenetext.runs.data import read_all_records
 from scenetext.runs.usable import check_plausible, refuse_all_skipped
 from scenetext.structures import Detection, ImageRecord
@@ -78,10 +79,12 @@ def model_finder(task: DetectionTask, device: torch.device, loader: LoaderSettin
         detections: dict[Path, list[Detection]] = {}
         collector = task.collector(detections.__setitem__)
         dataset = RecordDataset(records, task.prepare_evaluation, seed)
-        skipped = evaluate(task, dataset, collector.update, loader, device)
-        refuse_all_skipped(skipped, len(records), f"evaluation ({measured.name})")
-        collector.finish()
-        return Found(detections, (), tuple(f"skipped image: {image.reason}" for image in skipped))
+        with counted_cuts() as cuts:
+            skipped = evaluate(task, dataset, collector.update, loader, device)
+            refuse_all_skipped(skipped, len(records), f"evaluation ({measured.name})")
+            collector.finish()
+        remarks = [f"skipped image: {image.reason}" for image in skipped]
+        return Found(detections, (), tuple(remarks + [remark for remark in [cuts.remark()] if remark]))
 
     return find
 

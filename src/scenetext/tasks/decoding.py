@@ -17,6 +17,7 @@ import torch.multiprocessing
 
 from scenetext.contracts import Maps
 from scenetext.errors import DataError
+from scenetext.geometry.candidates import CandidateCuts, add_cuts, counted_cuts
 from scenetext.geometry.polygon import transform_polygon
 from scenetext.structures import Batch, Detection, ImageMeta
 from scenetext.tasks.views import ViewMaps, merge_detections
@@ -67,8 +68,10 @@ class DecodingPool:
         context = torch.multiprocessing.get_context("spawn")
         self._executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
 
-    def submit(self, views: Sequence[ViewMaps], metas: Sequence[ImageMeta]) -> list[Future[list[Detection]]]:
-        """The results to come of every image of a batch."""
+    def submit(
+        self, views: Sequence[ViewMaps], metas: Sequence[ImageMeta]
+    ) -> list[Future[tuple[list[Detection], CandidateCuts]]]:
+        """The results to come of every image of a batch, and what limits on candidates cost."""
         return [
             self._executor.submit(_decode_image, self.decoder, [view.image(index) for view in views], meta)
             for index, meta in enumerate(metas)
@@ -93,7 +96,7 @@ class DetectionCollector:
     def __init__(self, take: Callable[[Path, list[Detection]], None], pool: DecodingPool | None = None) -> None:
         self._take = take
         self._pool = pool
-        self._pending: deque[tuple[Path, Future[list[Detection]]]] = deque()
+        self._pending: deque[tuple[Path, Future[tuple[list[Detection], CandidateCuts]]]] = deque()
         self._seen: set[Path] = set()
 
     def update(self, batch: Batch, predictions: Sequence[Sequence[Detection]] | UndecodedBatch) -> None:
@@ -126,8 +129,10 @@ class DetectionCollector:
     def _collect(self, remaining: int) -> None:
         """Passes on what other processes have decoded, the oldest first, until so many images are left."""
         while len(self._pending) > remaining:
-            path, found = self._pending.popleft()
-            self._take(path, found.result())
+            path, future = self._pending.popleft()
+            found, cuts = future.result()
+            add_cuts(cuts)
+            self._take(path, found)
 
 
 def to_original(
@@ -148,8 +153,9 @@ def to_original(
     ]
 
 
-def _decode_image(decoder: Decoder, views: list[ViewMaps], meta: ImageMeta) -> list[Detection]:
-    return decoder(views, [meta])[0]
+def _decode_image(decoder: Decoder, views: list[ViewMaps], meta: ImageMeta) -> tuple[list[Detection], CandidateCuts]:
+    with counted_cuts() as cuts:
+        return decoder(views, [meta])[0], cuts
 
 
 def _start_worker() -> None:

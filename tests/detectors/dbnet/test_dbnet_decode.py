@@ -14,6 +14,7 @@ from shapely import Polygon
 from golden import golden_arrays
 from scenetext.detectors.dbnet.config import DBNetDecoding, DBNetSettings
 from scenetext.detectors.dbnet.decode import decode, find_text
+from scenetext.geometry.candidates import counted_cuts
 from scenetext.structures import Detection
 
 POLYGON = {"polygon_shape": "polygon"}
@@ -97,6 +98,20 @@ def test_maximum_candidates_is_exact() -> None:
     logits = boxes_to_logits([(20, top, 120, top + 10) for top in (10, 40, 70, 100)])
     assert len(find_text(logits, DBNetDecoding())) == 4
     assert len(find_text(logits, DBNetDecoding(maximum_candidates=3))) == 3
+
+
+def test_the_largest_candidates_stay_and_specks_do_not_count() -> None:
+    """OpenCV lists contours from the bottom upwards: the large text at the top would be cut, and specks would do it."""
+    blobs = [(x, 300, x + 9, 305) for x in range(20, 300, 40)]
+    logits = boxes_to_logits([(20, 10, 300, 40), *blobs, *((x, 350, x, 350) for x in range(5, 390, 5))], (400, 400))
+    with counted_cuts() as cuts:
+        found = find_text(logits, DBNetDecoding(maximum_candidates=3))
+    assert len(found) == 3
+    assert max(np.ptp(each.polygon[:, 0]) for each in found) > 280, "the text at the top"
+    assert (cuts.times, cuts.candidates) == (1, len(blobs) + 1 - 3)
+    with counted_cuts() as cuts:
+        find_text(logits, DBNetDecoding(maximum_candidates=len(blobs) + 1))
+    assert not cuts.times, "specks of one pixel are no candidates"
 
 
 def test_curved_text_keeps_its_shape_as_polygon() -> None:

@@ -13,6 +13,7 @@ from golden import golden_arrays
 from scenetext.detectors.fcenet.config import STRIDES, FCENetDecoding, FCENetSettings
 from scenetext.detectors.fcenet.decode import LevelMaps, decode, find_text
 from scenetext.detectors.fcenet.fourier import contour_matrix
+from scenetext.geometry.candidates import counted_cuts
 
 CURVED = {"text_exponent": 1, "centre_exponent": 2, "polygon_shape": "polygon"}
 PUBLISHED_RUNS: dict[str, dict[str, Any]] = {"ic15": {}, "ctw": CURVED}
@@ -125,8 +126,10 @@ def test_only_the_best_candidates_are_looked_at() -> None:
         levels[0][0][row, 10] = row / 10
     every = find_text(levels, FCENetDecoding())
     assert len(every) == 7
-    best = find_text(levels, FCENetDecoding(maximum_candidates=3))
+    with counted_cuts() as cuts:
+        best = find_text(levels, FCENetDecoding(maximum_candidates=3))
     assert [found.score for found in best] == [found.score for found in every[:3]]
+    assert (cuts.times, cuts.candidates) == (1, 4)
 
 
 @pytest.mark.parametrize("value", [-100.0, np.nan], ids=["nothing", "not a number"])

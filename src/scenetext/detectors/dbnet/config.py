@@ -32,7 +32,7 @@ class DBNetDecoding(Settings):
     minimum_width: float = Field(default=5.0, ge=0)
     """Rectangles ("quad") with a shorter side than this are dropped; pixels of the input image."""
     maximum_candidates: int = Field(default=1000, ge=1)
-    """Contours considered in one image."""
+    """Contours considered in one image, the largest ones; those of specks (fewer than four points) are none."""
     polygon_shape: Literal["quad", "polygon"] = "quad"
     """Rectangle of least area (ICDAR 2015, TD500), or the grown contour itself (Total-Text, CTW1500)."""
     epsilon_ratio: float = Field(default=0.01, ge=0, lt=1)

@@ -9,6 +9,7 @@ import numpy as np
 
 from scenetext.contracts import Maps
 from scenetext.detectors.dbnet.config import BinarizationSettings, DBNetDecoding
+from scenetext.geometry.candidates import keep_best
 from scenetext.geometry.offset import area_and_perimeter, largest_part, offset_polygon
 from scenetext.structures import Detection
 
@@ -34,14 +35,19 @@ def find_text(logits: np.ndarray, config: DBNetDecoding) -> list[Detection]:
         config: thresholds and shape.
 
     Returns:
-        In the order of OpenCV's contours, from the bottom upwards. Contours of holes are candidates as well. Polygons
-        are in pixels of the map and may reach outside of it.
+        In the order of OpenCV's contours, from the bottom upwards. Contours of holes are candidates as well; of more
+        candidates than `maximum_candidates` the largest stay, where the published code takes those at the bottom.
+        Polygons are in pixels of the map and may reach outside of it.
     """
     mask_threshold = math.log(config.mask_threshold / (1 - config.mask_threshold))
     mask = (logits > mask_threshold).view(np.uint8)
     contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+    candidates = [contour for contour in contours if len(contour) >= 4]
+    if len(candidates) > config.maximum_candidates:
+        areas = np.array([cv2.contourArea(contour) for contour in candidates])
+        candidates = [candidates[index] for index in keep_best(areas, config.maximum_candidates)]
     detections = []
-    for contour in contours[: config.maximum_candidates]:
+    for contour in candidates:
         outline = _simplify(contour, config.epsilon_ratio)
         if outline is None:
             continue
@@ -56,8 +62,6 @@ def find_text(logits: np.ndarray, config: DBNetDecoding) -> list[Detection]:
 
 def _simplify(contour: np.ndarray, epsilon_ratio: float) -> np.ndarray | None:
     """The contour, (n, 1, 2) int32, with fewer vertices, (V, 2) int32; None with fewer than four of them."""
-    if len(contour) < 4:
-        return None
     outline = cv2.approxPolyDP(contour, epsilon_ratio * cv2.arcLength(contour, True), True)
     return outline[:, 0] if len(outline) >= 4 else None
 

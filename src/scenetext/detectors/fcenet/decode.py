@@ -10,6 +10,7 @@ import numpy as np
 from scenetext.contracts import Maps
 from scenetext.detectors.fcenet.config import STRIDES, FCENetDecoding, FCENetSettings
 from scenetext.detectors.fcenet.fourier import contour_matrix
+from scenetext.geometry.candidates import keep_best
 from scenetext.geometry.suppression import suppress_overlapping
 from scenetext.structures import Detection
 
@@ -74,9 +75,8 @@ def _candidates(
     score = _probability(text) ** config.text_exponent * _probability(centre) ** config.centre_exponent
     _, components = cv2.connectedComponents(_fill_holes(score > config.score_threshold), connectivity=8)
     y, x = np.nonzero(components)
-    if len(y) > config.maximum_candidates:
-        best = np.argpartition(score[y, x], -config.maximum_candidates)[-config.maximum_candidates :]
-        y, x = y[best], x[best]
+    best = keep_best(score[y, x], config.maximum_candidates)
+    y, x = y[best], x[best]
     coefficients = contour[:, y, x].astype(np.float64)
     degree = len(coefficients) // 4
     # c_0, the centre, is stored relative to its pixel: its real part is row K, its imaginary part row 3 K + 1.

@@ -20,6 +20,7 @@ from scenetext.detectors.maskrcnn.config import (
     MaskRCNNSettings,
 )
 from scenetext.detectors.maskrcnn.targets import CROP_SIZE, IGNORED, TEXT
+from scenetext.geometry.candidates import count_cut
 from scenetext.layers.boxes import (
     BACKGROUND,
     EXCLUDED,
@@ -127,7 +128,9 @@ def find_boxes(maps: Maps, config: MaskRCNNSettings, size: tuple[float, float]) 
     boxes = clip_boxes(boxes, *size)
     likely = (logits.sigmoid() > settings.score_threshold) & (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
     boxes, logits = boxes[likely], logits[likely]
-    kept = nms(boxes, logits, settings.overlap_threshold)[: settings.maximum_texts]
+    best_first = nms(boxes, logits, settings.overlap_threshold)
+    count_cut(len(best_first) - settings.maximum_texts)
+    kept = best_first[: settings.maximum_texts]
     return boxes[kept], logits[kept]
 
 
