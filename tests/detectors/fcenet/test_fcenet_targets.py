@@ -93,6 +93,24 @@ def test_word_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
+    ("height", "first", "last"),
+    [
+        pytest.param(64, 1, 17, id="ends of 2 map pixels, less than a step"),
+        pytest.param(128, 5, 13, id="ends of 4, a step"),
+        pytest.param(250, 5, 13, id="ends of 7.8, still one"),
+        pytest.param(256, 1, 17, id="ends of 8, two steps: nothing would remain"),
+    ],
+)
+def test_centre_line_is_shorter_by_a_quarter_of_the_height_in_whole_steps(height: int, first: int, last: int) -> None:
+    """Of a text 16 map pixels long, 64 or more high: points at columns 1, 5, 9, 13 and 17."""
+    config = FCENetSettings(level_ranges=((0.0, 1.0), (0.0, 0.01), (0.0, 0.01)), size_reference="longer_side")
+    length = 128
+    maps = targets(make_sample([word(box(8, 2, 8 + length, 2 + height))], (320, 320)), config)
+    columns = np.nonzero(maps["centre_8"].any(axis=0))[0]
+    assert (columns[0], columns[-1]) == (first, last)
+
+
+@pytest.mark.parametrize(
     ("length", "expected"), [(64, {8}), (90, {8, 16}), (128, {16}), (170, {16, 32}), (200, {32}), (255, set())]
 )
 def test_size_chooses_the_levels(length: int, expected: set[int]) -> None:

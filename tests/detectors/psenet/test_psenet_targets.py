@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from golden import golden_arrays
 from scenetext.detectors.psenet.config import PSENetSettings
 from scenetext.detectors.psenet.targets import targets
+from scenetext.geometry.offset import shrink_to_kernels
 from scenetext.structures import Sample, TextInstance
 from text_samples import WORD, golden_sample, make_sample, wild_samples, word
 
@@ -77,6 +79,21 @@ def test_overlapping_texts_keep_the_kernels_of_both() -> None:
     both = targets(make_sample([word(WORD), word(WORD + np.float32(30))]), CONFIG)
     alone = [targets(make_sample([word(WORD + np.float32(shift))]), CONFIG)["level"] for shift in (0, 30)]
     assert np.array_equal(both["level"], np.maximum(*alone))
+
+
+@settings(max_examples=20)
+@given(sample=wild_samples())
+def test_level_is_the_smallest_kernel_that_holds_the_pixel(sample: Sample) -> None:
+    """Of any text, in whatever order overlapping texts come: the published stack of kernels, each drawn for itself."""
+    expected = np.zeros(sample.image.shape[:2], np.uint8)
+    for instance in sample.instances:
+        if instance.polygon is None or instance.ignore:
+            continue
+        kernels = shrink_to_kernels(instance.polygon, CONFIG.shrink_ratios, CONFIG.maximum_shrink)
+        for number, kernel in enumerate(kernels or [], start=1):
+            drawn = cv2.fillPoly(np.zeros_like(expected), [kernel], 1)
+            expected = np.maximum(expected, drawn * number)
+    assert np.array_equal(targets(sample, CONFIG)["level"], expected)
 
 
 def test_thousands_of_texts() -> None:
