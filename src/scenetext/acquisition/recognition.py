@@ -50,7 +50,7 @@ def image_names(folder: Path) -> tuple[list[str], int]:
     names = sorted(path.relative_to(folder).as_posix() for path in images)
     if broken := next((name for name in names if not is_encodable(name)), None):
         raise DataError(f"the name {broken!a} is not UTF-8; rename the image", folder)
-    return names, others
+    return names, len(others)
 
 
 def recognize_images(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from scenetext.errors import DataError
 if TYPE_CHECKING:
     from scenetext.data.preparation.datasets import Preparation
     from scenetext.data.preparation.dictionaries import CharacterCounts
-    from scenetext.data.readers import Finding, Reader, ReadReport
+    from scenetext.data.readers import Finding, Policy, Reader, ReadReport
     from scenetext.text.charset import CharacterSet
 
 EXAMPLES = """\
@@ -111,7 +112,36 @@ def add_dataset(command: argparse.ArgumentParser, reader: Reader) -> None:
     text = "records file to write (.jsonl)" + ("; with --source, folder to write to" if reader.splits else "")
     command.add_argument("--output", type=Path, required=True, help=text)
     add_character_arguments(command)
+    if reader.is_own:
+        add_policy_arguments(command, reader.policy)
     command.set_defaults(act=prepare, reader=reader)
+
+
+def add_policy_arguments(command: argparse.ArgumentParser, policy: Policy) -> None:
+    """What to do with images that cannot be used, or not as they are."""
+    text = "images beside labelled ones that no annotation belongs to: skip, keep as images without text, or stop"
+    command.add_argument("--without-labels", choices=("skip", "keep", "stop"), default=policy.without_labels, help=text)
+    text = "images that are missing or unreadable, or whose annotations are for another frame: skip or stop"
+    command.add_argument("--unreadable", choices=("skip", "stop"), default=policy.unreadable, help=text)
+    text = "images with a line or entry that cannot be parsed: skip or stop"
+    command.add_argument("--broken", choices=("skip", "stop"), default=policy.broken, help=text)
+    text = "share of the images, of those that are unreadable or broken, above which the command stops"
+    default = policy.maximum_skipped_share
+    command.add_argument("--maximum-skipped-share", type=float, default=default, metavar="X", help=text)
+    text = (
+        "what polygons are drawn on: the stored pixels, the upright image (EXIF orientation applied), or whichever the "
+        "annotations tell"
+    )
+    command.add_argument("--frame", choices=("auto", "stored", "upright"), default=policy.frame, help=text)
+
+
+def chosen_policy(arguments: argparse.Namespace) -> Policy | None:
+    """What the flags say; None for a published dataset, which has none."""
+    from scenetext.data.readers import Policy
+
+    if not arguments.reader.is_own:
+        return None
+    return Policy(**{one.name: getattr(arguments, one.name) for one in fields(Policy)})
 
 
 def add_character_arguments(command: argparse.ArgumentParser) -> None:
@@ -137,15 +167,16 @@ def prepare(arguments: argparse.Namespace) -> None:
     given = {one.name: getattr(arguments, one.name) for one in reader.arguments}
     options = {name: value for name, value in given.items() if value is not None}
     characters = CharacterCounts(known_characters(arguments))
+    policy = chosen_policy(arguments)
     found = FoundSplits({}, {})
     if getattr(arguments, "source", None) is None:
         values = {one.name: one.default_value for one in reader.arguments}
-        print_preparation(prepare_dataset(reader, {**values, **options}, arguments.output, characters))
+        print_preparation(prepare_dataset(reader, {**values, **options}, arguments.output, characters, policy))
     else:
         found = reader.find(arguments.source)
         for name, values in found.splits.items():
             output = arguments.output / f"{name}.jsonl"
-            print_preparation(prepare_dataset(reader, {**values, **options}, output, characters))
+            print_preparation(prepare_dataset(reader, {**values, **options}, output, characters, policy))
     print_characters(characters, arguments)
     for name, paths in found.missing.items():
         print("\n  ".join([f"{name}: not written, since it is not in {arguments.source}", *paths]))

@@ -17,7 +17,7 @@ from scenetext.data.preparation.checks import check_records, verdict
 from scenetext.data.preparation.plausibility import Use, count_text, doubts, refuse_implausible, sum_of
 from scenetext.data.records.files import write_records
 from scenetext.errors import DataError
-from scenetext.evaluation.rules import find_protocol
+from scenetext.evaluation.named_rules import find_protocol
 from scenetext.runs.data import read_run_records
 from scenetext.runs.usable import refuse_all_skipped
 from scenetext.structures import Detection, ImageRecord, SkippedImage, TextInstance

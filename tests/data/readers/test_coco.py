@@ -30,8 +30,8 @@ from dataset_files import (
 from published_folders import BUILDERS
 from scenetext.data.readers import coco
 from scenetext.data.readers.files import UNREADABLE
+from scenetext.data.readers.frames import OTHER_SIZE
 from scenetext.data.readers.instances import BOXES, EMPTY_TEXT, FLAT_OUTLINES
-from scenetext.data.readers.labelled import OTHER_SIZE
 from scenetext.errors import DataError
 
 

@@ -229,7 +229,6 @@ PAIRED: Sequence[tuple[str, str, str]] = (
     ("totaltext", "Images/Test/img11.jpg", "Groundtruth/Polygon/Test/poly_gt_img11.mat"),
     ("ctw1500", "test_images/1501.jpg", "gt_ctw1500/0001501.txt"),
     ("msra-td500", "test/IMG_0030.JPG", "test/IMG_0030.gt"),
-    ("icdar-folder", "images/img_1.jpg", "gts/gt_img_1.txt"),
 )
 
 

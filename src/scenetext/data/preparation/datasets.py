@@ -9,7 +9,7 @@ from typing import Any
 
 from scenetext.data.preparation.dictionaries import CharacterCounts
 from scenetext.data.preparation.plausibility import TextCounts, TextTally
-from scenetext.data.readers import Reader, ReadReport
+from scenetext.data.readers import Policy, Reader, ReadReport
 from scenetext.data.records.files import write_records
 
 
@@ -29,7 +29,11 @@ class Preparation:
 
 
 def prepare_dataset(
-    reader: Reader, values: Mapping[str, Any], output: Path, characters: CharacterCounts | None = None
+    reader: Reader,
+    values: Mapping[str, Any],
+    output: Path,
+    characters: CharacterCounts | None = None,
+    policy: Policy | None = None,
 ) -> Preparation:
     """Reads a dataset and writes its records, one after the other: memory does not grow with their number.
 
@@ -38,11 +42,12 @@ def prepare_dataset(
         values: by the names of its arguments; `reader.find` gives them for every split in a folder.
         output: records file to write, whole or not at all.
         characters: counts those of the words as well.
+        policy: what to do with images that cannot be used; None = that of the reader.
 
     Raises:
         DataError: what the reader raises.
     """
-    report, tally = ReadReport(), TextTally()
+    report, tally = ReadReport(policy or reader.policy), TextTally()
     records = tally.watch(reader.read(values, report))
     write_records(output, records if characters is None else characters.watch(records))
     return Preparation(output, tally.counts(), report)

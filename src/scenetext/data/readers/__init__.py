@@ -5,12 +5,13 @@ own):
 
     reader = READERS["totaltext"]
     for split, values in reader.find(folder).splits.items():
-        report = ReadReport()
+        report = ReadReport(reader.policy)
         records = list(reader.read(values, report))
 
-`find` raises a DataError where no split is there and says in `missing` which ones are not; `read`, or taking its
-records, raises a DataError for every fault of the data. Readers without `splits` (`oclip-table`, `tar-shards`) need
-their arguments: `reader.read({"shards": folder}, report)`.
+The policy says what happens with images that cannot be used; with `ReadReport()` alone, all readers are as strict as
+those of published datasets. `find` raises a DataError where no split is there and says in `missing` which ones are not;
+`read`, or taking its records, raises a DataError for every fault of the data. Readers without `splits` (`oclip-table`,
+`tar-shards`) need their arguments: `reader.read({"shards": folder}, report)`.
 
 Adding a dataset: a module with a function from its files to records and a `READER` that describes it, and a line here.
 """
@@ -44,6 +45,7 @@ from scenetext.data.readers import (
     textocr,
     totaltext,
 )
+from scenetext.data.readers.policy import Policy
 from scenetext.data.readers.reader import Argument, Reader
 from scenetext.data.readers.report import Finding, ReadReport
 from scenetext.data.readers.splits import FoundSplits, Split
@@ -79,4 +81,4 @@ READERS: Mapping[str, Reader] = MappingProxyType(
     }
 )
 
-__all__ = ["READERS", "Argument", "Finding", "FoundSplits", "ReadReport", "Reader", "Split"]
+__all__ = ["READERS", "Argument", "Finding", "FoundSplits", "Policy", "ReadReport", "Reader", "Split"]

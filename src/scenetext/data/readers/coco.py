@@ -19,7 +19,8 @@ import numpy as np
 from scenetext.data.readers.grouped import bbox_quad, group_annotations
 from scenetext.data.readers.instances import IGNORE_FLAGS, IGNORED_TEXT, Label, outline_or_box
 from scenetext.data.readers.json_files import Node, read_json
-from scenetext.data.readers.labelled import indexed_records
+from scenetext.data.readers.labelled import indexed_records, unlabelled_images
+from scenetext.data.readers.policy import OWN
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.references import ImageReferences
 from scenetext.data.readers.report import ReadReport
@@ -53,10 +54,11 @@ def read_coco(
     references = ImageReferences([images], report)
     entries: dict[str, tuple[Path, Node]] = {}
     for entry in index["images"].elements():
-        name = entry["id"].identifier()
-        if name in entries:
-            entry["id"].fail("an id that no other image has")
-        entries[name] = entry["file_name"].image(references), entry
+        with report.tolerating():
+            name = entry["id"].identifier()
+            if name in entries:
+                entry["id"].fail("an id that no other image has")
+            entries[name] = entry["file_name"].image(references), entry
     groups = group_annotations(entries, index["annotations"].elements(), report)
 
     def read_labels(annotations: list[Node]) -> list[Label]:
@@ -64,7 +66,8 @@ def read_coco(
         report.drop(OTHER_CATEGORY, count=len(annotations) - len(chosen))
         return [coco_label(annotation, report) for annotation in chosen]
 
-    return indexed_records(list(groups.values()), read_labels, ground_truths, report)
+    listed = [*groups.values(), *unlabelled_images(references, report)]
+    return indexed_records(listed, read_labels, ground_truths, report)
 
 
 def _category_numbers(index: Node, names: str | None) -> set[str] | None:
@@ -139,6 +142,7 @@ READER = Reader(
         ),
     ),
     function=read_coco,
+    policy=OWN,
     splits={
         "train": _split("train", "training"),
         "val": _split("val", "validation", "valid"),

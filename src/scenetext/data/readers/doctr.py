@@ -13,7 +13,8 @@ from pathlib import Path
 
 from scenetext.data.readers.instances import Label
 from scenetext.data.readers.json_files import Node, read_json
-from scenetext.data.readers.labelled import Labelled, indexed_records
+from scenetext.data.readers.labelled import Labelled, indexed_records, unlabelled_images
+from scenetext.data.readers.policy import OWN
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.references import ImageReferences
 from scenetext.data.readers.report import ReadReport
@@ -37,8 +38,9 @@ def read_doctr(images: Path, ground_truths: Path, report: ReadReport) -> Iterato
     for name, entry in read_json(ground_truths).items():
         if type(entry.value) is str:
             entry.fail("polygons; a text alone labels the image of one word, for docTR's text recognition")
-        image = entry.child(name, name).image(references)
-        entries.append(Labelled(image, entry["polygons"]))
+        with report.tolerating():
+            entries.append(Labelled(entry.child(name, name).image(references), entry["polygons"]))
+    entries += unlabelled_images(references, report)
     return indexed_records(entries, _labels, ground_truths, report)
 
 
@@ -53,6 +55,7 @@ READER = Reader(
     files="labels.json and images; or the same in a folder for each split, train and val, say",
     arguments=(IMAGES, Argument("ground_truths", "file", "the labels (labels.json)")),
     function=read_doctr,
+    policy=OWN,
     splits={
         **{
             name: Split({"images": (f"{name}/images",), "ground_truths": (f"{name}/labels.json",)}, expected=False)

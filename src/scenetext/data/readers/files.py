@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from scenetext.data.records.images import IMAGE_SUFFIXES, image_size
+from scenetext.data.records.images import IMAGE_SUFFIXES, ImageHeader, image_header
 from scenetext.errors import DataError, ImageError
 
 UNREADABLE = "images that cannot be read"
@@ -21,6 +21,7 @@ _NAMES_IN_MESSAGE = 5
 _THREADS = 16
 """Headers are read from disk or network: mostly waiting, so more threads than cores."""
 _CHUNK = 1024
+_SHEET_ENDING = "_samples.jpg"
 
 Item = TypeVar("Item")
 
@@ -69,11 +70,11 @@ def files_below(folder: Path) -> list[Path]:
     return sorted(files)
 
 
-def find_images(folder: Path) -> tuple[list[Path], int]:
+def find_images(folder: Path) -> tuple[list[Path], list[Path]]:
     """The images in a folder and its subfolders, known by their suffixes; hidden files and folders are excluded.
 
     Returns:
-        The images, sorted, and the number of other files.
+        The images and the other files, sorted.
 
     Raises:
         DataError: there is no such folder, or no image in it.
@@ -81,10 +82,16 @@ def find_images(folder: Path) -> tuple[list[Path], int]:
     if not folder.is_dir():
         raise DataError("is not a folder", folder)
     files = files_below(folder)
-    images = sorted(path for path in files if path.suffix.lower() in IMAGE_SUFFIXES)
+    images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
     if not images:
         raise DataError(f"holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})", folder)
-    return images, len(files) - len(images)
+    return images, [path for path in files if path.suffix.lower() not in IMAGE_SUFFIXES]
+
+
+def is_sheet(path: Path) -> bool:
+    """Whether an earlier run, which wrote to the folder of the images itself, wrote this sheet."""
+    records = path.name.removesuffix(_SHEET_ENDING) + ".jsonl"
+    return path.name.endswith(_SHEET_ENDING) and path.with_name(records).is_file()
 
 
 def images_by_name(folders: Iterable[Path]) -> dict[str, Path]:
@@ -115,16 +122,22 @@ def renamed(files: Mapping[str, Path], name_of: Callable[[str], str]) -> dict[st
     return by_new_name
 
 
+def image_spellings(name: str) -> tuple[str, str]:
+    """What the image may be called that a ground truth of this name without suffix belongs to, the likelier first: that
+    name, or what follows `gt_` or `poly_gt_` in it.
+    """
+    return name, name.removeprefix("poly_").removeprefix("gt_")
+
+
 def image_name(name: str, images: Mapping[str, Path]) -> str:
     """The name without suffix of the image that a ground truth of this name without suffix belongs to.
 
     Of `photo.jpg` it is `photo`, `photo.jpg`, or one of these after `gt_` or `poly_gt_`; where none of them is an
     image, the name without what precedes it.
     """
-    short = name.removeprefix("poly_").removeprefix("gt_")
-    spellings = [name, short]
-    spellings += [Path(one).stem for one in spellings if Path(one).suffix.lower() in IMAGE_SUFFIXES]
-    return next((one for one in spellings if one in images), short)
+    plain = image_spellings(name)
+    spellings = [*plain, *(Path(one).stem for one in plain if Path(one).suffix.lower() in IMAGE_SUFFIXES)]
+    return next((one for one in spellings if one in images), plain[-1])
 
 
 def natural_order(name: str) -> tuple[list[str], list[int]]:
@@ -146,10 +159,10 @@ def path_inside(folder: Path, name: str) -> Path | None:
     return folder.joinpath(*parts)
 
 
-def with_sizes(
+def with_headers(
     items: Iterable[Item], path_of: Callable[[Item], Path], total: int
-) -> Iterator[tuple[Item, tuple[int, int] | ImageError]]:
-    """Every item with the (height, width) of its image, or with the error that says why there is none; in order.
+) -> Iterator[tuple[Item, ImageHeader | ImageError]]:
+    """Every item with the header of its image, or with the error that says why there is none; in order.
 
     Headers are read by several threads; a progress bar shows how far they are, on a terminal.
 
@@ -160,12 +173,12 @@ def with_sizes(
     remaining = iter(items)
     with ThreadPoolExecutor(_THREADS) as threads, tqdm(total=total, unit="image", delay=0.1, disable=None) as progress:
         while chunk := list(islice(remaining, _CHUNK)):
-            yield from zip(chunk, threads.map(_size_or_error, map(path_of, chunk)), strict=True)
+            yield from zip(chunk, threads.map(_header_or_error, map(path_of, chunk)), strict=True)
             progress.update(len(chunk))
 
 
-def _size_or_error(path: Path) -> tuple[int, int] | ImageError:
+def _header_or_error(path: Path) -> ImageHeader | ImageError:
     try:
-        return image_size(path)
+        return image_header(path)
     except ImageError as error:
         return error

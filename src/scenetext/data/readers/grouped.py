@@ -30,16 +30,15 @@ def group_annotations(
         images: by identifier, the file and the entry.
         annotations: each with an `image_id`. A file's own lists of annotations for each image are not read.
     """
-    groups: dict[str, Labelled[list[Node]]] = {
-        name: Labelled(path, [], declared_size(entry)) for name, (path, entry) in images.items()
-    }
+    truths: dict[str, list[Node]] = {name: [] for name in images}
     for annotation in annotations:
-        name = annotation["image_id"].identifier()
-        if name in groups:
-            groups[name].truth.append(annotation)
-        else:
-            report.drop(UNLISTED_IMAGE, f"image_id {name}")
-    return groups
+        with report.tolerating():
+            name = annotation["image_id"].identifier()
+            if name in truths:
+                truths[name].append(annotation)
+            else:
+                report.drop(UNLISTED_IMAGE, f"image_id {name}")
+    return {name: Labelled(path, truths[name], declared_size(entry)) for name, (path, entry) in images.items()}
 
 
 def bbox_quad(node: Node) -> np.ndarray:

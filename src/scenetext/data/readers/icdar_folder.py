@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from scenetext.data.readers.files import files_by_name, image_name, renamed
+from scenetext.data.readers.files import files_by_name, image_spellings, natural_order
 from scenetext.data.readers.label_lines import POINTS, line_parser
-from scenetext.data.readers.labelled import pair_files, paired_records
+from scenetext.data.readers.labelled import Labelled, indexed_records, unlabelled_images
+from scenetext.data.readers.policy import OWN
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
-from scenetext.data.readers.report import ReadReport
+from scenetext.data.readers.references import ImageReferences
+from scenetext.data.readers.report import ReadReport, UnclearReferenceError
 from scenetext.data.readers.splits import Split
-from scenetext.data.records.images import IMAGE_SUFFIXES
+from scenetext.data.records.references import UnclearNameError
+from scenetext.errors import DataError, ImageError
 from scenetext.structures import ImageRecord
 
 
@@ -29,14 +32,34 @@ def read_icdar_folder(images: Path, ground_truths: Path, points: str, report: Re
         points: how many points a line has, see `label_lines.POINTS`.
 
     Raises:
-        DataError: images and ground truths are not pairs, or a line is broken (file and line are named).
-        ImageError: an image whose size cannot be read.
+        DataError: a line is broken (file and line are named) or an image cannot be read and the policy stops then; or
+            none of the images can be read.
     """
-    image_files = files_by_name(images, IMAGE_SUFFIXES)
-    truth_files = files_by_name(ground_truths, frozenset({".txt"}))
-    truth_files = renamed(truth_files, lambda name: image_name(name, image_files))
-    pairs = pair_files(image_files, truth_files, str(images), str(ground_truths))
-    return paired_records(pairs, line_parser(truth_files.values(), points, report), report)
+    truths = files_by_name(ground_truths, frozenset({".txt"}))
+    references = ImageReferences([images], report)
+    entries: dict[Path, Path] = {}
+    for name in sorted(truths, key=natural_order):
+        with report.tolerating(truths[name].name):
+            image = _image_of(name, truths[name], references, images)
+            if image in entries:
+                raise DataError(f"belongs to the same image as {entries[image].name}; remove one", truths[name])
+            entries[image] = truths[name]
+    read_labels = line_parser(truths.values(), points, report)
+    labelled = [Labelled(image, truth) for image, truth in entries.items()]
+    listed = [*labelled, *unlabelled_images(references, report)]
+    return indexed_records(listed, read_labels, ground_truths, report)
+
+
+def _image_of(name: str, truth: Path, references: ImageReferences, images: Path) -> Path:
+    """The image that a ground truth, of this name without its suffix, belongs to."""
+    try:
+        found = (references.find_existing(one) for one in image_spellings(name))
+        image = next((path for path in found if path is not None), None)
+    except UnclearNameError as fault:
+        raise UnclearReferenceError(str(fault), truth) from None
+    if image is None:
+        raise ImageError(f"has no image in {images}", truth)
+    return image
 
 
 READER = Reader(
@@ -45,6 +68,7 @@ READER = Reader(
     files="images and gts (or labels), or the same with a folder for each split, train/images and train/gts, say",
     arguments=(IMAGES, Argument("ground_truths", "folder", "folder of the text files"), POINTS),
     function=read_icdar_folder,
+    policy=OWN,
     splits={
         **{
             name: Split(

@@ -17,6 +17,7 @@ import numpy as np
 from scenetext.data.readers.instances import points_of
 from scenetext.data.readers.lines import read_text
 from scenetext.data.readers.references import ImageReferences
+from scenetext.data.readers.report import UnclearReferenceError
 from scenetext.data.records.references import UnclearNameError, is_name
 from scenetext.errors import DataError
 
@@ -52,12 +53,12 @@ class Node:
 
     def fail(self, expected: str) -> NoReturn:
         """Raises the DataError that says what was expected here."""
-        self.refuse(f"expected {expected}, got {_shown(self.value)}")
+        raise DataError(f"{self._position}expected {expected}, got {_shown(self.value)}", self.path, self.line)
 
-    def refuse(self, problem: str) -> NoReturn:
-        """Raises the DataError that says what is wrong here."""
-        location = f"{self.location}: " if self.parent else ""
-        raise DataError(f"{location}{problem}", self.path, self.line)
+    @property
+    def _position(self) -> str:
+        """In front of a message."""
+        return f"{self.location}: " if self.parent else ""
 
     def child(self, key: str | int, value: Any) -> Node:
         """A value inside this one."""
@@ -146,7 +147,7 @@ class Node:
         try:
             return images.find(self.value)
         except UnclearNameError as fault:
-            self.refuse(str(fault))
+            raise UnclearReferenceError(f"{self._position}{fault}", self.path, self.line) from None
 
     def corners(self, count: int = 4) -> list[float]:
         """As many numbers of pixels."""

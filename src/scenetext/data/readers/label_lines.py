@@ -107,13 +107,21 @@ def line_parser(paths: Iterable[Path], points: str, report: ReadReport) -> Calla
         DataError: a file cannot be read, `points` is no number of points, or the lines have scores or scripts.
     """
     form = _given_form(points)
-    lines = [line.split(",") for path in paths for _, line in text_lines(path)] if form is None else []
+    lines = [line.split(",") for path in paths for line in _readable_lines(path)] if form is None else []
     _refuse_other_columns(lines)
     form = form or find_form(lines)
     report.note(FLAGS, count=len(lines) * form.has_flag)
     if form.points != _QUADRILATERAL:
         report.note(POLYGONS, count=sum(_leading_numbers(fields) // 2 != _QUADRILATERAL for fields in lines))
     return lambda path: read_label_lines(path, form.parse)
+
+
+def _readable_lines(path: Path) -> list[str]:
+    """The lines of a file; none where it cannot be read, which is reported when its own words are read."""
+    try:
+        return [line for _, line in text_lines(path)]
+    except DataError:
+        return []
 
 
 def refuse_other_forms(paths: Iterable[Path]) -> None:

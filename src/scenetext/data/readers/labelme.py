@@ -17,7 +17,8 @@ from scenetext.data.readers.files import files_by_name, natural_order
 from scenetext.data.readers.grouped import declared_size
 from scenetext.data.readers.instances import IGNORE_FLAGS, IGNORED_TEXT, Label, corners_box
 from scenetext.data.readers.json_files import Node, read_json
-from scenetext.data.readers.labelled import Labelled, indexed_records
+from scenetext.data.readers.labelled import Labelled, indexed_records, unlabelled_images
+from scenetext.data.readers.policy import OWN
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.references import ImageReferences
 from scenetext.data.readers.report import ReadReport
@@ -45,9 +46,12 @@ def read_labelme(images: Path, ground_truths: Path, class_labels: str, report: R
     references = ImageReferences([images], report)
     entries = []
     for name in sorted(files, key=natural_order):
-        content = read_json(files[name])
-        image = content["imagePath"].image(references)
-        entries.append(Labelled(image, content["shapes"], declared_size(content, "imageHeight", "imageWidth")))
+        with report.tolerating():
+            content = read_json(files[name])
+            image = content["imagePath"].image(references)
+            size = declared_size(content, "imageHeight", "imageWidth")
+            entries.append(Labelled(image, content["shapes"], size, is_upright=True))
+    entries += unlabelled_images(references, report)
 
     def read_labels(shapes: Node) -> list[Label]:
         labels = (_label(shape, classes, report) for shape in shapes.elements())
@@ -101,6 +105,7 @@ READER = Reader(
         ),
     ),
     function=read_labelme,
+    policy=OWN,
     splits={
         **{
             name: Split(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from scenetext.data.readers.files import UNREADABLE, files_by_name, with_sizes
+from scenetext.data.readers.files import UNREADABLE, files_by_name, with_headers
 from scenetext.data.readers.instances import IGNORED_TEXT
 from scenetext.data.readers.json_files import Node, read_json
 from scenetext.data.readers.keyed_labels import MISSING, UNLABELLED
@@ -49,13 +49,13 @@ def read_lsvt_weak(images: Path, ground_truths: Path, report: ReadReport) -> Ite
     worded = {name: words for name in labels if name in files and (words := _words(name, labels[name], report))}
     report.drop(WORDLESS, count=len(labels.keys() & files.keys()) - len(worded))
     read = 0
-    for name, size in with_sizes(worded, lambda name: files[name], len(worded)):
-        if isinstance(size, ImageError):
+    for name, header in with_headers(worded, lambda name: files[name], len(worded)):
+        if isinstance(header, ImageError):
             report.drop(UNREADABLE, files[name].name)
             continue
         read += 1
         instances = tuple(TextInstance(None, word) for word in worded[name])
-        yield ImageRecord(files[name], size[1], size[0], instances)
+        yield ImageRecord(files[name], header.size[1], header.size[0], instances)
     if not read:
         raise DataError(f"none of its {len(labels)} images can be read in {images}, or none has a word", ground_truths)
 

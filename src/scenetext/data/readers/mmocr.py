@@ -19,8 +19,9 @@ from scenetext.data.readers.coco import coco_label, read_coco
 from scenetext.data.readers.grouped import declared_size
 from scenetext.data.readers.instances import IGNORED_TEXT, Label, box_points, outline_or_box
 from scenetext.data.readers.json_files import Node, parse_json, read_json
-from scenetext.data.readers.labelled import Labelled, indexed_records
+from scenetext.data.readers.labelled import Labelled, indexed_records, unlabelled_images
 from scenetext.data.readers.lines import text_lines
+from scenetext.data.readers.policy import OWN
 from scenetext.data.readers.reader import Argument, Reader
 from scenetext.data.readers.references import ImageReferences
 from scenetext.data.readers.report import ReadReport
@@ -41,10 +42,13 @@ def read_mmocr0(images: Path, ground_truths: Path, report: ReadReport) -> Iterat
     if ground_truths.suffix.lower() == ".json":
         return read_coco(images, ground_truths, report)
     references = ImageReferences([images], report)
-    lines = (parse_json(line, ground_truths, number) for number, line in text_lines(ground_truths))
-    entries = [
-        Labelled(entry["file_name"].image(references), entry["annotations"], declared_size(entry)) for entry in lines
-    ]
+    entries = []
+    for number, line in text_lines(ground_truths):
+        with report.tolerating():
+            entry = parse_json(line, ground_truths, number)
+            image = entry["file_name"].image(references)
+            entries.append(Labelled(image, entry["annotations"], declared_size(entry)))
+    entries += unlabelled_images(references, report)
 
     def read_labels(annotations: Node) -> list[Label]:
         return [_line_label(annotation, report) for annotation in annotations.elements()]
@@ -71,10 +75,11 @@ def read_mmocr1(images: Path, ground_truths: Path, report: ReadReport) -> Iterat
         DataError: a fault of the annotations (its position in the file is named), or none of the images can be read.
     """
     references = ImageReferences([images], report)
-    entries = [
-        Labelled(entry["img_path"].image(references), entry["instances"], declared_size(entry))
-        for entry in read_json(ground_truths)["data_list"].elements()
-    ]
+    entries = []
+    for entry in read_json(ground_truths)["data_list"].elements():
+        with report.tolerating():
+            entries.append(Labelled(entry["img_path"].image(references), entry["instances"], declared_size(entry)))
+    entries += unlabelled_images(references, report)
 
     def read_labels(instances: Node) -> list[Label]:
         return [_label(instance, report) for instance in instances.elements()]
@@ -115,6 +120,7 @@ MMOCR_0X = Reader(
     "images in imgs",
     arguments=_ARGUMENTS,
     function=read_mmocr0,
+    policy=OWN,
     splits=_splits(
         ("instances_{}.json", "annotations/instances_{}.json", "instances_{}.txt", "annotations/instances_{}.txt"),
         ("imgs", "images", "."),
@@ -128,6 +134,7 @@ MMOCR_1X = Reader(
     files="textdet_<split>.json (or textspotting_<split>.json, instances_<split>.json), and the images it names",
     arguments=_ARGUMENTS,
     function=read_mmocr1,
+    policy=OWN,
     splits=_splits(
         ("textspotting_{}.json", "textdet_{}.json", "instances_{}.json"),
         (".",),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from scenetext.data.readers.files import UNREADABLE, with_sizes
+from scenetext.data.readers.files import UNREADABLE, with_headers
 from scenetext.data.readers.reader import Argument, Reader
 from scenetext.data.readers.report import ReadReport
 from scenetext.errors import DataError, ImageError
@@ -36,19 +36,20 @@ def read_oclip_table(
     rows = list(_rows(table, image_column, caption_column))
     read = 0
     first_error: ImageError | None = None
-    for (path, caption), size in with_sizes(rows, lambda row: images / row[0], len(rows)):
+    for (path, caption), header in with_headers(rows, lambda row: images / row[0], len(rows)):
         words = caption.split()
         if not words:
             report.drop(WORDLESS, path)
             continue
-        if isinstance(size, ImageError):
+        if isinstance(header, ImageError):
             report.drop(UNREADABLE, path)
-            first_error = first_error or size
+            first_error = first_error or header
             continue
         if caption != " ".join(words):
             report.note(BLANKS, f"{caption!r:.60}")
         read += 1
-        yield ImageRecord(images / path, size[1], size[0], tuple(TextInstance(None, word) for word in words))
+        height, width = header.size
+        yield ImageRecord(images / path, width, height, tuple(TextInstance(None, word) for word in words))
     if not read:
         hint = "; paths in it are relative to --images" if first_error else ""
         raise DataError(f"none of its {len(rows)} images can be used ({first_error or 'no captions'}){hint}", table)

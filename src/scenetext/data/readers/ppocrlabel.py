@@ -13,8 +13,9 @@ from pathlib import Path
 
 from scenetext.data.readers.instances import IGNORE_FLAGS, IGNORED_TEXT, Label
 from scenetext.data.readers.json_files import Node, parse_json
-from scenetext.data.readers.labelled import Labelled, indexed_records
+from scenetext.data.readers.labelled import Labelled, indexed_records, unlabelled_images
 from scenetext.data.readers.lines import read_text
+from scenetext.data.readers.policy import OWN
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.references import ImageReferences
 from scenetext.data.readers.report import ReadReport
@@ -41,12 +42,18 @@ def read_ppocrlabel(images: Path, ground_truths: Path, report: ReadReport) -> It
     for number, line in enumerate(read_text(ground_truths).split("\n"), start=1):
         if not line.strip():
             continue
-        name, tab, labels = line.partition("\t")
-        if not tab:
-            raise DataError(f"expected the name of an image, a tab and a list, got {line!r:.80}", ground_truths, number)
-        image = Node(name.strip(), ground_truths, number).image(references)
-        entries.append(Labelled(image, parse_json(labels, ground_truths, number)))
+        with report.tolerating():
+            entries.append(_entry(line, ground_truths, number, references))
+    entries += unlabelled_images(references, report)
     return indexed_records(entries, _labels, ground_truths, report)
+
+
+def _entry(line: str, path: Path, number: int, references: ImageReferences) -> Labelled[Node]:
+    name, tab, labels = line.partition("\t")
+    if not tab:
+        raise DataError(f"expected the name of an image, a tab and a list, got {line!r:.80}", path, number)
+    image = Node(name.strip(), path, number).image(references)
+    return Labelled(image, parse_json(labels, path, number))
 
 
 def _labels(node: Node) -> list[Label]:
@@ -65,6 +72,7 @@ READER = Reader(
     files="Label.txt beside the images; or train.txt, val.txt and test.txt, in det/ or not, as its own script has them",
     arguments=(IMAGES, Argument("ground_truths", "file", "the label file")),
     function=read_ppocrlabel,
+    policy=OWN,
     splits={
         **{
             name: Split(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scenetext.data.readers.policy import PUBLISHED, Policy
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import FoundSplits, Kind, Split, find_path, with_wrapper
 from scenetext.errors import DataError
@@ -70,6 +71,7 @@ class Reader:
         function: (arguments by name, report) -> records, one after the other. Lazy: faults of the data raise while the
             records are taken.
         splits: by name, their paths in the dataset's folder; none = the arguments must be given.
+        policy: what to do with what cannot be used, unless a user says otherwise.
     """
 
     title: str
@@ -78,6 +80,12 @@ class Reader:
     arguments: tuple[Argument, ...]
     function: Callable[..., Iterator[ImageRecord]]
     splits: Mapping[str, Split] = field(default_factory=dict)
+    policy: Policy = PUBLISHED
+
+    @property
+    def is_own(self) -> bool:
+        """Whether this is a format of anyone's data, not a published dataset."""
+        return self.policy != PUBLISHED
 
     def find(self, source: Path) -> FoundSplits:
         """Looks for the splits of the dataset in a folder.

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from scenetext.data.readers.files import files_below
+from scenetext.data.readers.files import files_below, is_sheet, natural_order
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.records.images import IMAGE_SUFFIXES
 from scenetext.data.records.references import OTHER_FOLDERS, SUBFOLDER, ImageNames, UnclearNameError, name_parts
@@ -37,18 +37,34 @@ class ImageReferences:
         Raises:
             UnclearNameError: the name may mean several images, or means one that another name meant before.
         """
+        return self.find_existing(name) or self._folders[0].joinpath(*name_parts(name))
+
+    def find_existing(self, name: str) -> Path | None:
+        """As `find`, but None where there is no such image."""
         parts = name_parts(name)
         path = self._exact(name.split("/"), self._folders) or self._alike(name, parts)
         if path is None and len(parts) > 1:
             path = self._exact(parts, [folder.parent for folder in self._folders])
         if path is None:
-            return self._folders[0].joinpath(*parts)
+            return None
         other = self._meant.setdefault(path, parts)
         if other != parts:
             raise UnclearNameError(
                 f"{name} and {'/'.join(other)} both end at {path}; give a folder of images from which they differ"
             )
         return path
+
+    def unnamed(self) -> list[Path]:
+        """The images that no name meant, in those folders that have images which names meant; sorted by numbers."""
+        folders = {path.parent for path in self._meant}
+        found = [
+            folder / name
+            for folder in folders
+            for name in self._listing(str(folder))
+            if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
+        ]
+        images = [path for path in found if path not in self._meant and not is_sheet(path)]
+        return sorted(images, key=lambda path: natural_order(str(path)))
 
     def _exact(self, parts: Sequence[str], folders: Sequence[Path]) -> Path | None:
         """The file at a path from one of the folders."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scenetext.data.readers.files import UNREADABLE, path_inside, with_sizes
+from scenetext.data.readers.files import UNREADABLE, path_inside, with_headers
 from scenetext.data.readers.matlab import Cell, CellArray
 from scenetext.data.readers.reader import Argument, Reader
 from scenetext.data.readers.report import ReadReport
@@ -57,16 +57,16 @@ def read_synthtext(images: Path, ground_truths: Path, report: ReadReport) -> Ite
     total = len(variables[0])
     read = 0
     first_error: ImageError | None = None
-    for (path, name, quads, words), size in with_sizes(entries, lambda entry: entry[0], total):
-        if isinstance(size, ImageError):
+    for (path, name, quads, words), header in with_headers(entries, lambda entry: entry[0], total):
+        if isinstance(header, ImageError):
             report.drop(UNREADABLE, name)
-            first_error = first_error or size
+            first_error = first_error or header
             continue
         read += 1
         if name in WRONG_IMAGES:
             report.drop(WRONG, name)
             continue
-        yield ImageRecord(path, size[1], size[0], _instances(name, quads, words, size, report))
+        yield ImageRecord(path, header.size[1], header.size[0], _instances(name, quads, words, header.size, report))
     if not read:
         reason = f"first: {first_error}" if first_error else "it names none"
         raise DataError(f"none of its {total} images can be read in {images} ({reason})", ground_truths)

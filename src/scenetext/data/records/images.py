@@ -1,15 +1,22 @@
 """Image files to arrays and back, with every fault of a file turned into an ImageError.
 
 EXIF rotation is never applied: annotations of public datasets are on the stored pixels (MMOCR, data preparation
-guide).
+guide). Who needs the upright image turns the stored one (`orientation.py`).
+
+No image of more pixels than `pixel_limit` is decoded, whichever decoder would do it, nor accepted by its header.
 """
 
 from __future__ import annotations
 
 import errno
+import os
 import re
+import struct
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -17,11 +24,12 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from scenetext.errors import ImageError
+from scenetext.data.records.orientation import ORIENTATIONS, UPRIGHT
+from scenetext.errors import ConfigError, ImageError
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff"}
-    | {".jp2", ".ppm", ".pgm", ".pbm", ".pnm"}
+    | {".ppm", ".pgm", ".pbm", ".pnm"}
 )
 """Of files that are images, lower-case."""
 FOREIGN_SUFFIXES = frozenset({".heic", ".heif", ".avif", ".jxl", ".dng", ".cr2", ".nef", ".arw", ".psd", ".svg"})
@@ -39,6 +47,46 @@ _JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
 _RGB_FLAG: int | None = getattr(cv2, "IMREAD_COLOR_RGB", None)
 """Decodes to RGB without a pass over the pixels of its own; from OpenCV 4.11 on."""
 _DECODE_FLAGS = (cv2.IMREAD_COLOR if _RGB_FLAG is None else _RGB_FLAG) | cv2.IMREAD_IGNORE_ORIENTATION
+
+
+LIMIT_VARIABLE = "SCENETEXT_PIXEL_LIMIT"
+_DEFAULT_LIMIT = 178_956_970
+"""Twice Pillow's MAX_IMAGE_PIXELS, above which it refuses an image."""
+_LARGEST_LIMIT = 1 << 30
+"""OpenCV's own, which is fixed when it is loaded."""
+_ORIENTATION_TAG = 0x0112
+_TIFF = "TIFF"
+
+
+@cache
+def pixel_limit() -> int:
+    """Most pixels of an image, for all decoders: Pillow's 178,956,970 unless `SCENETEXT_PIXEL_LIMIT` is another number.
+
+    Raises:
+        ConfigError: the variable is no number of pixels that OpenCV could decode.
+    """
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+    setting = os.environ.get(LIMIT_VARIABLE)
+    if setting is None:
+        return _DEFAULT_LIMIT
+    limit = int(setting) if setting.isascii() and setting.isdigit() else 0
+    if not 0 < limit <= _LARGEST_LIMIT:
+        raise ConfigError(f"{LIMIT_VARIABLE}={setting!r}: expected a number of pixels from 1 to {_LARGEST_LIMIT}")
+    Image.MAX_IMAGE_PIXELS = None  # this limit is asked for, above Pillow's own or below it
+    return limit
+
+
+@dataclass(frozen=True, slots=True)
+class ImageHeader:
+    """What the header of an image file says.
+
+    Attributes:
+        size: (height, width) in stored pixels.
+        orientation: of EXIF, 1 to 8: how a viewer turns the stored pixels (`orientation.py`).
+    """
+
+    size: tuple[int, int]
+    orientation: int = UPRIGHT
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -70,32 +118,43 @@ def decode_image(data: bytes, path: Path) -> np.ndarray:
         (H, W, 3) uint8, RGB.
 
     Raises:
-        ImageError: the content is empty, not an image or cut off. Decoders fill the missing part of a cut-off
-            JPEG with grey without an error, so the end mark is looked for (JPEG, PNG); a complete file with bytes after
-            its end is fine.
+        ImageError: the content is empty, not an image, too large (`pixel_limit`) or cut off. Decoders fill the missing
+            part of a cut-off JPEG with grey without an error, so the end mark is looked for (JPEG, PNG); a complete
+            file with bytes after its end is fine.
     """
     if not data:
         raise ImageError("image file is empty", path)
     if _is_truncated(data):
         raise ImageError(f"image is truncated: its {len(data)} bytes stop before the end mark", path)
+    _check_pixels(_quick_size(data), path)
     image = _decode(data)
     if image is None:
         raise ImageError("is not an image that can be decoded (damaged, or of an unknown format)", path)
     return image
 
 
-def image_size(path: Path) -> tuple[int, int]:
-    """(height, width) in stored pixels, from the file's header alone; a truncated image may pass.
+def image_header(path: Path) -> ImageHeader:
+    """Size and orientation, from the file's header alone; a truncated image may pass.
 
     Raises:
-        ImageError: the file is missing, empty or not an image.
+        ImageError: the file is missing, empty, not an image or too large (`pixel_limit`).
     """
-    return _size(path, path)
+    return _header(path, path)
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """(height, width) in stored pixels: see `image_header`."""
+    return image_header(path).size
 
 
 def size_of_content(data: bytes, path: Path) -> tuple[int, int]:
     """As `image_size`, of the content of an image file that comes from `path`."""
-    return _size(BytesIO(data), path)
+    return header_of_content(data, path).size
+
+
+def header_of_content(data: bytes, path: Path) -> ImageHeader:
+    """As `image_header`, of the content of an image file that comes from `path`."""
+    return _header(BytesIO(data), path)
 
 
 def write_image(path: Path, image: np.ndarray, quality: int = _JPEG_QUALITY) -> None:
@@ -144,14 +203,63 @@ def one_opencv_thread() -> Iterator[None]:
         cv2.setNumThreads(threads)
 
 
-def _size(source: Path | BytesIO, path: Path) -> tuple[int, int]:
+def _header(source: Path | BytesIO, path: Path) -> ImageHeader:
+    pixel_limit()  # which Pillow is to use as well
     try:
         with Image.open(source) as image:
             width, height = image.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            orientation = _orientation(image)
+    except Image.DecompressionBombError:
+        raise ImageError(_too_large("more than the limit of"), path) from None
+    except (OSError, SyntaxError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or "not an image header"
         raise ImageError(f"image size cannot be read ({reason})", path) from None
-    return height, width
+    _check_pixels((height, width), path)
+    return ImageHeader((height, width), orientation)
+
+
+def _orientation(image: Image.Image) -> int:
+    """Of a TIFF none: its decoders apply it. Damaged or unknown values are ignored, as viewers do."""
+    if "exif" not in image.info or image.format == _TIFF:
+        return UPRIGHT
+    try:
+        orientation = image.getexif().get(_ORIENTATION_TAG, UPRIGHT)
+    except (OSError, SyntaxError, ValueError, KeyError, struct.error):
+        return UPRIGHT
+    return int(orientation) if orientation in ORIENTATIONS else UPRIGHT
+
+
+def _check_pixels(size: tuple[int, int] | None, path: Path) -> None:
+    if size is not None and size[0] * size[1] > pixel_limit():
+        raise ImageError(_too_large(f"{size[1]} x {size[0]} pixels (width x height), more than the limit of"), path)
+
+
+def _too_large(what: str) -> str:
+    return f"image has {what} {pixel_limit()} pixels; the variable {LIMIT_VARIABLE} sets another limit"
+
+
+def _quick_size(data: bytes) -> tuple[int, int] | None:
+    """(height, width) in the header of an image file's content, if it is one; a few microseconds for JPEG and PNG."""
+    if data.startswith(_PNG_SIGNATURE):
+        return int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big")
+    if data.startswith(_JPEG_START):
+        return _jpeg_size(data)
+    try:
+        with Image.open(BytesIO(data)) as image:
+            return image.height, image.width
+    except (OSError, SyntaxError, ValueError):
+        return None
+    except Image.DecompressionBombError:
+        return _LARGEST_LIMIT, _LARGEST_LIMIT
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """From the frame header (ITU T.81, B.2.2): SOF0 to SOF15 without DHT, JPG and DAC, which share the numbers."""
+    for code, position in _jpeg_segments(data):
+        if 0xC0 <= code <= 0xCF and code not in (0xC4, 0xC8, 0xCC):
+            height, width = data[position + 3 : position + 5], data[position + 5 : position + 7]
+            return int.from_bytes(height, "big"), int.from_bytes(width, "big")
+    return None
 
 
 def _decode(data: bytes) -> np.ndarray | None:
@@ -160,7 +268,7 @@ def _decode(data: bytes) -> np.ndarray | None:
         return _decode_gif(data)
     try:
         image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), _DECODE_FLAGS)
-    except cv2.error:  # larger than OpenCV's limit of 2^30 pixels
+    except cv2.error:
         return None
     if image is None or _RGB_FLAG is not None:
         return image
@@ -171,7 +279,7 @@ def _decode_gif(data: bytes) -> np.ndarray | None:
     try:
         with Image.open(BytesIO(data)) as image:
             return np.array(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except (OSError, SyntaxError, ValueError):
         return None
 
 
@@ -185,15 +293,18 @@ def _is_truncated(data: bytes) -> bool:
 
 def _has_jpeg_end(data: bytes) -> bool:
     """Whether the end-of-image mark of the image itself is there; marks inside segments (thumbnails) do not count."""
+    return any(code == _JPEG_END for code, _ in _jpeg_segments(data))
+
+
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Code of every marker, and where what follows it starts."""
     position = len(_JPEG_START)
     while (marker := _JPEG_MARKER.search(data, position)) is not None:
         code, position = marker[1][0], marker.end()
-        if code == _JPEG_END:
-            return True
-        if code not in _JPEG_BARE_MARKERS:
+        yield code, position
+        if code not in _JPEG_BARE_MARKERS and code != _JPEG_END:
             # A segment's length counts itself. After a scan's header its data follow; the search runs over them.
             position += int.from_bytes(data[position : position + 2], "big")
-    return False
 
 
 def _has_png_end(data: bytes) -> bool:
