@@ -28,6 +28,7 @@ from scenetext.detectors import find_detector
 from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings
 from scenetext.errors import DataError
 from scenetext.evaluation.files import read_predictions, write_detections
+from scenetext.evaluation.files.points import exchanged_axes
 from scenetext.evaluation.named_rules import find_protocol
 from scenetext.geometry.candidates import count_cut, counted_cuts
 from scenetext.structures import Batch, Detection, ImageMeta, ImageRecord, TextInstance
@@ -136,6 +137,21 @@ def test_a_threshold_is_not_chosen_on_the_test_images(
     find = file_finder(read_predictions(predictions), predictions, None)
     with pytest.raises(DataError, match=r"3 images, such as img_1\.jpg, are in signs too"):
         evaluate_set(replace(test_set, choose_on=test_set.records), find, tmp_path / "results", pictures=0)
+
+
+def test_files_with_y_before_x_get_a_remark_only_where_that_explains_a_score_near_zero(
+    test_set: EvaluationSet, tmp_path: Path
+) -> None:
+    alone = replace(test_set, choose_on=(), submission=None)
+    right, wrong = ([Detection(box(left), 0.9) for left in lefts] for lefts in ((5, 40), (70,)))
+    remarks = {}
+    for name, found in (("right", right), ("exchanged", exchanged_axes(right)), ("wrong", wrong)):
+        find = file_finder({f"img_{number}": found for number in (1, 2, 3)}, Path(name), None)
+        remarks[name] = evaluate_set(alone, find, tmp_path / name, pictures=0).content["remarks"]
+    assert remarks["right"] == remarks["wrong"] == []
+    (remark,) = remarks["exchanged"]
+    assert remark.startswith("with x and y exchanged, hmean would be 100.0 instead of 0.0")
+    assert "--axes yx" in remark
 
 
 def cutting(decode: Callable[..., list[list[Detection]]]) -> Callable[..., list[list[Detection]]]:

@@ -34,7 +34,8 @@ EXAMPLES = """\
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from scenetext.evaluation.files.icdar_files import Columns
+    from scenetext.evaluation.files.reading import Axes
+    from scenetext.evaluation.files.result_lines import Columns
     from scenetext.evaluation.files.submission import SubmissionFormat
     from scenetext.evaluation.named_rules import PROTOCOLS
 
@@ -55,7 +56,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threshold", type=float, help="fixed score threshold; default: evaluation.threshold")
     parser.add_argument("--choose-on", type=Path, nargs="+", metavar="RECORDS", help="other images, for a threshold")
     parser.add_argument("--submission", choices=get_args(SubmissionFormat), help="write a file for the server")
-    parser.add_argument("--columns", choices=get_args(Columns), help="what text files of --predictions hold")
+    parser.add_argument(
+        "--columns",
+        choices=get_args(Columns),
+        metavar="COLUMNS",
+        help="what each line of text files holds, in this order: 'polygon' (x1,y1,x2,y2,... or left,top,right,bottom), "
+        "'polygon,score', 'polygon,text' or 'polygon,score,text'; default: numbers only, a score where their count is "
+        "odd",
+    )
+    parser.add_argument("--axes", choices=get_args(Axes), default="xy", help="which number of a point comes first")
     parser.add_argument("--lexicon", type=Path, help="words that texts of --predictions are corrected with")
     parser.add_argument("--output", type=Path, help="folder for results; default: evaluation/ beside the checkpoint")
     parser.add_argument("--pictures", type=int, default=12, help="how many of the worst images to draw")
@@ -79,8 +88,8 @@ def check_flags(arguments: argparse.Namespace) -> None:
     """Refuses flags that do not go together."""
     if (arguments.checkpoint is None) == (arguments.predictions is None):
         arguments.refuse("give either a checkpoint or --predictions")
-    if arguments.predictions is None and (arguments.columns or arguments.lexicon):
-        arguments.refuse("--columns and --lexicon go with --predictions")
+    if arguments.predictions is None and (arguments.columns or arguments.lexicon or arguments.axes != "xy"):
+        arguments.refuse("--columns, --axes and --lexicon go with --predictions")
     if arguments.predictions is not None and view_overrides(arguments):
         arguments.refuse("--scales, --flip and --set go with a checkpoint")
     if arguments.threshold is not None and not 0 <= arguments.threshold <= 1:

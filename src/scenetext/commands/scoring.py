@@ -66,7 +66,7 @@ def report_sets(
 def score_predictions(arguments: argparse.Namespace) -> None:
     """Scores a file, folder or zip of detections."""
     evaluation = EvaluationSettings(threshold=0.0, thresholds=FILE_THRESHOLDS)
-    predictions = read_predictions(arguments.predictions, arguments.columns)
+    predictions = read_predictions(arguments.predictions, arguments.columns, arguments.axes)
     lexicons = None if arguments.lexicon is None else Lexicons(arguments.lexicon)
     output: Path = arguments.output or arguments.predictions.parent / f"{arguments.predictions.stem}_evaluation"
     find = file_finder(predictions, arguments.predictions, lexicons)

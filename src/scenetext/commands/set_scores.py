@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from scenetext.drawing.sheets import sheet
 from scenetext.errors import DataError, ImageError
 from scenetext.evaluation.evaluator import DetectionEvaluator
 from scenetext.evaluation.files.assignment import assign_predictions
+from scenetext.evaluation.files.points import exchanged_axes, in_outline_order
 from scenetext.evaluation.files.submission import write_submission
 from scenetext.evaluation.lexicon import Lexicons
 from scenetext.evaluation.report import (
@@ -28,6 +29,7 @@ from scenetext.evaluation.report import (
     format_reported,
     format_sweep,
     image_reports,
+    percent,
     reported_report,
     reported_scores,
     sweep_report,
@@ -41,6 +43,8 @@ from scenetext.tasks.detection import DetectionTask
 from scenetext.training.evaluation import evaluate
 
 _NAMES_IN_REMARK = 3
+_NEAR_ZERO = 0.05
+"""An hmean that no working detector has, from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +55,13 @@ class Found:
         detections: of every image that has a result, in pixels of the original image.
         missing: images without one.
         remarks: what is worth reporting about both.
+        order_is_known: whether x is certain to come before y in all points.
     """
 
     detections: Mapping[Path, list[Detection]]
     missing: tuple[Path, ...] = ()
     remarks: tuple[str, ...] = ()
+    order_is_known: bool = True
 
 
 Finder = Callable[[Sequence[ImageRecord], EvaluationSet], Found]
@@ -98,9 +104,13 @@ def file_finder(predictions: Mapping[str, list[Detection]], source: Path, lexico
         lexicons: what texts are corrected with; None: they stay as they are.
     """
 
+    ordered, reordered = in_outline_order(predictions)
+
     def find(records: Sequence[ImageRecord], measured: EvaluationSet) -> Found:
-        assigned = assign_predictions(predictions, [record.path for record in records], source)
+        assigned = assign_predictions(ordered, [record.path for record in records], source)
         remarks = []
+        if reordered:
+            remarks.append(f"{reordered} quadrilaterals in {source} had their points in another order than an outline")
         for paths, text in (
             (list(map(str, assigned.missing)), "images have no result in"),
             (list(assigned.other), f"names mean no image of {measured.name} in"),
@@ -112,7 +122,7 @@ def file_finder(predictions: Mapping[str, list[Detection]], source: Path, lexico
         detections = dict(assigned.detections)
         if lexicons is not None:
             detections = {path: lexicons.correct(found, path) for path, found in detections.items()}
-        return Found(detections, assigned.missing, tuple(remarks))
+        return Found(detections, assigned.missing, tuple(remarks), order_is_known=False)
 
     return find
 
@@ -146,6 +156,7 @@ def evaluate_set(measured: EvaluationSet, find: Finder, folder: Path, pictures: 
     folder.mkdir(parents=True, exist_ok=True)
     _write_image_reports(folder / "per_image.jsonl", scored.values())
     evaluator, reported = scored[measured.protocols[0]]
+    remarks += _axes_remark(records, found, evaluator)
     threshold = reported.quoted.threshold
     drawn = draw_worst(evaluator, found.detections, records, threshold, pictures, folder)
     remarks += [] if drawn is None else [f"worst images: {drawn}"]
@@ -154,6 +165,22 @@ def evaluate_set(measured: EvaluationSet, find: Finder, folder: Path, pictures: 
         file = write_submission(folder, everything, measured.submission, threshold)
         remarks.append(f"submission ({measured.submission}, scores from {threshold:g} on): {file}")
     return _report(measured, scored, remarks)
+
+
+def _axes_remark(records: Sequence[ImageRecord], found: Found, evaluator: DetectionEvaluator) -> list[str]:
+    """Whether scores near zero become better with x and y of the detections exchanged."""
+    hmean = evaluator.scores().best.hmean
+    if found.order_is_known or hmean > _NEAR_ZERO:
+        return []
+    exchanged = {path: exchanged_axes(each) for path, each in found.detections.items()}
+    other = evaluated(records, replace(found, detections=exchanged), evaluator.protocol, evaluator.thresholds)
+    better = other.scores().best.hmean
+    if not better > max(_NEAR_ZERO, 2 * hmean):
+        return []
+    return [
+        f"with x and y exchanged, hmean would be {percent(better)} instead of {percent(hmean)}: does y come before x "
+        "in these files? --axes yx reads them so"
+    ]
 
 
 def _check_apart(records: Sequence[ImageRecord], others: Sequence[ImageRecord], measured: EvaluationSet) -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from scenetext.errors import DataError
 from scenetext.evaluation.files import read_predictions, write_detections
-from scenetext.evaluation.files.icdar_files import Columns
+from scenetext.evaluation.files.points import in_outline_order
+from scenetext.evaluation.files.result_lines import Columns
 from scenetext.structures import Detection
 
 SQUARE = [[0, 0], [10, 0], [10, 10], [0, 10]]
@@ -97,6 +98,74 @@ def test_icdar_lines(line: str, columns: Columns | None, expected: Any, tmp_path
         archive.write(tmp_path / "res_img_1.txt", "folder/res_img_1.txt")
         archive.writestr("folder/._res_img_1.txt", b"\xff")
     assert plain(read_predictions(tmp_path / "submit.zip", columns)["img_1"]) == [expected]
+
+
+HEXAGON = [[10, 40], [60, 10], [110, 40], [110, 70], [60, 40], [10, 70]]
+LINE = ",".join(str(value) for point in HEXAGON for value in point)
+QUAD = "0,0,10,0,10,10,0,10"
+
+
+@pytest.mark.parametrize(
+    ("lines", "columns", "texts"),
+    [
+        ([f"{LINE},HELLO"], "polygon,text", {6: "HELLO"}),
+        ([f"{LINE},0.9,HELLO"], "polygon,score,text", {6: "HELLO"}),
+        ([f"{LINE},####HELLO", f"{QUAD},#####1"], "polygon,text", {6: "HELLO", 4: "#1"}),
+        ([f"{LINE},####", f"{QUAD},A"], "polygon,text", {6: "####", 4: "A"}),
+        ([f"{LINE},2019", f"{QUAD},7"], "polygon,text", {6: "2019", 4: "7"}),
+        ([f"{LINE},0.5,7,5", f"{QUAD},0.5,"], "polygon,score,text", {6: "7,5", 4: ""}),
+        ([f"{QUAD},100,000"], "polygon,text", {4: "100,000"}),
+        ([f"{LINE},A, B", f"{QUAD},24,hours"], "polygon,text", {6: "A, B", 4: "24,hours"}),
+        ([r'0,0,10,0,10,10,0,10,"say \"a\\b\""'], "polygon,text", {4: r'say "a\b"'}),
+        ([f"{QUAD},word"] * 20 + [f"{LINE},A"], "polygon,text", {4: "word", 6: "A"}),
+        ([f"{QUAD},word"] * 20 + [f"{QUAD},1000,5000,km"], "polygon,text", {4: "1000,5000,km"}),
+    ],
+    ids=[
+        *("six points", "and a score", "marks before all texts", "a text of marks", "numbers as texts"),
+        *(
+            "numbers with commas",
+            "a number with zeros",
+            "texts with commas",
+            "quotes",
+            "a polygon among quadrilaterals",
+        ),
+        "numbers too far away for a point",
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["lf", "crlf", "cr"])
+def test_texts_behind_outlines_of_any_number_of_points(
+    lines: list[str], columns: Columns, texts: dict[int, str], end: str, tmp_path: Path
+) -> None:
+    (tmp_path / "res_img_1.txt").write_bytes(end.join(lines).encode())
+    found = read_predictions(tmp_path, columns)["img_1"]
+    assert len(found) == len(lines)
+    assert {len(one.polygon) for one in found} == texts.keys()
+    assert {len(one.polygon): one.text for one in found} == texts, "of equally long outlines that of the last"
+
+
+@pytest.mark.parametrize("line", [f"{LINE},0.9,HELLO", f"{QUAD},0.95,A", f"{QUAD},0.5"])
+def test_a_score_that_the_columns_do_not_have_does_not_become_text(line: str, tmp_path: Path) -> None:
+    written(tmp_path / "res_img_1.txt", f"{line}\n{line}\n")
+    with pytest.raises(DataError, match=r"every line has a number between 0 and 1 .* polygon,score,text"):
+        read_predictions(tmp_path, "polygon,text")
+
+
+def test_points_with_y_before_x(tmp_path: Path) -> None:
+    written(tmp_path / "res_img_1.txt", "1,2,1,9,5,9,5,2")
+    assert read_predictions(tmp_path, axes="yx")["img_1"][0].polygon.tolist() == [[2, 1], [9, 1], [9, 5], [2, 5]]
+
+
+def test_quadrilaterals_listed_row_by_row_are_reordered_and_counted_where_most_of_them_are() -> None:
+    square = np.array(SQUARE, dtype=np.float32)
+    by_row, plain_one = Detection(square[[0, 1, 3, 2]], 0.9, "A"), Detection(square, 0.8)
+    hexagon = Detection(np.array(HEXAGON, dtype=np.float32), 0.7)
+    ordered, count = in_outline_order({"a": [by_row, hexagon], "b": [by_row, plain_one]})
+    assert count == 2
+    assert plain(ordered["a"]) == [(SQUARE, pytest.approx(0.9), "A"), (HEXAGON, pytest.approx(0.7), None)]
+    assert plain(ordered["b"]) == [(SQUARE, pytest.approx(0.9), "A"), (SQUARE, pytest.approx(0.8), None)]
+    few = {"a": [by_row, plain_one, plain_one]}
+    assert in_outline_order(few) == (few, 0), "one that crosses itself is the detector's fault, and the rule's business"
+    assert in_outline_order({"a": []}) == ({"a": []}, 0)
 
 
 def broken(detection: Any) -> dict[str, Any]:

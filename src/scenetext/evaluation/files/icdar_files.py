@@ -1,30 +1,25 @@
 """Results as they are sent to the Robust Reading competitions: a folder or zip of `res_<image>.txt`, one line a text.
 
-A line holds the coordinates x1,y1,x2,y2,... of a polygon, or left,top,right,bottom of a box, then the score where there
-is one, then the text where there is one: which of them there are (`columns`) is the same in all files. Without
-`columns`, lines of numbers alone are understood: an even count is a polygon, an odd one ends with a score. Texts may be
-numbers and hold commas, so they need `columns`, and then the polygon is a quadrangle of 8 numbers.
+What a line holds: `result_lines.py`.
 """
 
 from __future__ import annotations
 
 import lzma
-import math
+import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Literal
 from zipfile import BadZipFile, ZipFile
 
-import numpy as np
-
 from scenetext.errors import DataError
-from scenetext.evaluation.files.values import PredictionError, check_score, polygon_of, shown
+from scenetext.evaluation.files.result_lines import Columns, columns_of_numbers, find_layout
+from scenetext.evaluation.files.values import PredictionError
 from scenetext.structures import Detection
 
-Columns = Literal["polygon", "polygon,score", "polygon,text", "polygon,score,text"]
 PREFIX = "res_"
-_QUADRANGLE = 8
+_LINE_END = re.compile(r"\r\n|\r|\n")
+"""Files of old Macs end lines with a carriage return alone."""
 _LARGEST_FILE = 1 << 26
 """Bytes of one unpacked file of a zip; the results of one image are a few thousand."""
 _DAMAGED = (BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, zlib.error, lzma.LZMAError)
@@ -45,27 +40,44 @@ def read_icdar_results(path: Path, columns: Columns | None = None) -> list[tuple
     Raises:
         DataError: no such files, or a broken line (file and line are named).
     """
+    files = [(name, f"{path}/{name}", _lines(content, f"{path}/{name}")) for name, content in _files(path)]
+    if not files:
+        raise DataError("holds no .txt files with results", path)
+    try:
+        layout = find_layout((line for _, _, lines in files for _, line in lines), columns or _columns_of(files))
+    except PredictionError as fault:
+        raise DataError(str(fault), path) from None
     parsed = []
-    first: tuple[Columns, str] | None = None
-    for name, content in _files(path):
-        file = f"{path}/{name}"
-        lines = _lines(content, file)
-        if columns is None and lines:
-            detected = _columns_of(*lines[0], file)
-            first = first or (detected, file)
-            if detected != first[0]:
-                raise DataError(f"holds {detected}, but {first[1]} {first[0]}; all results need the same columns", file)
-        layout = columns or (first[0] if first else "polygon")
+    for name, file, lines in files:
         found = []
         for number, line in lines:
             try:
-                found.append(_parse_line(line, layout))
+                found.append(layout.parse(line))
             except PredictionError as fault:
                 raise DataError(str(fault), file, number) from None
         parsed.append((PurePosixPath(name).stem.removeprefix(PREFIX), found))
-    if not parsed:
-        raise DataError("holds no .txt files with results", path)
     return parsed
+
+
+def _columns_of(files: Sequence[tuple[str, str, list[tuple[int, str]]]]) -> Columns:
+    """What lines of numbers hold, by the first line of every file.
+
+    Raises:
+        DataError: a line that is none of numbers, or files that differ.
+    """
+    first: tuple[Columns, str] | None = None
+    for _, file, lines in files:
+        if not lines:
+            continue
+        number, line = lines[0]
+        try:
+            columns = columns_of_numbers(line)
+        except PredictionError as fault:
+            raise DataError(str(fault), file, number) from None
+        first = first or (columns, file)
+        if columns != first[0]:
+            raise DataError(f"holds {columns}, but {first[1]} {first[0]}; all results need the same columns", file)
+    return first[0] if first else "polygon"
 
 
 def _files(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -96,49 +108,5 @@ def _lines(content: bytes, file: str) -> list[tuple[int, str]]:
     except UnicodeDecodeError as error:
         number = error.object[: error.start].count(b"\n") + 1
         raise DataError("results are not UTF-8", file, number) from None
-    return [(number, line.strip()) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
-
-
-def _columns_of(number: int, line: str, file: str) -> Columns:
-    """What a line of numbers holds."""
-    fields = line.split(",")
-    if any(_number(field) is None for field in fields):
-        raise DataError(
-            f"is not a line of numbers: {shown(line)}; where results hold texts, name their columns "
-            "(polygon,text or polygon,score,text)",
-            file,
-            number,
-        )
-    return "polygon,score" if len(fields) % 2 else "polygon"
-
-
-def _parse_line(line: str, columns: Columns) -> Detection:
-    text: str | None = None
-    if columns.endswith("text"):
-        fields = line.split(",", _QUADRANGLE + columns.count("score"))
-        if len(fields) <= _QUADRANGLE + columns.count("score"):
-            raise PredictionError(f"expected x1,y1,...,x4,y4,{columns.partition(',')[2]}, got {shown(line)}")
-        *fields, text = fields
-    else:
-        fields = line.split(",")
-    numbers = [_number(field) for field in fields]
-    if None in numbers:
-        raise PredictionError(f"{shown(fields[numbers.index(None)])} is not a number, in {shown(line)}")
-    score = check_score(numbers.pop()) if "score" in columns else 1.0
-    return Detection(_outline(numbers), score, text)
-
-
-def _outline(numbers: list[float | None]) -> np.ndarray:
-    """(V, 2) float32 of a polygon, or of a box given by its left, top, right and bottom."""
-    if len(numbers) == 4:
-        left, top, right, bottom = numbers
-        return polygon_of([left, top, right, top, right, bottom, left, bottom])
-    return polygon_of(numbers)
-
-
-def _number(field: str) -> float | None:
-    try:
-        value = float(field)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
+    lines = _LINE_END.split(text)
+    return [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]

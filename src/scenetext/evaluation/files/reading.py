@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from scenetext.errors import DataError
-from scenetext.evaluation.files.icdar_files import Columns, is_icdar_result, read_icdar_results
+from scenetext.evaluation.files.icdar_files import is_icdar_result, read_icdar_results
 from scenetext.evaluation.files.json_files import parse_image, parse_images
 from scenetext.evaluation.files.mmocr_files import MMOCR_KEYS, parse_mmocr_image
+from scenetext.evaluation.files.points import exchanged_axes
+from scenetext.evaluation.files.result_lines import Columns
 from scenetext.evaluation.files.values import PredictionError, shown
 from scenetext.structures import Detection
 
 Images = list[tuple[str, list[Detection]]]
 
 
-def read_predictions(path: Path, columns: Columns | None = None) -> dict[str, list[Detection]]:
+Axes = Literal["xy", "yx"]
+
+
+def read_predictions(path: Path, columns: Columns | None = None, axes: Axes = "xy") -> dict[str, list[Detection]]:
     """The detections of a file, folder or zip, by the names of their images as they are written there.
 
     Formats: scenetext's JSON and JSON lines (`json_files`), text files in a folder or zip (`icdar_files`), and MMOCR's
@@ -24,6 +29,7 @@ def read_predictions(path: Path, columns: Columns | None = None) -> dict[str, li
 
     Args:
         columns: what the lines of text files hold.
+        axes: which of the two numbers of a point comes first.
 
     Raises:
         DataError: nothing to read, no known format, a broken line or value (file and line or key are named), or an
@@ -35,7 +41,7 @@ def read_predictions(path: Path, columns: Columns | None = None) -> dict[str, li
     for name, found in _read(path, columns):
         if name in predictions:
             raise DataError(f"holds two results for the image {name}", path)
-        predictions[name] = found
+        predictions[name] = found if axes == "xy" else exchanged_axes(found)
     return predictions
 
 
