@@ -176,12 +176,22 @@ class Features:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detection:
-    """One detected text: polygon (V, 2) float32, a score in [0, 1], and what it reads where a system reads it.
+    """One detected text, and what it reads where a system reads it.
 
     The frame depends on the function that returns it: input pixels from a detector's `decode`, original pixels from
     everything after (`Task.predict`, inference, evaluation, JSON).
+
+    Attributes:
+        polygon: (V, 2) float32; of a text that is read, its upper side first.
+        score: of the place, in [0, 1].
+        text: the transcription; None = not read.
+        text_score: of the transcription, in [0, 1]; None = the system gave none.
+        character_probabilities: (T, C) float32, for every character of the reading a distribution over the alphabet of
+            the run, which a lexicon may weigh changes with; None = the system gave none.
     """
 
     polygon: np.ndarray
     score: float
     text: str | None = None
+    text_score: float | None = None
+    character_probabilities: np.ndarray | None = None

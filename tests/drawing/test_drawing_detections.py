@@ -76,6 +76,14 @@ def test_detections_with_and_without_scores() -> None:
     np.testing.assert_array_equal(draw_detections(image, []), image)
 
 
+def test_detections_show_what_they_read() -> None:
+    image = np.full((120, 300, 3), 50, dtype=np.uint8)
+    scored = draw_detections(image, [Detection(box(60, 60), 0.5, "exit", 0.5)])
+    assert not np.array_equal(scored, draw_detections(image, [Detection(box(60, 60), 0.5)]))
+    other = draw_detections(image, [Detection(box(60, 60), 0.9, "exit", 0.5)])
+    np.testing.assert_array_equal(scored, other, "the score beside a text is that of the text")
+
+
 def test_ground_truth_shows_text_ignored_text_and_first_vertices() -> None:
     image = np.full((300, 400, 3), 50, dtype=np.uint8)
     instances = [

@@ -55,9 +55,10 @@ def collected(task: DetectionTask, batches: list[Batch]) -> dict[Path, list[Dete
 def test_detections_go_back_to_original_pixels_and_stay_inside() -> None:
     matrix = np.array([[0.5, 0, 3], [0, 0.25, 1], [0, 0, 1]], dtype=np.float64)
     meta = ImageMeta(Path("x"), (12, 20), matrix, (64, 64))
-    found = to_original([Detection(SQUARE, 0.5)], meta)[0]
+    found = to_original([Detection(SQUARE, 0.5, "word", 0.7, np.eye(4, dtype=np.float32))], meta)[0]
     assert found.polygon.tolist() == [[8, 3.5], [20, 3.5], [20, 8.5], [8, 8.5]]
-    assert found.score == 0.5
+    assert (found.score, found.text, found.text_score) == (0.5, "word", 0.7)
+    assert found.character_probabilities is not None, "what is read stays with the place"
 
 
 def test_prediction_of_perfect_maps_is_the_ground_truth_in_original_pixels(monkeypatch: pytest.MonkeyPatch) -> None:

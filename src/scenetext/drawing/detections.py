@@ -54,7 +54,7 @@ def draw_polygons(
 
 
 def draw_detections(image: np.ndarray, detections: Sequence[Detection], show_scores: bool = True) -> np.ndarray:
-    """A copy of the image with the outline of every detection and its score.
+    """A copy of the image with the outline of every detection, what it reads and its score.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -63,7 +63,7 @@ def draw_detections(image: np.ndarray, detections: Sequence[Detection], show_sco
     Raises:
         DataError: an image or polygon of another shape.
     """
-    labels = [f"{detection.score:.2f}" for detection in detections] if show_scores else None
+    labels = [_label(detection, show_scores) for detection in detections]
     return draw_polygons(image, [detection.polygon for detection in detections], HIT, labels=labels)
 
 
@@ -131,6 +131,12 @@ def draw_comparison(
     )
     _write_legend(canvas, entries)
     return canvas
+
+
+def _label(detection: Detection, show_score: bool) -> str:
+    """What a detection reads, and the score of its text or, without one, of its place."""
+    score = detection.score if detection.text_score is None else detection.text_score
+    return " ".join([detection.text or "", f"{score:.2f}" if show_score else ""]).strip()
 
 
 def _outlines(records: Sequence[Detection | TextInstance], indices: Collection[int]) -> list[np.ndarray]:

@@ -6,7 +6,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +149,7 @@ def to_original(
     matrix = meta.to_original if to_input is None else meta.to_original @ to_input
     step = -1 if np.linalg.det(matrix) < 0 else 1
     return [
-        Detection(transform_polygon(found.polygon, matrix).clip(0, limit)[::step], found.score) for found in detections
+        replace(found, polygon=transform_polygon(found.polygon, matrix).clip(0, limit)[::step]) for found in detections
     ]
 
 

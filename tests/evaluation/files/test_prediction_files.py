@@ -32,7 +32,9 @@ def written(path: Path, content: Any) -> Path:
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     detections = {
-        Path("a/1.jpg"): [Detection(np.array([[0, 0], [1.256, 0], [1, 1]], dtype=np.float32), 0.123456, "É, x")],
+        Path("a/1.jpg"): [
+            Detection(np.array([[0, 0], [1.256, 0], [1, 1]], dtype=np.float32), 0.123456, "É, x", 0.76543)
+        ],
         Path("b.jpg"): [],
     }
     write_detections(tmp_path / "new" / "out.json", detections)
@@ -40,14 +42,14 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     polygon = [[0.0, 0.0], [1.26, 0.0], [1.0, 1.0]]
     assert content["images"][0] == {
         "path": str(Path("a/1.jpg")),
-        "detections": [{"polygon": polygon, "score": 0.1235, "text": "É, x"}],
+        "detections": [{"polygon": polygon, "score": 0.1235, "text": "É, x", "text_score": 0.7654}],
     }
     read = read_predictions(tmp_path / "new" / "out.json")
     assert list(read) == [str(Path("a/1.jpg")), "b.jpg"]
     assert read["b.jpg"] == []
     (one,) = read[str(Path("a/1.jpg"))]
     np.testing.assert_allclose(one.polygon, polygon, rtol=1e-6)
-    assert (one.score, one.text) == (0.1235, "É, x")
+    assert (one.score, one.text, one.text_score) == (0.1235, "É, x", 0.7654)
 
 
 def test_lines_one_image_alone_and_defaults(tmp_path: Path) -> None:

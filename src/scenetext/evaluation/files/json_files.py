@@ -4,10 +4,11 @@ One JSON object for many images, or JSON lines with one image each (`.jsonl`):
 
     {"images": [{"path": "a/img_1.jpg", "detections": [{"polygon": [[x, y], ...], "score": 0.93, "text": "EXIT"}]}]}
 
-    {"path": "a/img_1.jpg", "detections": [{"polygon": [[x, y], ...], "score": 0.93, "text": "EXIT"}]}
+    {"path": "img_1.jpg", "detections": [{"polygon": [[x, y], ...], "score": 0.93, "text": "EXIT", "text_score": 0.8}]}
 
 Polygons are in pixels of the original image, EXIF rotation not applied, with at least three points. `score` is from 0
-to 1, and 1 if it is absent; `text` may be absent or null. An image without detections has an empty list.
+to 1, and 1 if it is absent; `text` and `text_score` (of the text, also from 0 to 1) may be absent or null. An image
+without detections has an empty list.
 Keys beside `images` say where the file comes from, and are not read; elsewhere unknown keys are errors.
 """
 
@@ -30,7 +31,7 @@ from scenetext.evaluation.files.values import (
 from scenetext.structures import Detection
 
 _IMAGE_KEYS = ("path", "detections")
-_DETECTION_KEYS = ("polygon", "score", "text")
+_DETECTION_KEYS = ("polygon", "score", "text", "text_score")
 
 
 def write_detections(path: Path, detections: Mapping[Path, Sequence[Detection]]) -> None:
@@ -85,10 +86,12 @@ def parse_image(image: Any) -> tuple[str, list[Detection]]:
 
 def _parse_detection(detection: Any) -> Detection:
     _check_keys(detection, _DETECTION_KEYS, required=("polygon",))
+    text_score = detection.get("text_score")
     return Detection(
         check_polygon(detection["polygon"]),
         check_score(detection.get("score", 1.0)),
         check_text(detection.get("text")),
+        None if text_score is None else check_score(text_score),
     )
 
 
@@ -97,7 +100,11 @@ def _format_detection(detection: Detection) -> dict[str, Any]:
         "polygon": [[round(float(x), 2), round(float(y), 2)] for x, y in detection.polygon],
         "score": round(float(detection.score), 4),
     }
-    return formatted if detection.text is None else {**formatted, "text": detection.text}
+    if detection.text is not None:
+        formatted["text"] = detection.text
+    if detection.text_score is not None:
+        formatted["text_score"] = round(float(detection.text_score), 4)
+    return formatted
 
 
 def _check_keys(value: Any, known: Sequence[str], required: Sequence[str]) -> None:
