@@ -82,6 +82,29 @@ def test_half_precision_features_are_pooled_in_full() -> None:
     assert (found == 1).all()
 
 
+def some_boxes(count: int) -> Tensor:
+    """Of all sizes and aspects, in the image of 256 x 160 and around it, and some that have little or no extent."""
+    generator = torch.Generator().manual_seed(0)
+    middle = (torch.rand(count, 2, generator=generator) * 1.4 - 0.2) * torch.tensor([256, 160])
+    half = torch.exp(torch.randn(count, 2, generator=generator) * 1.2 + 3)
+    odd = [[0, 0, 0, 0], [0, 0, 256, 160], [8, 8, 8, 40], [-500, 0, -400, 50], [252, 10, 400, 20], [0, 0, 256, 4]]
+    return torch.vstack((torch.cat((middle - half, middle + half), dim=1), torch.tensor(odd).float()))
+
+
+@pytest.mark.parametrize("cells", [7, 14])
+@pytest.mark.parametrize("count", [400, 0])
+def test_sums_of_pixels_are_what_the_operator_gives(cells: int, count: int) -> None:
+    """The path without gradient on a CPU, compared with torchvision's RoI align."""
+    generator = torch.Generator().manual_seed(1)
+    levels = [torch.randn(2, 3, 160 // stride, 256 // stride, generator=generator) for stride in STRIDES]
+    boxes = some_boxes(count) if count else torch.zeros(0, 4)
+    image = torch.arange(len(boxes)) % 2
+    expected = pool_regions(levels, STRIDES, boxes, image, cells)
+    with torch.no_grad():
+        found = pool_regions(levels, STRIDES, boxes, image, cells)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
 def test_only_valid_places_are_looked_at() -> None:
     seen = []
 
