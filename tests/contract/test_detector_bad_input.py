@@ -88,6 +88,14 @@ def test_five_thousand_instances(name: str, ignore: bool) -> None:
 
 
 @every_detector
+@pytest.mark.parametrize("ignore", [False, True])
+def test_hundreds_of_texts_in_a_batch_of_one_are_learnt_from(name: str, ignore: bool) -> None:
+    corners = np.array([(0, 0), (16, 0), (16, 10), (0, 10)], np.float32)
+    positions = np.random.default_rng(0).uniform(-10, 180, (300, 1, 2)).astype(np.float32)
+    learn(make_subject(name), [make_sample([word(corners + position, ignore) for position in positions], (128, 192))])
+
+
+@every_detector
 @settings(max_examples=15)
 @given(texts=large_texts(st.just(4)), soft=st.booleans())
 def test_rectangles_come_back(name: str, texts: tuple[np.ndarray, np.ndarray], soft: bool) -> None:

@@ -7,6 +7,7 @@ import pytest
 from maskrcnn_golden import IMAGES, arrays
 from scenetext.detectors.maskrcnn.config import MaskRCNNDecoding
 from scenetext.detectors.maskrcnn.decode import find_text, paste_mask
+from scenetext.geometry.candidates import counted_cuts
 
 PUBLISHED = MaskRCNNDecoding(contours="all")
 
@@ -88,7 +89,9 @@ def ring_and_speck() -> np.ndarray:
 
 def test_ours_takes_the_largest_outer_contour() -> None:
     boxes, scores = np.float32([[10, 20, 66, 76]]), np.array([0.9])
-    ours = find_text(boxes, scores, ring_and_speck()[None], MaskRCNNDecoding())
+    with counted_cuts() as cuts:
+        ours = find_text(boxes, scores, ring_and_speck()[None], MaskRCNNDecoding())
+    assert (cuts.times, cuts.candidates) == (1, 1)
     published = find_text(boxes, scores, ring_and_speck()[None], PUBLISHED)
     assert (len(ours), len(published)) == (1, 3)
     low, high = ours[0].polygon.min(axis=0), ours[0].polygon.max(axis=0)

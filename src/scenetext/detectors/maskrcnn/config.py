@@ -93,7 +93,8 @@ class MaskRCNNDecoding(Settings):
     mask_threshold: float = Field(default=0.5, gt=0, lt=1)
     """Least probability of a pixel of text."""
     contours: Literal["largest", "all"] = "largest"
-    """Of a mask in several pieces the largest, or, as published, each of them and each hole as a text of its own."""
+    """Of a mask in several pieces the largest (the others are counted and reported), or, as published, each of them and
+    each hole as a text of its own."""
     polygon_shape: Literal["quad", "polygon"] = "polygon"
     """Rectangle of least area, or the contour itself (published for all datasets, ICDAR 2015 too)."""
 

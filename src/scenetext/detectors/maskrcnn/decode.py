@@ -7,6 +7,7 @@ import numpy as np
 
 from scenetext.contracts import Maps
 from scenetext.detectors.maskrcnn.config import MaskRCNNDecoding, MaskRCNNSettings
+from scenetext.geometry.candidates import count_cut
 from scenetext.structures import Detection
 
 
@@ -84,8 +85,9 @@ def _contours(mask: np.ndarray, config: MaskRCNNDecoding) -> list[np.ndarray]:
         found, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
         return [contour[:, 0] for contour in found if len(contour) >= 3]
     found, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    largest = max(found, key=cv2.contourArea, default=None)
-    return [] if largest is None or cv2.contourArea(largest) == 0 else [largest[:, 0]]
+    pieces = [contour for contour in found if cv2.contourArea(contour) > 0]
+    count_cut(len(pieces) - 1)
+    return [max(pieces, key=cv2.contourArea)[:, 0]] if pieces else []
 
 
 def _probability(logits: np.ndarray) -> np.ndarray:
