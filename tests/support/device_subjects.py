@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from scenetext.contracts import Proposals, Stage
 from scenetext.data.loading.dataset import collate
 from scenetext.data.records.samples import whole_sample
 from scenetext.detectors import detector_names, find_examples
@@ -144,6 +146,29 @@ def make_subject(
     _open_branches(task)
     batch = collate([_prepare(task, draw(index, side_of(size))) for index in range(IMAGES)])
     return Subject(Learner(task, run, device, processes or Processes(), IMAGES), batch)
+
+
+def look_at_same_places(found: Subject, expected: Subject) -> None:
+    """Lets the stages of one learner look where those of another have looked, in the same order of calls.
+
+    Which places are chosen from maps is turned by rounding, as is what is drawn among them: of two learners only what
+    they find in the same places can be compared.
+    """
+    if not isinstance(expected.task, DetectionTask):
+        return
+    seen: deque[Proposals] = deque()
+
+    def recorded(stage: Stage) -> Stage:
+        def propose(*arguments: Any) -> Proposals:
+            seen.append({name: value.cpu() for name, value in stage.propose(*arguments).items()})
+            return seen[-1]
+
+        return replace(stage, propose=propose)
+
+    stages = expected.task.spec.stages
+    expected.task.spec = replace(expected.task.spec, stages=tuple(map(recorded, stages)))
+    again = tuple(replace(stage, propose=lambda *_: seen.popleft()) for stage in stages)
+    found.task.spec = replace(found.task.spec, stages=again)
 
 
 def _open_branches(task: nn.Module) -> None:
