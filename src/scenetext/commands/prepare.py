@@ -18,7 +18,7 @@ from scenetext.errors import DataError
 if TYPE_CHECKING:
     from scenetext.data.preparation.datasets import Preparation
     from scenetext.data.preparation.dictionaries import CharacterCounts
-    from scenetext.data.readers import Finding, Policy, Reader, ReadReport
+    from scenetext.data.readers import Finding, FoundSplits, Policy, Reader, ReadReport
     from scenetext.text.charset import CharacterSet
 
 EXAMPLES = """\
@@ -158,7 +158,7 @@ def run(arguments: argparse.Namespace) -> int | None:
 
 def prepare(arguments: argparse.Namespace) -> None:
     """Reads a dataset, writes the records of every split and prints what is in them."""
-    from scenetext.data.preparation.datasets import prepare_dataset
+    from scenetext.data.preparation.datasets import SplitImages, prepare_dataset
     from scenetext.data.preparation.dictionaries import CharacterCounts
     from scenetext.data.readers import FoundSplits
 
@@ -174,12 +174,23 @@ def prepare(arguments: argparse.Namespace) -> None:
         print_preparation(prepare_dataset(reader, {**values, **options}, arguments.output, characters, policy))
     else:
         found = reader.find(arguments.source)
+        refuse_shared_folders(found, policy)
+        images = SplitImages()
         for name, values in found.splits.items():
             output = arguments.output / f"{name}.jsonl"
-            print_preparation(prepare_dataset(reader, {**values, **options}, output, characters, policy))
+            print_preparation(prepare_dataset(reader, {**values, **options}, output, characters, policy, images))
     print_characters(characters, arguments)
     for name, paths in found.missing.items():
         print("\n  ".join([f"{name}: not written, since it is not in {arguments.source}", *paths]))
+    for path in found.unread:
+        print(f"not read: {path}")
+
+
+def refuse_shared_folders(found: FoundSplits, policy: Policy | None) -> None:
+    """Refuses to keep images without labels where those of one split are the labelled ones of another."""
+    folders = [values["images"] for values in found.splits.values() if "images" in values]
+    if policy is not None and policy.without_labels == "keep" and len(set(folders)) < len(folders):
+        raise DataError(f"--without-labels keep: splits share the images in {folders[0]}; convert them one by one")
 
 
 def print_preparation(done: Preparation) -> None:

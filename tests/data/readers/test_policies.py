@@ -69,7 +69,7 @@ WRITERS: dict[str, Callable[[Path, tuple[str, ...]], None]] = {
 def break_one(folder: Path) -> None:
     """Makes the annotation of b.jpg one that cannot be parsed."""
     if (labels := folder / "labels.json").exists():
-        write_json(labels, {**json.loads(labels.read_text()), "b.jpg": {"polygons": [[1, 2]]}})
+        write_json(labels, {**json.loads(labels.read_text()), "b.jpg": {"polygons": [[1, "x"]]}})
     for path in (folder / "annotations.json", folder / "textdet_train.json", folder / "Label.txt"):
         if path.exists() and path.suffix == ".json":
             content = json.loads(path.read_text())

@@ -9,7 +9,7 @@ from typing import Any
 
 from scenetext.data.readers.policy import PUBLISHED, Policy
 from scenetext.data.readers.report import ReadReport
-from scenetext.data.readers.splits import FoundSplits, Kind, Split, find_path, with_wrapper
+from scenetext.data.readers.splits import FoundSplits, Kind, Split, find_path, unread_beside, with_wrapper
 from scenetext.errors import DataError
 from scenetext.structures import ImageRecord
 
@@ -110,7 +110,9 @@ class Reader:
             lines = [f"{self.title}: no split of it is in {source}"]
             lines += [f"  {name}: {path}" for name, paths in missing.items() for path in paths]
             raise DataError("\n".join([*lines, f"expected: {self.files}", self.source]))
-        return FoundSplits(found, {name: paths for name, paths in missing.items() if self.splits[name].expected})
+        used = [path for values in found.values() for path in self._paths(values)]
+        expected = {name: paths for name, paths in missing.items() if self.splits[name].expected}
+        return FoundSplits(found, expected, unread_beside(source, used))
 
     def read(self, values: Mapping[str, Any], report: ReadReport) -> Iterator[ImageRecord]:
         """The records of the dataset at the given paths.
@@ -133,6 +135,12 @@ class Reader:
             lines = [f"{self.title}: not all of it is there", *missing, f"expected: {self.files}", self.source]
             raise DataError("\n".join(lines))
         return self.function(**given, report=report)
+
+    def _paths(self, values: Mapping[str, Any]) -> Iterator[Path]:
+        """The files and folders among the arguments."""
+        for argument in self.arguments:
+            if argument.kind != "text" and values[argument.name] is not None:
+                yield from values[argument.name] if argument.kind == "folders" else (values[argument.name],)
 
     def _find_split(self, folder: Path, split: Split) -> tuple[dict[str, Any], list[str]]:
         """The arguments of a split, and what of it is missing."""

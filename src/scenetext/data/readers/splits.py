@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
+from scenetext.data.records.images import IMAGE_SUFFIXES
 from scenetext.errors import DataError
 
 Kind = Literal["folder", "folders", "file", "text"]
 _WILDCARDS = "*?"
+_SPLIT_NAMES = (
+    ("train", "training"),
+    ("val", "valid", "validation", "dev", "development", "eval"),
+    ("test", "testing"),
+)
+"""Names that mean the same split; each stands for all of its row."""
+_SPLIT_NAME = re.compile(rf"(?<![a-z])(?:{'|'.join(name for row in _SPLIT_NAMES for name in row)})(?![a-z])", re.I)
+_DATA_SUFFIXES = IMAGE_SUFFIXES | {".json", ".txt", ".xml", ".gt", ".mat"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +32,8 @@ class Split:
     Attributes:
         paths: by the name of an argument, patterns relative to the dataset's folder, as in `ch4_training_images` or
             `ch8_training_images*`; the first that is there counts. "*" stands for any part of one name; upper and
-            lower case are the same; "." is the folder itself, and `*.gt/..` is a folder that holds such a file.
+            lower case are the same, and so are names of one split, as val, valid, validation and dev; "." is the folder
+            itself, and `*.gt/..` is a folder that holds such a file.
         values: arguments that this split fixes, such as which part of a file it is.
         expected: belongs to the dataset, so that its absence is reported; others are optional.
         fallback: counts only where no other split is there, as a folder without subfolders for splits does.
@@ -40,10 +52,12 @@ class FoundSplits:
     Attributes:
         splits: by name, the arguments of `Reader.read`.
         missing: by name of the expected splits that are not there, what was looked for, a path a line.
+        unread: what lies beside the paths of the splits, looks like data and belongs to none of them.
     """
 
     splits: Mapping[str, dict[str, Any]]
     missing: Mapping[str, Sequence[str]]
+    unread: Sequence[Path] = ()
 
 
 def find_path(folder: Path, patterns: Sequence[str], kind: Kind) -> Path | tuple[Path, ...] | None:
@@ -53,15 +67,41 @@ def find_path(folder: Path, patterns: Sequence[str], kind: Kind) -> Path | tuple
         DataError: a pattern for a single path matches several, or a folder cannot be listed.
     """
     for pattern in patterns:
-        paths = dict.fromkeys(_matches(folder, pattern.split("/")))
-        matches = [path for path in paths if path.is_dir() == (kind != "file")]
-        if kind == "folders" and matches:
-            return tuple(matches)
+        spellings = [_matches(folder, spelling.split("/")) for spelling in _split_spellings(pattern)]
+        found = [[path for path in paths if path.is_dir() == (kind != "file")] for paths in spellings]
+        if kind == "folders" and (matches := next(filter(None, found), None)):
+            return tuple(dict.fromkeys(matches))
+        matches = list(dict.fromkeys(path for paths in found for path in paths))
         if len(matches) > 1:
-            raise DataError(f"{matches[0].name} and {matches[1].name} are both possible; name one by its flag", folder)
+            one, other = (path.relative_to(folder) for path in matches[:2])
+            raise DataError(f"{one} and {other} are both possible; name one by its flag", folder)
         if matches:
             return matches[0]
     return None
+
+
+def unread_beside(source: Path, used: Iterable[Path]) -> list[Path]:
+    """What lies beside the paths of splits in a dataset's folder and is none of them: folders with data, and files with
+    the suffix of a used one; another split, say, whose name no reader knows.
+
+    Raises:
+        DataError: a folder cannot be listed.
+    """
+    paths = {Path(os.path.normpath(path)) for path in used}
+    above = {folder for path in paths for folder in path.parents}
+    folders = [path for path in paths if path.is_dir()]
+    unread = []
+    for parent in sorted(folder for folder in above if folder.is_relative_to(source)):
+        suffixes = {path.suffix for path in paths if path.parent == parent and path not in folders}
+        is_read = any(parent.is_relative_to(folder) for folder in folders)
+        others = [path for path in _listing(parent) if path not in paths | above and path.name[0] != "."]
+        unread += [path for path in others if path.suffix in suffixes or (not is_read and _holds_data(path))]
+    return unread
+
+
+def _holds_data(folder: Path) -> bool:
+    """Whether this is a folder with images or annotations."""
+    return any(Path(name).suffix.lower() in _DATA_SUFFIXES for _, _, names in os.walk(folder) for name in names)
 
 
 def with_wrapper(source: Path) -> tuple[Path, ...]:
@@ -74,6 +114,14 @@ def with_wrapper(source: Path) -> tuple[Path, ...]:
         raise DataError("is not a folder; --source is what the archives of the dataset were unpacked to", source)
     inner = [path for path in _listing(source) if path.is_dir() and not path.name.startswith((".", "__MACOSX"))]
     return (source, *inner) if len(inner) == 1 else (source,)
+
+
+def _split_spellings(pattern: str) -> list[str]:
+    """The pattern itself, and with every other name of the split that it names."""
+    named = {name.lower() for name in _SPLIT_NAME.findall(pattern)}
+    rows = [row for row in _SPLIT_NAMES if named.intersection(row)]
+    others = [_SPLIT_NAME.sub(name, pattern) for row in rows for name in row] if len(rows) == 1 else []
+    return list(dict.fromkeys([pattern, *others]))
 
 
 def _matches(folder: Path, parts: Sequence[str]) -> list[Path]:
