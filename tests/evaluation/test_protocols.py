@@ -37,7 +37,9 @@ def test_a_name_that_had_another_meaning_says_so_in_every_report() -> None:
     changed = {"ic13_deteval", "totaltext_deteval", "totaltext_deteval_textbpn", "ic15_db"}
     assert {name for name, protocol in PROTOCOLS.items() if protocol.note} == changed
     scores = DetectionEvaluator(PROTOCOLS["ic13_deteval"]).scores()
-    assert "Note: Up to 0.1.0 this name stood for another rule, which is ic13_mmocr now." in format_sweep(scores)
+    assert "Note: Until November 2026 this name stood for another rule, which is ic13_mmocr now." in format_sweep(
+        scores
+    )
     assert "ic13_mmocr" in sweep_report(scores)["protocol"]["note"]
 
 

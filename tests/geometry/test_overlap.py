@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import shapely
@@ -135,6 +137,39 @@ def test_regions_tell_what_was_repaired_and_what_has_no_area() -> None:
     assert regions.degenerate.tolist() == [False, False, True]
     np.testing.assert_allclose(regions.areas, [8, 2, 0])
     assert regions[1:].repaired.tolist() == [True, False]
+
+
+any_outlines = st.lists(
+    st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), min_size=3, max_size=8).map(array), max_size=5
+)
+
+
+@pytest.mark.parametrize("repair", [shapely.make_valid, lambda geometries: shapely.buffer(geometries, 0)])
+@given(first=any_outlines, second=any_outlines)
+def test_kept_outlines_have_their_own_areas_and_overlap_as_their_repairs_do(
+    repair: Callable[[np.ndarray], np.ndarray], first: list[np.ndarray], second: list[np.ndarray]
+) -> None:
+    rows, columns = (overlap.make_regions(outlines, repair, keep_outlines=True) for outlines in (first, second))
+    shared = overlap.intersection_matrix(rows, columns)
+    for row, mine in enumerate(first):
+        x, y = mine.T
+        shoelace = 0.5 * abs(float(x @ np.roll(y, -1) - np.roll(x, -1) @ y))
+        assert rows.areas[row] == pytest.approx(shoelace, abs=1e-9)
+        for column, other in enumerate(second):
+            pair = repair(np.array([shapely.Polygon(mine), shapely.Polygon(other)]))
+            assert shared[row, column] == pytest.approx(shapely.intersection(*pair).area, abs=1e-9)
+
+
+def test_a_bow_tie_by_the_even_odd_rule() -> None:
+    """Two lobes of 2 square pixels that run in opposite directions; the square covers both."""
+    bow_tie = array([(0, 0), (4, 4), (4, 2), (0, 2)])
+    outline = overlap.make_regions([bow_tie], keep_outlines=True)
+    whole = overlap.make_regions([array([(0, 0), (4, 0), (4, 4), (0, 4)])])
+    assert outline.repaired.tolist() == [True]
+    assert outline.areas.tolist() == [0.0]
+    assert outline.degenerate.tolist() == [False]
+    assert overlap.intersection_matrix(outline, whole).tolist() == [[4.0]]
+    assert overlap.make_regions([bow_tie]).areas.tolist() == [2.0]
 
 
 def test_only_candidates_are_looked_at() -> None:

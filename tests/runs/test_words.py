@@ -10,7 +10,10 @@ import pytest
 import yaml
 
 from scenetext.errors import ConfigError
+from scenetext.evaluation.named_rules import find_protocol
+from scenetext.runs import kinds
 from scenetext.runs.settings import DetectionRun, PretrainingRun, load_run
+from scenetext.runs.usable import DataCheck, RunSets
 from scenetext.runs.words import Config, all_configs, combine
 
 CONFIGS = all_configs()
@@ -150,6 +153,7 @@ def test_one_name_of_two_things_is_known_by_its_company() -> None:
         ("oclip words dcnv2", "dcnv2 is for detection runs, this is a pretraining run"),
         ("dbnet icdar2015 oclip optimizer.learning_rat=1", "dbnet icdar2015 oclip: optimizer.learning_rat is unknown"),
         ("none.yaml", "none.yaml: cannot be read"),
+        ("dbnet icdar2015 oclip evaluation.protocol=ic15_dbb", "'ic15_dbb' is unknown; did you mean ic15_db"),
     ],
 )
 def test_what_cannot_be_a_run_is_refused(words: str, message: str) -> None:
@@ -183,3 +187,14 @@ def test_pairs_that_can_never_hold_are_refused(tmp_path: Path, content: dict[str
 
 def test_every_config_begins_with_what_it_is() -> None:
     assert all(len(config.title) > 20 for configs in CONFIGS.values() for config in configs)
+
+
+def test_a_run_says_where_the_name_of_its_rule_had_another_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kinds, "sets_with_text", lambda run, sets: sets)
+    sets = RunSets([], [], DataCheck({}, ()), ("first",))
+    for rule, remarks in (
+        ("ic15", ["first"]),
+        ("ic13_deteval", ["first", f"ic13_deteval: {find_protocol('ic13_deteval').note}"]),
+    ):
+        run = load_run(["dbnet", "icdar2015", "oclip", f"evaluation.protocol={rule}"])
+        assert list(kinds.kind_of(run).usable(run, None, sets).remarks) == remarks

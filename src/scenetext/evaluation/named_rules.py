@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from scenetext.errors import ConfigError, did_you_mean
 from scenetext.evaluation.rules import DetEvalProtocol, IouProtocol, Protocol, SpottingProtocol
@@ -24,7 +27,7 @@ _ICDAR_2015 = (
         update={
             "name": "ic15_db",
             "used_by": "DB, DBNet++ on ICDAR 2015",
-            "note": "Up to 0.1.0 it counted ground truth that crosses itself as missed; DB drops it.",
+            "note": "Until November 2026 it counted ground truth that crosses itself as missed; DB drops it.",
         }
     ),
     _MMOCR,
@@ -63,7 +66,7 @@ _ICDAR_2013 = (
             "pair_check": "untouched",
             "sum_decimals": 4,
             "used_by": "the server of ICDAR 2013, 'DetEval'",
-            "note": "Up to 0.1.0 this name stood for another rule, which is ic13_mmocr now.",
+            "note": "Until November 2026 this name stood for another rule, which is ic13_mmocr now.",
         }
     ),
 )
@@ -99,7 +102,7 @@ _TOTALTEXT = (
             "name": "totaltext_deteval",
             "pair_check": "by_shares_both",
             "used_by": "the present script of Total-Text's authors",
-            "note": "Up to 0.1.0 this name stood for a rule that no script has.",
+            "note": "Until November 2026 this name stood for a rule that no script has.",
         }
     ),
     _TOTALTEXT_PSENET,
@@ -110,7 +113,7 @@ _TOTALTEXT = (
             "precision_threshold": 0.4,
             "merge_recall_threshold": 0.4,
             "used_by": "TextBPN, DRRG, MixNet on Total-Text with 0.8 and 0.4",
-            "note": "Up to 0.1.0 shares were not rounded (hmean -0.7 to +0.2 points).",
+            "note": "Until November 2026 shares were not rounded (hmean -0.7 to +0.2 points).",
         }
     ),
     _TOTALTEXT_ROUNDED.model_copy(
@@ -202,3 +205,14 @@ def find_protocol(name: str) -> Protocol:
         f"evaluation protocol {name!r} is unknown{did_you_mean(name, PROTOCOLS)} "
         f"Known protocols: {', '.join(PROTOCOLS)}"
     )
+
+
+def _known(name: str) -> str:
+    try:
+        return find_protocol(name).name
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
+ProtocolName = Annotated[str, AfterValidator(_known)]
+"""The name of a rule, as a type of settings."""

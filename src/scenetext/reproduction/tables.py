@@ -4,27 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import AfterValidator, Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from scenetext.config import Settings, load_settings
 from scenetext.errors import ConfigError
-from scenetext.evaluation.named_rules import find_protocol
+from scenetext.evaluation.named_rules import ProtocolName
 from scenetext.reproduction import MetricName, Paper, Size
 
 RATES: tuple[MetricName, ...] = ("precision", "recall", "hmean")
 COUNTS: tuple[MetricName, ...] = ("parameters", "trainable_parameters", "operations")
-
-
-def _known_protocol(name: str) -> str:
-    try:
-        return find_protocol(name).name
-    except ConfigError as error:
-        raise ValueError(str(error)) from None
-
-
-ProtocolName = Annotated[str, AfterValidator(_known_protocol)]
 
 
 class SceneSet(Settings):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from torch import nn
 
 from scenetext.detectors import find_detector
+from scenetext.evaluation.named_rules import find_protocol
 from scenetext.runs.encoders import auxiliary_loss, build_encoder
 from scenetext.runs.settings import DetectionRun, PretrainingRun, Run, RunType
 from scenetext.runs.usable import RunSets, sets_with_text, sets_with_words
@@ -97,7 +98,9 @@ def _usable_words(run: PretrainingRun, characters: CharacterSet | None, sets: Ru
 
 
 def _usable_text(run: DetectionRun[Any, Any], characters: CharacterSet | None, sets: RunSets) -> RunSets:
-    return sets_with_text(run, sets)
+    usable = sets_with_text(run, sets)
+    rule = find_protocol(run.evaluation.protocol)
+    return replace(usable, remarks=(*usable.remarks, f"{rule.name}: {rule.note}")) if rule.note else usable
 
 
 def _initialise_encoder(task: PretrainingTask, run: PretrainingRun) -> list[str]:

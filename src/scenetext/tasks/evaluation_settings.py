@@ -10,6 +10,7 @@ from pydantic import Field
 from scenetext.config import Settings
 from scenetext.data.transforms.evaluation import EvaluationTransformSettings
 from scenetext.evaluation.files.submission import SubmissionFormat
+from scenetext.evaluation.named_rules import ProtocolName
 from scenetext.evaluation.scores import DEFAULT_THRESHOLDS
 
 Scale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -23,8 +24,8 @@ class DatasetEvaluationSettings(Settings):
     """Record files, relative to the working directory."""
     choose_on: tuple[Path, ...] = ()
     """Record files of another set, such as a part of the training images, on which a score threshold is chosen."""
-    protocols: tuple[str, ...] = ()
-    """Names of rules in `scenetext.evaluation.rules`; all are reported. None: `evaluation.protocol`."""
+    protocols: tuple[ProtocolName, ...] = ()
+    """Names of rules (`scenetext list rules`); all are reported. None: `evaluation.protocol`."""
     threshold: Threshold | None = None
     """See `evaluation.threshold`."""
     thresholds: tuple[Threshold, ...] | None = Field(default=None, min_length=1)
@@ -38,8 +39,8 @@ class DatasetEvaluationSettings(Settings):
 class EvaluationSettings(Settings):
     """How texts are detected at test time, and by which rule they are scored."""
 
-    protocol: str = "ic15"
-    """Name of a rule in `scenetext.evaluation.rules`."""
+    protocol: ProtocolName = "ic15"
+    """Name of a rule (`scenetext list rules`)."""
     thresholds: tuple[float, ...] = DEFAULT_THRESHOLDS
     """Score thresholds that are tried; the best hmean is reported with its threshold."""
     threshold: float = Field(default=0.5, ge=0, le=1)
