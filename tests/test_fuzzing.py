@@ -22,12 +22,16 @@ from torch import nn
 
 from fuzzing import assert_nothing_lost, assert_valid, flips, fuzz, mutations
 from scenetext.data.preparation.check_cache import checked_records
+from scenetext.data.preparation.checks import RecordsCheck
 from scenetext.data.preparation.dictionaries import read_pickled_dictionary
 from scenetext.data.preparation.shard_writing import write_shards
 from scenetext.data.readers import READERS, ReadReport
 from scenetext.data.readers.matlab import CellArray
+from scenetext.data.records import index
 from scenetext.data.records.files import RecordFiles, read_records, write_records
 from scenetext.data.records.images import decode_image, image_size
+from scenetext.data.records.index import records_index
+from scenetext.data.records.results import results_folder
 from scenetext.evaluation.files import read_predictions, write_detections
 from scenetext.runs.settings import load_run
 from scenetext.runs.words import combine
@@ -73,23 +77,29 @@ def test_a_check_of_damaged_records_counts_every_line(tmp_path: Path, fuzz_times
     write_records(path, make_records(tmp_path))
 
     def attempt(content: bytes) -> None:
-        check = checked_records(path, None, pytest.fail)
+        check = checked(path)
         lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
         assert check.images == sum(bool(line.strip()) for line in lines)
 
     assert fuzz(path, mutations(path.read_bytes(), fuzz_times), attempt).refused == 0
 
 
-def test_kept_results_of_checks(tmp_path: Path, fuzz_times: int) -> None:
+@pytest.mark.parametrize("name", ["lines", "check"])
+def test_kept_results(tmp_path: Path, fuzz_times: int, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "_STEP_OF_TIMES", -(10**12))  # an index holds at once
     path = tmp_path / "a.jsonl"
     write_records(path, make_records(tmp_path))
-    expected = checked_records(path, None, pytest.fail)
-    (kept,) = tmp_path.glob(".*.check.json")
+    expected = checked(path)
+    kept = results_folder(path, None) / name
 
     def attempt(content: bytes) -> None:
-        assert checked_records(path, None, pytest.fail).images <= expected.images * 10**6
+        assert checked(path).images <= expected.images * 10**6
 
     assert fuzz(kept, mutations(kept.read_bytes(), fuzz_times), attempt).refused == 0
+
+
+def checked(path: Path) -> RecordsCheck:
+    return checked_records(path, records_index(path, None, pytest.fail))
 
 
 def test_tar_shards(tmp_path: Path, fuzz_times: int) -> None:

@@ -126,6 +126,17 @@ class Processes:
             raise result
         return result
 
+    def in_turn(self, action: Callable[[], Content]) -> Content:
+        """What `action` gives in each process; the first one does it before the others, which find what it kept.
+
+        Raises:
+            ScenetextError: the one that `action` raised in the first process, in all processes.
+            TrainingError: as `sums`.
+        """
+        results: list[Content] = []
+        self.once(lambda: results.append(action()))
+        return results[0] if results else action()
+
     def wait(self, purpose: str) -> None:
         """Returns when every process has come here.
 

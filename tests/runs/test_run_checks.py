@@ -11,7 +11,7 @@ import pytest
 from processes import in_processes
 from scenetext.data.loading.loader import training_loader
 from scenetext.data.loading.orders import chosen_images
-from scenetext.data.preparation.check_cache import kept_path
+from scenetext.data.records.results import results_folder
 from scenetext.distributed import Processes
 from scenetext.errors import DataError
 from scenetext.runs.build import build_trainer
@@ -64,21 +64,43 @@ def test_a_broken_line_stops_the_run_whatever_share_is_allowed(tmp_path: Path) -
         read_run_records(make_run("detection", tmp_path, [str(path)], maximum_faulty_share=1.0), None)
 
 
-def test_the_second_start_reads_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["pretraining", "detection"])
+@pytest.mark.parametrize("check", [True, False])
+def test_the_second_start_reads_no_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, check: bool
+) -> None:
     path = make_set(tmp_path, "a", 30)
-    run = make_run("detection", tmp_path, [str(path)])
-    first = read_run_records(run, None)
-    assert kept_path(path, None).is_file()
-    monkeypatch.setattr("scenetext.data.records.files.parse_record", pytest.fail)
-    second = read_run_records(run, None)
-    assert (len(second.training), second.remarks) == (len(first.training), first.remarks)
+    characters = CharacterSet.english() if kind == "pretraining" else None
+    run = make_run(kind, tmp_path, [str(path), {"records": str(path), "share": 0.5}], check=check)
+    first = read_run_records(run, characters)
+    assert (results_folder(path, None) / "check").is_file() == check
+    before = [record.path for record in first.training]
+    with monkeypatch.context() as patch:
+        patch.setattr("scenetext.data.records.files.parse_record", pytest.fail)
+        second = read_run_records(run, characters)
+    assert (second.parts, second.remarks, second.contents) == (first.parts, first.remarks, first.contents)
+    assert [record.path for record in second.training] == before
+    if kind == "pretraining":
+        with pytest.raises(DataError, match="no image for training"):
+            read_run_records(run, CharacterSet("xyz"))
+
+
+@pytest.mark.parametrize("kind", ["pretraining", "detection"])
+def test_a_run_reports_on_resume_which_records_have_changed(tmp_path: Path, kind: str) -> None:
+    path = make_set(tmp_path, "a", 4)
+    run = make_run(kind, tmp_path, [str(path)])
+    build_trainer(run, tmp_path / "run")[0].fit()
+    assert build_trainer(run, tmp_path / "run", resume=True)[0].resume() == []
+    path.write_bytes(path.read_bytes().replace(b"word", b"name"))
+    (remark,) = build_trainer(run, tmp_path / "run", resume=True)[0].resume()
+    assert remark.startswith(f"the content of {path} has changed since the checkpoint")
 
 
 def test_results_of_checks_go_where_the_config_says(tmp_path: Path) -> None:
     path = make_set(tmp_path, "a", 2)
     read_run_records(make_run("detection", tmp_path, [str(path)], check_folder=str(tmp_path / "checks")), None)
     assert len(list((tmp_path / "checks").iterdir())) == 2
-    assert not kept_path(path, None).exists()
+    assert not results_folder(path, None).exists()
 
 
 def test_a_few_shot_share_that_is_all_ignored_is_refused(tmp_path: Path) -> None:

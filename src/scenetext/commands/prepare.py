@@ -272,9 +272,11 @@ def check(arguments: argparse.Namespace) -> int:
     """Looks through records files and at the headers of their images; 1 where one of them is not usable as it is."""
     from scenetext.data.preparation.check_cache import checked_records
     from scenetext.data.preparation.checks import check_report
+    from scenetext.data.records.index import records_index
 
     known = known_characters(arguments)
-    checks = {path: checked_records(path, None, print, again=True) for path in arguments.records}
+    indexes = {path: records_index(path, None, print) for path in arguments.records}
+    checks = {path: checked_records(path, index, again=True) for path, index in indexes.items()}
     for path, found in checks.items():
         print("\n".join(check_report(path, found, known)))
     return 0 if all(found.is_usable for found in checks.values()) else 1

@@ -21,10 +21,10 @@ from scenetext.errors import ConfigError
 from scenetext.evaluation.files.reading import read_predictions
 from scenetext.evaluation.lexicon import Lexicons
 from scenetext.evaluation.report import percent
-from scenetext.runs.data import read_all_records
+from scenetext.runs.data import file_sets
 from scenetext.runs.load import load_trained_task
 from scenetext.runs.settings import DetectionRun, PretrainingRun
-from scenetext.runs.usable import records_with_words, refuse_all_skipped
+from scenetext.runs.usable import joined, refuse_all_skipped, with_words
 from scenetext.tasks.detection import DetectionTask
 from scenetext.tasks.evaluation_settings import EvaluationSettings
 from scenetext.tasks.pretraining import PretrainingTask
@@ -89,8 +89,9 @@ def measure_pretraining(task: PretrainingTask, run: PretrainingRun, step: int, a
     """Measures how well a pre-trained model reads."""
     if arguments.dataset or arguments.datasets or arguments.protocol or arguments.choose_on or arguments.submission:
         raise ConfigError(f"{arguments.checkpoint}: holds a pre-trained model, which has no protocols; use --records")
-    files = read_all_records(arguments.records or run.data.validation, "evaluation")
-    records, remark = records_with_words(files, task.characters, task.settings.unknown_characters, "evaluation")
+    sets = file_sets(arguments.records or run.data.validation, run.data.check_folder, "evaluation")
+    sets, remark = with_words(sets, task.characters, task.settings.unknown_characters, "evaluation")
+    records = joined(sets)
     print(remark)
     device = resolve_device(arguments.device)
     task.to(device).to(memory_format=torch.channels_last)

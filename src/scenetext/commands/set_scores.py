@@ -142,7 +142,7 @@ def evaluate_set(measured: EvaluationSet, find: Finder, folder: Path, pictures: 
     records = read_all_records(measured.records, "evaluation")
     are_texts_scored = any(isinstance(protocol, SpottingProtocol) for protocol in measured.protocols)
     uses: tuple[Use, ...] = ("detection", "reading") if are_texts_scored else ("detection",)
-    check_plausible(records, uses, f"evaluation in {_names(records.paths)}")
+    check_plausible(records, uses, f"evaluation in {_names(measured.records)}")
     others = read_all_records(measured.choose_on, "choosing a threshold") if measured.choose_on else None
     if others is not None:
         _check_apart(records, others, measured)

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from scenetext.data.loading.dataset import LoadedSample, RecordDataset, collate_loaded
-from scenetext.data.records.files import JoinedRecords
 from scenetext.data.records.images import write_image
 from scenetext.data.records.shards import read_record_image
 from scenetext.drawing.detections import FALSE, HIT, IGNORED, MISSED, draw_comparison, draw_instances
@@ -25,6 +24,7 @@ from scenetext.runs.data import read_all_records, training_sets
 from scenetext.runs.kinds import DETECTION, build_detection_task
 from scenetext.runs.load import load_trained_task
 from scenetext.runs.settings import DetectionRun, load_run
+from scenetext.runs.usable import joined
 from scenetext.structures import Detection, ImageRecord
 from scenetext.tasks.detection import DetectionTask
 from scenetext.training.device import resolve_device
@@ -107,7 +107,7 @@ def show_targets(words: Sequence[str], epoch: int, choice: Choice, output: Path)
     run = load_run(words, DetectionRun)
     with torch.device("meta"):  # only the preparation of samples is needed, no weights
         task = build_detection_task(run)
-    records = JoinedRecords(training_sets(run.data))
+    records = joined(training_sets(run.data))
     dataset = RecordDataset(records, task.prepare_training, run.training.seed)
     shown = Shown([])
     for index, record in choice.of(records):

@@ -65,7 +65,7 @@ def build_trainer(
         RecordDataset(data.validation, task.prepare_evaluation, seed),
         run,
         folder,
-        describe_run(run, characters),
+        {**describe_run(run, characters), "records": {str(path): one for path, one in data.contents.items()}},
         processes,
     )
     return trainer, remarks

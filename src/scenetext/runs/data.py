@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scenetext.config import Settings
 from scenetext.data.loading.combination import Part, TrainingSet, parts_of
 from scenetext.data.loading.orders import chosen_images
-from scenetext.data.records.files import JoinedRecords, RecordFiles, RecordView
+from scenetext.data.records.files import RecordFile, RecordFiles, RecordView
+from scenetext.data.records.index import records_index
+from scenetext.data.records.results import Add
 from scenetext.distributed import Processes
 from scenetext.errors import DataError
 from scenetext.runs.kinds import kind_of
 from scenetext.runs.settings import DataSettings, Run
-from scenetext.runs.usable import RunSets, check_run_files
+from scenetext.runs.usable import RecordSet, RunSets, check_run_files, joined
 from scenetext.structures import ImageRecord
 from scenetext.text.charset import CharacterSet
 
@@ -26,12 +29,14 @@ class RunRecords:
         training, validation: records.
         parts: the datasets that the training records are of, and what an epoch shows of each.
         remarks: what is worth reporting about them.
+        contents: hash of each records file.
     """
 
     training: Sequence[ImageRecord]
     validation: Sequence[ImageRecord]
     parts: tuple[Part, ...]
     remarks: tuple[str, ...]
+    contents: Mapping[Path, str]
 
 
 def read_run_records(run: Run, characters: CharacterSet | None, processes: Processes | None = None) -> RunRecords:
@@ -39,24 +44,28 @@ def read_run_records(run: Run, characters: CharacterSet | None, processes: Proce
 
     Args:
         characters: the dictionary of a pre-training; None for a detector.
-        processes: of the run; the first one alone checks files and images, while the others wait.
+        processes: of the run; the first one alone looks through files and images, while the others wait; then these
+            find what it kept.
 
     Raises:
         DataError: a file cannot be read or has nothing to learn from.
         CharacterError: a character outside the dictionary, where the run's policy is to stop.
         ConfigError: a weight that gives a dataset no image of an epoch.
     """
-    check = (processes or Processes()).once(lambda: check_run_files(run.data))
-    sets = training_sets(run.data)
-    validation: Sequence[ImageRecord] = read_all_records(run.data.validation, "validation")
-    usable = kind_of(run).usable(run, characters, RunSets(sets, validation, check))
-    sets, validation = usable.training, usable.validation
-    parts = parts_of(run.data.train, [len(records) for records in sets], run.data.epoch_images)
-    joined = sets[0] if len(sets) == 1 else JoinedRecords(sets)
-    return RunRecords(joined, validation, parts, (*check.remarks, *_remarks(run.data, parts), *usable.remarks))
+    data, processes = run.data, processes or Processes()
+    check = processes.once(lambda: check_run_files(data))
+
+    def usable() -> RunSets:
+        sets = RunSets(training_sets(data), file_sets(data.validation, data.check_folder, "validation"), check)
+        return kind_of(run).usable(run, characters, sets)
+
+    sets = processes.in_turn(usable)
+    parts = parts_of(data.train, [len(one.records) for one in sets.training], data.epoch_images)
+    remarks = (*check.remarks, *_remarks(data, parts), *sets.remarks)
+    return RunRecords(joined(sets.training), joined(sets.validation), parts, remarks, check.contents)
 
 
-def training_sets(data: DataSettings) -> list[Sequence[ImageRecord]]:
+def training_sets(data: DataSettings) -> list[RecordSet]:
     """The records of every dataset to learn from, those of its share alone; they stay on disk until they are read.
 
     Raises:
@@ -64,7 +73,21 @@ def training_sets(data: DataSettings) -> list[Sequence[ImageRecord]]:
     """
     if not data.train:
         raise DataError("data.train names no dataset to learn from")
-    return [_shared(one, read_all_records([one.records], "training")) for one in data.train]
+    return [_shared(one, _file_set(one.records, data.check_folder)) for one in data.train]
+
+
+def file_sets(paths: Sequence[Path], check_folder: Path | None, purpose: str) -> list[RecordSet]:
+    """The records of every file; they stay on disk until they are read.
+
+    Args:
+        check_folder: where indexes of the files are kept; None = beside them.
+
+    Raises:
+        DataError: a file cannot be read, or there are no images at all.
+    """
+    sets = [_file_set(path, check_folder) for path in paths]
+    _refuse_none(sum(len(one.records) for one in sets), paths, purpose)
+    return sets
 
 
 def read_all_records(paths: Sequence[Path], purpose: str) -> RecordFiles:
@@ -74,15 +97,35 @@ def read_all_records(paths: Sequence[Path], purpose: str) -> RecordFiles:
         DataError: a file cannot be read, or there are no images at all.
     """
     records = RecordFiles(paths)
-    if not records:
-        raise DataError(f"no images for {purpose} in: {', '.join(map(str, paths))}")
+    _refuse_none(len(records), paths, purpose)
     return records
 
 
-def _shared(one: TrainingSet, records: Sequence[ImageRecord]) -> Sequence[ImageRecord]:
+def _refuse_none(count: int, paths: Sequence[Path], purpose: str) -> None:
+    if not count:
+        raise DataError(f"no images for {purpose} in: {', '.join(map(str, paths))}")
+
+
+def _file_set(path: Path, check_folder: Path | None) -> RecordSet:
+    # What cannot be kept is reported where a run's files are checked.
+    index = records_index(path, check_folder, lambda _: None)
+    return RecordSet(path, RecordFile(path, index.starts), index.results)
+
+
+def _shared(one: TrainingSet, whole: RecordSet) -> RecordSet:
+    """The share of a dataset that is learnt from."""
+    count = len(whole.records)
+    _refuse_none(count, [one.records], "training")
     if one.share == 1:
-        return records
-    return RecordView(records, chosen_images(len(records), one.share, one.share_seed))
+        return whole
+
+    def make(add: Add) -> Settings:
+        add(chosen_images(count, one.share, one.share_seed))
+        return Settings()
+
+    part = f"share_{one.share!r}_{one.share_seed}"
+    _, rows = whole.results.get(part, Settings, make)
+    return RecordSet(one.records, RecordView(whole.records, rows), whole.results.of_part(part))
 
 
 def _remarks(data: DataSettings, parts: Sequence[Part]) -> list[str]:

@@ -43,7 +43,7 @@ class DataSettings(Settings):
     """Look through the records and at the headers of all their images before training starts. The result is kept, and
     used until the records file changes."""
     check_folder: Path | None = None
-    """Where results of checks are kept; default: beside each records file."""
+    """Where indexes of records files and results of checks are kept; default: beside each records file."""
     maximum_faulty_share: float = Field(default=0.05, ge=0, le=1)
     """Training does not start when more than this share of a file's images is missing, cannot be read, or has another
     size than its record says."""

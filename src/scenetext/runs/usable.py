@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,8 +19,11 @@ from scenetext.data.preparation.plausibility import (
     refuse_implausible,
     sum_of,
 )
+from scenetext.data.records.files import JoinedRecords
+from scenetext.data.records.index import records_index
+from scenetext.data.records.results import Results
 from scenetext.errors import DataError
-from scenetext.pretraining.oclip.targets import usable_texts
+from scenetext.pretraining.oclip.targets import WordReport, usable_texts
 from scenetext.pretraining.oclip.weak_supervision import keep_share_of_words
 from scenetext.runs.settings import DataSettings, DetectionRun, PretrainingRun
 from scenetext.structures import ImageRecord, SkippedImage
@@ -32,28 +35,34 @@ class DataCheck:
     """What the checks of a run's files found.
 
     Attributes:
+        contents: hash of each records file.
         files: by records file; none where nothing was checked.
         remarks: what is worth reporting.
     """
 
+    contents: Mapping[Path, str]
     files: Mapping[Path, RecordsCheck]
     remarks: tuple[str, ...]
 
 
 def check_run_files(data: DataSettings) -> DataCheck:
-    """Checks every records file of a run once; nothing where `data.check` is off.
+    """Makes the index of every records file of a run, where none holds, and checks the file unless `data.check` is off.
 
     Raises:
         DataError: a file cannot be read, has broken lines, or more faulty images than `data.maximum_faulty_share`
             allows; they are counted, and the first ones listed.
     """
+    contents: dict[Path, str] = {}
     checks: dict[Path, RecordsCheck] = {}
     remarks: list[str] = []
-    for path in dict.fromkeys([*(one.records for one in data.train), *data.validation] if data.check else []):
-        check = checks[path] = checked_records(path, data.check_folder, remarks.append)
-        _refuse_faulty(path, check, data.maximum_faulty_share)
-        remarks += _check_remarks(path, check)
-    return DataCheck(checks, tuple(remarks))
+    for path in dict.fromkeys([*(one.records for one in data.train), *data.validation]):
+        index = records_index(path, data.check_folder, remarks.append)
+        contents[path] = index.content
+        if data.check:
+            check = checks[path] = checked_records(path, index)
+            _refuse_faulty(path, check, data.maximum_faulty_share)
+            remarks += _check_remarks(path, check)
+    return DataCheck(contents, checks, tuple(dict.fromkeys(remarks)))
 
 
 def describe_faulty_images(check: RecordsCheck) -> str:
@@ -89,40 +98,83 @@ def _check_remarks(path: Path, check: RecordsCheck) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordSet:
+    """Records of one file.
+
+    Attributes:
+        path: the file.
+        records: all of the file's, or some.
+        results: about these records.
+    """
+
+    path: Path
+    records: Sequence[ImageRecord]
+    results: Results
+
+
+@dataclass(frozen=True, slots=True)
 class RunSets:
     """The datasets of a run.
 
     Attributes:
-        training: the records of each, in the order of the settings.
-        validation: all records to be measured on.
+        training: in the order of the settings.
+        validation: what to be measured on.
         check: what was found when their files were looked through.
         remarks: what is worth reporting about them.
     """
 
-    training: list[Sequence[ImageRecord]]
-    validation: Sequence[ImageRecord]
+    training: list[RecordSet]
+    validation: list[RecordSet]
     check: DataCheck
     remarks: tuple[str, ...] = ()
+
+
+def joined(sets: Sequence[RecordSet]) -> Sequence[ImageRecord]:
+    """The records of several sets, one after the other."""
+    return sets[0].records if len(sets) == 1 else JoinedRecords([one.records for one in sets])
 
 
 def sets_with_words(run: PretrainingRun, characters: CharacterSet, sets: RunSets) -> RunSets:
     """The same records with nothing but words that a pre-training can use, and remarks."""
     policy, data = run.method.unknown_characters, run.data
-    kept: list[Sequence[ImageRecord]] = []
+    kept: list[RecordSet] = []
     remarks = []
-    for one, records in zip(data.train, sets.training, strict=True):
-        purpose = "training" if len(sets.training) == 1 else f"training: {one.records}"
-        usable, remark = records_with_words(records, characters, policy, purpose)
-        kept.append(keep_share_of_words(usable, data.word_share, data.word_share_seed))
+    for one in sets.training:
+        purpose = "training" if len(sets.training) == 1 else f"training: {one.path}"
+        (usable,), remark = with_words([one], characters, policy, purpose)
+        kept.append(replace(usable, records=keep_share_of_words(usable.records, data.word_share, data.word_share_seed)))
         remarks.append(remark)
     for path, check in sets.check.files.items():
         remarks += [f"warning: {path}: {doubt.cause}" for doubt in doubts(check) if not doubt.spoils]
-    validation, remark = records_with_words(sets.validation, characters, policy, "validation")
+    validation, remark = with_words(sets.validation, characters, policy, "validation")
     remarks.append(remark)
     if data.word_share < 1:
         share = f"{100 * data.word_share:g} % of each image's words, at least one"
         remarks.append(f"training: {share} (data.word_share_seed {data.word_share_seed})")
     return RunSets(kept, validation, sets.check, tuple(remarks))
+
+
+def with_words(
+    sets: Sequence[RecordSet], characters: CharacterSet, policy: Literal["skip", "stop"], purpose: str
+) -> tuple[list[RecordSet], str]:
+    """The records that pre-training can use, and a remark on what was dropped.
+
+    Args:
+        policy: what a word with an unknown character leads to, see `usable_texts`.
+        purpose: training or validation, for messages.
+
+    Raises:
+        CharacterError: a character outside the dictionary, where the run's policy is to stop.
+        DataError: nothing remains.
+    """
+    usable, report = [], WordReport()
+    for one in sets:
+        records, found = usable_texts(one.records, characters, policy, one.results)
+        usable.append(replace(one, records=records))
+        report += found
+    if not report.images:
+        raise DataError(f"no image for {purpose} has a word that pre-training could use: {report}")
+    return usable, f"{purpose}: {report}"
 
 
 def sets_with_text(run: DetectionRun[Any, Any], sets: RunSets) -> RunSets:
@@ -132,17 +184,16 @@ def sets_with_text(run: DetectionRun[Any, Any], sets: RunSets) -> RunSets:
     """
     data, files = run.data, sets.check.files
     training = []
-    for one, records in zip(data.train, sets.training, strict=True):
-        is_known = one.share == 1 and one.records in files
-        counts = files[one.records] if is_known else _counted(records, f"training in {one.records}")
+    for settings, one in zip(data.train, sets.training, strict=True):
+        is_known = settings.share == 1 and one.path in files
+        counts = files[one.path] if is_known else _text_counts(one, f"training in {one.path}")
         if counts.instances:
-            refuse_implausible(counts, "detection", f"training in {one.records}")
+            refuse_implausible(counts, "detection", f"training in {one.path}")
         training.append(counts)
     refuse_implausible(sum_of(training), "detection", f"training in {_listed([one.records for one in data.train])}")
     purpose = f"validation in {_listed(data.validation)}"
-    is_known = all(path in files for path in data.validation)
-    counts = sum_of([files[path] for path in data.validation]) if is_known else _counted(sets.validation, purpose)
-    refuse_implausible(counts, "detection", purpose)
+    validation = [files.get(one.path) or _text_counts(one, purpose) for one in sets.validation]
+    refuse_implausible(sum_of(validation), "detection", purpose)
     return sets
 
 
@@ -174,28 +225,14 @@ def refuse_all_skipped(skipped: Sequence[SkippedImage], images: int, purpose: st
         raise DataError(f"none of the {images} images for {purpose} can be read; the first: {skipped[0].reason}")
 
 
+def _text_counts(one: RecordSet, purpose: str) -> TextCounts:
+    """What is in a set; the result is kept."""
+    return one.results.get("text", TextCounts, lambda _: _counted(one.records, purpose))[0]
+
+
 def _counted(records: Sequence[ImageRecord], purpose: str) -> TextCounts:
     return count_text(tqdm(records, purpose, unit="image", delay=1, disable=None))
 
 
 def _listed(paths: Sequence[Path]) -> str:
     return ", ".join(map(str, paths))
-
-
-def records_with_words(
-    records: Sequence[ImageRecord], characters: CharacterSet, policy: Literal["skip", "stop"], purpose: str
-) -> tuple[Sequence[ImageRecord], str]:
-    """The records that pre-training can use, and a remark on what was dropped.
-
-    Args:
-        policy: what a word with an unknown character leads to, see `usable_texts`.
-        purpose: training or validation, for messages.
-
-    Raises:
-        CharacterError: a character outside the dictionary, where the run's policy is to stop.
-        DataError: nothing remains.
-    """
-    usable, report = usable_texts(records, characters, policy)
-    if not usable:
-        raise DataError(f"no image for {purpose} has a word that pre-training could use: {report}")
-    return usable, f"{purpose}: {report}"

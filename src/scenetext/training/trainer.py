@@ -87,7 +87,8 @@ class Trainer:
         training_data, validation_data: datasets prepared by the task's own preparations.
         settings: a run's settings.
         folder: run folder; checkpoints, best.pt and logs go there.
-        description: plain data stored in every checkpoint beside the weights (kind of run, resolved config).
+        description: plain data stored in every checkpoint beside the weights (kind of run, resolved config, hashes of
+            records files).
         processes: of the run.
     """
 
@@ -123,7 +124,8 @@ class Trainer:
         """Continues from the newest readable checkpoint in the run folder.
 
         Returns:
-            Remarks, one message each: what was wrong with newer checkpoints, which settings have changed since.
+            Remarks, one message each: what was wrong with newer checkpoints, which settings and records files have
+            changed since.
 
         Raises:
             CheckpointError: there is no readable checkpoint.
@@ -141,7 +143,8 @@ class Trainer:
                 f"the run had {len(states)} processes and has {self.processes.count} now: it goes on with the same "
                 "images, but its numbers will differ in the last digits"
             )
-        return remarks + changed_settings(content["config"], self.description["config"])
+        remarks += changed_settings(content["config"], self.description["config"])
+        return remarks + _changed_records(content.get("records", {}), self.description.get("records", {}))
 
     def fit(self) -> Outcome:
         """Trains to the last step or until a signal asks to stop; evaluates, logs and saves on the way.
@@ -369,3 +372,13 @@ class Trainer:
         state = {**self.learner.state(), "random": random, "outcome": vars(self.outcome).copy()}
         save_checkpoint(checkpoint_path(self.folder, self.outcome.step), {**self._weights(), **state})
         remove_old_checkpoints(self.folder, self.settings.keep_checkpoints)
+
+
+def _changed_records(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """One message for every records file whose content is not what it was."""
+    return [
+        f"the content of {path} has changed since the checkpoint: the images of a step are not those that they would "
+        "have been, and values measured on it cannot be compared with earlier ones"
+        for path in sorted(before.keys() & now.keys())
+        if before[path] != now[path]
+    ]

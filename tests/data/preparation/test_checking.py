@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scenetext.data.preparation import check_cache
-from scenetext.data.preparation.check_cache import checked_records, kept_path
+from scenetext.data.preparation.check_cache import checked_records
 from scenetext.data.preparation.checks import RecordsCheck, check_records, check_report, verdict
 from scenetext.data.preparation.shard_writing import write_shards
 from scenetext.data.readers import ReadReport
-from scenetext.data.records.files import read_records, write_records
+from scenetext.data.records.files import RecordFile, read_records, write_records
 from scenetext.data.records.images import write_image
+from scenetext.data.records.index import records_index
+from scenetext.data.records.results import results_folder
 from scenetext.errors import DataError
 from scenetext.geometry.polygon import is_valid, polygon_area
 from scenetext.structures import ImageRecord, TextInstance
@@ -39,9 +42,15 @@ def make_records(folder: Path, count: int) -> list[ImageRecord]:
     return records
 
 
+def checked(
+    path: Path, folder: Path | None = None, again: bool = False, report: Callable[[str], None] = SILENT
+) -> RecordsCheck:
+    return checked_records(path, records_index(path, folder, report), again)
+
+
 def check_of(folder: Path, records: list[ImageRecord]) -> RecordsCheck:
     write_records(folder / "a.jsonl", records)
-    return check_records(folder / "a.jsonl")
+    return check_records(RecordFile(folder / "a.jsonl"))
 
 
 def test_a_sound_file_is_usable(tmp_path: Path) -> None:
@@ -69,13 +78,13 @@ def test_images_in_shards_are_checked_by_their_headers(tmp_path: Path) -> None:
     records = make_records(tmp_path, 4)
     write_shards(records, tmp_path / "shards", 2, 0, ReadReport())
     index = tmp_path / "shards" / "records.jsonl"
-    assert check_records(index).is_usable
+    assert check_records(RecordFile(index)).is_usable
     shards = sorted((tmp_path / "shards").glob("*.tar"))
     shards[0].unlink()
     last = read_records(index)[-1]
     assert last.span is not None
     shards[1].write_bytes(shards[1].read_bytes()[: last.span[0] + last.span[1] - 1])
-    check = check_records(index)
+    check = check_records(RecordFile(index))
     assert (check.missing, check.unreadable) == (2, 1)
     assert "cut short: 1 of" in check.faults[-1]
 
@@ -87,7 +96,7 @@ def test_a_long_header_in_a_shard_is_read_whole(tmp_path: Path) -> None:
     comments = (b"\xff\xfe" + (1002).to_bytes(2, "big") + bytes(1000)) * 20
     path.write_bytes(content[:2] + comments + content[2:])
     write_shards([ImageRecord(path, 64, 48, ())], tmp_path / "shards", 2, 0, ReadReport())
-    assert check_records(tmp_path / "shards" / "records.jsonl").is_usable
+    assert check_records(RecordFile(tmp_path / "shards" / "records.jsonl")).is_usable
 
 
 def test_words_and_polygons_are_counted_by_what_is_odd_about_them(tmp_path: Path) -> None:
@@ -140,11 +149,11 @@ def test_broken_lines_are_counted_and_the_rest_is_checked(tmp_path: Path) -> Non
     write_records(path, make_records(tmp_path, 3))
     lines = path.read_bytes().splitlines()
     path.write_bytes(b"\n".join([lines[0], lines[1][:-5], lines[2], b'{"path": 3}' + b" " * 40]))
-    check = check_records(path)
+    check = check_records(RecordFile(path))
     assert (check.images, check.broken_lines, check.instances) == (4, 2, 2)
     assert [fault.split(": ")[0] for fault in check.faults] == [f"{path}:2", f"{path}:4"]
     with pytest.raises(DataError, match=r"none\.jsonl: records file cannot be read"):
-        check_records(tmp_path / "none.jsonl")
+        check_records(RecordFile(tmp_path / "none.jsonl"))
 
 
 def test_files_without_anything_to_learn_from_are_not_usable(tmp_path: Path) -> None:
@@ -171,9 +180,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The files that were checked, not taken from what was kept."""
     checked: list[Path] = []
 
-    def check(path: Path) -> RecordsCheck:
-        checked.append(path)
-        return check_records(path)
+    def check(records: RecordFile) -> RecordsCheck:
+        checked.append(records.path)
+        return check_records(records)
 
     monkeypatch.setattr(check_cache, "check_records", check)
     return checked
@@ -182,20 +191,20 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 def test_a_result_is_kept_until_the_file_changes(tmp_path: Path, counted: list[Path]) -> None:
     path = tmp_path / "a.jsonl"
     write_records(path, make_records(tmp_path, 2))
-    first = checked_records(path, None, SILENT)
-    assert checked_records(path, None, SILENT) == first
+    first = checked(path)
+    assert checked(path) == first
     assert counted == [path]
-    assert checked_records(path, None, SILENT, again=True) == first
+    assert checked(path, again=True) == first
     assert counted == [path] * 2
     status = path.stat()
     path.write_bytes(path.read_bytes().replace("ö".encode(), b"oo"))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert path.stat().st_size == status.st_size
     assert path.stat().st_mtime_ns == status.st_mtime_ns
-    assert checked_records(path, None, SILENT).characters["o"] == 4, "size and time of a change may lie"
+    assert checked(path).characters["o"] == 4, "size and time of a change may lie"
     os.utime(path, ns=(0, 0))
-    checked_records(path, None, SILENT)
-    assert len(counted) == 4
+    checked(path)
+    assert len(counted) == 3, "other times, the same content"
 
 
 @pytest.mark.parametrize("fault", ["missing", "unreadable", "other_size"])
@@ -208,14 +217,14 @@ def test_images_that_were_faulty_are_looked_at_again(tmp_path: Path, counted: li
         record.path.write_bytes(b"" if fault == "unreadable" else (tmp_path / "small.jpg").read_bytes())
         if fault == "missing":
             record.path.unlink()
-    faulty = checked_records(path, None, SILENT)
+    faulty = checked(path)
     assert (faulty.faulty_images, set(faulty.faulty.values())) == (2, {fault})
-    assert checked_records(path, None, SILENT) == faulty
+    assert checked(path) == faulty
     assert counted == [path], "nothing changed"
     second.path.write_bytes(sound[1])
-    assert checked_records(path, None, SILENT).faulty == {0: fault}
+    assert checked(path).faulty == {0: fault}
     first.path.write_bytes(sound[0])
-    assert checked_records(path, None, SILENT).is_usable
+    assert checked(path).is_usable
     assert counted == [path] * 3
 
 
@@ -223,20 +232,20 @@ def test_another_fault_of_a_faulty_image_is_reported_as_it_is_now(tmp_path: Path
     path, records = tmp_path / "a.jsonl", make_records(tmp_path, 1)
     write_records(path, records)
     records[0].path.unlink()
-    assert checked_records(path, None, SILENT).missing == 1
+    assert checked(path).missing == 1
     records[0].path.write_bytes(b"half a download")
-    assert checked_records(path, None, SILENT).unreadable == 1
+    assert checked(path).unreadable == 1
 
 
 def test_a_result_does_not_hold_for_a_copy_elsewhere(tmp_path: Path, counted: list[Path]) -> None:
     """Its images may be missing there."""
     path, other = tmp_path / "data" / "a.jsonl", tmp_path / "copy" / "a.jsonl"
     write_records(path, make_records(tmp_path / "data", 2))
-    checked_records(path, None, SILENT)
+    checked(path)
     other.parent.mkdir()
-    for name in (path, kept_path(path, None)):
-        shutil.copy2(name, other.parent)
-    assert checked_records(other, None, SILENT).missing == 2
+    shutil.copy2(path, other)
+    shutil.copytree(results_folder(path, None), results_folder(other, None))
+    assert checked(other).missing == 2
     assert counted == [path, other]
 
 
@@ -244,9 +253,11 @@ def test_a_result_does_not_hold_for_a_copy_elsewhere(tmp_path: Path, counted: li
 def test_what_is_no_result_is_made_again(tmp_path: Path, counted: list[Path], content: bytes) -> None:
     path = tmp_path / "a.jsonl"
     write_records(path, make_records(tmp_path, 1))
-    kept_path(path, None).write_bytes(content)
-    assert checked_records(path, None, SILENT).images == 1
-    checked_records(path, None, SILENT)
+    kept = results_folder(path, None) / "check"
+    kept.parent.mkdir()
+    kept.write_bytes(content)
+    assert checked(path).images == 1
+    checked(path)
     assert counted == [path]
 
 
@@ -254,10 +265,10 @@ def test_results_go_to_a_folder_of_their_own_and_do_not_collide(tmp_path: Path, 
     for name in ("one", "two"):
         write_records(tmp_path / name / "a.jsonl", make_records(tmp_path / name, 1 + len(name) % 2))
         for _ in range(2):
-            checked_records(tmp_path / name / "a.jsonl", tmp_path / "kept", SILENT)
+            checked(tmp_path / name / "a.jsonl", tmp_path / "kept")
     assert len(counted) == 2
     assert len(list((tmp_path / "kept").iterdir())) == 2
-    assert not kept_path(tmp_path / "one" / "a.jsonl", None).exists()
+    assert not results_folder(tmp_path / "one" / "a.jsonl", None).exists()
 
 
 def test_a_folder_that_cannot_be_written_to_is_reported_and_does_not_stop(tmp_path: Path) -> None:
@@ -265,7 +276,7 @@ def test_a_folder_that_cannot_be_written_to_is_reported_and_does_not_stop(tmp_pa
     write_records(path, make_records(tmp_path, 1))
     (tmp_path / "file").write_bytes(b"")
     reported: list[str] = []
-    assert checked_records(path, tmp_path / "file" / "kept", reported.append).is_usable
+    assert checked(path, tmp_path / "file" / "kept", report=reported.append).is_usable
     assert len(reported) == 1
     assert "cannot be kept" in reported[0]
     assert "data.check_folder" in reported[0]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
-from scenetext.data.preparation.processes import in_processes
+from scenetext.data.preparation import processes
+from scenetext.data.preparation.processes import in_processes, in_ranges
 from scenetext.errors import DataError
 
 
@@ -45,3 +47,21 @@ def test_errors_come_through_and_a_lost_process_is_one_message() -> None:
     with pytest.raises(DataError, match="workers must be at least 1, got 0"):
         list(in_processes(work, [1], 0))
     assert list(in_processes(work, [], 2)) == []
+
+
+def total(values: bytes, indices: range) -> tuple[range, int, int]:
+    return indices, sum(values[index % len(values)] for index in indices), os.getpid()
+
+
+@pytest.mark.parametrize(("size", "is_spread"), [(10, True), (1 << 17, False)])
+def test_ranges_follow_each_other_and_are_spread_where_it_pays(
+    monkeypatch: pytest.MonkeyPatch, size: int, is_spread: bool
+) -> None:
+    monkeypatch.setattr(processes, "available_cores", lambda: 2)
+    monkeypatch.setattr(processes, "_RANGE", 100)
+    for count, worth in ((0, False), (1, False), (700, False), (701, True)):
+        results = list(in_ranges(partial(total, bytes([3]) * size), count))
+        assert [index for indices, _, _ in results for index in indices] == list(range(count))
+        assert sum(one for _, one, _ in results) == 3 * count
+        if count:
+            assert ({process for _, _, process in results} == {os.getpid()}) != (worth and is_spread)

@@ -1,6 +1,6 @@
 """Checks of a dataset before training: are its images there, and what are its words like?
 
-Of images only the headers are read. `check_cache.py` keeps the result beside the records file.
+Of images only the headers are read. `check_cache.py` keeps the result with the index of the records file.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +17,8 @@ from pydantic import Field, NonNegativeInt
 from tqdm import tqdm
 
 from scenetext.data.preparation.plausibility import TextCounts, TextTally, doubts
-from scenetext.data.records.files import RecordFiles
+from scenetext.data.preparation.processes import in_ranges
+from scenetext.data.records.files import RecordFile
 from scenetext.data.records.shards import record_image_size
 from scenetext.errors import DataError, ImageError
 from scenetext.structures import ImageRecord
@@ -26,7 +28,8 @@ FAULTS_LISTED = 20
 """Faults that a check quotes; the rest is only counted."""
 _THREADS = 16
 """Headers are read from disk or network: mostly waiting, so more threads than cores."""
-_CHUNK = 1024
+_LOOKED_AT_AGAIN = 1000
+"""Faulty images that a start looks at again."""
 _CHARACTERS_SHOWN = 20
 _WIDTH = 34
 """Characters of the names in a report."""
@@ -73,36 +76,39 @@ class RecordsCheck(TextCounts):
         return not self.reasons
 
 
-def check_records(path: Path) -> RecordsCheck:
+def check_records(records: RecordFile) -> RecordsCheck:
     """Looks through a records file and at the headers of its images; a progress bar shows how far it is.
 
     Raises:
         DataError: the file cannot be read. Broken lines are counted instead.
     """
-    records = RecordFiles([path])
     tally = _Tally()
-    with (
-        ThreadPoolExecutor(_THREADS) as threads,
-        tqdm(total=len(records), desc=f"checking {path.name}", unit="image", delay=1, disable=None) as progress,
-    ):
-        for start in range(0, len(records), _CHUNK):
-            indices = range(start, min(start + _CHUNK, len(records)))
-            readable = tally.read(records, indices)
-            faults = threads.map(_image_fault, readable.values())
-            for (index, record), fault in zip(readable.items(), faults, strict=True):
-                tally.add(index, record, fault)
-            tally.add_polygons(list(readable.values()))
-            progress.update(len(indices))
+    name = f"checking {records.path.name}"
+    with tqdm(total=len(records), desc=name, unit="image", delay=1, disable=None) as progress:
+        for part in in_ranges(partial(_check_range, records), len(records)):
+            tally.include(part)
+            progress.update(part.images)
     return tally.result()
 
 
-def has_same_faulty_images(path: Path, check: RecordsCheck) -> bool:
+def _check_range(records: RecordFile, indices: range) -> _Tally:
+    tally = _Tally()
+    readable = tally.read(records, indices)
+    with ThreadPoolExecutor(_THREADS) as threads:
+        for (index, record), fault in zip(readable.items(), threads.map(_image_fault, readable.values()), strict=True):
+            tally.add(index, record, fault)
+    tally.add_polygons(list(readable.values()))
+    return tally
+
+
+def has_same_faulty_images(records: RecordFile, check: RecordsCheck) -> bool:
     """Whether the images of a records file that were faulty in an earlier check still are, in the same way.
 
-    Only these images are looked at, a few at a time and until one differs: where a folder that was not mounted is back,
-    the first ones show it.
+    Only these images are looked at (of many, a thousand, spread over all), a few at a time and until one differs: where
+    a folder that was not mounted is back, the first ones show it.
     """
-    records, faulty = RecordFiles([path]), list(check.faulty.items())
+    every = -(-len(check.faulty) // _LOOKED_AT_AGAIN) or 1
+    faulty = list(check.faulty.items())[::every]
     with ThreadPoolExecutor(_THREADS) as threads:
         for start in range(0, len(faulty), _THREADS):
             part = faulty[start : start + _THREADS]
@@ -156,7 +162,7 @@ class _Tally(TextTally):
         self._faults: list[str] = []
         self._faulty: dict[int, ImageFault] = {}
 
-    def read(self, records: RecordFiles, indices: Sequence[int]) -> dict[int, ImageRecord]:
+    def read(self, records: RecordFile, indices: Sequence[int]) -> dict[int, ImageRecord]:
         """The records that can be read, by their numbers."""
         readable = {}
         for index in indices:
@@ -176,6 +182,13 @@ class _Tally(TextTally):
         for instance in record.instances:
             if not instance.ignore:
                 self._characters.update("".join((instance.text or "").split()))
+
+    def include(self, other: _Tally) -> None:
+        """Adds what was counted in records that follow."""
+        self.include_text(other)
+        self._characters.update(other._characters)
+        self._faults += other._faults[: FAULTS_LISTED - len(self._faults)]
+        self._faulty |= other._faulty
 
     def result(self) -> RecordsCheck:
         """What was counted so far."""

@@ -123,6 +123,17 @@ class TextTally:
         self._counts["outside"] += int((~flat & outside).sum())
         self._counts["small"] += int((~flat & ~outside & small).sum())
 
+    @property
+    def images(self) -> int:
+        """Images so far."""
+        return self._counts["images"]
+
+    def include_text(self, other: TextTally) -> None:
+        """Adds what was counted in records that follow."""
+        self._counts.update(other._counts)
+        if len(self._texts) <= _CLASSES:
+            self._texts |= other._texts
+
     def counts(self) -> TextCounts:
         """What was counted so far."""
         return TextCounts(**self._counts, texts=self.few_texts())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +16,12 @@ from scenetext.errors import DataError
 
 _AHEAD = 4
 """Items per process that are given out before their results are taken: enough to keep all busy, little to hold."""
+
+_RANGE = 4096
+_RANGES_PER_PROCESS = 4
+"""Below which starting a process takes longer than what it does."""
+_LARGEST_FUNCTION = 1 << 16
+"""Bytes of a function, with what it refers to, that is sent along with every range."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -51,6 +59,27 @@ def in_processes(function: Callable[[Item], Result], items: Iterable[Item], work
         ) from None
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
+
+
+def in_ranges(function: Callable[[range], Result], count: int) -> Iterator[Result]:
+    """The results of a function for ranges of 4,096 numbers that follow each other from 0 to `count` - 1, in order.
+
+    As many processes work as there are cores for this one, where there are enough ranges and the function is small; a
+    script that calls this on many needs the guard that `in_processes` names.
+
+    Args:
+        function: picklable, as are its results.
+    """
+    ranges = [range(first, min(first + _RANGE, count)) for first in range(0, count, _RANGE)]
+    workers = max(1, min(available_cores(), len(ranges) // _RANGES_PER_PROCESS))
+    if workers > 1 and len(pickle.dumps(function)) > _LARGEST_FUNCTION:
+        workers = 1
+    return in_processes(function, ranges, workers)
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _leave_interrupts_to_parent() -> None:

@@ -1,13 +1,12 @@
 """Records files: writing them, and reading records that stay on disk until they are needed.
 
 A list of records grows with the dataset: 5 KB an image of SynthText, several GB in all, of which every loader process
-ends up with a copy. In `RecordFiles` an image costs some 30 bytes, and a record is parsed when it is needed, in a
-hundredth of the time that its image takes to decode.
+ends up with a copy. In a `RecordFile` an image costs 8 bytes, or none where an index is kept (`index.py`), and a record
+is parsed when it is needed, in a hundredth of the time that its image takes to decode.
 """
 
 from __future__ import annotations
 
-import mmap
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
@@ -17,13 +16,11 @@ from typing import Any, overload
 import numpy as np
 
 from scenetext.data.records.format import RecordError, format_record, parse_record
+from scenetext.data.records.index import line_number, line_starts
+from scenetext.data.records.open_file import OpenFile
+from scenetext.data.records.results import Rows
 from scenetext.errors import DataError
 from scenetext.structures import ImageRecord
-
-_PIECE = 1 << 26
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_LONGEST_BLANK = 40
-"""Characters of a line below which it may be blank; the shortest record has more."""
 
 
 def write_records(path: Path, records: Iterable[ImageRecord]) -> int:
@@ -80,7 +77,7 @@ class LazyRecords(Sequence[ImageRecord]):
     def __getitem__(self, index: int | slice) -> ImageRecord | RecordView:
         """A record, or a view of several."""
         if isinstance(index, slice):
-            return RecordView(self, np.arange(len(self))[index])
+            return RecordView(self, range(len(self))[index])
         return self._record(range(len(self))[index])
 
     @abstractmethod
@@ -88,65 +85,41 @@ class LazyRecords(Sequence[ImageRecord]):
         """The record at an index, 0 <= index < length."""
 
 
-class RecordFiles(LazyRecords):
-    """The records of several files, one after the other; blank lines are skipped.
+class RecordFile(LazyRecords):
+    """The records of a file; blank lines are skipped.
 
-    Cheap to send to other processes, which read the files themselves; the files must stay as they are.
+    Cheap to send to other processes, which read the file themselves; it must stay as it is.
 
     Args:
-        paths: records files (JSON lines).
+        path: records file (JSON lines).
+        starts: first bytes of its lines, where an index was made; else one beside the file is looked for, and without
+            one the file is read.
 
     Raises:
-        DataError: a file cannot be read. While records are taken: a line is broken, named by file and number.
+        DataError: the file cannot be read. While records are taken: a line is broken, named by file and number.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self.paths = tuple(paths)
-        self._maps: dict[int, mmap.mmap] = {}
-        indices = [self._index(number) for number in range(len(self.paths))]
-        self._lines = np.concatenate(indices) if indices else np.empty((0, 3), dtype=np.int64)
-        self._firsts = np.cumsum([0, *map(len, indices)])
+    def __init__(self, path: Path, starts: Rows | None = None) -> None:
+        self.path = path
+        self._file: OpenFile | None = OpenFile(path)
+        self._size = self._file.status().st_size
+        self._starts = line_starts(self._file, path) if starts is None else starts
 
     def __len__(self) -> int:
-        return len(self._lines)
+        return len(self._starts)
 
     def _record(self, index: int) -> ImageRecord:
-        number = _sequence_of(index, self._firsts)
-        start, end, line = self._lines[index].tolist()
-        path = self.paths[number]
+        start = int(self._starts[index])
+        end = int(self._starts[index + 1]) if index + 1 < len(self._starts) else self._size
+        if self._file is None:
+            self._file = OpenFile(self.path)
         try:
-            return parse_record(self._content(number)[start:end], path.parent)
+            return parse_record(self._file.read(start, end - start), self.path.parent)
         except RecordError as fault:
-            raise DataError(str(fault), path, line) from None
+            raise DataError(str(fault), self.path, line_number(self._file, start)) from None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_maps": {}}
-
-    def _content(self, number: int) -> mmap.mmap:
-        if number not in self._maps:
-            path = self.paths[number]
-            try:
-                with path.open("rb") as file:
-                    self._maps[number] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            except (OSError, ValueError) as error:
-                reason = getattr(error, "strerror", None) or error
-                raise DataError(f"records file cannot be read ({reason})", path) from None
-        return self._maps[number]
-
-    def _index(self, number: int) -> np.ndarray:
-        """(lines, 3) int64: first byte, last byte + 1 and 1-based number of every line that is not blank."""
-        path = self.paths[number]
-        if path.is_file() and not path.stat().st_size:
-            return np.empty((0, 3), dtype=np.int64)
-        content = self._content(number)
-        ends = np.append(_line_ends(content), len(content))
-        starts = np.concatenate([[0], ends[:-1] + 1])
-        if content[:3] == _BYTE_ORDER_MARK:
-            starts[0] = 3
-        lines = np.stack([starts, ends, np.arange(1, len(ends) + 1)], axis=1)
-        short = np.flatnonzero(ends - starts < _LONGEST_BLANK)
-        blank = [line for line in short if not content[starts[line] : ends[line]].strip()]
-        return np.delete(lines, blank, axis=0)
+        return {**self.__dict__, "_file": None}
 
 
 class RecordView(LazyRecords):
@@ -154,14 +127,14 @@ class RecordView(LazyRecords):
 
     Args:
         records: where they are.
-        indices: (n,) int64, which of them.
+        indices: which of them, as whole numbers.
         change: what to do with each; must be picklable.
     """
 
     def __init__(
         self,
         records: Sequence[ImageRecord],
-        indices: np.ndarray,
+        indices: Rows,
         change: Callable[[ImageRecord], ImageRecord] | None = None,
     ) -> None:
         self._records = records
@@ -187,8 +160,15 @@ class JoinedRecords(LazyRecords):
         return int(self._firsts[-1])
 
     def _record(self, index: int) -> ImageRecord:
-        number = _sequence_of(index, self._firsts)
+        number = int(np.searchsorted(self._firsts, index, side="right")) - 1
         return self._sequences[number][index - int(self._firsts[number])]
+
+
+class RecordFiles(JoinedRecords):
+    """The records of several files, one after the other: see `RecordFile`."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        super().__init__([RecordFile(path) for path in paths])
 
 
 def _stored_name(path: Path, folder: str) -> str:
@@ -196,17 +176,3 @@ def _stored_name(path: Path, folder: str) -> str:
     absolute = os.path.abspath(path)  # noqa: PTH100 (text: many times faster per record)
     name = absolute[len(folder) :] if absolute.startswith(folder) else absolute
     return name.replace(os.sep, "/")
-
-
-def _sequence_of(index: int, firsts: np.ndarray) -> int:
-    """Which of several sequences, one after the other, holds an index; `firsts` are where they start, and the end."""
-    return int(np.searchsorted(firsts, index, side="right")) - 1
-
-
-def _line_ends(content: mmap.mmap) -> np.ndarray:
-    """Positions of the line feeds; the file is searched a piece at a time."""
-    positions = [
-        np.flatnonzero(np.frombuffer(content[start : start + _PIECE], dtype=np.uint8) == ord("\n")) + start
-        for start in range(0, len(content), _PIECE)
-    ]
-    return np.concatenate(positions)

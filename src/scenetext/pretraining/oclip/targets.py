@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from tqdm import tqdm
 
+from scenetext.config import Settings
+from scenetext.data.preparation.processes import in_ranges
 from scenetext.data.records.files import RecordView
+from scenetext.data.records.results import Add, Results, in_memory, text_hash
 from scenetext.errors import CharacterError, DataError
 from scenetext.pretraining.oclip.config import OclipSettings
 from scenetext.structures import ImageRecord, TextInstance
@@ -85,27 +89,28 @@ def word_ids(word: str, charset: CharacterSet, length: int) -> list[int]:
     return [*charset.encode(word[: length - 1]), charset.end]
 
 
-@dataclass(frozen=True, slots=True)
-class WordReport:
-    """How many texts of a data set are usable, and why the others are not.
+class WordReport(Settings):
+    """How many texts of a data set are usable, and why the others are not."""
 
-    Attributes:
-        words: usable words.
-        unknown_words: words dropped for a character outside the dictionary.
-        examples: the first of those: (word, character, image).
-        empty_texts: texts of nothing but blanks, dropped.
-        without_text: instances without transcription or marked to be ignored, dropped.
-        images: images with at least one usable word.
-        wordless_images: images without any, dropped.
-    """
+    words: int = 0
+    """Usable words."""
+    unknown_words: int = 0
+    """Words dropped for a character outside the dictionary."""
+    examples: tuple[tuple[str, str, Path], ...] = ()
+    """The first of those: (word, character, image)."""
+    empty_texts: int = 0
+    """Texts of nothing but blanks, dropped."""
+    without_text: int = 0
+    """Instances without transcription or marked to be ignored, dropped."""
+    images: int = 0
+    """Images with at least one usable word."""
+    wordless_images: int = 0
+    """Images without any, dropped."""
 
-    words: int
-    unknown_words: int
-    examples: tuple[tuple[str, str, Path], ...]
-    empty_texts: int
-    without_text: int
-    images: int
-    wordless_images: int
+    def __add__(self, other: WordReport) -> WordReport:
+        """The report of two data sets, one after the other."""
+        sums = {name: getattr(self, name) + getattr(other, name) for name in WordReport.model_fields}
+        return WordReport(**{**sums, "examples": sums["examples"][:EXAMPLES]})
 
     def __str__(self) -> str:
         lines = [
@@ -119,7 +124,10 @@ class WordReport:
 
 
 def usable_texts(
-    records: Sequence[ImageRecord], charset: CharacterSet, policy: Literal["skip", "stop"]
+    records: Sequence[ImageRecord],
+    charset: CharacterSet,
+    policy: Literal["skip", "stop"],
+    results: Results | None = None,
 ) -> tuple[Sequence[ImageRecord], WordReport]:
     """The records with nothing but usable words: one instance per word, images without any dropped.
 
@@ -129,23 +137,20 @@ def usable_texts(
 
     Args:
         policy: at a word with an unknown character, "skip" goes on and "stop" raises.
+        results: where report and choice are kept and looked for; None = made in any case.
 
     Raises:
-        CharacterError: under "stop": the character, the word and the image.
+        CharacterError: under "stop": the first unknown character, its word and its image.
     """
-    counter = _WordCounter(charset, policy)
-    progress = tqdm(records, "words", unit="image", delay=1, disable=None)
-    kept = [index for index, record in enumerate(progress) if counter.add(record)]
-    report = WordReport(
-        words=counter.words,
-        unknown_words=counter.unknown_words,
-        examples=tuple(counter.examples),
-        empty_texts=counter.empty_texts,
-        without_text=counter.without_text,
-        images=len(kept),
-        wordless_images=len(records) - len(kept),
-    )
-    return RecordView(records, np.array(kept, dtype=np.int64), _UsableWords(charset)), report
+    make = partial(_count_usable, records, charset)
+    if results is None:
+        report, kept = in_memory(make)
+    else:
+        report, kept = results.get(f"words_{text_hash(''.join(charset.characters))}", WordReport, make)
+    if policy == "stop" and report.examples:
+        word, character, path = report.examples[0]
+        raise CharacterError(charset.explain_unknown(character, word), path)
+    return RecordView(records, kept, _UsableWords(charset)), report
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +170,39 @@ class _UsableWords:
         return replace(record, instances=tuple(usable))
 
 
+def _count_usable(records: Sequence[ImageRecord], charset: CharacterSet, add: Add) -> WordReport:
+    """The report on all records; the numbers of those with a usable word are given to `add`."""
+    total = WordReport()
+    with tqdm(total=len(records), desc="words", unit="image", delay=1, disable=None) as progress:
+        for kept, report in in_ranges(partial(_count_range, records, charset), len(records)):
+            add(kept)
+            total += report
+            progress.update(report.images + report.wordless_images)
+    return total
+
+
+def _count_range(
+    records: Sequence[ImageRecord], charset: CharacterSet, indices: range
+) -> tuple[np.ndarray, WordReport]:
+    """Which of some records have a usable word, (n,) int64, and the report on them."""
+    counter = _WordCounter(charset)
+    kept = np.array([index for index in indices if counter.add(records[index])], dtype=np.int64)
+    return kept, WordReport(
+        words=counter.words,
+        unknown_words=counter.unknown_words,
+        examples=tuple(counter.examples),
+        empty_texts=counter.empty_texts,
+        without_text=counter.without_text,
+        images=len(kept),
+        wordless_images=len(indices) - len(kept),
+    )
+
+
 class _WordCounter:
     """Counts the texts of one record after another: what is usable, and what is dropped and why."""
 
-    def __init__(self, charset: CharacterSet, policy: Literal["skip", "stop"]) -> None:
+    def __init__(self, charset: CharacterSet) -> None:
         self.charset = charset
-        self.policy = policy
         self.words = self.unknown_words = self.empty_texts = self.without_text = 0
         self.examples: list[tuple[str, str, Path]] = []
 
@@ -189,10 +221,7 @@ class _WordCounter:
     def _is_known(self, word: str, record: ImageRecord) -> bool:
         if self.charset.knows(word):
             return True
-        character = self.charset.unknown_characters(word)[0]
-        if self.policy == "stop":
-            raise CharacterError(self.charset.explain_unknown(character, word), record.path)
         self.unknown_words += 1
         if len(self.examples) < EXAMPLES:
-            self.examples.append((word, character, record.path))
+            self.examples.append((word, self.charset.unknown_characters(word)[0], record.path))
         return False

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-import numpy as np
-
 from scenetext.data.records.files import RecordView
 from scenetext.structures import ImageRecord
 
@@ -24,7 +22,7 @@ def keep_share_of_words(records: Sequence[ImageRecord], share: float, seed: int)
         share: above 0 and up to 1; of n words, n * share are kept, rounded.
         seed: another seed keeps other words.
     """
-    return records if share == 1 else RecordView(records, np.arange(len(records)), _KeepShare(share, seed))
+    return records if share == 1 else RecordView(records, range(len(records)), _KeepShare(share, seed))
 
 
 @dataclass(frozen=True, slots=True)
