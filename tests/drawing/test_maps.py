@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scenetext.drawing.maps import IMAGE_SHARE, MOST_CHANNELS, colorize_labels, is_map, map_panels
+from scenetext.drawing.maps import (
+    IMAGE_SHARE,
+    MOST_CHANNELS,
+    MOST_CROPS,
+    colorize_labels,
+    crop_panels,
+    is_map,
+    map_panels,
+)
 from scenetext.errors import DataError
 
 DARK = np.zeros((40, 60, 3), dtype=np.uint8)
@@ -47,6 +55,20 @@ def test_channels_are_panels_and_what_is_no_map_has_none() -> None:
     assert titles[:3] == [f"kernels {number} of 3: mask, 100.0%" for number in (1, 2, 3)]
     assert len(titles) == 3 + MOST_CHANNELS
     assert titles[-1].startswith(f"many {MOST_CHANNELS} of {MOST_CHANNELS + 5}")
+
+
+def test_crops_lie_in_a_grid_with_borders() -> None:
+    crops = np.zeros((3, 1, 4, 5), np.uint8)
+    crops[0], crops[2, 0, 0, 0] = 1, 1
+    ((title, panel),) = crop_panels({"crops": crops, "map": np.ones((4, 5)), "none": np.zeros((0, 1, 4, 5))})
+    assert title == "crops, 3 of 3: mask, 12.5%"
+    assert panel.shape == (2 * 6, 2 * 7, 3)
+    rows, columns = np.nonzero(panel[..., 0])
+    assert len(rows) == 4 * 5 + 1
+    assert (rows[:20].max(), columns[:20].max()) == (4, 5)
+    assert (rows[20], columns[20]) == (7, 1), "the third one, in the second row"
+    ((title, _),) = crop_panels({"many": np.zeros((MOST_CROPS + 1, 2, 3, 3), np.float32)})
+    assert title.startswith(f"many, {MOST_CROPS} of {MOST_CROPS + 1}: 0 to 0")
 
 
 def test_values_that_are_not_finite_are_refused_by_name() -> None:

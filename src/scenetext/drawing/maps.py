@@ -14,6 +14,8 @@ LABELS_FROM = 2
 """Whole numbers above 1 are labels; 0 and 1 alone are a mask."""
 MOST_CHANNELS = 8
 """Channels of one array that are drawn."""
+MOST_CROPS = 36
+"""Crops of one array that are drawn."""
 IMAGE_SHARE = 0.2
 """Weight of the image under a map, in [0, 1]."""
 _LARGEST_STRIDE = 64
@@ -47,6 +49,36 @@ def map_panels(arrays: Mapping[str, np.ndarray], image: np.ndarray) -> list[tupl
             blended = cv2.addWeighted(stretched, 1 - IMAGE_SHARE, image, IMAGE_SHARE, 0)
             panels.append((f"{title}: {remark}", np.asarray(blended)))
     return panels
+
+
+def crop_panels(arrays: Mapping[str, np.ndarray]) -> list[tuple[str, np.ndarray]]:
+    """A titled picture of every array of crops (targets of single texts, what was seen at boxes): the crops in a grid.
+
+    Args:
+        arrays: by name, (N, C, h, w) each, of whose channels the first is drawn; others, and N = 0, get no picture.
+
+    Raises:
+        DataError: values that are not finite; the message names the array.
+    """
+    panels = []
+    for name, array in arrays.items():
+        if not is_crops(array.shape) or not array.size:
+            continue
+        shown = array[:MOST_CROPS, 0]
+        columns = int(np.ceil(np.sqrt(len(shown))))
+        rows = -(-len(shown) // columns)
+        margins = ((0, rows * columns - len(shown)), (1, 1), (1, 1))
+        tiles = np.pad(shown, margins, constant_values=shown.min())
+        height, width = tiles.shape[1:]
+        grid = tiles.reshape(rows, columns, height, width).swapaxes(1, 2).reshape(rows * height, columns * width)
+        picture, remark = _picture(name, grid)
+        panels.append((f"{name}, {len(shown)} of {len(array)}: {remark}", picture))
+    return panels
+
+
+def is_crops(shape: tuple[int, ...]) -> bool:
+    """Whether an array holds small pictures, (N, C, h, w)."""
+    return len(shape) == 4
 
 
 def is_map(shape: tuple[int, ...], image_size: tuple[int, ...]) -> bool:

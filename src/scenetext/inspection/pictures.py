@@ -13,7 +13,7 @@ from scenetext.data.loading.dataset import LoadedSample, RecordDataset, collate_
 from scenetext.data.records.images import write_image
 from scenetext.data.records.shards import read_record_image
 from scenetext.drawing.detections import FALSE, HIT, IGNORED, MISSED, draw_comparison, draw_instances
-from scenetext.drawing.maps import is_map, map_panels
+from scenetext.drawing.maps import crop_panels, is_crops, is_map, map_panels
 from scenetext.drawing.sheets import add_legend, sheet
 from scenetext.errors import DataError
 from scenetext.evaluation.evaluator import DetectionEvaluator
@@ -115,11 +115,13 @@ def show_targets(words: Sequence[str], epoch: int, choice: Choice, output: Path)
         image = draw_instances(prepared.sample.image, prepared.sample.instances, show_texts=False)
         first = (f"{record.path.name}, epoch {epoch}", image)
         maps = {name: array for name, array in prepared.targets.items() if is_map(array.shape, image.shape[:2])}
-        others = map_panels(maps, prepared.sample.image)
+        others = [*map_panels(maps, prepared.sample.image), *crop_panels(prepared.targets)]
         path = output / "targets" / f"{index:06d}_{record.path.stem}.png"
         shown.sheets.append(_save(path, _panels_sheet([first, *others], LEGEND)))
         undrawn = {name: array.shape for name, array in prepared.targets.items() if name not in maps}
-        shown.remarks.extend(f"not drawn, since it is no map: {name} {shape}" for name, shape in undrawn.items())
+        shown.remarks.extend(
+            f"not drawn, since it is no map: {name} {shape}" for name, shape in undrawn.items() if not is_crops(shape)
+        )
     return shown
 
 
@@ -150,7 +152,8 @@ def show_predictions(
         outcome = evaluator.add(record.path, detections, record.instances).outcome(threshold)
         image = read_record_image(record)
         compared = _compare(image, record, detections, outcome)
-        panels = [(f"{record.path.name}, score >= {threshold:g}", compared), *map_panels(maps, image)]
+        others = [*map_panels(maps, image), *crop_panels(maps)]
+        panels = [(f"{record.path.name}, score >= {threshold:g}", compared), *others]
         path = output / "predictions" / f"{number:06d}_{record.path.stem}.png"
         written.append(_save(path, _panels_sheet(panels, PREDICTIONS)))
     score, rule = evaluator.scores().at(threshold), evaluator.protocol.rule()
@@ -161,13 +164,14 @@ def show_predictions(
 def _predict(
     task: DetectionTask, item: LoadedSample, device: torch.device
 ) -> tuple[list[Detection], dict[str, np.ndarray]]:
-    """The detections of an image, and its maps without their padding, (h, w) or (C, h, w) each."""
+    """The detections of an image; its maps without their padding, (h, w) or (C, h, w) each; crops, (N, C, h, w)."""
     batch = collate_loaded([item]).to(device)
     (detections,) = task.detect(batch)
     shares = np.array(batch.metas[0].content_size) / batch.images.shape[2:]
     arrays = {name: value[0].float().cpu().numpy() for name, value in task.maps(batch.images).items()}
     maps = {name: array for name, array in arrays.items() if is_map(array.shape, tuple(batch.images.shape[2:]))}
-    return detections, {name: _cut_to_content(array, shares) for name, array in maps.items()}
+    crops = {name: array for name, array in arrays.items() if is_crops(array.shape)}
+    return detections, {name: _cut_to_content(array, shares) for name, array in maps.items()} | crops
 
 
 def _cut_to_content(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
