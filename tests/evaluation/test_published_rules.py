@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from checkout import real_data_folder
 from golden import GOLDEN, golden_json
+from scenetext.data.readers.td500 import parse_line
 from scenetext.evaluation.evaluator import DetectionEvaluator
 from scenetext.evaluation.named_rules import find_protocol
+from scenetext.evaluation.overlaps import find_overlaps
 from scenetext.evaluation.rules import Protocol
 from scenetext.structures import Detection, TextInstance
 
@@ -128,6 +131,26 @@ def test_rule_gives_the_values_of_the_script(published: dict[str, Any]) -> None:
         (counts,) = image.counts
         counted = (counts.found, counts.hits, counts.ground_truths, counts.detections)
         assert counted == pytest.approx(expected[path.name], abs=1e-6), path
+
+
+def test_polygons_of_real_lines_give_back_the_rectangles_that_the_script_of_textbpn_reads() -> None:
+    """Left, top, width, height and theta of the .gt lines, from corners that were rounded to 1/100 pixel."""
+    files = sorted(real_data_folder("td500").glob("*.gt"))[:100]
+    lines = [line for file in files for line in file.read_text().splitlines() if line.strip()]
+    numbers = np.array([[float(field) for field in line.split()] for line in lines])
+    outlines = [np.round(np.float64(parse_line(line).polygon), 2).astype(np.float32) for line in lines]
+    overlaps = find_overlaps([(outlines, outlines)], find_protocol("td500_textbpn"))[0]
+    alone = overlaps.rows == overlaps.columns
+    np.testing.assert_array_equal(overlaps.iou[alone], 1.0)
+    boxes = np.concatenate([numbers[:, 2:4], numbers[:, 2:4] + numbers[:, 4:6]], axis=1)
+    rows, columns = boxes[overlaps.rows], boxes[overlaps.columns]
+    low, high = np.maximum(rows[:, :2], columns[:, :2]), np.minimum(rows[:, 2:], columns[:, 2:])
+    shared = np.prod(high - low, axis=1)
+    areas = np.prod(numbers[:, 4:6], axis=1)
+    union = areas[overlaps.rows] + areas[overlaps.columns] - shared
+    np.testing.assert_allclose(overlaps.iou, shared / union, rtol=0, atol=1e-12)
+    angles = np.degrees(numbers[:, 6])
+    np.testing.assert_allclose(overlaps.angle, np.abs(angles[overlaps.rows] - angles[overlaps.columns]), atol=0.1)
 
 
 def test_every_stored_script_has_a_rule() -> None:
