@@ -69,3 +69,35 @@ def did_you_mean(name: str, known: Iterable[str], show: Callable[[str], str] = s
     """
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {show(near[0])}?" if near else "."
+
+
+_STARTS = (
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"GIF8", "a GIF image"),
+    (b"BM", "a BMP image"),
+    (b"%PDF", "a PDF file"),
+    (b"PK\x03\x04", "a zip archive, as checkpoints of torch are"),
+    (b"\x80\x02", "a pickle, as old checkpoints of torch are"),
+    (b"\x1f\x8b", "a gzip archive"),
+)
+
+
+def kind_of_file(path: Path) -> str:
+    """What lies at a path, in words, for messages about a file of another kind: exchanged arguments, as a rule."""
+    if path.is_dir():
+        best = path / "best.pt"
+        return f"a run folder; name its {best}" if best.is_file() else "a folder"
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(1024)
+    except OSError as error:
+        return f"a file that cannot be read ({error.strerror})"
+    if not start:
+        return "an empty file"
+    for sign, kind in _STARTS:
+        if start.startswith(sign):
+            return kind
+    if b"\0" in start:
+        return "a binary file of an unknown kind"
+    return "a JSON file" if start.lstrip()[:1] in (b"{", b"[") else "a text file"

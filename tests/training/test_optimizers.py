@@ -188,10 +188,12 @@ def test_settings_changed_since_a_checkpoint_hold_and_other_groups_are_refused()
     model(torch.ones(1, 3)).sum().backward()
     saved.step()
     resumed = build_optimizer(model, OptimizerSettings(weight_decay=0.3, betas=(0.8, 0.99)))
-    load_optimizer_state(resumed, saved.state_dict())
+    load_optimizer_state(resumed, saved.state_dict(), "adamw", None)
     assert [group["weight_decay"] for group in resumed.param_groups] == [0.3, 0.0]
     assert resumed.param_groups[0]["betas"] == (0.8, 0.99)
     assert torch.equal(resumed.state[model.weight]["exp_avg"], saved.state[model.weight]["exp_avg"])
     halves = (ParameterGroupSettings(pattern="bias", learning_rate_factor=0),)
     with pytest.raises(CheckpointError, match=r"optimizer\.groups"):
-        load_optimizer_state(build_optimizer(model, OptimizerSettings(groups=halves)), saved.state_dict())
+        load_optimizer_state(
+            build_optimizer(model, OptimizerSettings(groups=halves)), saved.state_dict(), "adamw", "adamw"
+        )

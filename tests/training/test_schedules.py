@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from golden import golden_json
 from scenetext.config import validate
 from scenetext.errors import ConfigError
-from scenetext.training.schedules import ScheduleSettings, learning_rate_factor
+from scenetext.training.schedules import ScheduleSettings, check_length, learning_rate_factor
 
 
 def test_cosine_schedule_equals_the_published_one() -> None:
@@ -122,3 +122,23 @@ def test_curves_end_near_their_minimum(total: int, minimum: float, name: str) ->
     settings = ScheduleSettings(name=name, minimum_factor=minimum, power=1)
     last = learning_rate_factor(total - 1, total, settings)
     assert minimum <= last <= minimum + 2 / total
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        (ScheduleSettings(warmup_steps=20), "schedule.warmup_steps: the warm-up of 20 steps"),
+        (ScheduleSettings(warmup_epochs=3), "schedule.warmup_epochs: the warm-up of 30 steps"),
+    ],
+)
+def test_a_warmup_as_long_as_the_run_is_refused(settings: ScheduleSettings, key: str) -> None:
+    with pytest.raises(ConfigError, match=f"{key} is not shorter than the run of 20 steps"):
+        check_length(settings, total_steps=20, steps_per_epoch=10)
+    assert check_length(settings, total_steps=31, steps_per_epoch=10) == []
+
+
+def test_milestones_behind_the_end_are_a_remark() -> None:
+    settings = ScheduleSettings(name="multi_step", milestone_epochs=(1, 2, 4))
+    assert check_length(settings, 20, 10) == [
+        "warning: the run of 20 steps ends before milestones of its schedule: [20, 40]"
+    ]

@@ -115,6 +115,21 @@ def test_settings_changed_since_the_checkpoint_are_reported(records: list[ImageR
     assert resumed.resume() == ["setting changed since the checkpoint: a.b: 1 -> 2"]
 
 
+def test_another_optimiser_is_refused_by_name_or_starts_fresh(records: list[ImageRecord], tmp_path: Path) -> None:
+    trainer = make_trainer(records, tmp_path / "run", steps=4)
+    trainer.description["config"] = {"optimizer": {"name": "sgd"}}
+    trainer.fit()
+    resumed = make_trainer(records, tmp_path / "run", steps=8)
+    with pytest.raises(CheckpointError, match=r"optimizer\.name: .* of sgd, not of adamw; .* --fresh-optimizer"):
+        resumed.resume()
+    resumed = make_trainer(records, tmp_path / "run", steps=8)
+    resumed.resume(fresh_optimizer=True)
+    assert not resumed.learner.optimizer.state
+    for name, value in final_weights(trainer).items():
+        assert torch.equal(resumed.module.state_dict()[name], value), name
+    assert resumed.fit().step == 8
+
+
 def test_loss_that_is_not_finite_changes_nothing_and_is_reported(
     records: list[ImageRecord], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

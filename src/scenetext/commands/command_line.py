@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import multiprocessing
 import os
 import select
@@ -100,6 +101,21 @@ class CommandParser(argparse.ArgumentParser):
         return self.parse_args(words) if self._has_subcommands else self.parse_intermixed_args(words)
 
 
+def share(text: str) -> float:
+    """The type of flags that take a number from 0 to 1, such as a score threshold.
+
+    Raises:
+        ArgumentTypeError: it is another one.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is no number from 0 to 1")
+    return value
+
+
 def add_words(parser: argparse.ArgumentParser) -> None:
     """The words that describe a run, for `scenetext.runs.settings.load_run`."""
     parser.add_argument(
@@ -115,6 +131,11 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     add_words(parser)
     parser.add_argument("--output", type=Path, help="run folder; default: outputs/<the configs, joined by ->")
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in the run folder")
+    parser.add_argument(
+        "--fresh-optimizer",
+        action="store_true",
+        help="with --resume: weights and step of the checkpoint, without the state of its optimiser",
+    )
     parser.add_argument(
         "--overfit", type=int, metavar="N", help="train and evaluate on the first N images, with a pass mark"
     )

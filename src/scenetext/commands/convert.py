@@ -28,7 +28,7 @@ WITH_CONFIG = {
         "oclip rn50 synthtext",
     ),
     "from-mmocr-detector": (
-        "a detector of MMOCR 1.x or 0.x -> a scenetext checkpoint of a detector (.pt)",
+        "a detector of MMOCR 1.x or 0.x, or a DBNet of the official code -> a scenetext checkpoint of a detector (.pt)",
         "dbnet icdar2015 resnet18",
     ),
     "from-tcm": (
@@ -102,10 +102,11 @@ def _pretraining_run(arguments: argparse.Namespace) -> PretrainingRun:
 
 
 def _detection_run(arguments: argparse.Namespace) -> DetectionRun[Any, Any]:
-    """The settings of a detector of MMOCR's."""
-    from scenetext.conversion.detectors import MMOCR_NORMALIZATION
+    """The settings of a published detector, which normalises pixels as published where nothing else is asked for."""
+    from scenetext.conversion.detectors import published_normalization
     from scenetext.runs.settings import DetectionRun, load_run
 
-    run = load_run([*MMOCR_NORMALIZATION, *arguments.words], DetectionRun)
-    print(f"normalises pixels as MMOCR does, unless overridden: {', '.join(MMOCR_NORMALIZATION)}")
+    normalization = published_normalization(arguments.source)
+    run = load_run([*normalization, *arguments.words], DetectionRun)
+    print(f"normalises pixels as the published detector, unless overridden: {', '.join(normalization)}")
     return run

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scenetext.commands.command_line import add_view_arguments, view_overrides
+from scenetext.commands.command_line import add_view_arguments, share, view_overrides
 from scenetext.errors import DataError, ImageError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", type=Path, help="a detector's best.pt, written by scenetext train")
     parser.add_argument("inputs", type=Path, nargs="+", help="image files and folders of images")
     parser.add_argument("--output", type=Path, default=Path("outputs/detections"), help="folder for drawn/ and JSON")
-    parser.add_argument("--score", type=float, help="drop lower scores; default: the run's evaluation.threshold")
+    parser.add_argument("--score", type=share, help="drop lower scores; default: the run's evaluation.threshold")
     add_view_arguments(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
 

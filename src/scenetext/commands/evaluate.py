@@ -16,7 +16,7 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-from scenetext.commands.command_line import add_view_arguments, view_overrides
+from scenetext.commands.command_line import add_view_arguments, share, view_overrides
 
 EXAMPLES = """\
   scenetext evaluate outputs/dbnet-scenes-tiny/best.pt
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"rule; may be repeated; `scenetext list rules` explains: {', '.join(PROTOCOLS)}",
     )
-    parser.add_argument("--threshold", type=float, help="fixed score threshold; default: evaluation.threshold")
+    parser.add_argument("--threshold", type=share, help="fixed score threshold; default: evaluation.threshold")
     parser.add_argument("--choose-on", type=Path, nargs="+", metavar="RECORDS", help="other images, for a threshold")
     parser.add_argument("--submission", choices=get_args(SubmissionFormat), help="write a file for the server")
     parser.add_argument(

@@ -13,6 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scenetext.commands.command_line import share
 from scenetext.errors import DataError
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     command.add_argument("--images-per-shard", type=int, default=10_000, metavar="N", help="images of a shard")
     command.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes; one per core is best")
     text = "share of a file's images that may be dropped because they cannot be read"
-    command.add_argument("--maximum-faulty-share", type=float, default=0.05, metavar="X", help=text)
+    command.add_argument("--maximum-faulty-share", type=share, default=0.05, metavar="X", help=text)
     command.set_defaults(act=pack)
 
     command = commands.add_parser("characters", help="build or check a dictionary with the words of records files")

@@ -48,6 +48,8 @@ def run_training(arguments: argparse.Namespace, kind: Literal["pretraining", "de
 
 
 def _train(arguments: argparse.Namespace, run: Run, folder: Path, processes: Processes) -> int:
+    if arguments.fresh_optimizer and not arguments.resume:
+        raise ConfigError("--fresh-optimizer goes with --resume: a new run's optimiser is fresh anyway")
     resume = arguments.resume or (is_restarted() and bool(checkpoints_of(folder)))
     began = time.monotonic()
     trainer, remarks = build_trainer(run, folder, arguments.overfit, resume, processes)
@@ -66,7 +68,7 @@ def _train(arguments: argparse.Namespace, run: Run, folder: Path, processes: Pro
         prepare_run_folder(folder, run, trainer.description.get("characters"), resume or is_restarted())
     processes.wait("the run folder")
     if resume:
-        remarks += [f"warning: {remark}" for remark in trainer.resume()]
+        remarks += [f"warning: {remark}" for remark in trainer.resume(arguments.fresh_optimizer)]
         remarks.append(f"resumed after step {trainer.outcome.step}")
     _print(processes, remarks)
     outcome = trainer.fit()

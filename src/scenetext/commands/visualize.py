@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from scenetext.commands.command_line import add_words
+from scenetext.commands.command_line import add_words, share
 
 EXAMPLES = """\
   scenetext visualize dataset data/icdar2015/train.jsonl --count 12
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     predictions = commands.add_parser("predictions", help="a checkpoint against the ground truth")
     predictions.add_argument("checkpoint", type=Path, help="a detector's best.pt, written by scenetext train")
     predictions.add_argument("--records", type=Path, nargs="+", help="default: the run's validation records")
-    predictions.add_argument("--threshold", type=float, help="least score; default: the checkpoint's best, or 0.5")
+    predictions.add_argument("--threshold", type=share, help="least score; default: the checkpoint's best, or 0.5")
     predictions.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     for command in (dataset, targets, predictions):
         command.add_argument("--output", type=Path, default=Path("outputs/pictures"), help="folder for the sheets")

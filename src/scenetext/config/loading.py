@@ -7,17 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from scenetext.config import yaml_text
 from scenetext.config.settings import Settings
-from scenetext.errors import ConfigError, did_you_mean
+from scenetext.errors import ConfigError, did_you_mean, kind_of_file
 
 SettingsType = TypeVar("SettingsType", bound=Settings)
-
-_YAML_FAULTS = (yaml.YAMLError, ValueError, RecursionError)
-"""What PyYAML raises, its own errors and those for bytes that are not UTF-8, dates that no calendar has, numbers of
-thousands of digits, nesting without end."""
 
 
 def load_settings(settings_type: type[SettingsType], path: Path, overrides: Sequence[str] = ()) -> SettingsType:
@@ -113,7 +109,7 @@ def validate(settings_type: type[SettingsType], values: Mapping[str, Any], sourc
 
 def dump_yaml(settings: BaseModel) -> str:
     """Settings as YAML text that `load_settings` reads back to equal settings."""
-    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return yaml_text.dump(settings.model_dump(mode="json"))
 
 
 def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -153,13 +149,15 @@ def _bases(named: Any, path: Path) -> list[str]:
 
 def _read_mapping(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml_text.parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         near = difflib.get_close_matches(path.name, [other.name for other in path.parent.glob("*.yaml")], n=3)
         hint = f"; in the same folder: {', '.join(near)}" if near else ""
         raise ConfigError(f"{path}: cannot be read ({error.strerror}){hint}") from None
-    except _YAML_FAULTS as error:
-        raise ConfigError(f"{path}: is not valid YAML: {error}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is {kind_of_file(path)}, expected a config (YAML)") from None
+    except yaml_text.FAULTS as error:
+        raise ConfigError(f"{path}: is not valid YAML: {yaml_text.explain(error)}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -175,9 +173,9 @@ def _nest(keys: Sequence[str], value: Any) -> dict[str, Any]:
 
 def _parse_value(override: str, text: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except _YAML_FAULTS as error:
-        raise ConfigError(f"override {override!r}: the value is not valid YAML: {error}") from None
+        return yaml_text.parse(text)
+    except yaml_text.FAULTS as error:
+        raise ConfigError(f"override {override!r}: the value is not valid YAML: {yaml_text.explain(error)}") from None
 
 
 def _explain(settings_type: type[BaseModel], problem: Any) -> str:

@@ -17,22 +17,32 @@ from scenetext.runs.encoders import find_encoder
 from scenetext.runs.kinds import DETECTION, build_detection_task
 from scenetext.runs.load import load_trained_task
 from scenetext.runs.settings import DetectionRun
-from scenetext.weights import mmocr, native
-from scenetext.weights.files import WeightFile, write_torch_file
+from scenetext.weights import mmocr, native, official_db
+from scenetext.weights.files import WeightFile, read_weights, write_torch_file
 from scenetext.weights.image_encoder import extract_image_encoder
 from scenetext.weights.report import require_fit
-from scenetext.weights.sources import MMOCR, MMOCR_RESNET, PUBLISHED_TCM
+from scenetext.weights.sources import MMOCR, MMOCR_RESNET, OFFICIAL_DB, PUBLISHED_TCM, without_parents
 
 MMOCR_NORMALIZATION = ("encoder.pixel_mean=[0.485,0.456,0.406]", "encoder.pixel_std=[0.229,0.224,0.225]")
 """Settings of all detectors that MMOCR publishes, those on CLIP's backbone too: ImageNet's statistics."""
 
 
+def published_normalization(source: Path) -> tuple[str, ...]:
+    """Settings of the pixels' normalisation with which a detector of MMOCR, or of DBNet's official code, was trained.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
+    tensors = without_parents(read_weights(source)).tensors
+    return official_db.NORMALIZATION if official_db.is_official_db(tensors) else MMOCR_NORMALIZATION
+
+
 def convert_from_mmocr_detector(source: Path, target: Path, run: DetectionRun[Any, Any]) -> Conversion:
-    """A detector of MMOCR 1.x or 0.x as a scenetext checkpoint, for every tool that takes a detector's best.pt.
+    """A detector of MMOCR 1.x or 0.x, or a DBNet of the official code, as a scenetext checkpoint, for every tool that
+    takes a detector's best.pt.
 
     Args:
-        run: the run that the checkpoint is to be of: encoder, detector, test size. `MMOCR_NORMALIZATION` is what it
-            should set for weights that MMOCR publishes.
+        run: the run that the checkpoint is to be of: encoder, detector, test size, and `published_normalization`.
 
     Raises:
         CheckpointError: the file holds no detector of MMOCR, or does not fit the run; what differs is listed.
@@ -42,12 +52,16 @@ def convert_from_mmocr_detector(source: Path, target: Path, run: DetectionRun[An
     weights = {mmocr.current_detector_name(name): value for name, value in file.tensors.items()}
     dropped = tuple(name for name in weights if name.startswith(mmocr.NO_WEIGHTS))
     weights = {name: value for name, value in weights.items() if name not in dropped}
+    kind = "a detector of MMOCR"
+    if official_db.is_official_db(weights):
+        kind = OFFICIAL_DB.name
+        weights, dropped = official_db.as_mmocr(weights)
     _require_encoder(WeightFile(file.path, weights, ()), run)
     own = empty_weights(run)
     model = renamed_weights(own, mmocr_names(own, run), weights, f"{source} (MMOCR's names)")
     write_checkpoint(target, run, model)
-    found = f"a detector of MMOCR, as {run.detector.name} on {run.encoder.name}"
-    return Conversion(target, found, len(model), (*file.others, *dropped), _remarks(run))
+    found = f"{kind}, as {run.detector.name} on {run.encoder.name}"
+    return Conversion(target, found, len(model), (*file.others, *dropped), (*file.remarks, *_remarks(run)))
 
 
 def convert_to_mmocr_detector(source: Path, target: Path) -> Conversion:

@@ -15,7 +15,7 @@ from scenetext.text.charset import CharacterSet
 from scenetext.training.checkpoint import save_checkpoint, versions
 from scenetext.weights.files import WeightFile, read_weights
 from scenetext.weights.report import count_groups
-from scenetext.weights.sources import Source, identify_source
+from scenetext.weights.sources import Source, identify_source, without_parents
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def read_source(source: Path, target: Path, expected: Source | None) -> WeightFi
     """
     if source.exists() and target.exists() and target.samefile(source):
         raise CheckpointError(f"{target}: would be written over what is read; choose another name")
-    file = read_weights(source)
+    file = without_parents(read_weights(source))
     if expected is not None:
         try:
             found = identify_source(file.tensors)

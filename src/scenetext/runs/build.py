@@ -19,6 +19,7 @@ from scenetext.runs.kinds import AnyTask, kind_of, read_characters
 from scenetext.runs.settings import Run
 from scenetext.text.charset import CharacterSet
 from scenetext.training.checkpoint import checkpoints_of, versions
+from scenetext.training.schedules import check_length
 from scenetext.training.seed import seed_everything
 from scenetext.training.trainer import Trainer
 
@@ -46,7 +47,7 @@ def build_trainer(
         processes: of the run, where torchrun started it.
 
     Raises:
-        ScenetextError: data, dictionary, weights or device cannot be used.
+        ScenetextError: data, dictionary, weights or device cannot be used, or the schedule is longer than the run.
     """
     characters = read_characters(run)
     data = read_run_records(run, characters, processes)
@@ -68,6 +69,7 @@ def build_trainer(
         {**describe_run(run, characters), "records": {str(path): one for path, one in data.contents.items()}},
         processes,
     )
+    remarks += check_length(run.schedule, trainer.total_steps, trainer.learner.steps_per_epoch)
     return trainer, remarks
 
 

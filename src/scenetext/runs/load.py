@@ -20,7 +20,7 @@ from scenetext.weights.files import WeightFile, read_weights
 from scenetext.weights.image_encoder import extract_image_encoder
 from scenetext.weights.oclip import oclip_sizes
 from scenetext.weights.report import load_weights
-from scenetext.weights.sources import OCLIP, SCENETEXT_PRETRAINING, identify_source
+from scenetext.weights.sources import OCLIP, SCENETEXT_PRETRAINING, identify_source, without_parents
 
 PUBLISHED_METHOD: Mapping[str, Any] = {"word_pooling": "slots", "clamp_logit_scale": False}
 """Settings of the method in which the defaults differ from what published models compute."""
@@ -85,7 +85,7 @@ def load_pretrained(
         ConfigError: the model's JSON file is broken or of another model.
         DataError: the dictionary is broken.
     """
-    file = read_weights(path)
+    file = without_parents(read_weights(path))
     try:
         source = identify_source(file.tensors)
     except CheckpointError as error:

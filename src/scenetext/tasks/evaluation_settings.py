@@ -41,7 +41,7 @@ class EvaluationSettings(Settings):
 
     protocol: ProtocolName = "ic15"
     """Name of a rule (`scenetext list rules`)."""
-    thresholds: tuple[float, ...] = DEFAULT_THRESHOLDS
+    thresholds: tuple[Threshold, ...] = Field(default=DEFAULT_THRESHOLDS, min_length=1)
     """Score thresholds that are tried; the best hmean is reported with its threshold."""
     threshold: float = Field(default=0.5, ge=0, le=1)
     """The score from which on a detection counts as text, fixed in advance: evaluation reports the scores at it apart

@@ -49,11 +49,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 def check_sums(path: Path) -> None:
     """Compares every part of a file that `torch.save` wrote with its CRC-32, which `torch.load` leaves unread.
 
-    A file that is no archive is left to `torch.load`, which has more to say about it.
+    What is no archive is left to `read_torch_file`, which has more to say about it.
 
     Raises:
         CheckpointError: a part is not what was written.
     """
+    if path.is_dir():
+        return
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()

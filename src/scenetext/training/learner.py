@@ -173,18 +173,24 @@ class Learner:
         average = {} if self.average is None else {"average": self.average.state_dict()}
         return {"optimizer": self.optimizer.state_dict(), "scaler": self.scaler.state_dict(), **average}
 
-    def load_state(self, content: dict[str, Any], path: Path) -> None:
+    def load_state(self, content: dict[str, Any], path: Path, fresh_optimizer: bool = False) -> None:
         """Puts back weights and state from the content of the checkpoint at `path`.
 
+        Args:
+            fresh_optimizer: leave the optimiser as it is at the start of a run.
+
         Raises:
-            CheckpointError: the weights are those of another model, or averaged in one run and not in the other.
+            CheckpointError: the weights or the optimiser's state are those of another model or optimiser, or the
+                weights averaged in one run and not in the other.
         """
         if self.average is not None:
             if "average" not in content:
                 raise CheckpointError(f"{path}: holds no average of the weights, for which training.averaging asks")
             self.average.load_state_dict(content["average"])
         load_weights(self.module, content["model"], path)
-        load_optimizer_state(self.optimizer, content["optimizer"])
+        if not fresh_optimizer:
+            saved = content["config"].get("optimizer", {}).get("name")
+            load_optimizer_state(self.optimizer, content["optimizer"], self.optimizer_settings.name, saved)
         if content["scaler"]:  # empty where the run had no scaler, as on a GPU with bf16 before this one without
             self.scaler.load_state_dict(content["scaler"])
 

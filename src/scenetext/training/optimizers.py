@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
@@ -21,6 +21,10 @@ SETTINGS_IN_GROUPS = ("lr", "weight_decay", "betas", "eps", "momentum", "learnin
 """What torch keeps in its parameter groups, and so in an optimiser's state, although it comes from the settings."""
 
 
+Decay = Annotated[float, Field(ge=0, lt=1)]
+"""Of a moving average."""
+
+
 class OptimizerSettings(Settings):
     """How weights are updated."""
 
@@ -34,7 +38,7 @@ class OptimizerSettings(Settings):
     the rate is used as it is."""
     weight_decay: NonNegativeFloat = 0.1
     """Decay of matrices and convolutions; gains, biases, norms and logit_scale have none."""
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Decay, Decay] = (0.9, 0.999)
     """Momentum terms of adam, adamw and ranger (its authors: 0.95, 0.999)."""
     epsilon: PositiveFloat = 1e-8
     """Denominator term of adam, adamw and ranger (its authors: 1e-5)."""
@@ -61,20 +65,27 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) ->
         group["lr"] = learning_rate * group.get("learning_rate_factor", 1.0)
 
 
-def load_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+def load_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, Any], name: str, saved: str | None) -> None:
     """Restores an optimiser's state (moments); settings that were changed since then keep their new values.
 
+    Args:
+        name: `optimizer.name` now.
+        saved: the same in the run that saved the state; None where the checkpoint does not say.
+
     Raises:
-        CheckpointError: the parameters are divided into other groups than those of the run that saved it.
+        CheckpointError: the state is of another optimiser, or its parameters are divided into other groups.
     """
+    remedy = (
+        "resume with the optimizer.name and optimizer.groups of the run that saved it, or go on without its state: "
+        "--resume --fresh-optimizer"
+    )
+    if saved not in (None, name):
+        raise CheckpointError(f"optimizer.name: the optimiser's state is of {saved}, not of {name}; {remedy}")
     present = [{key: group[key] for key in SETTINGS_IN_GROUPS if key in group} for group in optimizer.param_groups]
     try:
         optimizer.load_state_dict(state)
     except ValueError as error:
-        raise CheckpointError(
-            f"the optimiser's state does not fit ({error}); resume with the optimizer.name and optimizer.groups of "
-            "the run that saved it"
-        ) from error
+        raise CheckpointError(f"the optimiser's state does not fit ({error}); {remedy}") from error
     for group, settings in zip(optimizer.param_groups, present, strict=True):
         group.update(settings)
 

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from scenetext.config import Settings
+from scenetext.errors import ConfigError
 
 
 class ScheduleSettings(Settings):
@@ -80,6 +81,27 @@ def learning_rate_factor(
         return max(lowest, settings.gamma ** _milestones_passed(step, settings, steps_per_epoch))
     progress = (step - warmup) / max(total_steps - warmup, 1)
     return lowest + (1 - lowest) * _decay(progress, settings)
+
+
+def check_length(settings: ScheduleSettings, total_steps: int, steps_per_epoch: float) -> list[str]:
+    """Whether a schedule fits into a run.
+
+    Returns:
+        Remarks: milestones that the run does not reach.
+
+    Raises:
+        ConfigError: the warm-up is as long as the run, which would never reach its learning rate.
+    """
+    warmup = settings.warmup_steps or _steps(settings.warmup_epochs, steps_per_epoch)
+    if warmup >= total_steps:
+        key = "warmup_steps" if settings.warmup_steps else "warmup_epochs"
+        raise ConfigError(
+            f"schedule.{key}: the warm-up of {warmup} steps is not shorter than the run of {total_steps} steps; "
+            "shorten it, or lengthen the run"
+        )
+    milestones = settings.milestone_steps or tuple(_steps(each, steps_per_epoch) for each in settings.milestone_epochs)
+    late = [step for step in milestones if step >= total_steps]
+    return [f"warning: the run of {total_steps} steps ends before milestones of its schedule: {late}"] if late else []
 
 
 def _decay(progress: float, settings: ScheduleSettings) -> float:

@@ -120,8 +120,11 @@ class Trainer:
         self.skipped = SkippedImages(len(training_data), self.settings.maximum_skipped_share)
         self._non_finite_in_a_row = 0
 
-    def resume(self) -> list[str]:
+    def resume(self, fresh_optimizer: bool = False) -> list[str]:
         """Continues from the newest readable checkpoint in the run folder.
+
+        Args:
+            fresh_optimizer: without the optimiser's state, as after a change of optimiser.
 
         Returns:
             Remarks, one message each: what was wrong with newer checkpoints, which settings and records files have
@@ -131,7 +134,7 @@ class Trainer:
             CheckpointError: there is no readable checkpoint.
         """
         path, content, problems = load_latest_checkpoint(self.folder)
-        self.learner.load_state(content, path)
+        self.learner.load_state(content, path, fresh_optimizer)
         self.outcome = Outcome(**content["outcome"])
         self.outcome.interrupted = None
         remarks = [f"passed over a checkpoint: {problem}" for problem in problems]

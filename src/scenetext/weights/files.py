@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +15,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from scenetext.errors import CheckpointError
-from scenetext.weights.mmocr import WRAPPER
+from scenetext.errors import CheckpointError, kind_of_file
 from scenetext.weights.torchscript import is_torchscript, read_torchscript
+from scenetext.weights.wrappers import find_weights, strip_added_parts
 
-_STATE_KEYS = ("model", "state_dict")
-_AROUND_MODELS = ("module.", WRAPPER)
-"""Prefixes of every name of a model: of distributed training, and of MMDetection's models in MMOCR."""
+_FORBIDDEN = re.compile(r"GLOBAL ([\w.]+)")
+"""In torch's message: the class or function that a file asks for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +31,7 @@ class WeightFile:
         path: the file.
         tensors: on the CPU, by name.
         others: entries that are no weights of the model, such as epoch and optimizer; dropped.
+        around: what lay around the weights: keys of the mappings that held them, and parts of names that were removed.
         stored: what a scenetext file says of its model: the settings of a checkpoint's run, or the metadata of
             safetensors; empty where there are none. Not checked.
     """
@@ -39,38 +40,36 @@ class WeightFile:
     tensors: dict[str, Tensor]
     others: tuple[str, ...]
     stored: Mapping[str, Any] = field(default_factory=dict)
+    around: tuple[str, ...] = ()
+
+    @property
+    def remarks(self) -> list[str]:
+        """What was found around the weights, a line, where it is more than one of the usual keys."""
+        usual = self.around in ((), ("model",), ("state_dict",))
+        return [] if usual else [f"around the weights, removed: {', '.join(self.around)}"]
 
 
 def read_weights(path: Path) -> WeightFile:
     """Named tensors of a weight file, on the CPU; nothing in the file can execute.
 
-    Reads safetensors, TorchScript archives, a bare state dict saved by torch, or a checkpoint that holds one under
-    "model" (scenetext) or "state_dict" (published ones). Prefixes of distributed training and of
-    MMOCR's wrapper that every key shares are removed.
+    Reads safetensors, TorchScript archives, a bare state dict saved by torch, or a checkpoint of any program that holds
+    one (`wrappers.find_weights`). What distributed training or compilation adds to names is removed.
 
     Raises:
         CheckpointError: the file is missing, damaged, would need code to run, or holds no tensors.
     """
     content = _read_content(path)
-    stored = _read_metadata(path) if path.suffix == ".safetensors" else {}
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: holds {type(content).__name__}, expected named tensors")
-    others: list[str] = []
-    for key in _STATE_KEYS:
-        if isinstance(content.get(key), Mapping):
-            stored = content["config"] if isinstance(content.get("config"), Mapping) else stored
-            others = [str(name) for name in content if name != key]
-            content = content[key]
-            break
-    named = ((name, value) for name, value in content.items() if isinstance(name, str))
-    tensors = {name: value.detach() for name, value in named if isinstance(value, Tensor)}
-    others += [str(name) for name in content if name not in tensors]
-    if not tensors:
-        raise CheckpointError(f"{path}: holds no named tensors")
-    for prefix in _AROUND_MODELS:
-        if all(name.startswith(prefix) for name in tensors):
-            tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
-    return WeightFile(path, tensors, tuple(others), stored)
+    stored = _read_metadata(path) if path.suffix == ".safetensors" else {}
+    try:
+        tensors, keys, others = find_weights(content)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    if keys and isinstance(content.get("config"), Mapping):
+        stored = content["config"]
+    tensors, parts = strip_added_parts(tensors)
+    return WeightFile(path, tensors, others, stored, (*keys, *parts))
 
 
 def _read_content(path: Path) -> Any:
@@ -125,7 +124,8 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         with safe_open(path, framework="pt") as archive:
             return {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118 (not a mapping)
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: cannot be read as safetensors ({error})") from None
+        reason = f"{error}" if path.is_file() else "there is no such file"
+        raise CheckpointError(f"{path}: cannot be read as safetensors ({reason})") from None
 
 
 def _read_metadata(path: Path) -> dict[str, Any]:
@@ -148,10 +148,24 @@ def read_torch_file(path: Path) -> Any:
     Raises:
         CheckpointError: the file is missing, damaged, or holds anything that could execute code.
     """
+    if path.is_dir():
+        raise CheckpointError(f"{path}: is {kind_of_file(path)}, expected a checkpoint")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from None
     except Exception as error:  # bytes from anywhere can raise anything; each means that these are no weights
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(f"{path}: is damaged, or holds more than weights and plain data ({first_line})") from None
+        raise CheckpointError(f"{path}: {_unreadable(path, str(error))}") from None
+
+
+def _unreadable(path: Path, torchs_words: str) -> str:
+    """Why `torch.load` refused a file, in words of our own: torch's advise to load it unsafely."""
+    if (found := _FORBIDDEN.search(torchs_words)) is not None:
+        return (
+            f"holds more than weights and plain data ({found[1]}), and reading that could run code. Where the file was "
+            "made, save the weights alone: torch.save(model.state_dict(), FILE)"
+        )
+    kind = kind_of_file(path)
+    if "checkpoint" in kind:
+        return "is damaged, or holds more than weights and plain data"
+    return f"is {kind}, expected a checkpoint"

@@ -15,7 +15,7 @@ from scenetext.layers.transformer import resize_positions
 from scenetext.weights.files import WeightFile
 from scenetext.weights.native import PIXEL_STATISTICS, stored_encoder_settings
 from scenetext.weights.report import count_groups, load_weights
-from scenetext.weights.sources import Source, identify_source
+from scenetext.weights.sources import Source, identify_source, without_parents
 from scenetext.weights.torchvision import OFFSETS, STEM_AND_READERS, has_deep_stem
 
 POOL = "attnpool."
@@ -57,6 +57,7 @@ def extract_image_encoder(file: WeightFile) -> ImageEncoderWeights:
     Raises:
         CheckpointError: the source is unknown or ambiguous, or it holds no encoder that scenetext has.
     """
+    file = without_parents(file)
     try:
         source = identify_source(file.tensors)
         found: dict[str, Tensor] = {}
@@ -95,6 +96,7 @@ def load_image_encoder(encoder: nn.Module, file: WeightFile, used_elsewhere: Col
     Raises:
         CheckpointError: the source is unknown, or anything but the pool does not fit; the message lists it.
     """
+    file = without_parents(file)
     found = extract_image_encoder(file)
     own = encoder.state_dict()
     if (_STEM in own) != (_STEM in found.weights):
@@ -104,7 +106,7 @@ def load_image_encoder(encoder: nn.Module, file: WeightFile, used_elsewhere: Col
         )
     pool, remark = fit_pool(own, found.pool)
     optional: tuple[str, ...] = () if pool else (POOL,)
-    remarks = [] if remark is None else [remark]
+    remarks = [*file.remarks, *([] if remark is None else [remark])]
     if not any(OFFSETS in name for name in found.weights):
         offsets = tuple(name for name in own if OFFSETS in name)
         optional += offsets

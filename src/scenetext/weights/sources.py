@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
 
 from scenetext.errors import CheckpointError
-from scenetext.weights import clip, mmocr, native, oclip, published_tcm, torchvision
+from scenetext.weights import clip, mmocr, native, oclip, official_db, published_tcm, torchvision
+from scenetext.weights.files import WeightFile
+from scenetext.weights.wrappers import strip_parents
 
 _FIRST_KEYS = 5
 
@@ -108,8 +110,17 @@ TORCHVISION = Source(
 MMOCR_RESNET = Source(
     name="MMOCR's detector on torchvision's ResNet",
     sign="backbone.conv1.weight and backbone.layer1.0.conv1.weight, or backbone.layer1.0.downsample.0.weight",
-    recognises=lambda weights: torchvision.is_torchvision_resnet(weights, mmocr.DETECTOR_BACKBONE),
+    recognises=lambda weights: (
+        torchvision.is_torchvision_resnet(weights, mmocr.DETECTOR_BACKBONE) and not official_db.is_official_db(weights)
+    ),
     encoder_name=_behind(mmocr.DETECTOR_BACKBONE),
+    encoder_settings=torchvision.resnet_settings,
+)
+OFFICIAL_DB = Source(
+    name="a DBNet of the official code",
+    sign="backbone.layer1.0.conv1.weight, decoder.in5.weight and decoder.binarize.0.weight",
+    recognises=official_db.is_official_db,
+    encoder_name=official_db.backbone_name,
     encoder_settings=torchvision.resnet_settings,
 )
 
@@ -123,9 +134,16 @@ SOURCES: tuple[Source, ...] = (
     CLIP,
     MMOCR,
     MMOCR_RESNET,
+    OFFICIAL_DB,
     PUBLISHED_TCM,
     TORCHVISION,
 )
+
+
+def without_parents(file: WeightFile) -> WeightFile:
+    """A file's weights without the names of parent modules that all of them begin with, where the rest is known."""
+    tensors, prefix = strip_parents(file.tensors, lambda weights: any(one.recognises(weights) for one in SOURCES))
+    return replace(file, tensors=tensors, around=(*file.around, prefix)) if prefix else file
 
 
 def identify_source(weights: Mapping[str, Tensor]) -> Source:
