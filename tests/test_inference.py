@@ -5,9 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from scenetext.data.records.images import write_image
+from scenetext.data.records.orientation import turn_upright, upright_to_stored
 from scenetext.errors import CheckpointError, ConfigError, ImageError
+from scenetext.geometry.polygon import transform_polygon
 from scenetext.inference import TextDetector
 from scenetext.runs.build import build_task
 from scenetext.runs.settings import DetectionRun, load_run
@@ -44,6 +47,25 @@ def test_two_lines_of_python(checkpoint: Path, tmp_path: Path) -> None:
         assert (one.polygon <= [160, 90]).all()
     scores = [found.score for found in from_file]
     assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 7])
+def test_a_file_is_seen_upright_and_detections_are_in_stored_pixels(
+    checkpoint: Path, tmp_path: Path, orientation: int
+) -> None:
+    stored = np.random.default_rng(0).integers(0, 256, (90, 160, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(stored).save(tmp_path / "photo.png", exif=exif)
+    detector = TextDetector.load(checkpoint, device="cpu")
+    from_file = detector(tmp_path / "photo.png")
+    from_upright = detector(turn_upright(stored, orientation))
+    assert len(from_file) == len(from_upright) > 0
+    to_stored = upright_to_stored((90, 160), orientation)
+    for one, other in zip(from_file, from_upright, strict=True):
+        assert one.score == other.score
+        expected = transform_polygon(other.polygon, to_stored)  # its points may start elsewhere, and run back
+        np.testing.assert_allclose(sorted(one.polygon.tolist()), sorted(expected.tolist()), atol=1e-2)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 400), (400, 5), (33, 65)])

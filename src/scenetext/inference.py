@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from scenetext.data.loading.dataset import collate
-from scenetext.data.records.images import read_image
-from scenetext.data.records.samples import whole_sample
+from scenetext.data.records.images import read_with_orientation
+from scenetext.data.records.orientation import UPRIGHT
+from scenetext.data.records.samples import upright_sample
 from scenetext.runs.kinds import DETECTION
 from scenetext.runs.load import load_trained_task
 from scenetext.structures import Detection, PreparedSample
@@ -51,23 +52,25 @@ class TextDetector:
         return cls(task, resolve_device(device))
 
     @torch.no_grad()
-    def __call__(self, image: np.ndarray | Path | str) -> list[Detection]:
-        """Detects the text of one image.
+    def __call__(self, image: np.ndarray | Path | str, orientation: int = UPRIGHT) -> list[Detection]:
+        """Detects the text of one image, which the detector sees upright, as a viewer shows it.
 
         Args:
             image: a file, or an array (H, W, 3) uint8 RGB.
+            orientation: EXIF orientation of the pixels of an array, 1 to 8; a file says its own.
 
         Returns:
-            Detections in pixels of the image, best score first.
+            Detections in pixels of the image as it is stored (EXIF orientation not applied: what Pillow opens, and what
+            OpenCV reads with IMREAD_IGNORE_ORIENTATION), best score first.
 
         Raises:
             ImageError: the file is missing or is not a whole image.
             DeviceError: memory ran out.
         """
         path = Path("array") if isinstance(image, np.ndarray) else Path(image)
-        pixels = image if isinstance(image, np.ndarray) else read_image(path)
+        pixels, orientation = (image, orientation) if isinstance(image, np.ndarray) else read_with_orientation(path)
         generator = np.random.default_rng(0)
-        prepared: PreparedSample = self.task.prepare_evaluation(whole_sample(pixels, path, ()), generator)
+        prepared: PreparedSample = self.task.prepare_evaluation(upright_sample(pixels, orientation, path), generator)
         batch = collate([prepared]).to(self.device)
         with explained_device_errors(self.device, "lower evaluation_transform.long_side and short_side (with --set)"):
             return sorted(self.task.detect(batch)[0], key=lambda detection: -detection.score)

@@ -1,5 +1,8 @@
 """Detects text in images: draws the polygons and writes them as JSON.
 
+Images are looked at and drawn upright, as a viewer shows them; the JSON has polygons in pixels of the stored image,
+EXIF orientation not applied, as records have them.
+
 The same in Python:
   from scenetext.inference import TextDetector
   detections = TextDetector.load("outputs/dbnet-scenes-tiny/best.pt")("image.jpg")
@@ -9,7 +12,8 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +21,12 @@ from scenetext.commands.command_line import add_view_arguments, share, view_over
 from scenetext.errors import DataError, ImageError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from scenetext.inference import TextDetector
     from scenetext.structures import Detection
 
+_NAMES_SHOWN = 3
 EXAMPLES = """\
   scenetext detect outputs/dbnet-scenes-tiny/best.pt image.jpg
   scenetext detect outputs/dbnet-scenes-tiny/best.pt folder/ other.png --output outputs/found --score 0.6
@@ -29,7 +36,7 @@ EXAMPLES = """\
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", type=Path, help="a detector's best.pt, written by scenetext train")
-    parser.add_argument("inputs", type=Path, nargs="+", help="image files and folders of images")
+    parser.add_argument("inputs", type=Path, nargs="+", help="image files, and folders of images (subfolders as well)")
     parser.add_argument("--output", type=Path, default=Path("outputs/detections"), help="folder for drawn/ and JSON")
     parser.add_argument("--score", type=share, help="drop lower scores; default: the run's evaluation.threshold")
     add_view_arguments(parser)
@@ -37,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    images = find_images(arguments.inputs)  # first of all: a wrong path is reported before torch is loaded
+    images, others = find_images(
+        arguments.inputs, arguments.output
+    )  # first of all: a wrong path is reported before torch is loaded
 
     from scenetext.evaluation.files import write_detections
     from scenetext.geometry.candidates import counted_cuts
@@ -50,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     write_detections(arguments.output / "detections.json", detections)
     total = sum(map(len, detections.values()))
     print(f"{total} texts with a score of {score:g} or more in {len(detections)} of {len(images)} images")
+    print_others(others)
     if cuts.remark():
         print(cuts.remark())
     print(f"drawn: {arguments.output / 'drawn'}")
@@ -57,41 +67,78 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if detections else 1
 
 
-def find_images(inputs: Iterable[Path]) -> list[Path]:
-    """The files named, and the images inside the folders named.
+def find_images(inputs: Iterable[Path], output: Path) -> tuple[list[Path], list[Path]]:
+    """The files named, and the images in the folders named and their subfolders, each once; those in `output`, which an
+    earlier run drew, are excluded.
+
+    Returns:
+        The images, and the other files in the folders.
 
     Raises:
         DataError: an input does not exist, or there is no image at all.
     """
+    from scenetext.data.readers.files import files_below
     from scenetext.data.records.images import IMAGE_SUFFIXES
 
-    images: list[Path] = []
+    images: dict[Path, None] = {}
+    others: list[Path] = []
     for path in inputs:
         if not path.exists():
             raise DataError("no such file or folder", path)
-        inside = sorted(path.iterdir()) if path.is_dir() else []
-        images += [child for child in inside if child.suffix.lower() in IMAGE_SUFFIXES] if path.is_dir() else [path]
+        for file in files_below(path) if path.is_dir() else [path]:
+            if path.is_dir() and file.resolve().is_relative_to(output.resolve()):
+                continue
+            if path == file or file.suffix.lower() in IMAGE_SUFFIXES:
+                images[file] = None
+            else:
+                others.append(file)
     if not images:
         raise DataError(f"no images ({', '.join(sorted(IMAGE_SUFFIXES))}) in: {', '.join(map(str, inputs))}")
-    return images
+    return list(images), others
+
+
+def print_others(others: Sequence[Path]) -> None:
+    """Prints the files of folders that were not looked at, by suffix."""
+    by_suffix: dict[str, list[str]] = {}
+    for path in others:
+        by_suffix.setdefault(path.suffix.lower() or "no suffix", []).append(path.name)
+    for suffix, names in sorted(by_suffix.items()):
+        more = ", ..." if len(names) > _NAMES_SHOWN else ""
+        print(f"not looked at: {len(names)} files with {suffix}: {', '.join(names[:_NAMES_SHOWN])}{more}")
 
 
 def detect_all(detector: TextDetector, images: list[Path], score: float, output: Path) -> dict[Path, list[Detection]]:
-    """Detects, draws and saves image by image; unreadable ones are reported and skipped."""
+    """Detects, draws (upright) and saves image by image; unreadable ones are reported and skipped.
+
+    Returns:
+        Detections in stored pixels.
+    """
     from tqdm import tqdm
 
-    from scenetext.data.records.images import read_image, write_image
-    from scenetext.drawing.detections import draw_detections
+    from scenetext.data.records.images import read_with_orientation, write_image
 
     detections: dict[Path, list[Detection]] = {}
     stems = Counter(path.stem for path in images)
     for path in tqdm(images, desc="detecting", unit="image", disable=None):
         try:
-            pixels = read_image(path)
+            pixels, orientation = read_with_orientation(path)
         except ImageError as error:
             tqdm.write(f"skipped image: {error}")
             continue
-        detections[path] = [detection for detection in detector(pixels) if detection.score >= score]
+        detections[path] = [found for found in detector(pixels, orientation) if found.score >= score]
         name = f"{len(detections):05d}_{path.stem}.jpg" if stems[path.stem] > 1 else f"{path.stem}.jpg"
-        write_image(output / "drawn" / name, draw_detections(pixels, detections[path]))
+        write_image(output / "drawn" / name, draw_upright(pixels, orientation, detections[path]))
     return detections
+
+
+def draw_upright(pixels: np.ndarray, orientation: int, detections: Sequence[Detection]) -> np.ndarray:
+    """The upright image of stored pixels (H, W, 3), with detections that are in stored pixels."""
+    import numpy as np
+
+    from scenetext.data.records.orientation import turn_upright, upright_to_stored
+    from scenetext.drawing.detections import draw_detections
+    from scenetext.geometry.polygon import transform_polygon
+
+    to_upright = np.linalg.inv(upright_to_stored((pixels.shape[0], pixels.shape[1]), orientation))
+    turned = [replace(found, polygon=transform_polygon(found.polygon, to_upright)) for found in detections]
+    return draw_detections(turn_upright(pixels, orientation), turned)

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from checkout import real_data_folder
-from scenetext.data.records.images import image_size, read_image, write_image
-from scenetext.errors import ImageError
+from scenetext.data.records.images import LIMIT_VARIABLE, image_size, pixel_limit, read_image, write_image
+from scenetext.errors import ConfigError, ImageError
 
 
 def picture(height: int = 60, width: int = 80) -> np.ndarray:
@@ -207,3 +207,51 @@ def test_real_photographs_are_whole() -> None:
     paths += sorted(real_data_folder("unlabelled").iterdir())[:20]
     for path in paths:
         assert read_image(path).shape[:2] == image_size(path)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "gif", "bmp", "webp", "tiff"])
+def test_one_limit_for_large_images_whichever_decoder_reads_them(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"a.{suffix}"
+    Image.new("RGB", (80, 60)).save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # which the limit changes, set back after
+    for limit, is_allowed in (("4800", True), ("4799", False)):
+        monkeypatch.setenv(LIMIT_VARIABLE, limit)
+        pixel_limit.cache_clear()
+        if is_allowed:
+            assert read_image(path).shape == (60, 80, 3)
+            assert image_size(path) == (60, 80)
+            continue
+        message = (
+            rf"a\.{suffix}: image has 80 x 60 pixels \(.*\), more than the limit of 4799 pixels; .*{LIMIT_VARIABLE}"
+        )
+        for read in (read_image, image_size):
+            with pytest.raises(ImageError, match=message):
+                read(path)
+    pixel_limit.cache_clear()
+
+
+def test_a_limit_above_that_of_pillow_holds_for_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow's own is lowered here instead of decoding hundreds of megapixels."""
+    Image.new("L", (80, 60)).save(tmp_path / "a.gif")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    pixel_limit.cache_clear()
+    with pytest.raises(ImageError, match="more than the limit"):
+        read_image(tmp_path / "a.gif")
+    with pytest.raises(ImageError, match="more than the limit"):
+        image_size(tmp_path / "a.gif")
+    monkeypatch.setenv(LIMIT_VARIABLE, "1000000")
+    pixel_limit.cache_clear()
+    assert read_image(tmp_path / "a.gif").shape == (60, 80, 3)
+    pixel_limit.cache_clear()
+
+
+@pytest.mark.parametrize("value", ["0", "many", "-5", "1e6", str(2**31)])
+def test_a_limit_that_is_none_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(LIMIT_VARIABLE, value)
+    pixel_limit.cache_clear()
+    with pytest.raises(ConfigError, match=rf"{LIMIT_VARIABLE}='{value}': expected a number of pixels"):
+        pixel_limit()
+    monkeypatch.undo()
+    pixel_limit.cache_clear()

@@ -54,6 +54,7 @@ _DEFAULT_LIMIT = 178_956_970
 """Twice Pillow's MAX_IMAGE_PIXELS, above which it refuses an image."""
 _LARGEST_LIMIT = 1 << 30
 """OpenCV's own, which is fixed when it is loaded."""
+_HEIC = "a HEIC image, which is not read whatever its suffix says; convert it to JPEG"
 _ORIENTATION_TAG = 0x0112
 _TIFF = "TIFF"
 
@@ -96,13 +97,21 @@ def read_image(path: Path) -> np.ndarray:
         ImageError: the file is missing, or holds no whole image.
         OSError: this process may open no more files, which is no fault of the image.
     """
+    return decode_image(_content(path), path)
+
+
+def read_with_orientation(path: Path) -> tuple[np.ndarray, int]:
+    """The stored pixels of an image file as `read_image` gives them, and its EXIF orientation (`orientation.py`).
+
+    Raises:
+        ImageError: as `read_image`.
+    """
+    data = _content(path)
+    image = decode_image(data, path)
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        if error.errno in (errno.EMFILE, errno.ENFILE):
-            raise
-        raise ImageError(f"image cannot be read ({error.strerror})", path) from None
-    return decode_image(data, path)
+        return image, header_of_content(data, path).orientation
+    except ImageError:  # a format that has no EXIF, which OpenCV alone knows
+        return image, UPRIGHT
 
 
 def decode_image(data: bytes, path: Path) -> np.ndarray:
@@ -129,7 +138,8 @@ def decode_image(data: bytes, path: Path) -> np.ndarray:
     _check_pixels(_quick_size(data), path)
     image = _decode(data)
     if image is None:
-        raise ImageError("is not an image that can be decoded (damaged, or of an unknown format)", path)
+        reason = _HEIC if _is_heic(data) else "damaged, or of an unknown format"
+        raise ImageError(f"is not an image that can be decoded ({reason})", path)
     return image
 
 
@@ -203,6 +213,15 @@ def one_opencv_thread() -> Iterator[None]:
         cv2.setNumThreads(threads)
 
 
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise
+        raise ImageError(f"image cannot be read ({error.strerror})", path) from None
+
+
 def _header(source: Path | BytesIO, path: Path) -> ImageHeader:
     pixel_limit()  # which Pillow is to use as well
     try:
@@ -212,10 +231,21 @@ def _header(source: Path | BytesIO, path: Path) -> ImageHeader:
     except Image.DecompressionBombError:
         raise ImageError(_too_large("more than the limit of"), path) from None
     except (OSError, SyntaxError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or "not an image header"
+        reason = (error.strerror if isinstance(error, OSError) else None) or _unknown_format(source)
         raise ImageError(f"image size cannot be read ({reason})", path) from None
     _check_pixels((height, width), path)
     return ImageHeader((height, width), orientation)
+
+
+def _unknown_format(source: Path | BytesIO) -> str:
+    """Why a file that is there has no header that Pillow knows."""
+    start = source.getvalue() if isinstance(source, BytesIO) else _content(source)
+    return _HEIC if _is_heic(start) else "not an image header"
+
+
+def _is_heic(data: bytes) -> bool:
+    """Whether this is a container of ISO/IEC 23008-12 by its brand, as photographs of telephones are."""
+    return data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc", b"heim", b"heis")
 
 
 def _orientation(image: Image.Image) -> int:
@@ -244,6 +274,7 @@ def _quick_size(data: bytes) -> tuple[int, int] | None:
         return int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big")
     if data.startswith(_JPEG_START):
         return _jpeg_size(data)
+    pixel_limit()  # which Pillow is to use as well
     try:
         with Image.open(BytesIO(data)) as image:
             return image.height, image.width

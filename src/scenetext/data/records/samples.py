@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from scenetext.data.records.orientation import turn_upright, upright_to_stored
 from scenetext.data.records.shards import read_record_image
 from scenetext.errors import ImageError
 from scenetext.structures import ImageMeta, ImageRecord, Sample, TextInstance
@@ -33,3 +34,15 @@ def whole_sample(image: np.ndarray, path: Path, instances: Sequence[TextInstance
     """A sample in which nothing has been transformed yet: (H, W, 3) uint8 RGB, polygons in its pixels."""
     size = (image.shape[0], image.shape[1])
     return Sample(image, tuple(instances), ImageMeta(path, size, np.eye(3), size))
+
+
+def upright_sample(image: np.ndarray, orientation: int, path: Path) -> Sample:
+    """A sample without text that shows an image upright; what is found in it comes back in stored pixels.
+
+    Args:
+        image: (H, W, 3) uint8 RGB, the stored pixels.
+        orientation: of EXIF, 1 to 8.
+    """
+    stored, upright = (image.shape[0], image.shape[1]), turn_upright(image, orientation)
+    to_stored = upright_to_stored(stored, orientation)
+    return Sample(upright, (), ImageMeta(path, stored, to_stored, (upright.shape[0], upright.shape[1])))

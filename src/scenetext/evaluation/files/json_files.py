@@ -30,6 +30,7 @@ from scenetext.evaluation.files.values import (
 )
 from scenetext.structures import Detection
 
+_FRAME = "pixels of the stored image, EXIF orientation not applied"
 _IMAGE_KEYS = ("path", "detections")
 _DETECTION_KEYS = ("polygon", "score", "text", "text_score")
 
@@ -44,7 +45,7 @@ def write_detections(path: Path, detections: Mapping[Path, Sequence[Detection]])
         for image, found in detections.items()
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"images": images}, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps({"frame": _FRAME, "images": images}, indent=1) + "\n", encoding="utf-8")
 
 
 def parse_images(content: Mapping[str, Any]) -> list[tuple[str, list[Detection]]]:
