@@ -225,6 +225,18 @@ def tar_shards(root: Path) -> Path:
     return next((root / "shards").glob("*.tar"))
 
 
+_CTW1500_OLD = Fuzzed(
+    in_text_lines(
+        *(
+            "train/text_image",
+            "train/text_label_curve",
+            "{}.jpg",
+            "{}.txt",
+            "1,1,50,40," + ",".join(map(str, CURVE)),
+        ),
+    ),
+    *(False, True),
+)
 _TD500 = "0 0 1 2 29 10 0"
 FUZZED: Mapping[str, Fuzzed] = {
     "synthtext": Fuzzed(synthtext),
@@ -270,18 +282,8 @@ FUZZED: Mapping[str, Fuzzed] = {
         ),
         *(True, True),
     ),
-    "ctw1500 old": Fuzzed(
-        in_text_lines(
-            *(
-                "train/text_image",
-                "train/text_label_curve",
-                "{}.jpg",
-                "{}.txt",
-                "1,1,50,40," + ",".join(map(str, CURVE)),
-            ),
-        ),
-        *(False, True),
-    ),
+    "ctw1500 old": _CTW1500_OLD,
+    "ctw1500-2017": _CTW1500_OLD,
     "msra-td500": Fuzzed(in_text_lines("train", "train", "IMG_{}.JPG", "IMG_{}.gt", _TD500), False, True),
     "msra-td500 db": Fuzzed(
         in_text_lines("train_images", "train_gts", "IMG_{}.JPG", "IMG_{}.JPG.txt", QUAD + ",0"), False, True

@@ -211,7 +211,7 @@ BUILDERS: Mapping[str, tuple[Builder, tuple[str, ...], bool]] = {
         ("train", "test"),
         False,
     ),
-    "hust-tr400": (_paired(".", ".", _TD500, "1.jpg", "1.gt"), ("train",), False),
+    "hust-tr400": (_paired(".", ".", "0 0 1 2 29 10 0 WORD\n", "1.jpg", "1.gt"), ("train",), True),
     "textocr": (_textocr, ("train", "val"), True),
     "coco-text": (_coco_text, ("train", "val"), True),
     "mmocr-0x": (_coco("imgs", "instances_training.json", None), ("train",), False),

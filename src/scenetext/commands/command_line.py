@@ -89,16 +89,25 @@ class CommandParser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         super().__init__(formatter_class=_HelpFormatter, **options)
         self.set_defaults(refuse=self.error)
-        self._has_subcommands = False
+        self._subcommands: Any = None
+        self._default: str | None = None
 
-    def add_subparsers(self, **options: Any) -> Any:
-        """As `argparse` has it."""
-        self._has_subcommands = True
-        return super().add_subparsers(**options)
+    def add_subparsers(self, default: str | None = None, **options: Any) -> Any:
+        """As `argparse` has it.
+
+        Args:
+            default: the subcommand whose words do not start with its name.
+        """
+        self._default = default
+        self._subcommands = super().add_subparsers(**options)
+        return self._subcommands
 
     def read(self, words: Sequence[str]) -> argparse.Namespace:
         """The arguments; flags and values may come in any order, which `argparse` does not offer with subcommands."""
-        return self.parse_args(words) if self._has_subcommands else self.parse_intermixed_args(words)
+        if self._subcommands is None:
+            return self.parse_intermixed_args(words)
+        is_named = not words or words[0].startswith("-") or words[0] in self._subcommands.choices
+        return self.parse_args(words if is_named or self._default is None else [self._default, *words])
 
 
 def share(text: str) -> float:

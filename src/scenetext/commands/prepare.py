@@ -1,6 +1,7 @@
 """Converts datasets as downloaded to records; splits, checks and packs records; makes dictionaries.
 
-`scenetext prepare DATASET --help` says where a dataset comes from and which files it consists of. Every command counts
+`scenetext prepare FOLDER` finds out what lies in a folder; `scenetext prepare DATASET` names it. `scenetext prepare
+DATASET --help` says where a dataset comes from and which files it consists of. Every command counts
 what it drops or alters, and why.
 """
 
@@ -11,18 +12,20 @@ import os
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scenetext.commands.command_line import share
 from scenetext.errors import DataError
 
 if TYPE_CHECKING:
+    from scenetext.commands.command_line import CommandParser
     from scenetext.data.preparation.datasets import Preparation
     from scenetext.data.preparation.dictionaries import CharacterCounts
     from scenetext.data.readers import Finding, FoundSplits, Policy, Reader, ReadReport
     from scenetext.text.charset import CharacterSet
 
 EXAMPLES = """\
+  scenetext prepare photos/labelled
   scenetext prepare totaltext --source downloads/totaltext --output data/totaltext
   scenetext prepare icdar2015 --images ch4_training_images \\
       --ground-truths ch4_training_localization_transcription_gt --output data/icdar2015/train.jsonl
@@ -42,10 +45,20 @@ EXAMPLES = """\
 CHARACTERS_SHOWN = 50
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
     from scenetext.data.readers import READERS
 
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers("folder", dest="command", required=True, metavar="COMMAND")
+    text = "find out what lies in a folder, and convert it"
+    description = "The word `folder` may be left out, unless the folder is called like a command. A format that is "
+    description += "not recognised, or one with flags of its own, is named: scenetext prepare NAME --source FOLDER."
+    command = commands.add_parser("folder", help=text, description=description)
+    command.add_argument("source", type=Path, help="folder with images, annotated in any of the forms below or not")
+    text = "folder to write a records file for each split to; default: data/<name of the folder>"
+    command.add_argument("--output", type=Path, help=text)
+    add_character_arguments(command)
+    command.set_defaults(act=prepare_folder)
+
     for name, reader in READERS.items():
         description = f"{reader.title}. Expected: {reader.files}; {reader.source}."
         add_dataset(commands.add_parser(name, help=reader.title, description=description), reader)
@@ -159,30 +172,68 @@ def run(arguments: argparse.Namespace) -> int | None:
 
 def prepare(arguments: argparse.Namespace) -> None:
     """Reads a dataset, writes the records of every split and prints what is in them."""
-    from scenetext.data.preparation.datasets import SplitImages, prepare_dataset
+    from scenetext.data.preparation.datasets import prepare_dataset
     from scenetext.data.preparation.dictionaries import CharacterCounts
-    from scenetext.data.readers import FoundSplits
+    from scenetext.data.readers.foreign import advised
 
     check_sources(arguments)
     reader: Reader = arguments.reader
     given = {one.name: getattr(arguments, one.name) for one in reader.arguments}
     options = {name: value for name, value in given.items() if value is not None}
+    source: Path | None = getattr(arguments, "source", None)
     characters = CharacterCounts(known_characters(arguments))
     policy = chosen_policy(arguments)
-    found = FoundSplits({}, {})
-    if getattr(arguments, "source", None) is None:
-        values = {one.name: one.default_value for one in reader.arguments}
-        print_preparation(prepare_dataset(reader, {**values, **options}, arguments.output, characters, policy))
-    else:
-        found = reader.find(arguments.source)
-        refuse_shared_folders(found, policy)
-        images = SplitImages()
-        for name, values in found.splits.items():
-            output = arguments.output / f"{name}.jsonl"
-            print_preparation(prepare_dataset(reader, {**values, **options}, output, characters, policy, images))
+    with advised([options.get("ground_truths") if source is None else source]):
+        if source is None:
+            values = {one.name: one.default_value for one in reader.arguments}
+            print_preparation(prepare_dataset(reader, {**values, **options}, arguments.output, characters, policy))
+        else:
+            found = reader.find(source)
+            refuse_shared_folders(found, policy)
+            prepare_splits(reader, found, options, arguments.output, characters, policy)
+            print_missing(found, source)
     print_characters(characters, arguments)
+
+
+def prepare_folder(arguments: argparse.Namespace) -> None:
+    """Finds out what lies in a folder, prints what and why, and writes the records of every split."""
+    from scenetext.data.preparation.dictionaries import CharacterCounts
+    from scenetext.data.readers import READERS
+    from scenetext.data.readers.recognition import recognise
+
+    recognised = recognise(arguments.source, READERS)
+    reader = READERS[recognised.name]
+    print(f"{arguments.source}: {recognised.name}, {reader.title}\n  since {recognised.reason}")
+    output = arguments.output or Path("data", arguments.source.resolve().name)
+    if output.suffix == ".jsonl" or output.is_file():
+        arguments.refuse("--output must be a folder: a records file is written for every split")
+    characters = CharacterCounts(known_characters(arguments))
+    prepare_splits(reader, recognised.found, {}, output, characters)
+    print_missing(recognised.found, arguments.source)
+    print_characters(characters, arguments)
+
+
+def prepare_splits(
+    reader: Reader,
+    found: FoundSplits,
+    options: Mapping[str, Any],
+    output: Path,
+    characters: CharacterCounts,
+    policy: Policy | None = None,
+) -> None:
+    """Writes the records of every split and prints what is in them."""
+    from scenetext.data.preparation.datasets import SplitImages, prepare_dataset
+
+    images = SplitImages()
+    for name, values in found.splits.items():
+        records = output / f"{name}.jsonl"
+        print_preparation(prepare_dataset(reader, {**values, **options}, records, characters, policy, images))
+
+
+def print_missing(found: FoundSplits, source: Path) -> None:
+    """Prints which splits of a dataset are not in a folder, and what was looked for."""
     for name, paths in found.missing.items():
-        print("\n  ".join([f"{name}: not written, since it is not in {arguments.source}", *paths]))
+        print("\n  ".join([f"{name}: not written, since it is not in {source}", *paths]))
     for path in found.unread:
         print(f"not read: {path}")
 

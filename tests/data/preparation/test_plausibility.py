@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from command_process import run_tool
 from dataset_files import HEIGHT, POINTS, WIDTH, write_json, write_photo, write_text
+from scenetext.commands import run_words
 from scenetext.commands.evaluation_sets import EvaluationSet
 from scenetext.commands.set_scores import evaluate_set, file_finder
 from scenetext.data.preparation.checks import check_records, verdict
@@ -196,12 +196,15 @@ def ppocrlabel_all_difficult(folder: Path) -> None:
     ids=["labelme", "ppocrlabel"],
 )
 def test_preparation_and_check_print_the_same_cause(
-    tmp_path: Path, name: str, build: Callable[[Path], None], warning: str, code: int
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    build: Callable[[Path], None],
+    warning: str,
+    code: int,
 ) -> None:
     build(tmp_path / "mine")
-    done = run_tool("prepare", name, "--source", tmp_path / "mine", "--output", tmp_path / "out")
-    assert done.returncode == 0, done.stderr
-    checked = run_tool("prepare", "check", tmp_path / "out" / "all.jsonl")
-    assert checked.returncode == code
-    assert warning in done.stdout
-    assert warning in checked.stdout
+    assert not run_words(["prepare", name, "--source", str(tmp_path / "mine"), "--output", str(tmp_path / "out")])
+    assert warning in capsys.readouterr().out
+    assert run_words(["prepare", "check", str(tmp_path / "out" / "all.jsonl")]) == code
+    assert warning in capsys.readouterr().out

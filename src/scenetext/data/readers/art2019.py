@@ -7,11 +7,13 @@ test on these, give a list of images to exclude. The ground truth of the test se
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from scenetext.data.readers.keyed_labels import read_keyed_labels
+from scenetext.data.readers.keyed_labels import read_keyed_labels, recognise_keyed
 from scenetext.data.readers.lines import read_text
+from scenetext.data.readers.peek import Peek
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import Split
@@ -69,12 +71,18 @@ _ARGUMENTS = (
     Argument("exclude", "file", "names of images to exclude, one a line", optional=True),
 )
 
+
+def _recognise(values: Mapping[str, Any], peek: Peek) -> str | None:
+    return recognise_keyed(values["ground_truths"], peek)
+
+
 ART2019 = Reader(
     title="ICDAR 2019 ArT: 5,603 images with polygons around words (Latin) and lines (Chinese)",
     source="get it from https://rrc.cvc.uab.es/?ch=14&com=downloads (registration needed)",
     files="train_images/gt_<number>.jpg and train_labels.json",
     arguments=_ARGUMENTS,
     function=read_art2019,
+    recognise=_recognise,
     splits={
         "train": Split({"images": ("train_images", "imgs"), "ground_truths": ("train_labels.json",)}),
     },

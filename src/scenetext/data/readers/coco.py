@@ -11,8 +11,9 @@ unknown.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from scenetext.data.readers.grouped import bbox_quad, group_annotations
 from scenetext.data.readers.instances import IGNORE_FLAGS, IGNORED_TEXT, Label, outline_or_box
 from scenetext.data.readers.json_files import Node, read_json
 from scenetext.data.readers.labelled import indexed_records, unlabelled_images
+from scenetext.data.readers.peek import Peek
 from scenetext.data.readers.policy import OWN
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.references import ImageReferences
@@ -119,11 +121,18 @@ def _split(name: str, *others: str) -> Split:
     truths = [f"{folder}{one}.json" for folder in ("annotations/", "") for one in (f"instances_{name}*", *names)]
     return Split(
         {
-            "images": (*(f"images/{one}" for one in names), f"{name}2017", *names, "images", "."),
+            "images": (*(f"images/{one}" for one in names), f"{name}2017", *names, "images", "imgs", "."),
             "ground_truths": (*truths, f"{name}/_annotations.coco.json"),
         },
         expected=False,
     )
+
+
+def _recognise(values: Mapping[str, Any], peek: Peek) -> str | None:
+    path = values["ground_truths"]
+    if not {"images", "annotations"} <= peek.keys(path) or "bezier_pts" in peek.first(path, "annotations"):
+        return None
+    return f"{path.name} has images and annotations, as files in COCO's form have"
 
 
 READER = Reader(
@@ -143,6 +152,7 @@ READER = Reader(
     ),
     function=read_coco,
     policy=OWN,
+    recognise=_recognise,
     splits={
         "train": _split("train", "training"),
         "val": _split("val", "validation", "valid"),
@@ -155,6 +165,8 @@ READER = Reader(
                     "annotations.json",
                     "instances.json",
                     "result.json",
+                    "*.json",
+                    "annotations/*.json",
                 ),
             },
             fallback=True,

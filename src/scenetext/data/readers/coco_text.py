@@ -7,13 +7,15 @@ ignored, and those that are legible but have no `utf8_string` have an unknown te
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from scenetext.data.readers.grouped import bbox_quad, group_annotations
 from scenetext.data.readers.instances import Label
 from scenetext.data.readers.json_files import Node, read_json
 from scenetext.data.readers.labelled import Labelled, indexed_records
+from scenetext.data.readers.peek import Peek
 from scenetext.data.readers.reader import Argument, Reader
 from scenetext.data.readers.references import ImageReferences
 from scenetext.data.readers.report import ReadReport
@@ -67,6 +69,11 @@ def _label(annotation: Node, report: ReadReport) -> Label:
     return Label(polygon, "" if text is None else text.text().strip(), ignore=legibility.value == "illegible")
 
 
+def _recognise(values: Mapping[str, Any], peek: Peek) -> str | None:
+    path = values["ground_truths"]
+    return f"{path.name} has imgs and anns, as published" if {"imgs", "anns"} <= peek.keys(path) else None
+
+
 READER = Reader(
     title="COCO-Text 2.0: 43,686 + 10,000 images of COCO with outlines of words and transcriptions",
     source="get the annotations from https://bgshih.github.io/cocotext/, the images from https://cocodataset.org/#download",
@@ -77,6 +84,7 @@ READER = Reader(
         Argument("part", "text", "train or val", default="train"),
     ),
     function=read_coco_text,
+    recognise=_recognise,
     splits={
         part: Split(
             {

@@ -10,8 +10,9 @@ Published values rest on the old test labels, 3,068 lines; the new ones are 3,07
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from scenetext.data.readers.files import files_by_name, renamed
 from scenetext.data.readers.instances import IGNORED_TEXT, Label, points_of
 from scenetext.data.readers.labelled import Labelled, pair_files, paired_records
 from scenetext.data.readers.lines import read_label_lines, split_coordinates, to_numbers
+from scenetext.data.readers.peek import Peek
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import Split
@@ -28,6 +30,7 @@ from scenetext.structures import ImageRecord
 
 _COORDINATES = 28
 _TEXT_MARK = "####"
+_OLD_NUMBERS = 32
 _FORM = "28 numbers and ####text (new release), or 32 numbers (old release), between commas"
 _FORM_OF_2017 = "32 numbers between commas (the labels of 2017)"
 
@@ -83,7 +86,7 @@ def parse_line_of_2017(line: str) -> Label:
 
 def _parse_numbers(line: str, form: str) -> Label:
     numbers = line.split(",")
-    if len(numbers) != 32:
+    if len(numbers) != _OLD_NUMBERS:
         raise ValueError(f"expected {form}, got {line!r:.100}")
     box, offsets = np.split(np.array(to_numbers(numbers, line)), [4])
     return Label(points_of((offsets.reshape(-1, 2) + box[:2]).ravel().tolist()))
@@ -93,6 +96,17 @@ _ARGUMENTS = (IMAGES, Argument("ground_truths", "folder", "folder of the .xml or
 _OLD_TRAIN, _OLD_TEST = "train/text_label_curve", "test/text_label_curve"
 _IMAGES_TRAIN = ("train_images", "train/text_image", "imgs/training", "train/images")
 _IMAGES_TEST = ("test_images", "test/text_image", "imgs/test", "test/images")
+
+
+def _recognise(values: Mapping[str, Any], peek: Peek) -> str | None:
+    folder = values["ground_truths"]
+    is_new = any("<segs>" in line for line in peek.lines_of(folder, ".xml"))
+    lines = peek.lines_of(folder, ".txt")
+    if is_new or (lines and all(line.count(",") >= _COORDINATES and f",{_TEXT_MARK}" in line for line in lines)):
+        return "the ground truths have 14 points for each line of text, as those of CTW1500 have"
+    return None
+
+
 READER = Reader(
     title="CTW1500: 1,000 + 500 images with polygons of 14 points around lines of text",
     source="get it from https://github.com/Yuliang-Liu/Curve-Text-Detector (its link to the new test labels is dead: "
@@ -101,6 +115,7 @@ READER = Reader(
     "or the old one: {train,test}/text_image and {train,test}/text_label_curve/<number>.txt",
     arguments=_ARGUMENTS,
     function=read_ctw1500,
+    recognise=_recognise,
     splits={
         "train": Split(
             {
@@ -129,12 +144,22 @@ READER = Reader(
         ),
     },
 )
+
+
+def _recognise_old(values: Mapping[str, Any], peek: Peek) -> str | None:
+    lines = peek.lines_of(values["ground_truths"], ".txt")
+    if not lines or any(line.count(",") != _OLD_NUMBERS - 1 for line in lines):
+        return None
+    return f"the ground truths have {_OLD_NUMBERS} numbers a line, as those of CTW1500's old release have"
+
+
 CTW1500_2017 = Reader(
     title="CTW1500 with its labels of 2017, which published values rest on: 3,068 test lines, not 3,075; no texts",
     source="get it from https://github.com/Yuliang-Liu/Curve-Text-Detector",
     files="{train,test}/text_image and {train,test}/text_label_curve/<number>.txt",
     arguments=_ARGUMENTS,
     function=read_ctw1500_2017,
+    recognise=_recognise_old,
     splits={
         "train": Split({"images": _IMAGES_TRAIN, "ground_truths": (_OLD_TRAIN,)}),
         "test": Split({"images": _IMAGES_TEST, "ground_truths": (_OLD_TEST,)}),

@@ -8,12 +8,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from scenetext.data.readers.instances import Label
 from scenetext.data.readers.json_files import Node, read_json
 from scenetext.data.readers.labelled import Labelled, indexed_records, unlabelled_images
+from scenetext.data.readers.peek import Peek
 from scenetext.data.readers.policy import OWN
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.references import ImageReferences
@@ -49,6 +51,15 @@ def _labels(polygons: Node) -> list[Label]:
     return [Label(polygon.points()) for listed in lists for polygon in listed.elements()]
 
 
+def _recognise(values: Mapping[str, Any], peek: Peek) -> str | None:
+    path = values["ground_truths"]
+    content = peek.json(path)
+    entries = list(content.values()) if isinstance(content, dict) else []
+    if not entries or not all(isinstance(entry, dict) and "polygons" in entry for entry in entries):
+        return None
+    return f"{path.name} has polygons by the names of images, as docTR's labels have"
+
+
 READER = Reader(
     title="data of your own in the form of docTR's text detection: polygons without transcriptions",
     source="the form is described at https://mindee.github.io/doctr (references/detection)",
@@ -56,6 +67,7 @@ READER = Reader(
     arguments=(IMAGES, Argument("ground_truths", "file", "the labels (labels.json)")),
     function=read_doctr,
     policy=OWN,
+    recognise=_recognise,
     splits={
         **{
             name: Split({"images": (f"{name}/images",), "ground_truths": (f"{name}/labels.json",)}, expected=False)

@@ -7,13 +7,15 @@ The text may hold commas, blanks and quotation marks, with or without a backslas
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from scenetext.data.readers.files import files_by_name
 from scenetext.data.readers.instances import IGNORED_TEXT, Label, box_points
 from scenetext.data.readers.labelled import pair_files, paired_records
 from scenetext.data.readers.lines import read_label_lines, to_numbers
+from scenetext.data.readers.peek import Peek
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import Split
@@ -53,12 +55,20 @@ def parse_line(line: str) -> Label:
     return Label(box_points(left, top, right, bottom), text, ignore=text == IGNORED_TEXT)
 
 
+def _recognise(values: Mapping[str, Any], peek: Peek) -> str | None:
+    lines = peek.lines_of(values["ground_truths"], ".txt")
+    if not lines or not all(_LINE.fullmatch(line) for line in lines):
+        return None
+    return f"the text files have a box and a text in quotes a line, as in {lines[0]!r:.60}"
+
+
 READER = Reader(
     title="ICDAR 2013, focused scene text: 229 + 233 images with boxes of words and transcriptions",
     source="get it from https://rrc.cvc.uab.es/?ch=2&com=downloads, tasks 2.1 and 2.2 (registration needed)",
     files="Challenge2_{Training,Test}_Task12_Images/<name>.jpg and Challenge2_{Training,Test}_Task1_GT/gt_<name>.txt",
     arguments=(IMAGES, Argument("ground_truths", "folder", "folder of the gt_*.txt files")),
     function=read_icdar2013,
+    recognise=_recognise,
     splits={
         "train": Split(
             {

@@ -8,14 +8,16 @@ and CRLF; the text may hold commas; `###` marks a word that is neither learnt no
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from scenetext.data.readers.files import files_by_name
 from scenetext.data.readers.instances import IGNORED_TEXT, Label
 from scenetext.data.readers.label_lines import refuse_other_forms
 from scenetext.data.readers.labelled import pair_files, paired_records
 from scenetext.data.readers.lines import read_label_lines, split_coordinates
+from scenetext.data.readers.peek import Peek
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import Split
@@ -50,12 +52,18 @@ def parse_line(line: str) -> Label:
     return Label(polygon, text, ignore=text == IGNORED_TEXT)
 
 
+def _recognise(values: Mapping[str, Any], peek: Peek) -> str | None:
+    is_named = values["images"].name.lower().startswith("ch4_")
+    return f"the folder of images is {values['images'].name}, as its publisher named it" if is_named else None
+
+
 READER = Reader(
     title="ICDAR 2015, incidental scene text: images with word quadrilaterals and transcriptions",
     source="get it from https://rrc.cvc.uab.es/?ch=4&com=downloads, task 4.1 (registration needed)",
     files="a folder of <name>.jpg and a folder of gt_<name>.txt, one for each image",
     arguments=(IMAGES, Argument("ground_truths", "folder", "folder of the gt_*.txt files")),
     function=read_icdar2015,
+    recognise=_recognise,
     splits={
         "train": Split(
             {

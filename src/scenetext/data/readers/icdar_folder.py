@@ -7,12 +7,14 @@ HUST-TR400 (`label_lines.py`). The file of `photo.jpg` is `gt_photo.txt`, `photo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from scenetext.data.readers.files import files_by_name, image_spellings, natural_order
-from scenetext.data.readers.label_lines import POINTS, line_parser
+from scenetext.data.readers.label_lines import POINTS, is_label_line, line_parser
 from scenetext.data.readers.labelled import Labelled, indexed_records, unlabelled_images
+from scenetext.data.readers.peek import Peek
 from scenetext.data.readers.policy import OWN
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.references import ImageReferences
@@ -62,6 +64,13 @@ def _image_of(name: str, truth: Path, references: ImageReferences, images: Path)
     return image
 
 
+def _recognise(values: Mapping[str, Any], peek: Peek) -> str | None:
+    lines = peek.lines_of(values["ground_truths"], ".txt")
+    if not lines or not all(is_label_line(line) for line in lines):
+        return None
+    return f"the text files have lines of coordinates between commas, as in {lines[0]!r:.60}"
+
+
 READER = Reader(
     title="data of your own in the form of ICDAR 2015: a text file with quadrilaterals or polygons for each image",
     source="the form is that of https://rrc.cvc.uab.es/?ch=4, task 4.1",
@@ -69,6 +78,7 @@ READER = Reader(
     arguments=(IMAGES, Argument("ground_truths", "folder", "folder of the text files"), POINTS),
     function=read_icdar_folder,
     policy=OWN,
+    recognise=_recognise,
     splits={
         **{
             name: Split(

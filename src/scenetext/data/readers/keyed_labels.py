@@ -14,6 +14,7 @@ from scenetext.data.readers.files import images_by_name
 from scenetext.data.readers.instances import IGNORED_TEXT, Label
 from scenetext.data.readers.json_files import Node, read_json
 from scenetext.data.readers.labelled import Labelled, indexed_records
+from scenetext.data.readers.peek import Peek
 from scenetext.data.readers.report import ReadReport
 from scenetext.errors import DataError
 from scenetext.structures import ImageRecord
@@ -56,3 +57,13 @@ def _labels(node: Node) -> list[Label]:
 def _label(node: Node) -> Label:
     text = node["transcription"].text().strip()
     return Label(node["points"].points(), text, ignore=text == IGNORED_TEXT or node.is_set("illegibility"))
+
+
+def recognise_keyed(path: Path, peek: Peek) -> str | None:
+    """What shows that a JSON file has labels of this form; None = nothing does."""
+    content = peek.json(path)
+    words = next((one for one in content.values() if one), None) if isinstance(content, dict) else None
+    word = words[0] if isinstance(words, list) else None
+    if not isinstance(word, dict) or not {"points", "transcription"} <= word.keys():
+        return None
+    return f"{path.name} has lists of words by the names of images, as ArT and LSVT have"

@@ -169,6 +169,14 @@ def _is_score(fields: list[str]) -> bool:
     return len(fields) == 1 and "." in fields[0] and 0 <= float(fields[0]) <= 1
 
 
+def is_label_line(line: str) -> bool:
+    """Whether a line starts with the coordinates of an outline, and does not go on as those of CTW1500 or MLT do."""
+    fields = line.split(",")
+    found = _leading_numbers(fields)
+    after = fields[found].strip() if found < len(fields) else ""
+    return _is_outline(found // 2) and not after.startswith("####") and not (found == 8 and after in SCRIPTS)
+
+
 def _given_form(points: str) -> LineForm | None:
     if points == FIND_POINTS:
         return None

@@ -8,8 +8,9 @@ become quadrilaterals, other shapes are dropped. The transcription is a shape's 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from scenetext.data.readers.grouped import declared_size
 from scenetext.data.readers.instances import IGNORE_FLAGS, IGNORED_TEXT, Label, corners_box
 from scenetext.data.readers.json_files import Node, read_json
 from scenetext.data.readers.labelled import Labelled, indexed_records, unlabelled_images
+from scenetext.data.readers.peek import Peek, files_with
 from scenetext.data.readers.policy import OWN
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.references import ImageReferences
@@ -93,6 +95,13 @@ def _text(shape: Node, classes: frozenset[str]) -> str | None:
     return None if label in classes else label
 
 
+def _recognise(values: Mapping[str, Any], peek: Peek) -> str | None:
+    files = files_with(values["ground_truths"], ".json")
+    if not files or not {"shapes", "imagePath"} <= peek.keys(files[0]):
+        return None
+    return f"{files[0].name} has shapes on one image, as LabelMe's files have"
+
+
 READER = Reader(
     title="data of your own, annotated with LabelMe: polygons or rectangles with labels",
     source="LabelMe is at https://github.com/wkentaro/labelme",
@@ -106,6 +115,7 @@ READER = Reader(
     ),
     function=read_labelme,
     policy=OWN,
+    recognise=_recognise,
     splits={
         **{
             name: Split(

@@ -7,10 +7,12 @@ number is a multiple of ten (gt_0, gt_10, ..., 3,000 of them) are for validation
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from scenetext.data.readers.keyed_labels import read_keyed_labels
+from scenetext.data.readers.keyed_labels import read_keyed_labels, recognise_keyed
+from scenetext.data.readers.peek import Peek
 from scenetext.data.readers.reader import IMAGE_FOLDERS, Argument, Reader
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import Split
@@ -51,6 +53,11 @@ _PATHS = {
     "ground_truths": ("train_full_labels.json",),
 }
 
+
+def _recognise(values: Mapping[str, Any], peek: Peek) -> str | None:
+    return recognise_keyed(values["ground_truths"], peek)
+
+
 READER = Reader(
     title="LSVT: 30,000 Chinese street views with polygons around lines of text",
     source="get it from https://rrc.cvc.uab.es/?ch=16&com=downloads (registration needed)",
@@ -61,5 +68,6 @@ READER = Reader(
         Argument("part", "text", "train, val (every tenth number) or all", default="all"),
     ),
     function=read_lsvt,
+    recognise=_recognise,
     splits={part: Split(_PATHS, {"part": part}) for part in ("train", "val")},
 )

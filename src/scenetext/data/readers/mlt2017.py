@@ -7,19 +7,23 @@ values that can be measured locally are those on the 1,800 validation images.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from scenetext.data.readers.files import files_by_name, images_by_name, renamed
 from scenetext.data.readers.instances import IGNORED_TEXT, Label
 from scenetext.data.readers.labelled import pair_files, paired_records
 from scenetext.data.readers.lines import read_label_lines, split_coordinates
+from scenetext.data.readers.peek import Peek
 from scenetext.data.readers.reader import IMAGE_FOLDERS, Argument, Reader
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import Split
 from scenetext.structures import ImageRecord
 
 SCRIPTS = frozenset({"Arabic", "Bangla", "Chinese", "Hindi", "Japanese", "Korean", "Latin", "Mixed", "None", "Symbols"})
+_LINE = re.compile(rf"([^,]*,){{8}}\s*({'|'.join(SCRIPTS)})\s*,")
 _FORM = "x1,y1,x2,y2,x3,y3,x4,y4,script,text"
 
 
@@ -51,6 +55,13 @@ def parse_line(line: str) -> Label:
     return Label(polygon, text, ignore=text == IGNORED_TEXT)
 
 
+def _recognise(values: Mapping[str, Any], peek: Peek) -> str | None:
+    lines = peek.lines_of(values["ground_truths"], ".txt")
+    if not lines or not all(_LINE.match(line) for line in lines):
+        return None
+    return f"the text files have a script after the coordinates, as in {lines[0]!r:.60}"
+
+
 READER = Reader(
     title="ICDAR 2017 MLT: 7,200 + 1,800 images of words in nine scripts (and 2019's 10,000, in ten)",
     source="get it from https://rrc.cvc.uab.es/?ch=8&com=downloads, task 1 (registration needed)",
@@ -58,6 +69,7 @@ READER = Reader(
     "(ch8_{training,validation}_localization_transcription_gt_v2)",
     arguments=(IMAGE_FOLDERS, Argument("ground_truths", "folder", "folder of the gt_<name>.txt or <name>.txt files")),
     function=read_mlt2017,
+    recognise=_recognise,
     splits={
         "train": Split(
             {

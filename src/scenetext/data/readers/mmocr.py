@@ -12,8 +12,9 @@ And 1.x:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from scenetext.data.readers.coco import coco_label, read_coco
 from scenetext.data.readers.grouped import declared_size
@@ -21,6 +22,7 @@ from scenetext.data.readers.instances import IGNORED_TEXT, Label, box_points, ou
 from scenetext.data.readers.json_files import Node, parse_json, read_json
 from scenetext.data.readers.labelled import Labelled, indexed_records, unlabelled_images
 from scenetext.data.readers.lines import text_lines
+from scenetext.data.readers.peek import Peek
 from scenetext.data.readers.policy import OWN
 from scenetext.data.readers.reader import Argument, Reader
 from scenetext.data.readers.references import ImageReferences
@@ -113,6 +115,18 @@ def _splits(file_names: tuple[str, ...], folders: tuple[str, ...], names: dict[s
     }
 
 
+def _recognise_lines(values: Mapping[str, Any], peek: Peek) -> str | None:
+    path = values["ground_truths"]
+    if path.suffix.lower() == ".json" or not all('"annotations"' in line for line in peek.lines(path) or [""]):
+        return None  # in COCO's form, which `coco` reads
+    return f"{path.name} has an image with annotations a line, as MMOCR 0.x wrote them"
+
+
+def _recognise(values: Mapping[str, Any], peek: Peek) -> str | None:
+    path = values["ground_truths"]
+    return f"{path.name} has a data_list, as files of MMOCR 1.x have" if "data_list" in peek.keys(path) else None
+
+
 MMOCR_0X = Reader(
     title="annotations for text detection as MMOCR 0.x wrote them, in COCO's form or in lines",
     source=_SOURCE,
@@ -121,6 +135,7 @@ MMOCR_0X = Reader(
     arguments=_ARGUMENTS,
     function=read_mmocr0,
     policy=OWN,
+    recognise=_recognise_lines,
     splits=_splits(
         ("instances_{}.json", "annotations/instances_{}.json", "instances_{}.txt", "annotations/instances_{}.txt"),
         ("imgs", "images", "."),
@@ -135,6 +150,7 @@ MMOCR_1X = Reader(
     arguments=_ARGUMENTS,
     function=read_mmocr1,
     policy=OWN,
+    recognise=_recognise,
     splits=_splits(
         ("textspotting_{}.json", "textdet_{}.json", "instances_{}.json"),
         (".",),

@@ -8,13 +8,16 @@ text, means an unknown text. Names start with the folder that was annotated, whi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from scenetext.data.readers.instances import IGNORE_FLAGS, IGNORED_TEXT, Label
 from scenetext.data.readers.json_files import Node, parse_json
 from scenetext.data.readers.labelled import Labelled, indexed_records, unlabelled_images
 from scenetext.data.readers.lines import read_text
+from scenetext.data.readers.peek import Peek
 from scenetext.data.readers.policy import OWN
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.references import ImageReferences
@@ -24,6 +27,7 @@ from scenetext.errors import DataError
 from scenetext.structures import ImageRecord
 
 _IGNORED_TEXTS = (IGNORED_TEXT, "*")
+_LIST_AFTER_TAB = re.compile(r"\t\s*\[")
 _TO_BE_TYPED = "待识别"
 
 
@@ -66,6 +70,13 @@ def _label(item: Node) -> Label:
     return Label(item["points"].points(), "" if text == _TO_BE_TYPED else text, ignore)
 
 
+def _recognise(values: Mapping[str, Any], peek: Peek) -> str | None:
+    path = values["ground_truths"]
+    if not all(_LIST_AFTER_TAB.search(line) for line in peek.lines(path) or [""]):
+        return None
+    return f"{path.name} has names of images and lists of words, as PPOCRLabel's files have"
+
+
 READER = Reader(
     title="data of your own, annotated with PPOCRLabel, or in the label files of PaddleOCR",
     source="PPOCRLabel is at https://github.com/PFCCLab/PPOCRLabel",
@@ -73,6 +84,7 @@ READER = Reader(
     arguments=(IMAGES, Argument("ground_truths", "file", "the label file")),
     function=read_ppocrlabel,
     policy=OWN,
+    recognise=_recognise,
     splits={
         **{
             name: Split(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scenetext.data.readers.peek import Peek
 from scenetext.data.readers.policy import PUBLISHED, Policy
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import FoundSplits, Kind, Split, find_path, unread_beside, with_wrapper
@@ -72,6 +73,9 @@ class Reader:
             records are taken.
         splits: by name, their paths in the dataset's folder; none = the arguments must be given.
         policy: what to do with what cannot be used, unless a user says otherwise.
+        recognise: (arguments of a split as `find` gives them, a look into files) -> what shows that they are of this
+            reader, as in "Label.txt has names and lists of words"; None = nothing does. A reader without it is never
+            chosen for a folder.
     """
 
     title: str
@@ -86,6 +90,8 @@ class Reader:
     def is_own(self) -> bool:
         """Whether this is a format of anyone's data, not a published dataset."""
         return self.policy != PUBLISHED
+
+    recognise: Callable[[Mapping[str, Any], Peek], str | None] | None = None
 
     def find(self, source: Path) -> FoundSplits:
         """Looks for the splits of the dataset in a folder.
@@ -111,7 +117,8 @@ class Reader:
             lines += [f"  {name}: {path}" for name, paths in missing.items() for path in paths]
             raise DataError("\n".join([*lines, f"expected: {self.files}", self.source]))
         used = [path for values in found.values() for path in self._paths(values)]
-        expected = {name: paths for name, paths in missing.items() if self.splits[name].expected}
+        is_whole = any(self.splits[name].fallback for name in found)
+        expected = {} if is_whole else {name: paths for name, paths in missing.items() if self.splits[name].expected}
         return FoundSplits(found, expected, unread_beside(source, used))
 
     def read(self, values: Mapping[str, Any], report: ReadReport) -> Iterator[ImageRecord]:

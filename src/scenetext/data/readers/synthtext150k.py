@@ -8,8 +8,9 @@ files (`character_indices.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from scenetext.data.readers.grouped import group_annotations
 from scenetext.data.readers.instances import Label
 from scenetext.data.readers.json_files import Node, read_json
 from scenetext.data.readers.labelled import indexed_records
+from scenetext.data.readers.peek import Peek
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.references import ImageReferences
 from scenetext.data.readers.report import ReadReport
@@ -101,6 +103,13 @@ def _word(annotation: Node, spelling: Spelling, report: ReadReport) -> str | Non
     return word
 
 
+def _recognise(values: Mapping[str, Any], peek: Peek) -> str | None:
+    path = values["ground_truths"]
+    if not {"bezier_pts", "polys", "rec"} & peek.first(path, "annotations").keys():
+        return None
+    return f"{path.name} has COCO's form with Bezier curves or spelled words, as AdelaiDet's files have"
+
+
 READER = Reader(
     title="SynthText150k (CurvSynText): 94,723 + 54,327 images with straight and curved words drawn into them",
     source="get it from https://github.com/aim-uofa/AdelaiDet/tree/master/datasets (syntext1.zip, syntext2.zip and the "
@@ -108,6 +117,7 @@ READER = Reader(
     files="syntext1/images and syntext1/annotations/*.json (or syntext1/train.json); syntext2 likewise",
     arguments=(IMAGES, Argument("ground_truths", "file", "the JSON file of the part")),
     function=read_synthtext150k,
+    recognise=_recognise,
     splits={
         part: Split(
             {

@@ -10,14 +10,16 @@ DB's packages of both have `<name>.JPG.txt` instead, with the corners and whethe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from scenetext.data.readers.files import files_by_name, image_name, renamed
 from scenetext.data.readers.instances import IGNORED_TEXT, Label, points_of
 from scenetext.data.readers.label_lines import FIND_POINTS, line_parser
 from scenetext.data.readers.labelled import pair_files, paired_records
 from scenetext.data.readers.lines import read_label_lines, to_numbers
+from scenetext.data.readers.peek import Peek
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import Split
@@ -83,6 +85,21 @@ def parse_line(line: str) -> Label:
 
 _ARGUMENTS = (IMAGES, Argument("ground_truths", "folder", "folder of the .gt (or DB's .txt) files"))
 
+
+def _recognise(values: Mapping[str, Any], peek: Peek) -> str | None:
+    lines = peek.lines_of(values["ground_truths"], ".gt")
+    if not lines or any(len(line.split()) != _FIELDS for line in lines):
+        return None
+    return f"the .gt files have seven numbers a line, as in {lines[0]!r:.60}"
+
+
+def _recognise_with_text(values: Mapping[str, Any], peek: Peek) -> str | None:
+    lines = peek.lines_of(values["ground_truths"], ".gt")
+    if all(len(line.split()) <= _FIELDS for line in lines):
+        return None
+    return f"the .gt files have seven numbers and a text a line, as in {lines[0]!r:.60}"
+
+
 MSRA_TD500 = Reader(
     title="MSRA-TD500: 300 + 200 images with rotated boxes around lines of Chinese and English text",
     source="get it from http://www.iapr-tc11.org/mediawiki/index.php/MSRA_Text_Detection_500_Database_(MSRA-TD500), or "
@@ -91,14 +108,18 @@ MSRA_TD500 = Reader(
     "{train,test}_gts/IMG_<number>.JPG.txt, as DB has them",
     arguments=_ARGUMENTS,
     function=read_td500,
+    recognise=_recognise,
     splits={
-        name: Split(
-            {
-                "images": (name, f"{name}_images", f"TD500/{name}_images"),
-                "ground_truths": (name, f"{name}_gts", f"TD500/{name}_gts"),
-            }
-        )
-        for name in ("train", "test")
+        **{
+            name: Split(
+                {
+                    "images": (name, f"{name}_images", f"TD500/{name}_images"),
+                    "ground_truths": (name, f"{name}_gts", f"TD500/{name}_gts"),
+                }
+            )
+            for name in ("train", "test")
+        },
+        "all": Split({"images": ("*.gt/..",), "ground_truths": ("*.gt/..",)}, fallback=True),
     },
 )
 
@@ -109,6 +130,7 @@ HUST_TR400 = Reader(
     "has them",
     arguments=_ARGUMENTS,
     function=read_tr400,
+    recognise=_recognise_with_text,
     splits={
         "train": Split(
             {

@@ -7,13 +7,15 @@ named `train/<id>.jpg` in it and lie in `train_images/`, those of the validation
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from scenetext.data.readers.grouped import group_annotations
 from scenetext.data.readers.instances import Label
 from scenetext.data.readers.json_files import Node, read_json
 from scenetext.data.readers.labelled import indexed_records
+from scenetext.data.readers.peek import Peek
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.references import ImageReferences
 from scenetext.data.readers.report import ReadReport
@@ -49,12 +51,18 @@ def _label(annotation: Node) -> Label:
     return Label(annotation["points"].points(), text, ignore=text == IGNORED_TEXT)
 
 
+def _recognise(values: Mapping[str, Any], peek: Peek) -> str | None:
+    path = values["ground_truths"]
+    return f"{path.name} has imgs and anns, as published" if {"imgs", "anns"} <= peek.keys(path) else None
+
+
 READER = Reader(
     title="TextOCR: 21,778 + 3,124 images of Open Images with polygons around words and transcriptions",
     source="get it from https://textvqa.org/textocr/dataset/",
     files="train_images/<id>.jpg (of both splits), TextOCR_0.1_train.json and TextOCR_0.1_val.json",
     arguments=(IMAGES, Argument("ground_truths", "file", "TextOCR_0.1_train.json or TextOCR_0.1_val.json")),
     function=read_textocr,
+    recognise=_recognise,
     splits={
         name: Split(
             {"images": ("train_images", "train_val_images/train_images"), "ground_truths": (f"TextOCR*_{name}.json",)}

@@ -11,8 +11,9 @@ package has the second flag alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from scenetext.data.readers.label_lines import ANY_POINTS, line_parser
 from scenetext.data.readers.labelled import pair_files, paired_records
 from scenetext.data.readers.lines import text_lines
 from scenetext.data.readers.matlab import Cell, CellArray
+from scenetext.data.readers.peek import Peek, files_with
 from scenetext.data.readers.reader import IMAGES, Argument, Reader
 from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import Split
@@ -145,6 +147,17 @@ def _split(name: str, other_name: str) -> Split:
     )
 
 
+def _recognise(values: Mapping[str, Any], peek: Peek) -> str | None:
+    folder = values["ground_truths"]
+    if not (peek.lines_of(folder, ".txt") or [""])[0].startswith("x:") and not files_with(folder, ".mat"):
+        return None
+    return "the ground truths are MATLAB files or lines of x: and y:, as those of Total-Text are"
+
+
+_ALL = Split(
+    {"images": ("images", "imgs"), "ground_truths": ("gts", "gt", "groundtruth", "annotations")}, fallback=True
+)
+
 READER = Reader(
     title="Total-Text: 1,255 + 300 images with polygons around words, many of them curved",
     source="get it from https://github.com/cs-chan/Total-Text-Dataset",
@@ -156,5 +169,6 @@ READER = Reader(
         Argument("ignore_by", "text", "flag by which words are ignored: orientation or text", BY_ORIENTATION),
     ),
     function=read_totaltext,
-    splits={"train": _split("Train", "training"), "test": _split("Test", "test")},
+    recognise=_recognise,
+    splits={"train": _split("Train", "training"), "test": _split("Test", "test"), "all": _ALL},
 )

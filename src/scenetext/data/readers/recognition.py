@@ -1,0 +1,74 @@
+"""What lies in a folder: the readers that find their files there and know their content by a look.
+
+Each reader says itself whether files are its own (`Reader.recognise`); formats that no reader reads: `foreign.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from scenetext.data.readers.foreign import foreign_advice
+from scenetext.data.readers.peek import Peek
+from scenetext.data.readers.reader import Reader
+from scenetext.data.readers.splits import FoundSplits
+from scenetext.errors import DataError, did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """What lies in a folder.
+
+    Attributes:
+        name: of the reader.
+        reason: what it was known by.
+        found: the splits.
+    """
+
+    name: str
+    reason: str
+    found: FoundSplits
+
+
+def recognise(folder: Path, readers: Mapping[str, Reader]) -> Recognised:
+    """The one reader whose files lie in a folder.
+
+    Args:
+        readers: by name; those that cannot recognise their files are never it.
+
+    Raises:
+        DataError: it is no folder, no reader knows what is there, or several do: then all are named with reasons.
+    """
+    if not folder.is_dir():
+        hint = did_you_mean(folder.name, readers)
+        raise DataError(f"is neither a folder nor a dataset{hint} `scenetext prepare --help` lists these", folder)
+    peek = Peek()
+    fitting = [fit for name, reader in readers.items() if (fit := _fit(folder, name, reader, peek)) is not None]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        choices = [f"  {fit.name}: {fit.reason}" for fit in fitting]
+        lines = ["could be read in several ways:", *choices, "name one, as in", _command(fitting[0].name, folder)]
+        raise DataError("\n".join(lines), folder)
+    advice = foreign_advice(folder) or [
+        "nothing that is there was recognised; `scenetext prepare --help` lists what can be read, and "
+        "`scenetext prepare NAME --help` which files are expected"
+    ]
+    raise DataError("\n".join(advice), folder)
+
+
+def _fit(folder: Path, name: str, reader: Reader, peek: Peek) -> Recognised | None:
+    if reader.recognise is None:
+        return None
+    try:
+        found = reader.find(folder)
+    except DataError:
+        return None
+    reasons = [reader.recognise(values, peek) for values in found.splits.values()]
+    reason = next((one for one in reasons if one is not None), None)
+    return None if reason is None else Recognised(name, reason, found)
+
+
+def _command(name: str, folder: Path) -> str:
+    return f"  scenetext prepare {name} --source {folder} --output data/{folder.resolve().name}"
