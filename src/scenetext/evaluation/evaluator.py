@@ -175,12 +175,9 @@ def _evaluate(
     with_polygon = [index for index, instance in enumerate(instances) if instance.polygon is not None]
     truths = [instances[index] for index in with_polygon]
     flagged, unread = _flagged(truths, protocol)
+    excluded, allowed = _excluded(overlaps, flagged, protocol)
     if protocol.invalid == "drop":
-        dropped = overlaps.repaired_rows | overlaps.degenerate_rows
-        excluded, allowed = _excluded(overlaps, flagged & ~dropped, protocol)
-        flagged = flagged | dropped
-    else:
-        excluded, allowed = _excluded(overlaps, flagged, protocol)
+        flagged = flagged | overlaps.repaired_rows | overlaps.degenerate_rows
     candidates, match = _prepare_matching(overlaps, allowed, scores, protocol)
     if isinstance(protocol, SpottingProtocol):
         match = _reading(match, truths, detections, protocol)
@@ -223,7 +220,6 @@ def _excluded(overlaps: Overlaps, flagged: np.ndarray, protocol: Protocol) -> tu
     allowed = np.ones(len(rows), dtype=bool)
     if protocol.invalid in ("drop", "drop_detections"):
         excluded |= overlaps.repaired_columns | overlaps.degenerate_columns
-        allowed &= ~overlaps.repaired_rows[rows]
     if protocol.ignored == "neutral":
         excluded[columns[flagged[rows] & (overlaps.inside > protocol.ignore_threshold)]] = True
         allowed &= ~flagged[rows]

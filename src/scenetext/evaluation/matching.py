@@ -210,9 +210,9 @@ def match_by_shares(overlapping: Mapping[Pair, Shares], protocol: DetEvalProtoco
     every = _Tables(overlapping)
     counting = _Tables({pair: shares for pair, shares in overlapping.items() if shares.counts})
     credit = _Credit()
-    is_pair = _PAIR_CHECKS[protocol.pair_check]
-    for row, columns in counting.by_row.items():
-        partner = is_pair(row, columns, every, counting, protocol)
+    find_pair = _PAIR_CHECKS[protocol.pair_check]
+    for row in counting.by_row:
+        partner = find_pair(row, every, counting, protocol)
         if partner is not None:
             credit.take([(row, partner)], 1.0, 1.0)
     for row, columns in counting.by_row.items():
@@ -258,51 +258,50 @@ class _Credit:
         self.hits += hits
 
 
-def _alone(
-    row: int, columns: Mapping[int, Shares], every: _Tables, counting: _Tables, protocol: DetEvalProtocol
-) -> int | None:
+def _alone(row: int, every: _Tables, counting: _Tables, protocol: DetEvalProtocol) -> int | None:
     """The only detection that fits a ground truth, where that is its only one, too; all pairs are looked at."""
-    partners = _fitting(every.by_row[row], protocol)
+    columns, partners = counting.by_row[row], _fitting(every.by_row[row], protocol)
     if len(partners) != 1 or partners[0] not in columns or not columns[partners[0]].near:
         return None
     return partners[0] if len(_fitting(every.by_column[partners[0]], protocol)) == 1 else None
 
 
-def _untouched(
-    row: int, columns: Mapping[int, Shares], every: _Tables, counting: _Tables, protocol: DetEvalProtocol
-) -> int | None:
+def _untouched(row: int, every: _Tables, counting: _Tables, protocol: DetEvalProtocol) -> int | None:
     """As `_alone`, where neither overlaps any other that counts."""
-    partner = _alone(row, columns, every, counting, protocol)
-    return partner if partner is not None and len(columns) == 1 == len(counting.by_column[partner]) else None
+    partner = _alone(row, every, counting, protocol)
+    if partner is None or len(counting.by_row[row]) > 1 or len(counting.by_column[partner]) > 1:
+        return None
+    return partner
 
 
-def _by_shares(
-    row: int, columns: Mapping[int, Shares], every: _Tables, counting: _Tables, protocol: DetEvalProtocol
-) -> int | None:
+def _by_shares(row: int, every: _Tables, counting: _Tables, protocol: DetEvalProtocol) -> int | None:
     """The only detection that covers enough of a ground truth, where only one, perhaps another, is precise enough."""
+    columns = counting.by_row[row]
     covering_it = [column for column, each in columns.items() if each.recall > protocol.recall_threshold]
     precise = [column for column, each in columns.items() if each.precision > protocol.precision_threshold]
     return covering_it[0] if len(covering_it) == 1 == len(precise) else None
 
 
-def _by_shares_both(
-    row: int, columns: Mapping[int, Shares], every: _Tables, counting: _Tables, protocol: DetEvalProtocol
-) -> int | None:
+def _by_shares_both(row: int, every: _Tables, counting: _Tables, protocol: DetEvalProtocol) -> int | None:
     """As `_by_shares`, where the one covers no other ground truth enough, and the other is precise for no other."""
-    partner = _by_shares(row, columns, every, counting, protocol)
+    partner = _by_shares(row, every, counting, protocol)
     if partner is None:
         return None
-    (precise,) = (column for column, each in columns.items() if each.precision > protocol.precision_threshold)
+    (precise,) = (
+        column for column, each in counting.by_row[row].items() if each.precision > protocol.precision_threshold
+    )
     covered = sum(each.recall > protocol.recall_threshold for each in counting.by_column[partner].values())
     precise_for = sum(each.precision > protocol.precision_threshold for each in counting.by_column[precise].values())
     return partner if covered == 1 == precise_for else None
 
 
-_PAIR_CHECKS: Mapping[
-    PairCheck, Callable[[int, Mapping[int, Shares], _Tables, _Tables, DetEvalProtocol], int | None]
-] = {"alone": _alone, "untouched": _untouched, "by_shares": _by_shares, "by_shares_both": _by_shares_both}
-"""The detection that is the pair of a ground truth, if any: its row, its pairs that count, all pairs, and those that
-count."""
+_PAIR_CHECKS: Mapping[PairCheck, Callable[[int, _Tables, _Tables, DetEvalProtocol], int | None]] = {
+    "alone": _alone,
+    "untouched": _untouched,
+    "by_shares": _by_shares,
+    "by_shares_both": _by_shares_both,
+}
+"""Of a ground truth, of all pairs and of those that count: the detection that is its pair, if any."""
 
 
 def _take_split(credit: _Credit, row: int, columns: Mapping[int, Shares], protocol: DetEvalProtocol) -> None:

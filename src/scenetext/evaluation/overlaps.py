@@ -23,6 +23,8 @@ _EXACT_DECIMALS = 12
 class Overlaps:
     """P pairs of a ground truth and a detection that share an area, by ground truth, then by detection.
 
+    Pairs with a polygon that the rule drops are not among them.
+
     Attributes:
         rows, columns: (P,) int, index of the ground truth and of the detection.
         iou: (P,) float64, intersection over union; 0 where the areas of outlines that cross themselves leave no union.
@@ -72,24 +74,24 @@ def find_overlaps(images: Sequence[PolygonPair], protocol: Protocol) -> list[Ove
     found, truth = compared[: len(detections)], compared[len(detections) :]
     candidates = None if len(images) == 1 else _pairs_within_images(rows_of, columns_of)
     rows, columns, shared = intersecting_pairs(truth, found, candidates)
-    row_areas, column_areas = truth.areas[rows], found.areas[columns]
-    union = row_areas + column_areas - shared
-    measurable = union > 0
-    if not (isinstance(protocol, IouProtocol) and protocol.cancelled == "by_iou"):
-        measurable &= (row_areas > 0) & (column_areas > 0)
-    areas_inside = column_areas + protocol.ignore_margin
+    if protocol.invalid in ("drop", "drop_detections"):
+        unsound = regions.repaired | regions.degenerate
+        kept = ~(unsound[len(detections) :][rows] | unsound[: len(detections)][columns])
+        rows, columns, shared = rows[kept], columns[kept], shared[kept]
+    iou, recall, precision, inside = _shares(truth.areas[rows], found.areas[columns], shared, protocol)
     if protocol.invalid == "mmocr":
-        areas_inside = np.array([polygon_area(polygon) for polygon in detections])[columns]
+        outline_areas = np.array([polygon_area(polygon) for polygon in detections])[columns]
+        inside = _share(shared, outline_areas, np.ones(len(rows), dtype=bool), protocol)
     centre_distance = np.zeros(len(rows))
     if isinstance(protocol, DetEvalProtocol) and protocol.centre_distance is not None:
         centre_distance = _centre_distance(truth[rows], found[columns])
     together = Overlaps(
         rows=rows,
         columns=columns,
-        iou=_share(shared, union, measurable, protocol),
-        recall=_share(shared, row_areas, row_areas > 0, protocol),
-        precision=_share(shared, column_areas, column_areas > 0, protocol),
-        inside=_share(shared, areas_inside, column_areas > 0, protocol),
+        iou=iou,
+        recall=recall,
+        precision=precision,
+        inside=inside,
         angle=_angle_between(angles[len(detections) :][rows], angles[: len(detections)][columns], protocol),
         centre_distance=centre_distance,
         repaired_rows=regions.repaired[len(detections) :],
@@ -98,6 +100,22 @@ def find_overlaps(images: Sequence[PolygonPair], protocol: Protocol) -> list[Ove
         degenerate_columns=regions.degenerate[: len(detections)],
     )
     return _by_image(together, _bounds(rows_of), _bounds(columns_of))
+
+
+def _shares(
+    row_areas: np.ndarray, column_areas: np.ndarray, shared: np.ndarray, protocol: Protocol
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """IoU, recall, precision and `inside` of pairs, (P,) each; outlines that cross themselves may have the area 0."""
+    union = row_areas + column_areas - shared
+    measurable = union > 0
+    if not (isinstance(protocol, IouProtocol) and protocol.cancelled == "by_iou"):
+        measurable &= (row_areas > 0) & (column_areas > 0)
+    return (
+        _share(shared, union, measurable, protocol),
+        _share(shared, row_areas, row_areas > 0, protocol),
+        _share(shared, column_areas, column_areas > 0, protocol),
+        _share(shared, column_areas + protocol.ignore_margin, column_areas > 0, protocol),
+    )
 
 
 def _share(part: np.ndarray, whole: np.ndarray, defined: np.ndarray, protocol: Protocol) -> np.ndarray:
