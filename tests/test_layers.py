@@ -27,8 +27,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 """From the ground up. `detectors.*`: every folder in `detectors` is a room of its own, on one floor with the others."""
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 FOLDERS_OF_ROOMS = {room.partition(".")[0] for room in FLOOR_OF if "." in room}
-EXTENDS = {("detectors.dbnetpp", "detectors.dbnet")}
-"""Methods that are another one with something added (DBNet++ is DBNet with another neck) may import it."""
+EXTENDS = {("detectors.dbnetpp", "detectors.dbnet"), ("detectors.textbpnpp", "detectors.textbpn")}
+"""Methods that are another one with something changed (DBNet++ is DBNet with another neck) may import it."""
 
 
 def room_of(module: str) -> str:

@@ -33,6 +33,9 @@ class Encoder(Protocol):
         channels: channels of every level, finest first.
         strides: input pixels per feature pixel of every level.
         pixel_mean, pixel_std: RGB statistics in [0, 1] that its input is normalised with (by the task, on the device).
+
+    An encoder whose stem ends at stride 4 leaves what it gives as "stem" in `Features.side`, and says by a further
+    attribute, `stem_channels`, how many channels it has; for detectors that go back to it (`DetectorSpec.uses_stem`).
     """
 
     channels: tuple[int, ...]
@@ -125,6 +128,7 @@ class DetectorSpec:
     Attributes:
         config: its settings, a `Settings` subclass with at least `name` and `loss_weights`.
         head: (config, encoder channels) -> module that takes `Features` and returns named maps (logits). Neck included.
+            Channels are those of the levels; see `uses_stem`.
             Maps whose names begin with "features" are there for stages to sample from; `decode` does not get them.
         targets: (sample, config) -> named numpy arrays, made in the loader's processes.
         loss: (maps, targets, config) -> named, unweighted, float32 scalars; finite and tied to the graph for any batch,
@@ -133,6 +137,8 @@ class DetectorSpec:
         text_region: targets -> (region, valid), (B, H, W) in {0, 1} each: where text is, and where that is known; for
             auxiliary losses and drawing.
         stages: second looks, one after the other; each sees the maps of those before it.
+        uses_stem: whether the head reads the encoder's stem, too. Its channels are then in front of the levels', where
+            the encoder has one; where it has none, the head goes without.
     """
 
     config: type[Any]
@@ -142,6 +148,7 @@ class DetectorSpec:
     decode: Callable[[Maps, Any], list[list[Detection]]]
     text_region: Callable[[Targets], tuple[Tensor, Tensor]]
     stages: tuple[Stage, ...] = ()
+    uses_stem: bool = False
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ GOLDEN = {
 }
 """The resolved settings of 143 runs, from when each was a file of its own: all values of one run of every detector and
 of one pre-training; of the others, what differs from these."""
-DETECTORS = ("dbnet", "dbnetpp", "psenet", "pan", "fcenet", "textsnake", "maskrcnn")
+DETECTORS = ("dbnet", "dbnetpp", "psenet", "pan", "fcenet", "textsnake", "textbpn", "textbpnpp", "maskrcnn")
 DATASETS = ("icdar2015", "ctw1500", "totaltext", "td500")
 RECIPES = sorted(
     words
@@ -157,6 +157,8 @@ PUBLISHED = {
     "pan": {"epochs": 600, "optimizer": "adam", "learning_rate": 1e-3, "size": 736, "rotation": 10, "batch": 16},
     "fcenet": {"epochs": 1500, "optimizer": "sgd", "learning_rate": 1e-3, "size": 800, "rotation": 30, "batch": 8},
     "textsnake": {"epochs": 1200, "optimizer": "sgd", "learning_rate": 7e-3, "size": 800, "rotation": 20, "batch": 4},
+    "textbpn": {"epochs": 660, "optimizer": "adam", "learning_rate": 1e-3, "size": 640, "rotation": 52, "batch": 12},
+    "textbpnpp": {"epochs": 660, "optimizer": "adam", "learning_rate": 1e-3, "size": 640, "rotation": 52, "batch": 12},
     "maskrcnn": {"epochs": 160, "optimizer": "sgd", "learning_rate": 8e-2, "size": 640, "rotation": 0, "batch": 8},
 }
 
@@ -172,7 +174,7 @@ def test_recipe_for_icdar2015_has_the_published_values(detector: str) -> None:
     oclip = load(f"{detector} icdar2015 oclip")
     lower = {"dbnet": 2e-3, "dbnetpp": 2e-3, "fcenet": 5e-4, "maskrcnn": 2e-2}
     assert oclip.optimizer.learning_rate == lower.get(detector, published["learning_rate"])
-    assert oclip.loader.batch_size == {"textsnake": 4, "maskrcnn": 8}.get(detector, 16)
+    assert oclip.loader.batch_size == {"textsnake": 4, "textbpn": 12, "textbpnpp": 12, "maskrcnn": 8}.get(detector, 16)
 
 
 RATES_AND_WARM_UP = {
@@ -191,6 +193,37 @@ RATES_AND_WARM_UP = {
 def test_encoders_have_their_published_rates(words: str) -> None:
     run = load(words)
     assert (run.optimizer.learning_rate, run.schedule.warmup_epochs) == RATES_AND_WARM_UP[words]
+
+
+TEXTBPN_DECODING = {
+    "textbpn totaltext resnet50": (1, 0.3, 0.825),
+    "textbpn ctw1500 resnet50": (1, 0.3, 0.8),
+    "textbpn td500 resnet50": (1, 0.3, 0.925),
+    "textbpnpp totaltext resnet18": (4, 0.25, 0.85),
+    "textbpnpp totaltext resnet50": (1, 0.325, 0.85),
+    "textbpnpp totaltext dcnv2": (1, 0.325, 0.9),
+    "textbpnpp ctw1500 resnet18": (4, 0.35, 0.85),
+    "textbpnpp ctw1500 resnet50": (1, 0.375, 0.8),
+    "textbpnpp ctw1500 dcnv2": (1, 0.3, 0.925),
+    "textbpnpp td500 resnet18": (4, 0.35, 0.9),
+    "textbpnpp td500 resnet50": (1, 0.35, 0.875),
+    "textbpnpp td500 dcnv2": (1, 0.3, 0.95),
+}
+"""Stride and thresholds of distance and text, as published."""
+
+
+@pytest.mark.parametrize("words", TEXTBPN_DECODING)
+def test_textbpn_has_its_published_thresholds_and_epochs(words: str) -> None:
+    run = load(words)
+    assert not isinstance(run, PretrainingRun)
+    decoding = run.detector.decoding
+    found = (run.detector.stride, decoding.distance_threshold, decoding.text_threshold)
+    assert found == TEXTBPN_DECODING[words]
+    every, epochs = (100, 2000) if run.detector.name == "textbpn" else (50, 1200)
+    epochs = epochs if "td500" in words else 660
+    assert run.schedule.milestone_epochs == tuple(range(every, epochs, every))
+    assert (run.training.epochs, run.schedule.gamma) == (epochs, 0.9)
+    assert run.loader.batch_size == (48 if "resnet18" in words else 12)
 
 
 TCM_TEST_SIZES = {"icdar2015": (4068, 1024), "td500": (4068, 736), "ctw1500": (1600, 1024), "totaltext": (800, 800)}

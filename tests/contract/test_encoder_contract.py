@@ -38,6 +38,9 @@ def test_levels_are_what_the_encoder_says(name: str) -> None:
         for level, channels, stride in zip(features.levels, encoder.channels, encoder.strides, strict=True):
             assert level.shape == (2, channels, 64 // stride, 96 // stride)
         assert all(len(value) == 2 for value in features.side.values())
+        assert hasattr(encoder, "stem_channels") == ("stem" in features.side)
+        if "stem" in features.side:
+            assert features.side["stem"].shape == (2, encoder.stem_channels, 16, 24)
 
 
 @every_encoder
@@ -45,7 +48,7 @@ def test_a_loss_of_its_own_works_on_what_it_leaves_beside_the_levels(name: str) 
     encoder = build(name)
     loss = auxiliary_loss(settings_of(name))
     if loss is None:
-        assert not encoder(torch.randn(1, 3, 64, 64)).side
+        assert encoder(torch.randn(1, 3, 64, 64)).side.keys() <= {"stem"}
         return
     side = encoder.train()(torch.randn(2, 3, 64, 64)).side
     for text in (torch.zeros(2, 64, 64), (torch.rand(2, 64, 64) > 0.5).float(), torch.ones(2, 8, 8)):

@@ -33,6 +33,7 @@ KINDS = {
     "convert from-oclip": PretrainingRun,
     "convert from-tcm": DetectionRun,
     "convert from-mmocr-detector": DetectionRun,
+    "convert from-textbpn": DetectionRun,
 }
 """Commands whose `words` are a run of this kind; those of `benchmark` are runs of any kind, with `vs` between them."""
 SCRIPTS = {"scripts/demo.sh": ["demo"], "scripts/gpu.sh": ["benchmark", "session"]}

@@ -1,7 +1,7 @@
 """Converts weight files, and reports what was mapped and what was dropped.
 
-Reads oCLIP's, CLIP's (OpenAI's archive or open_clip's files), MMOCR's, TCM's and scenetext's weights, detected by
-their names, without executing anything in them. `encoder.weights` of a run takes all of these directly, too.
+Reads oCLIP's, CLIP's (OpenAI's archive or open_clip's files), MMOCR's, TCM's, TextBPN's and scenetext's weights,
+detected by their names, without executing anything in them. `encoder.weights` of a run takes all of these, too.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ SIMPLE = {
     "to-mmocr": "any source -> the image encoder under MMOCR's names (.pth)",
     "to-mmocr-detector": "a scenetext detector -> under the names of MMOCR 1.x (.pth)",
     "to-tcm": "a scenetext detector with TCM -> the published layout, of MMOCR 0.x (.pth)",
+    "to-textbpn": "a scenetext TextBPN or TextBPN++ -> under the names of its authors (.pth)",
 }
 WITH_CONFIG = {
     "from-oclip": (
@@ -35,6 +36,10 @@ WITH_CONFIG = {
         "a published TCM detector, of MMOCR 0.x -> a scenetext checkpoint of a detector (.pt)",
         "dbnet icdar2015 tcm",
     ),
+    "from-textbpn": (
+        "a TextBPN or TextBPN++ of its authors -> a scenetext checkpoint of a detector (.pt)",
+        "textbpnpp totaltext resnet50",
+    ),
 }
 EXAMPLES = """\
   scenetext convert backbone outputs/oclip-words-tiny/best.pt outputs/backbone.safetensors
@@ -47,6 +52,7 @@ EXAMPLES = """\
   scenetext detect outputs/dbnet.pt sign.jpg
   scenetext convert to-mmocr-detector outputs/dbnet/best.pt outputs/dbnet_mmocr.pth
   scenetext convert from-tcm tcm_dbnet.pth outputs/tcm_dbnet.pt dbnet icdar2015 tcm
+  scenetext convert from-textbpn TextBPN_resnet50_300.pth outputs/textbpn.pt textbpn ctw1500 resnet50
 """
 
 
@@ -67,7 +73,7 @@ def _add_files(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from scenetext.conversion import detectors, encoders, pretraining, tcm
+    from scenetext.conversion import detectors, encoders, pretraining, tcm, textbpn
 
     convert_file = {
         "backbone": encoders.convert_backbone,
@@ -77,16 +83,19 @@ def run(arguments: argparse.Namespace) -> None:
         "to-mmocr": encoders.convert_to_mmocr,
         "to-mmocr-detector": detectors.convert_to_mmocr_detector,
         "to-tcm": tcm.convert_to_tcm,
+        "to-textbpn": textbpn.convert_to_textbpn,
     }
     convert_detector = {
-        "from-mmocr-detector": detectors.convert_from_mmocr_detector,
-        "from-tcm": tcm.convert_from_tcm,
+        "from-mmocr-detector": (detectors.convert_from_mmocr_detector, _published_run),
+        "from-tcm": (tcm.convert_from_tcm, _published_run),
+        "from-textbpn": (textbpn.convert_from_textbpn, _textbpn_run),
     }
     source, target = arguments.source, arguments.target
     if arguments.command in convert_file:
         print(convert_file[arguments.command](source, target))
     elif arguments.command in convert_detector:
-        print(convert_detector[arguments.command](source, target, _detection_run(arguments)))
+        convert, load = convert_detector[arguments.command]
+        print(convert(source, target, load(arguments)))
     else:
         print(pretraining.convert_from_oclip(source, target, _pretraining_run(arguments)))
 
@@ -101,7 +110,7 @@ def _pretraining_run(arguments: argparse.Namespace) -> PretrainingRun:
     return run
 
 
-def _detection_run(arguments: argparse.Namespace) -> DetectionRun[Any, Any]:
+def _published_run(arguments: argparse.Namespace) -> DetectionRun[Any, Any]:
     """The settings of a published detector, which normalises pixels as published where nothing else is asked for."""
     from scenetext.conversion.detectors import published_normalization
     from scenetext.runs.settings import DetectionRun, load_run
@@ -110,3 +119,13 @@ def _detection_run(arguments: argparse.Namespace) -> DetectionRun[Any, Any]:
     run = load_run([*normalization, *arguments.words], DetectionRun)
     print(f"normalises pixels as the published detector, unless overridden: {', '.join(normalization)}")
     return run
+
+
+def _textbpn_run(arguments: argparse.Namespace) -> DetectionRun[Any, Any]:
+    """The settings of a detector of TextBPN's authors, which computes as published where nothing else is asked for."""
+    from scenetext.conversion.textbpn import published_settings
+    from scenetext.runs.settings import DetectionRun, load_run
+
+    settings = published_settings(load_run(arguments.words, DetectionRun).detector.name)
+    print(f"computes as published, unless overridden: {', '.join(settings)}")
+    return load_run([*settings, *arguments.words], DetectionRun)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -19,12 +20,22 @@ from scenetext.runs.load import load_trained_task
 from scenetext.runs.settings import DetectionRun
 from scenetext.weights import mmocr, native, official_db
 from scenetext.weights.files import WeightFile, read_weights, write_torch_file
-from scenetext.weights.image_encoder import extract_image_encoder
+from scenetext.weights.image_encoder import ImageEncoderWeights, extract_image_encoder
 from scenetext.weights.report import require_fit
-from scenetext.weights.sources import MMOCR, MMOCR_RESNET, OFFICIAL_DB, PUBLISHED_TCM, without_parents
+from scenetext.weights.sources import (
+    MMOCR,
+    MMOCR_RESNET,
+    OFFICIAL_DB,
+    PUBLISHED_TCM,
+    TEXTBPN,
+    Source,
+    without_parents,
+)
 
 MMOCR_NORMALIZATION = ("encoder.pixel_mean=[0.485,0.456,0.406]", "encoder.pixel_std=[0.229,0.224,0.225]")
 """Settings of all detectors that MMOCR publishes, those on CLIP's backbone too: ImageNet's statistics."""
+_OTHER_COMMANDS: Mapping[Source, str] = MappingProxyType({PUBLISHED_TCM: "from-tcm", TEXTBPN: "from-textbpn"})
+"""What converts detectors of other sources."""
 
 
 def published_normalization(source: Path) -> tuple[str, ...]:
@@ -56,7 +67,12 @@ def convert_from_mmocr_detector(source: Path, target: Path, run: DetectionRun[An
     if official_db.is_official_db(weights):
         kind = OFFICIAL_DB.name
         weights, dropped = official_db.as_mmocr(weights)
-    _require_encoder(WeightFile(file.path, weights, ()), run)
+    encoder = extract_image_encoder(WeightFile(file.path, weights, ()))
+    if encoder.source not in (MMOCR, MMOCR_RESNET):
+        command = _OTHER_COMMANDS.get(encoder.source)
+        hint = "" if command is None else f"; convert it by {command}"
+        raise CheckpointError(f"{source}: holds {encoder.source.name}, expected a detector of MMOCR{hint}")
+    require_encoder(encoder, run, source)
     own = empty_weights(run)
     model = renamed_weights(own, mmocr_names(own, run), weights, f"{source} (MMOCR's names)")
     write_checkpoint(target, run, model)
@@ -166,13 +182,13 @@ def _prefix_of_all(detector: str) -> str:
     return prefix
 
 
-def _require_encoder(file: WeightFile, run: DetectionRun[Any, Any]) -> None:
-    """Makes sure that an MMOCR detector has the run's encoder; every size that differs is named."""
-    encoder = extract_image_encoder(file)
-    if encoder.source not in (MMOCR, MMOCR_RESNET):
-        hint = "; convert it by from-tcm" if encoder.source is PUBLISHED_TCM else ""
-        raise CheckpointError(f"{file.path}: holds {encoder.source.name}, expected a detector of MMOCR{hint}")
-    found = validate(find_encoder(encoder.settings["name"]).settings, encoder.settings, str(file.path)).model_dump()
+def require_encoder(encoder: ImageEncoderWeights, run: DetectionRun[Any, Any], source: Path) -> None:
+    """Makes sure that a foreign detector has the run's encoder.
+
+    Raises:
+        CheckpointError: it has another one; every size that differs is named.
+    """
+    found = validate(find_encoder(encoder.settings["name"]).settings, encoder.settings, str(source)).model_dump()
     wanted = run.encoder.model_dump()
     differing = ["name"] if found["name"] != wanted["name"] else []
     # Weights of an ordinary ResNet name neither deformable stages nor a deep stem: it has none.
@@ -180,7 +196,7 @@ def _require_encoder(file: WeightFile, run: DetectionRun[Any, Any]) -> None:
     differing = differing or [key for key in shown if found[key] != wanted[key]]
     if differing:
         lines = [f"\n  encoder.{key}: {found[key]} in the file, {wanted[key]} in the settings" for key in differing]
-        raise CheckpointError(f"{file.path} does not fit the settings:{''.join(lines)}")
+        raise CheckpointError(f"{source} does not fit the settings:{''.join(lines)}")
 
 
 def _remarks(run: DetectionRun[Any, Any]) -> tuple[str, ...]:

@@ -88,6 +88,7 @@ class ClipResNet(nn.Module):
 
     Attributes:
         channels: (4w, 8w, 16w, 32w).
+        stem_channels: w.
         strides: (4, 8, 16, 32).
         pixel_mean, pixel_std: RGB statistics of its input; those of CLIP unless the settings say otherwise.
     """
@@ -103,6 +104,7 @@ class ClipResNet(nn.Module):
         self.pixel_std = settings.pixel_std or self.pixel_std
         width = settings.width
         self.channels: tuple[int, ...] = tuple(EXPANSION * width * 2**stage for stage in range(4))
+        self.stem_channels = width
         self.conv1 = nn.Conv2d(3, width // 2, 3, stride=2, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width // 2)
         self.conv2 = nn.Conv2d(width // 2, width // 2, 3, padding=1, bias=False)
@@ -121,10 +123,11 @@ class ClipResNet(nn.Module):
         features = F.relu(self.bn1(self.conv1(images)), inplace=True)
         features = F.relu(self.bn2(self.conv2(features)), inplace=True)
         features = F.relu(self.bn3(self.conv3(features)), inplace=True)
-        first = self._run(self.layer1, F.avg_pool2d(features, 2))
+        stem = F.avg_pool2d(features, 2)
+        first = self._run(self.layer1, stem)
         second = self._run(self.layer2, first)
         third = self._run(self.layer3, second)
-        return Features(levels=(first, second, third, self._run(self.layer4, third)))
+        return Features(levels=(first, second, third, self._run(self.layer4, third)), side={"stem": stem})
 
     def load_weights(self) -> list[str]:
         """As `Encoder.load_weights`, the attention pool of a `PooledClipResNet` included."""

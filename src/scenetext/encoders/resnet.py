@@ -65,6 +65,7 @@ class ResNet(nn.Module):
 
     Attributes:
         channels: (64, 128, 256, 512) for depths 18 and 34, (256, 512, 1024, 2048) for the others.
+        stem_channels: 64, or 128 of a deep stem.
         strides: (4, 8, 16, 32).
         pixel_mean, pixel_std: RGB statistics of its input; those of ImageNet unless the settings say otherwise.
     """
@@ -82,6 +83,7 @@ class ResNet(nn.Module):
         self.pixel_std = settings.pixel_std or self.pixel_std
         narrowest = 64 if settings.depth in SHALLOW_DEPTHS else 256
         self.channels: tuple[int, ...] = tuple(narrowest * 2**stage for stage in range(4))
+        self.stem_channels = DEEP_STEM_WIDTH if settings.stem == "deep" else 64
         model = get_model(f"resnet{settings.depth}", weights=None, num_classes=1)
         if settings.stem == "deep":
             self.stem = _deep_stem()
@@ -102,10 +104,11 @@ class ResNet(nn.Module):
     def forward(self, images: Tensor) -> Features:
         """images: (B, 3, H, W) float, normalised; sizes that 32 does not divide give levels of sizes rounded up."""
         halved = self.stem(images) if self.has_deep_stem else self.relu(self.bn1(self.conv1(images)))
-        first = self.layer1(self.maxpool(halved))
+        stem = self.maxpool(halved)
+        first = self.layer1(stem)
         second = self.layer2(first)
         third = self.layer3(second)
-        return Features(levels=(first, second, third, self.layer4(third)))
+        return Features(levels=(first, second, third, self.layer4(third)), side={"stem": stem})
 
     def load_weights(self) -> list[str]:
         """As `Encoder.load_weights`, from a file or ImageNet's."""

@@ -54,7 +54,7 @@ class DetectionTask(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = encoder
-        self.head = spec.head(config, encoder.channels)
+        self.head = spec.head(config, head_channels(spec, encoder))
         self.normalization = PixelNormalization(encoder.pixel_mean, encoder.pixel_std)
         self.spec = spec
         self.config = config
@@ -215,7 +215,13 @@ class DetectionMetric:
         }
 
 
+def head_channels(spec: DetectorSpec, encoder: Encoder) -> tuple[int, ...]:
+    """Channels of what a head reads of an encoder: of its levels and, in front, of its stem, where it uses it."""
+    stem: int | None = getattr(encoder, "stem_channels", None)
+    return encoder.channels if stem is None or not spec.uses_stem else (stem, *encoder.channels)
+
+
 def _enlarged(settings: EvaluationTransformSettings, scale: float) -> EvaluationTransformSettings:
     """The test size times a scale."""
-    sides = {"long_side": settings.long_side * scale, "short_side": settings.short_side * scale}
-    return settings.model_copy(update={name: max(1, round(side)) for name, side in sides.items()})
+    sides = {name: max(1, round(getattr(settings, name) * scale)) for name in ("long_side", "short_side")}
+    return settings.model_copy(update={**sides, "least_scale": settings.least_scale * scale})

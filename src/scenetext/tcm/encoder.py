@@ -36,7 +36,7 @@ class TcmEncoder(nn.Module):
 
     Attributes:
         channels: of the ResNet's levels, with one more for every class in those of `settings.score_levels`.
-        strides, pixel_mean, pixel_std: those of the ResNet.
+        strides, stem_channels, pixel_mean, pixel_std: those of the ResNet.
 
     Raises:
         ConfigError: a prompt is too long for the context.
@@ -61,7 +61,7 @@ class TcmEncoder(nn.Module):
         self._freeze_unused()
         self._text_cache: Tensor | None = None
         self.register_load_state_dict_post_hook(_clear_text_cache)  # type: ignore[no-untyped-call]
-        self.strides = self.image.strides
+        self.strides, self.stem_channels = self.image.strides, self.image.stem_channels
         self.pixel_mean, self.pixel_std = self.image.pixel_mean, self.image.pixel_std
         classes = len(self.prompts.ends)
         self.channels = tuple(
@@ -70,17 +70,18 @@ class TcmEncoder(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Features:
-        """Levels with the score map joined to them, and in `side`:
+        """Levels with the score map joined to them, and in `side`, beside the ResNet's stem:
 
         score_map: (B, K, H / 32, W / 32) float32, cosine of every position with every class in [-1, 1] (times the
             learnt factor, where there is one).
         visual_prompt: (B, C, H / 32, W / 32), what the text adds to the image embeddings; only with a visual prompt.
         """
-        levels = self.image(images).levels
+        seen = self.image(images)
+        levels = seen.levels
         height, width = levels[-1].shape[-2:]
         tokens = self.image.attnpool(levels[-1])
         text = self.text_features(tokens)
-        side: dict[str, Tensor] = {}
+        side = dict(seen.side)
         embeddings = tokens[:, 1:]
         if self.visual_prompt is not None:
             difference = self.visual_gate * self.visual_prompt(embeddings, text)

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from scenetext.errors import CheckpointError
-from scenetext.weights import clip, mmocr, native, oclip, official_db, published_tcm, torchvision
+from scenetext.weights import clip, mmocr, native, oclip, official_db, published_tcm, textbpn, torchvision
 from scenetext.weights.files import WeightFile
 from scenetext.weights.wrappers import strip_parents
 
@@ -123,6 +123,13 @@ OFFICIAL_DB = Source(
     encoder_name=official_db.backbone_name,
     encoder_settings=torchvision.resnet_settings,
 )
+TEXTBPN = Source(
+    name="a detector of TextBPN's authors",
+    sign="fpn.backbone.stage1.0.weight or fpn.backbone.base_net.conv1.weight",
+    recognises=textbpn.is_textbpn,
+    encoder_name=textbpn.from_textbpn_name,
+    encoder_settings=torchvision.resnet_settings,
+)
 
 SOURCES: tuple[Source, ...] = (
     SCENETEXT_PRETRAINING,
@@ -137,6 +144,7 @@ SOURCES: tuple[Source, ...] = (
     OFFICIAL_DB,
     PUBLISHED_TCM,
     TORCHVISION,
+    TEXTBPN,
 )
 
 

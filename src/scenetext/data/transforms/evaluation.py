@@ -40,6 +40,9 @@ class EvaluationTransformSettings(Settings):
     """Bound of the longer side in pixels; published: 1333 (DBNet R18, PAN), 4068 (DBNet R50), 2240 (PSENet)."""
     short_side: int = Field(default=736, ge=1)
     """Bound of the shorter side in pixels; published: 736 (DBNet R18, PAN), 1024 (DBNet R50), 2240 (PSENet)."""
+    least_scale: float = Field(default=0.0, ge=0)
+    """Input pixels per stored pixel below which `short_side` reduces no image; `long_side` still does. 1 in TextBPN,
+    whose short side only bounds what images are enlarged to."""
     multiple: InputSide = 32
     """Height and width are padded with black, at the bottom and on the right, to multiples of this."""
 
@@ -67,7 +70,8 @@ class WholeImageTransformSettings(Settings):
 def evaluation_transform(sample: Sample, settings: EvaluationTransformSettings) -> Sample:
     """Scales to the bounds (up as well as down, aspect kept to the rounding of sides to pixels) and pads."""
     height, width = sample.image.shape[:2]
-    scale = min(settings.long_side / max(height, width), settings.short_side / min(height, width))
+    scale = max(settings.short_side / min(height, width), settings.least_scale)
+    scale = min(settings.long_side / max(height, width), scale)
     content_size = (max(1, round(height * scale)), max(1, round(width * scale)))
     size = tuple(-(-side // settings.multiple) * settings.multiple for side in content_size)
     matrix = np.diag([content_size[1] / width, content_size[0] / height, 1.0])
