@@ -184,15 +184,13 @@ def softened(maps: Maps, soft: tuple[str, ...], seed: int) -> dict[str, Tensor]:
 def count_subject(subject: Subject) -> list[Measurement]:
     """Size and operations of the model, and what the times depend on."""
     image = subject.images
-    with torch.device("meta"):
-        copy = build_detection_task(subject.run).eval()
-    with torch.no_grad():
-        forward = operations(lambda: copy.maps(torch.empty_like(image, device="meta")))
+    with torch.no_grad():  # of the image itself, since stages look at what they find in it
+        forward = operations(lambda: subject.task.maps(image.to(subject.device)))
     height, width = image.shape[-2:]
     windows = [sum(instance.polygon is not None for instance in window.instances) for window in subject.windows]
     decoded = [len(subject.task.spec.decode(maps, subject.task.config)[0]) for maps in subject.maps]
     return [
-        counted("parameters", sum(parameter.numel() for parameter in copy.parameters()) / 1e6, "M"),
+        counted("parameters", sum(parameter.numel() for parameter in subject.task.parameters()) / 1e6, "M"),
         counted("height of the first input", height, "pixels"),
         counted("width of the first input", width, "pixels"),
         counted("operations of its forward pass", forward, "GFLOP"),
