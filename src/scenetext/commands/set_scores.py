@@ -13,7 +13,6 @@ import torch
 from scenetext.commands.evaluation_sets import EvaluationSet
 from scenetext.data.loading.dataset import RecordDataset
 from scenetext.data.loading.loader import LoaderSettings
-from scenetext.data.preparation.plausibility import Use
 from scenetext.data.records.images import write_image
 from scenetext.data.records.shards import read_record_image
 from scenetext.drawing.detections import draw_comparison
@@ -34,10 +33,10 @@ from scenetext.evaluation.report import (
     reported_scores,
     sweep_report,
 )
-from scenetext.evaluation.rules import Protocol, SpottingProtocol
+from scenetext.evaluation.rules import Protocol
 from scenetext.geometry.candidates import counted_cuts
 from scenetext.runs.data import read_all_records
-from scenetext.runs.usable import check_plausible, refuse_all_skipped
+from scenetext.runs.usable import check_plausible, refuse_all_skipped, uses_of
 from scenetext.structures import Detection, ImageRecord
 from scenetext.tasks.detection import DetectionTask
 from scenetext.training.evaluation import evaluate
@@ -140,9 +139,7 @@ def evaluate_set(measured: EvaluationSet, find: Finder, folder: Path, pictures: 
         ScenetextError: records or predictions that cannot be used.
     """
     records = read_all_records(measured.records, "evaluation")
-    are_texts_scored = any(isinstance(protocol, SpottingProtocol) for protocol in measured.protocols)
-    uses: tuple[Use, ...] = ("detection", "reading") if are_texts_scored else ("detection",)
-    check_plausible(records, uses, f"evaluation in {_names(measured.records)}")
+    check_plausible(records, uses_of(measured.protocols), f"evaluation in {_names(measured.records)}")
     others = read_all_records(measured.choose_on, "choosing a threshold") if measured.choose_on else None
     if others is not None:
         _check_apart(records, others, measured)

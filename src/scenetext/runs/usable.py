@@ -23,6 +23,8 @@ from scenetext.data.records.files import JoinedRecords
 from scenetext.data.records.index import records_index
 from scenetext.data.records.results import Results
 from scenetext.errors import DataError
+from scenetext.evaluation.named_rules import find_protocol
+from scenetext.evaluation.rules import Protocol, SpottingProtocol
 from scenetext.pretraining.oclip.targets import WordReport, usable_texts
 from scenetext.pretraining.oclip.weak_supervision import keep_share_of_words
 from scenetext.runs.settings import DataSettings, DetectionRun, PretrainingRun
@@ -193,8 +195,15 @@ def sets_with_text(run: DetectionRun[Any, Any], sets: RunSets) -> RunSets:
     refuse_implausible(sum_of(training), "detection", f"training in {_listed([one.records for one in data.train])}")
     purpose = f"validation in {_listed(data.validation)}"
     validation = [files.get(one.path) or _text_counts(one, purpose) for one in sets.validation]
-    refuse_implausible(sum_of(validation), "detection", purpose)
+    for use in uses_of([find_protocol(run.evaluation.protocol)]):
+        refuse_implausible(sum_of(validation), use, purpose)
     return sets
+
+
+def uses_of(protocols: Iterable[Protocol]) -> tuple[Use, ...]:
+    """What rules look at: where texts are, and some also at what they say."""
+    are_texts_scored = any(isinstance(protocol, SpottingProtocol) for protocol in protocols)
+    return ("detection", "reading") if are_texts_scored else ("detection",)
 
 
 def check_plausible(records: Sequence[ImageRecord], uses: Iterable[Use], purpose: str) -> None:

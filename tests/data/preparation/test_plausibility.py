@@ -15,7 +15,7 @@ from scenetext.commands.evaluation_sets import EvaluationSet
 from scenetext.commands.set_scores import evaluate_set, file_finder
 from scenetext.data.preparation.checks import check_records, verdict
 from scenetext.data.preparation.plausibility import Use, count_text, doubts, refuse_implausible, sum_of
-from scenetext.data.records.files import write_records
+from scenetext.data.records.files import RecordFile, write_records
 from scenetext.errors import DataError
 from scenetext.evaluation.named_rules import find_protocol
 from scenetext.runs.data import read_run_records
@@ -108,7 +108,7 @@ def test_check_refuses_mistakes_and_warns_of_what_has_a_use(tmp_path: Path) -> N
     verdicts = {}
     for name, (instances, _, _) in SETS.items():
         write_records(tmp_path / f"{name}.jsonl", [record(*instances, path=tmp_path / "a.jpg")])
-        verdicts[name] = verdict(check_records(tmp_path / f"{name}.jsonl"))
+        verdicts[name] = verdict(check_records(RecordFile(tmp_path / f"{name}.jsonl")))
     mistakes = {name for name, text in verdicts.items() if text != "usable"}
     assert mistakes == {"all ignored", "shares of the size", "other images"}
     assert verdicts["shares of the size"].startswith("NOT USABLE as it is: all 2 polygons are smaller than a pixel")
@@ -134,6 +134,16 @@ def test_no_detector_is_trained_on_a_mistake(tmp_path: Path, name: str, part: st
     with pytest.raises(DataError, match=rf"for {part} in .*{spoiled.name}"):
         read_run_records(run, None)
     assert cause
+
+
+def test_validation_without_texts_is_refused_where_they_are_scored(tmp_path: Path) -> None:
+    path = make_set(tmp_path, "a", 2)
+    run = make_run("detection", tmp_path, [str(path)])
+    rewrite(tmp_path / "validation.jsonl", word(SQUARE, None))
+    read_run_records(run, None)
+    scored = run.model_copy(update={"evaluation": run.evaluation.model_copy(update={"protocol": "ic15_end_to_end"})})
+    with pytest.raises(DataError, match="none of the 2 words for validation in .* has a text"):
+        read_run_records(scored, None)
 
 
 def test_images_without_text_are_fine_beside_others(tmp_path: Path) -> None:

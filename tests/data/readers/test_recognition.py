@@ -35,8 +35,11 @@ def test_every_format_is_recognised_and_no_other_reader_claims_it(tmp_path: Path
 def test_the_rest_is_not_taken_for_something_else(tmp_path: Path) -> None:
     for name in UNKNOWN:
         BUILDERS[name][0](tmp_path / name)
-        with pytest.raises(DataError, match="nothing that is there was recognised; `scenetext prepare --help`"):
+        with pytest.raises(DataError, match=r"nothing that is there was recognised \(1 \.(jpg|json|mat), 1 \.\w+\); "):
             recognise(tmp_path / name, READERS)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"nothing that is there was recognised \(no files\)"):
+        recognise(tmp_path / "empty", READERS)
 
 
 def write_coco(path: Path) -> None:

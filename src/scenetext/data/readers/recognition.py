@@ -5,10 +5,12 @@ Each reader says itself whether files are its own (`Reader.recognise`); formats 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from scenetext.data.readers.files import files_below
 from scenetext.data.readers.foreign import foreign_advice
 from scenetext.data.readers.peek import Peek
 from scenetext.data.readers.reader import Reader
@@ -52,10 +54,16 @@ def recognise(folder: Path, readers: Mapping[str, Reader]) -> Recognised:
         lines = ["could be read in several ways:", *choices, "name one, as in", _command(fitting[0].name, folder)]
         raise DataError("\n".join(lines), folder)
     advice = foreign_advice(folder) or [
-        "nothing that is there was recognised; `scenetext prepare --help` lists what can be read, and "
-        "`scenetext prepare NAME --help` which files are expected"
+        f"nothing that is there was recognised ({_contents(folder)}); `scenetext prepare --help` lists what is read, "
+        "`scenetext prepare NAME --help` says which files are expected, and the name `images` takes images alone"
     ]
     raise DataError("\n".join(advice), folder)
+
+
+def _contents(folder: Path) -> str:
+    """How many files of which suffix are in a folder and its subfolders."""
+    suffixes = Counter(path.suffix.lower() or "without suffix" for path in files_below(folder))
+    return ", ".join(f"{count} {suffix}" for suffix, count in suffixes.most_common()) or "no files"
 
 
 def _fit(folder: Path, name: str, reader: Reader, peek: Peek) -> Recognised | None:
