@@ -25,7 +25,7 @@ class Detector:
         self.more = more
         self.task = SimpleNamespace(evaluation=SimpleNamespace(threshold=0.5))
 
-    def __call__(self, image: np.ndarray) -> list[Detection]:
+    def __call__(self, image: np.ndarray, *frame: Any) -> list[Detection]:
         count_cut(self.more)
         return [WORD]
 

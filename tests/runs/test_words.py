@@ -146,7 +146,7 @@ def test_one_name_of_two_things_is_known_by_its_company() -> None:
         ("dbnet icdar2015 ctw1500 oclip", "are both data sets, name one; several sets in one run: data.train="),
         ("dbnet", "dbnet: names no data set; add one of ctw1500, icdar2015, "),
         ("dbnet icdar2015", "names no encoder; add one of dcnv2, fasttcm, oclip, "),
-        ("icdar2015 scratch", "names no detector; add one of dbnet, dbnetpp, fcenet, pan, psenet, textsnake"),
+        ("icdar2015 scratch", "names no detector; add one of dbnet, dbnetpp, fcenet, maskrcnn, pan, psenet, "),
         ("icdar2015", "names no detector and no pre-training; add one of dbnet, "),
         ("", "the command line: names no detector and no pre-training"),
         ("dbnet lsvt oclip", "lsvt is for pretraining runs, this is a detection run"),
@@ -191,7 +191,7 @@ def test_every_config_begins_with_what_it_is() -> None:
 
 def test_a_run_says_where_the_name_of_its_rule_had_another_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kinds, "sets_with_text", lambda run, sets: sets)
-    sets = RunSets([], [], DataCheck({}, ()), ("first",))
+    sets = RunSets([], [], DataCheck({}, {}, ()), ("first",))
     for rule, remarks in (
         ("ic15", ["first"]),
         ("ic13_deteval", ["first", f"ic13_deteval: {find_protocol('ic13_deteval').note}"]),
