@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from scenetext.commands.command_line import add_share_argument
 from scenetext.errors import EngineError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ EXAMPLES = """\
       --journal data/acquired/records.jsonl.journal
   scenetext acquire images/ --output data/acquired/records.jsonl --workers 8 \\
       --engine-command "/opt/ocr/bin/python my_engine.py"
+  scenetext acquire images/ --output data/acquired/records.jsonl --share 3/64
   scenetext acquire icdar2015/images --output data/acquired/icdar2015.jsonl \\
       --ground-truths data/icdar2015/train.jsonl
 """
@@ -42,6 +44,7 @@ SettingsType = TypeVar("SettingsType", bound="Settings")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, help="folder of images; its subfolders count")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="records file to write (.jsonl)")
+    add_share_argument(parser)
     engine = parser.add_mutually_exclusive_group()
     engine.add_argument("--engine", choices=["rapidocr"], default="rapidocr", help="a known engine")
     engine.add_argument("--engine-command", metavar="CMD", help="an engine as a command, started once for each worker")
@@ -67,6 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
     from scenetext.acquisition.journal import Journal
     from scenetext.acquisition.recognition import RecognitionSettings, image_names, recognize_images
     from scenetext.acquisition.selection import SelectionReport, SelectionSettings, WordSelection
+    from scenetext.data.preparation.shares import Share, finish_share
     from scenetext.data.records.files import write_records
     from scenetext.text.charset import CharacterSet
 
@@ -74,15 +78,19 @@ def run(arguments: argparse.Namespace) -> None:
     reading = chosen_settings(RecognitionSettings, arguments)
     characters = CharacterSet.from_file(arguments.characters) if arguments.characters else None
     names, others = image_names(arguments.folder)
+    output = arguments.output
+    if arguments.share is not None:
+        share = Share.parse(arguments.share)
+        names, output = share.of_names(names), share.path(output)
     engine, make_engine = choose_engine(arguments, reading.timeout)
-    journal_path = arguments.journal or arguments.output.with_name(f"{arguments.output.name}.journal")
+    journal_path = arguments.journal or output.with_name(f"{output.name}.journal")
     report = SelectionReport()
     with Journal(journal_path, engine) as journal:
         recognize_images(arguments.folder, names, make_engine, journal, reading, arguments.retry_failed)
         selection = WordSelection(selecting, characters)
         found = (journal.find(name) for name in names)
-        count = write_records(arguments.output, selection.records(arguments.folder, found, report))
-        print(f"{arguments.output}: {count} images, {report.kept} words")
+        count = write_records(output, selection.records(arguments.folder, found, report))
+        print(f"{output}: {count} images, {report.kept} words")
         print_report(report, selecting.minimum_confidence)
         if others:
             print(f"  other files in the folder: {others}")
@@ -90,6 +98,10 @@ def run(arguments: argparse.Namespace) -> None:
             print_agreement(names, journal, selecting, characters, arguments)
         if arguments.predictions:
             write_predictions(names, journal, arguments)
+    if arguments.share is not None:
+        known = None if characters is None else "".join(characters.characters)
+        images = str(arguments.folder.resolve())
+        finish_share(output, {"images": images, "engine": engine, **selecting.model_dump(), "characters": known})
 
 
 def chosen_settings(kind: type[SettingsType], arguments: argparse.Namespace) -> SettingsType:

@@ -164,6 +164,12 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--print-config", action="store_true", help="print the resolved settings and stop")
 
 
+def add_share_argument(parser: argparse.ArgumentParser) -> None:
+    """The flag of commands whose work an array of jobs can share."""
+    help_ = "do share I of N alone, for a job of an array; scenetext prepare merge puts the shares together"
+    parser.add_argument("--share", metavar="I/N", help=help_)
+
+
 def add_view_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags that all commands share which run a trained detector; see `view_overrides`."""
     parser.add_argument(

@@ -14,7 +14,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scenetext.commands.command_line import share
+from scenetext.commands.command_line import add_share_argument, share
 from scenetext.errors import DataError
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ EXAMPLES = """\
   scenetext prepare check data/icdar2015/train.jsonl data/icdar2015/test.jsonl
   scenetext prepare shards data/synthtext/train.jsonl --output data/synthtext/shards
   scenetext prepare pack data/icdar2015/train.jsonl data/totaltext/train.jsonl --output data/packed
+  scenetext prepare pack data/acquired/records.jsonl --output data/packed --share 3/64
+  scenetext prepare merge data/packed/acquired_records/records.jsonl
   scenetext prepare dictionary char_dict data/characters/published.txt
   scenetext prepare characters data/lsvt/all.jsonl --characters data/characters/published.txt
 """
@@ -91,7 +93,13 @@ def add_arguments(parser: CommandParser) -> None:
     command.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes; one per core is best")
     text = "share of a file's images that may be dropped because they cannot be read"
     command.add_argument("--maximum-faulty-share", type=share, default=0.05, metavar="X", help=text)
+    add_share_argument(command)
     command.set_defaults(act=pack)
+
+    text = "put the shares together that jobs made with --share"
+    command = commands.add_parser("merge", help=text, description=f"Will {text}; refuses if one is missing.")
+    command.add_argument("output", type=Path, help="records file to write (.jsonl); its folder has those of the shares")
+    command.set_defaults(act=merge)
 
     command = commands.add_parser("characters", help="build or check a dictionary with the words of records files")
     command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
@@ -293,18 +301,35 @@ def make_shards(arguments: argparse.Namespace) -> None:
 
 def pack(arguments: argparse.Namespace) -> None:
     """Copies records and their images, made smaller, to tar shards: a folder for each records file."""
-    from scenetext.data.preparation.packing import PackSettings, pack_records, packed_folders
+    from scenetext.data.preparation.packing import PackSettings, pack_records, pack_share, packed_folders
+    from scenetext.data.preparation.shares import Share
 
     settings = PackSettings(arguments.longer_side, arguments.quality)
+    own = None if arguments.share is None else Share.parse(arguments.share)
     folders = packed_folders(arguments.records, arguments.output)
     limits = (arguments.images_per_shard, arguments.workers, arguments.maximum_faulty_share)
     images = size = 0
     for path, folder in folders.items():
-        done = pack_records(path, folder, settings, *limits)
+        if own is None:
+            done = pack_records(path, folder, settings, *limits)
+        elif (packed := pack_share(path, own, folder, settings, *limits)) is not None:
+            done = packed
+        else:
+            print(f"{path}: {own} is there already")
+            continue
         print(f"{done.records}: {done.images} images, {done.size / 1e6:.1f} MB")
         print_report(done.report)
         images, size = images + done.images, size + done.size
-    print(f"{arguments.output}: {images} images, {size / 1e6:.1f} MB, {size / images / 1e3:.1f} kB an image")
+    if images:
+        print(f"{arguments.output}: {images} images, {size / 1e6:.1f} MB, {size / images / 1e3:.1f} kB an image")
+
+
+def merge(arguments: argparse.Namespace) -> None:
+    """Puts shares together."""
+    from scenetext.data.preparation.shares import merge_shares
+
+    images = merge_shares(arguments.output)
+    print(f"{arguments.output}: {sum(images.values())} images of {len(images)} shares")
 
 
 def count_characters(arguments: argparse.Namespace) -> None:

@@ -47,7 +47,7 @@ def chosen_images(count: int, share: float, seed: int) -> np.ndarray:
     another. Those of a smaller share are among those of a larger one.
     """
     kept = max(1, math.floor(count * share + 0.5))
-    hashes = _hashes(count, seed)  # of different numbers, so no two are equal
+    hashes = hashed_numbers(count, seed)  # of different numbers, so no two are equal
     return np.flatnonzero(hashes <= np.partition(hashes, kept - 1)[kept - 1])
 
 
@@ -65,9 +65,12 @@ def _permuted(values: np.ndarray, bits: int, keys: np.ndarray) -> np.ndarray:
     return left << half | right
 
 
-def _hashes(count: int, seed: int) -> np.ndarray:
-    """(count,) uint64: SplitMix64 of the seed's hash plus 0, 1, ... (Steele et al., Fast splittable pseudorandom number
-    generators, OOPSLA 2014)."""
+def hashed_numbers(count: int, seed: int) -> np.ndarray:
+    """(count,) uint64: hashes of 0 ... count - 1, for a seed.
+
+    SplitMix64 of the seed's hash plus 0, 1, ... (Steele et al., Fast splittable pseudorandom number generators, OOPSLA
+    2014).
+    """
     start = _mixed(np.array([seed % (1 << 64)], dtype=np.uint64))
     return _mixed(start + np.arange(count, dtype=np.uint64) * np.uint64(_GOLDEN))
 

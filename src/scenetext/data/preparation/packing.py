@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from scenetext.data.preparation.shard_writing import RECORDS_NAME, refuse_used_folder, write_shards
+from scenetext.data.preparation.shares import Share, finish_share, is_finished
 from scenetext.data.readers.report import ReadReport
-from scenetext.data.records.files import RecordFiles
+from scenetext.data.records.files import RecordFile, RecordView, write_records
 from scenetext.data.records.images import IMAGE_SUFFIXES, encode_image
+from scenetext.data.records.index import records_index
 from scenetext.data.records.samples import load_sample
 from scenetext.data.records.shards import record_content
 from scenetext.data.transforms.resampling import resize_image
@@ -98,9 +100,59 @@ def pack_records(
     Raises:
         DataError: what `write_shards` raises, or a line of the file is broken.
     """
+    return _pack(RecordFile(path), folder, settings, images_per_shard, workers, maximum_faulty_share)
+
+
+def pack_share(
+    path: Path,
+    share: Share,
+    folder: Path,
+    settings: PackSettings,
+    images_per_shard: int,
+    workers: int,
+    maximum_faulty_share: float,
+) -> PackedSet | None:
+    """Packs a share of the images of one records file, to a folder of its own in the folder of the whole.
+
+    What an earlier attempt left unfinished is removed.
+
+    Args:
+        share: of the records, by their numbers.
+        folder, settings, images_per_shard, workers, maximum_faulty_share: as of `pack_records`.
+
+    Returns:
+        None where this share is there already.
+
+    Raises:
+        DataError: as `pack_records`.
+    """
+    target = share.path(folder / RECORDS_NAME)
+    index = records_index(path, None, lambda _: None)
+    made = {"content": index.content, **asdict(settings)}
+    if is_finished(target, made):
+        return None
+    for unfinished in [*target.parent.glob("shard_*"), *target.parent.glob(RECORDS_NAME)]:
+        unfinished.unlink()
+    records = RecordFile(path, index.starts)
+    part = RecordView(records, share.of_numbers(len(records)))
+    if part:
+        done = _pack(part, target.parent, settings, images_per_shard, workers, maximum_faulty_share)
+    else:
+        done = PackedSet(target, write_records(target, ()), 0, ReadReport())
+    finish_share(target, made)
+    return done
+
+
+def _pack(
+    records: Sequence[ImageRecord],
+    folder: Path,
+    settings: PackSettings,
+    images_per_shard: int,
+    workers: int,
+    maximum_faulty_share: float,
+) -> PackedSet:
     report = ReadReport()
     image_of = partial(packed_image, settings)
-    records = RecordFiles([path])
     count = write_shards(records, folder, images_per_shard, 0, report, image_of, workers, maximum_faulty_share)
     size = sum(one.stat().st_size for one in folder.iterdir())
     return PackedSet(folder / RECORDS_NAME, count, size, report)
