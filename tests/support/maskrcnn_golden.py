@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ SETTINGS = MaskRCNNSettings(
 )
 
 
+@cache
 def arrays(name: str) -> dict[str, np.ndarray]:
     return golden_arrays("maskrcnn", name)
 

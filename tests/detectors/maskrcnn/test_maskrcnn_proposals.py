@@ -21,7 +21,6 @@ from scenetext.detectors.maskrcnn.proposals import (
 )
 from scenetext.detectors.maskrcnn.targets import targets
 from scenetext.layers.boxes import encode_boxes, match_boxes
-from scenetext.structures import Features
 
 every_image = pytest.mark.parametrize("image", IMAGES)
 
@@ -48,14 +47,14 @@ def match_by_name(found: Tensor, published: Tensor, allowed: float) -> None:
 
 def test_anchors_are_those_of_the_paper_by_hand() -> None:
     """Stride 8, two by two map pixels, a ratio of 4: 16 wide, 64 high; row by row around the corners of the pixels."""
-    found = anchors_of_level(2, 2, 8, AnchorSettings(ratios=(4.0,)))
+    found = anchors_of_level(torch.zeros(1, 2, 2), 8, AnchorSettings(ratios=(4.0,)))
     assert found.tolist() == [[-8, -32, 8, 32], [0, -32, 16, 32], [-8, -24, 8, 40], [0, -24, 16, 40]]
 
 
 @pytest.mark.parametrize("index", range(5))
 def test_anchors_equal_the_published_ones(index: int) -> None:
     published = tensors("forward")[f"base_anchors_{index}"]
-    torch.testing.assert_close(anchors_of_level(1, 1, STRIDES[index], AnchorSettings()), published)
+    torch.testing.assert_close(anchors_of_level(torch.zeros(5, 1, 1), STRIDES[index], AnchorSettings()), published)
 
 
 @every_image
@@ -215,4 +214,3 @@ def test_an_image_without_any_proposal_has_no_boxes() -> None:
     nothing = {"boxes.valid": torch.zeros(1) > 0, "boxes.text": torch.zeros(1)}
     nothing |= {"boxes.box": torch.zeros(1, 4), "boxes.offset": torch.zeros(1, 4)}
     assert propose_masks({**maps, **nothing}, None, settings, generator())["box"].shape == (0, 4)
-    assert isinstance(levels(), Features)

@@ -9,28 +9,26 @@ from scenetext.contracts import Maps
 from scenetext.detectors.maskrcnn.config import STRIDES, AnchorSettings
 
 
-def anchors_of_level(height: int, width: int, stride: int, config: AnchorSettings) -> Tensor:
-    """The anchors of a map (height, width) of one stride, (height width A, 4) float32, row by row.
+def anchors_of_level(objectness: Tensor, stride: int, config: AnchorSettings) -> Tensor:
+    """The anchors of a map (..., h, w) of one stride, (h w A, 4) float32, row by row, on its device.
 
     Each stands around the top-left corner of its map pixel and is not rounded, as in MMDetection.
     """
-    ratios = torch.tensor(config.ratios, dtype=torch.float32)
+    height, width = objectness.shape[-2:]
+    device = objectness.device
+    ratios = torch.tensor(config.ratios, dtype=torch.float32, device=device)
     size = config.scale * stride
     half = torch.stack((size / ratios.sqrt(), size * ratios.sqrt()), dim=1) / 2
     shapes = torch.cat((-half, half), dim=1)
-    y, x = torch.meshgrid(stride * torch.arange(height), stride * torch.arange(width), indexing="ij")
+    rows, columns = (stride * torch.arange(count, device=device) for count in (height, width))
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
     corners = torch.stack((x, y, x, y), dim=-1)[:, :, None]
     return (corners + shapes).reshape(-1, 4)
 
 
 def all_anchors(maps: Maps, config: AnchorSettings) -> Tensor:
     """The anchors of all levels, finest first, (N, 4), on the device of the maps of one image or several."""
-    device = maps[f"objectness_{STRIDES[0]}"].device
-    levels = []
-    for stride in STRIDES:
-        height, width = maps[f"objectness_{stride}"].shape[-2:]
-        levels.append(anchors_of_level(height, width, stride, config))
-    return torch.cat(levels).to(device)
+    return torch.cat([anchors_of_level(maps[f"objectness_{stride}"], stride, config) for stride in STRIDES])
 
 
 def anchor_lists(maps: Maps) -> tuple[list[Tensor], list[Tensor]]:

@@ -108,8 +108,7 @@ def find_proposals(maps: Maps, config: MaskRCNNSettings, size: tuple[float, floa
     per_level = settings.per_level * (2 if learning else 1)
     found: list[tuple[Tensor, Tensor, Tensor]] = []
     for index, (logits, offsets) in enumerate(zip(*anchor_lists(maps), strict=True)):
-        height, width = maps[f"objectness_{STRIDES[index]}"].shape[-2:]
-        anchors = anchors_of_level(height, width, STRIDES[index], config.anchors).to(logits.device)
+        anchors = anchors_of_level(maps[f"objectness_{STRIDES[index]}"], STRIDES[index], config.anchors)
         best = logits.topk(min(per_level, len(logits)))
         boxes = decode_boxes(anchors[best.indices], offsets[best.indices], ANCHOR_DEVIATIONS)
         found.append((clip_boxes(boxes, *size), best.values, torch.full_like(best.indices, index)))
