@@ -20,7 +20,7 @@ from scenetext.errors import ConfigError
         ({"dropout": 1}, "dropout"),
         ({"text_loss": "dice"}, "text_loss"),
         ({"loss_weights": {"energies": 1}}, "did you mean energy"),
-        ({"loss_weights": {"matching": -1}}, "loss_weights.matching"),
+        ({"loss_weights": {"points": -1}}, "loss_weights.points"),
         ({"decoding": {"distance_threshold": 0}}, "decoding.distance_threshold"),
         ({"decoding": {"distance_reference": "mean"}}, "decoding.distance_reference"),
         ({"decoding": {"maximum_proposals": 0}}, "decoding.maximum_proposals"),
@@ -40,7 +40,7 @@ def test_published_settings_are_the_defaults() -> None:
         "distance": 3,
         "direction": 0,
         "angle": 0,
-        "matching": 0.05,
+        "points": 0.05,
         "energy": 0,
     }
     assert (settings.stride, settings.proposal_threshold, settings.jitter) == (1, 0.4, pytest.approx(0.4 * 0.8))

@@ -63,7 +63,7 @@ def test_terms_equal_published_ones(run: str) -> None:
         if name in NAMES:
             weight = config.loss_weights.model_dump()[NAMES[name]]
             assert weight * terms[NAMES[name]].item() == pytest.approx(value, rel=EXACT), name
-    assert GROWING * terms["matching"].item() == pytest.approx(published["point_loss"], rel=3e-4)
+    assert GROWING * terms["points"].item() == pytest.approx(published["point_loss"], rel=3e-4)
     if "energy_loss" in published:
         assert GROWING * terms["energy"].item() == pytest.approx(published["energy_loss"], rel=max(EXACT / 10, 1e-5))
 
@@ -85,7 +85,7 @@ def test_gradients_equal_published_ones(run: str) -> None:
     maps, batch, leaves, config = golden_batch(run)
     terms = loss(maps, batch, config)
     weights = config.loss_weights.model_dump()
-    growing = {"matching": GROWING, "energy": GROWING if weights["energy"] else 0.0}
+    growing = {"points": GROWING, "energy": GROWING if weights["energy"] else 0.0}
     total = torch.stack([term * growing.get(name, weights[name]) for name, term in terms.items()]).sum()
     total.backward()
     published = golden_json(FOLDER, "loss_values.json")[RUNS[run][0]]
@@ -136,7 +136,7 @@ def empty_batch(size: tuple[int, int], valid: int = 1) -> tuple[dict[str, Tensor
 def test_nothing_to_learn_from_gives_zeros_that_are_tied_to_the_graph(text_loss: str, valid: int) -> None:
     maps, batch = empty_batch((32, 48), valid)
     terms = loss(maps, batch, CONFIG.model_copy(update={"text_loss": text_loss}))
-    assert terms["matching"] == terms["energy"] == terms["angle"] == 0
+    assert terms["points"] == terms["energy"] == terms["angle"] == 0
     assert (terms["text"] > 0) == (terms["distance"] > 0) == bool(valid)
     torch.stack(list(terms.values())).sum().backward()
     for name, value in maps.items():
@@ -166,7 +166,7 @@ def ring(radius: float) -> Tensor:
 
 @pytest.mark.parametrize("shift", [0, 1, 7, 19])
 def test_matching_takes_the_best_cyclic_shift(shift: int) -> None:
-    assert loss(*boundaries(ring(20).roll(shift, dims=0), ring(20)), CONFIG)["matching"] < 1e-6
+    assert loss(*boundaries(ring(20).roll(shift, dims=0), ring(20)), CONFIG)["points"] < 1e-6
 
 
 def test_matching_and_energy_by_hand() -> None:
@@ -174,7 +174,7 @@ def test_matching_and_energy_by_hand() -> None:
     maps, batch = boundaries(ring(20) + torch.tensor((2.0, 0.0)), ring(20))
     batch["distance"] = torch.full((2, 64, 64), 0.25)
     terms = loss(maps, batch, CONFIG)
-    assert terms["matching"].item() == pytest.approx(1.5, rel=1e-4)
+    assert terms["points"].item() == pytest.approx(1.5, rel=1e-4)
     # Proposals lie at (0, 0), of which sampling, half a pixel to the top left, sees a quarter: 20 * 0.25 / 4 = 1.25.
     assert terms["energy"].item() == pytest.approx((3 * 5 + (5 - 1.25)) / 3, rel=1e-5)
 

@@ -60,8 +60,8 @@ def test_a_text_is_refined_beside_an_image_without_any(name: str, empty: int) ->
     maps = subject.maps(network, features((8, 8, 8, 8)), targets)
     assert maps["boundary.valid"].tolist() == [[bool(empty)], [not empty]]
     terms = subject.spec.loss(maps, targets, subject.config)
-    assert terms["matching"] > 0
-    terms["matching"].backward()
+    assert terms["points"] > 0
+    terms["points"].backward()
     for key, parameter in network.later.named_parameters():
         assert parameter.grad is not None, key
         assert parameter.grad.isfinite().all(), key

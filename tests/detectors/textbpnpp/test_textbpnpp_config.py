@@ -14,7 +14,7 @@ def test_published_settings_are_the_defaults() -> None:
         "distance": 3,
         "direction": 0.5,
         "angle": 0.5,
-        "matching": 0.05,
+        "points": 0.05,
         "energy": 0.05,
     }
     assert (settings.text_loss, settings.proposal_threshold) == ("plain", 0.35)

@@ -25,7 +25,7 @@ class BoundaryLossWeights(Settings):
     """Squared error of the direction map, whose true vectors have unit length."""
     angle: float = Field(default=0.0, ge=0)
     """One minus the cosine between true and predicted direction, inside text."""
-    matching: float = Field(default=0.05, ge=0)
+    points: float = Field(default=0.05, ge=0)
     """Distance of the refined points from the true ones, in pixels. The published weight grows over the training from
     0.027 to this."""
     energy: float = Field(default=0.0, ge=0)

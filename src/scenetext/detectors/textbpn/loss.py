@@ -32,7 +32,7 @@ def loss(maps: Maps, targets: Targets, config: BoundarySettings) -> dict[str, Te
         direction: squared error of the direction map, with the weights of the targets, mean over image rows; the mean
             of both channels, where TextBPN's unused one was the sum (equation 5).
         angle: one minus the cosine between true and predicted direction, mean inside text (equation 5).
-        matching: smooth L1 distance of refined from true points, the best cyclic shift, mean over texts and steps
+        points: smooth L1 distance of refined from true points, the best cyclic shift, mean over texts and steps
             (equation 6).
         energy: of refined boundaries, and how far it grew in a step (TextBPN++, section III-D).
         Scalars float32, finite also without any text.
@@ -49,7 +49,7 @@ def loss(maps: Maps, targets: Targets, config: BoundarySettings) -> dict[str, Te
             "distance": _distance_loss(full["distance"].sigmoid(), targets, config),
             "direction": (targets["weight"] * valid * error).sum() / valid[..., 0].numel(),
             "angle": masked_mean(1 - cosine, inside),
-            "matching": _matching_loss(maps),
+            "points": _point_loss(maps),
             "energy": _energy_loss(maps, targets["distance"], config.stride),
         }
 
@@ -85,7 +85,7 @@ def _distance_loss(distance: Tensor, targets: Targets, config: BoundarySettings)
     return torch.stack(terms).mean()
 
 
-def _matching_loss(maps: Maps) -> Tensor:
+def _point_loss(maps: Maps) -> Tensor:
     """Distance of the points of valid refined boundaries (B, P, S, 20, 2) from the true ones, over shifts the least."""
     valid = maps["boundary.valid"]
     refined, truth = maps["boundary.refined"].float()[valid], maps["boundary.truth"][valid]

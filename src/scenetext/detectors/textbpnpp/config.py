@@ -18,7 +18,7 @@ class TextBPNPPLossWeights(BoundaryLossWeights):
     """One minus the cosine between true and predicted direction, inside text."""
     energy: float = Field(default=0.05, ge=0)
     """What the true distance map is at the points: 0 on the border of a text. The published weight grows as that of
-    `matching`."""
+    `points`."""
 
 
 class TextBPNPPDecoding(BoundaryDecoding):
