@@ -167,6 +167,8 @@ FAULTS = {
     "text empty": (with_instance(text=""), "text is empty"),
     "text half a pair": (with_instance(text="\ud800"), "surrogate"),
     "ignore a number": (with_instance(ignore=1), "ignore must be true or false, got 1"),
+    "flag a number": (with_instance(ignore_flag=1), "ignore_flag must be a string or null, got 1"),
+    "empty flag": (with_instance(ignore_flag=""), "ignore_flag is empty"),
     "ignore null": (with_instance(ignore=None), "ignore must be true or false, got null"),
 }
 
