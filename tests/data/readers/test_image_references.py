@@ -125,3 +125,25 @@ def test_a_published_label_file_with_the_paths_of_its_machine(tmp_path: Path) ->
     (record,), report = read_folder("ppocrlabel", tmp_path)["train"]
     assert record.path == image
     assert report.noted[OTHER_FOLDERS].count == 1
+
+
+@pytest.mark.parametrize("reader", ["labelme", "icdar-folder"])
+def test_annotations_in_subfolders_belong_to_the_images_there(tmp_path: Path, reader: str) -> None:
+    """Of images of one name in several folders, each has the annotation beside it, or in the folder of that name."""
+    truths = {"labelme": ("images", "a.json"), "icdar-folder": ("gts", "a.jpg.txt")}[reader]
+    for number, folder in enumerate(("x", "y", "x/z")):
+        write_photo(tmp_path / "images" / folder / "a.jpg")
+        truth = tmp_path / truths[0] / folder / truths[1]
+        text = f"word {number}"
+        shapes = [{"label": text, "points": POINTS, "shape_type": "polygon"}]
+        if reader == "labelme":
+            write_json(truth, {"imagePath": "a.jpg", "shapes": shapes})
+        else:
+            write_text(truth, f"1,2,30,2,30,12,1,12,{text}")
+    values = {one.name: one.default_value for one in READERS[reader].arguments}
+    values |= {"images": tmp_path / "images", "ground_truths": tmp_path / truths[0]}
+    report = ReadReport(READERS[reader].policy)
+    records = list(READERS[reader].read(values, report))
+    texts = {str(one.path.parent.relative_to(tmp_path / "images")): one.instances[0].text for one in records}
+    assert texts == {"x": "word 0", "y": "word 1", "x/z": "word 2"}
+    assert counts(report.dropped) == counts(report.noted) == {}

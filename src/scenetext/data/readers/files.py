@@ -70,6 +70,20 @@ def files_below(folder: Path) -> list[Path]:
     return sorted(files)
 
 
+def annotation_files(folder: Path, suffix: str) -> list[Path]:
+    """The files with a lower-case suffix in a folder and its subfolders, sorted; hidden ones are excluded.
+
+    Raises:
+        DataError: the folder is missing, or holds none.
+    """
+    if not folder.is_dir():
+        raise DataError("is not a folder", folder)
+    files = [path for path in files_below(folder) if path.suffix.lower() == suffix]
+    if not files:
+        raise DataError(f"holds no files with the suffix {suffix}", folder)
+    return files
+
+
 def find_images(folder: Path) -> tuple[list[Path], list[Path]]:
     """The images in a folder and its subfolders, known by their suffixes; hidden files and folders are excluded.
 

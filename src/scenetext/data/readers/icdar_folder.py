@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from scenetext.data.readers.files import files_by_name, image_spellings, natural_order
+from scenetext.data.readers.files import annotation_files, image_spellings, natural_order
 from scenetext.data.readers.label_lines import POINTS, is_label_line, line_parser
 from scenetext.data.readers.labelled import Labelled, indexed_records, unlabelled_images
 from scenetext.data.readers.peek import Peek
@@ -30,38 +30,38 @@ def read_icdar_folder(images: Path, ground_truths: Path, points: str, report: Re
 
     Args:
         images: folder of the images.
-        ground_truths: folder of the text files, which may be the same.
+        ground_truths: folder of the text files, in itself or in subfolders, which may be the same.
         points: how many points a line has, see `label_lines.POINTS`.
 
     Raises:
         DataError: a line is broken (file and line are named) or an image cannot be read and the policy stops then; or
             none of the images can be read.
     """
-    truths = files_by_name(ground_truths, frozenset({".txt"}))
+    truths = sorted(annotation_files(ground_truths, ".txt"), key=lambda path: natural_order(str(path)))
     references = ImageReferences([images], report)
     entries: dict[Path, Path] = {}
-    for name in sorted(truths, key=natural_order):
-        with report.tolerating(truths[name].name):
-            image = _image_of(name, truths[name], references, images)
+    for truth in truths:
+        with report.tolerating(truth.name):
+            image = _image_of(truth, ground_truths, references)
+            if image is None:
+                raise ImageError(f"has no image in {images}", truth)
             if image in entries:
-                raise DataError(f"belongs to the same image as {entries[image].name}; remove one", truths[name])
-            entries[image] = truths[name]
-    read_labels = line_parser(truths.values(), points, report)
+                raise DataError(f"belongs to the same image as {entries[image].name}; remove one", truth)
+            entries[image] = truth
+    read_labels = line_parser(truths, points, report)
     labelled = [Labelled(image, truth) for image, truth in entries.items()]
     listed = [*labelled, *unlabelled_images(references, report)]
     return indexed_records(listed, read_labels, ground_truths, report)
 
 
-def _image_of(name: str, truth: Path, references: ImageReferences, images: Path) -> Path:
-    """The image that a ground truth, of this name without its suffix, belongs to."""
+def _image_of(truth: Path, ground_truths: Path, references: ImageReferences) -> Path | None:
+    """The image that a ground truth belongs to, in the same subfolder if there are any; None where there is none."""
+    folder = truth.parent.relative_to(ground_truths)
     try:
-        found = (references.find_existing(one) for one in image_spellings(name))
-        image = next((path for path in found if path is not None), None)
+        found = (references.find_existing((folder / name).as_posix()) for name in image_spellings(truth.stem))
+        return next((path for path in found if path is not None), None)
     except UnclearNameError as fault:
         raise UnclearReferenceError(str(fault), truth) from None
-    if image is None:
-        raise ImageError(f"has no image in {images}", truth)
-    return image
 
 
 def _recognise(values: Mapping[str, Any], peek: Peek) -> str | None:

@@ -18,7 +18,7 @@ from scenetext.data.readers.instances import points_of
 from scenetext.data.readers.lines import read_text
 from scenetext.data.readers.references import ImageReferences
 from scenetext.data.readers.report import UnclearReferenceError
-from scenetext.data.records.references import UnclearNameError, is_name
+from scenetext.data.records.references import UnclearNameError, is_absolute, is_name
 from scenetext.errors import DataError
 
 _NUMBERS = (int, float)
@@ -140,12 +140,17 @@ class Node:
         except ValueError as problem:
             self.fail(f"points ({problem})")
 
-    def image(self, images: ImageReferences) -> Path:
-        """The image that the value names; whether it is there shows when it is read."""
+    def image(self, images: ImageReferences, folder: str | None = None) -> Path:
+        """The image that the value names; whether it is there shows when it is read.
+
+        Args:
+            folder: what the name is relative to, if it is relative: a path in the folders of the images; None = these.
+        """
         if not is_name(self.text()):
             self.fail("the name of an image in its folder")
         try:
-            return images.find(self.value)
+            is_whole = folder is None or is_absolute(self.value)
+            return images.find(self.value if is_whole else f"{folder}/{self.value}")
         except UnclearNameError as fault:
             raise UnclearReferenceError(f"{self._position}{fault}", self.path, self.line) from None
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from scenetext.data.readers.files import files_by_name, natural_order
+from scenetext.data.readers.files import annotation_files, natural_order
 from scenetext.data.readers.grouped import declared_size
 from scenetext.data.readers.instances import IGNORE_FLAGS, IGNORED_TEXT, Label, corners_box
 from scenetext.data.readers.json_files import Node, read_json
@@ -37,20 +37,22 @@ def read_labelme(images: Path, ground_truths: Path, class_labels: str, report: R
 
     Args:
         images: folder of the images.
-        ground_truths: folder of the JSON files, which may be the same.
+        ground_truths: folder of the JSON files, in itself or in subfolders, which may be the same.
         class_labels: labels that name a class instead of what is written, separated by commas.
 
     Raises:
         DataError: a fault of the annotations (file and location are named), or none of the images can be read.
     """
     classes = frozenset(name.strip() for name in class_labels.split(","))
-    files = files_by_name(ground_truths, frozenset({".json"}))
+    files = sorted(annotation_files(ground_truths, ".json"), key=lambda path: natural_order(str(path)))
     references = ImageReferences([images], report)
     entries = []
-    for name in sorted(files, key=natural_order):
+    for file in files:
         with report.tolerating():
-            content = read_json(files[name])
-            image = content["imagePath"].image(references)
+            content = read_json(file)
+            image = content["imagePath"].image(
+                references, "/".join(file.parent.relative_to(ground_truths).parts) or None
+            )
             size = declared_size(content, "imageHeight", "imageWidth")
             entries.append(Labelled(image, content["shapes"], size, is_upright=True))
     entries += unlabelled_images(references, report)

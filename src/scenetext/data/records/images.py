@@ -55,6 +55,8 @@ _DEFAULT_LIMIT = 178_956_970
 _LARGEST_LIMIT = 1 << 30
 """OpenCV's own, which is fixed when it is loaded."""
 _HEIC = "a HEIC image, which is not read whatever its suffix says; convert it to JPEG"
+_SIGNATURE = 12
+"""Bytes at the start of a file that say what it is."""
 _ORIENTATION_TAG = 0x0112
 _TIFF = "TIFF"
 
@@ -239,7 +241,14 @@ def _header(source: Path | BytesIO, path: Path) -> ImageHeader:
 
 def _unknown_format(source: Path | BytesIO) -> str:
     """Why a file that is there has no header that Pillow knows."""
-    start = source.getvalue() if isinstance(source, BytesIO) else _content(source)
+    if isinstance(source, BytesIO):
+        start = source.getvalue()
+    else:
+        try:
+            with source.open("rb") as file:
+                start = file.read(_SIGNATURE)
+        except (OSError, ValueError):  # ValueError: a name that no file can have
+            start = b""
     return _HEIC if _is_heic(start) else "not an image header"
 
 

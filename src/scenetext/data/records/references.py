@@ -101,6 +101,11 @@ def is_name(name: str) -> bool:
     return bool(name_parts(name)) and "\0" not in name
 
 
+def is_absolute(name: str) -> bool:
+    """Whether this is a path from a root or a drive, of any system."""
+    return name.startswith(("/", "\\")) or _DRIVE.match(name) is not None
+
+
 def name_parts(name: str) -> tuple[str, ...]:
     """Folders and file that a name goes through, without drive and root; `..` leads back, but not above the first."""
     parts: list[str] = []
