@@ -13,8 +13,6 @@ from types import MappingProxyType
 
 DETECTOR_BACKBONE = "backbone."
 """Prefix of the backbone in the checkpoint of a whole MMOCR detector."""
-WRAPPER = "wrapped_model."
-"""Prefix of all names of a detector that MMOCR takes from MMDetection; `read_weights` removes it."""
 NO_WEIGHTS = "data_preprocessor."
 """Prefix of names in a detector's checkpoint that are no weights: statistics of pixels, which are settings here."""
 _OLD_HEAD, _HEAD = "bbox_head.", "det_head."

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from scenetext.weights.mmocr import WRAPPER
-
-PREFIX = WRAPPER
-"""In front of all names, those of the backbone too."""
+PREFIX = "wrapped_model."
+"""In front of all names, those of the backbone too; readers of weights remove such prefixes by themselves."""
 NAMES: Mapping[str, str] = MappingProxyType(
     {
         **{f"pyramid.lateral.{level}": f"neck.lateral_convs.{level}.conv" for level in range(4)},
