@@ -415,6 +415,7 @@ def test_a_tiny_row_runs_from_scenes_to_the_report(tmp_path: Path, monkeypatch: 
         scenes["count"] = 3
     table = validate(Table, content, "table")
     steps = ("training.steps=2", "training.evaluate_every=2", "loader.batch_size=2", "loader.workers=0")
+    steps += ("schedule.warmup_steps=0",)
     options = Options("small", tmp_path / "runs", overrides=steps, device="cpu")
     row: RowRun = plan_table(table, options)[-1]
     assert row.row == "tcm_dbnet"

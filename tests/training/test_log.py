@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -29,3 +30,13 @@ def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="expected uint8"):
         log.pictures(1, {"x": np.zeros((8, 12), dtype=np.uint8)})
     log.close()
+
+
+def test_nothing_to_average_over_is_said_in_an_evaluation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = RunLog(tmp_path, 0, 100, "test")
+    log.metrics("evaluation", 5, {"hmean": 0.0, "mean_score": math.nan})
+    log.metrics("train", 5, {"loss": math.nan})
+    log.close()
+    evaluation, training = capsys.readouterr().err.splitlines()
+    assert evaluation.endswith(": hmean 0  mean_score none")
+    assert training.endswith(": loss nan")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from scenetext.commands.command_line import add_share_argument
+from scenetext.commands.outputs import output_path
 from scenetext.errors import EngineError
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ SettingsType = TypeVar("SettingsType", bound="Settings")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, help="folder of images; its subfolders count")
-    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="records file to write (.jsonl)")
+    parser.add_argument(
+        "--output", type=output_path, required=True, metavar="FILE", help="records file to write (.jsonl)"
+    )
     add_share_argument(parser)
     engine = parser.add_mutually_exclusive_group()
     engine.add_argument("--engine", choices=["rapidocr"], default="rapidocr", help="a known engine")
@@ -63,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     help_ = "records files with the true words of the images, to compare with"
     parser.add_argument("--ground-truths", type=Path, nargs="+", metavar="FILE", help=help_)
     help_ = "write all that was read, with its positions, as detections that scenetext evaluate --predictions scores"
-    parser.add_argument("--predictions", type=Path, metavar="FILE", help=help_)
+    parser.add_argument("--predictions", type=output_path, metavar="FILE", help=help_)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -13,6 +13,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from scenetext.commands.outputs import output_path
+
 EXAMPLES = """\
   scenetext attention outputs/oclip-words-tiny/best.pt sign.jpg "ST LING" "STRLIN " --output outputs/attention
   scenetext attention RN50_synthtext.pt sign.jpg "ST LING"
@@ -38,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("words", nargs="*", help="words with one blank each for the hidden character")
     parser.add_argument(
         *("--output", "--demo_path", "--demo-path"),
-        type=Path,
+        type=output_path,
         default=Path("outputs/attention"),
         help="folder for the pictures",
     )

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import math
 import multiprocessing
 import os
 import select
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from scenetext.commands.outputs import check_outputs, output_path
 from scenetext.errors import ScenetextError
 
 EXIT_CODE_USER_ERROR = 2
 EXIT_CODE_KEYBOARD = 128 + 2
 EXIT_CODE_PIPE = 128 + 13
 """As a shell reports a program that SIGINT or SIGPIPE ended."""
+_FULL_OR_FORBIDDEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR)
+"""What a file system answers where a file cannot be used; a user can see to that."""
 
 
 def run_command(main: Callable[[], int | None]) -> None:
@@ -40,6 +44,12 @@ def run_command(main: Callable[[], int | None]) -> None:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter complains when it ends
         sys.exit(EXIT_CODE_PIPE)
+    except OSError as error:
+        if error.errno not in _FULL_OR_FORBIDDEN:
+            raise
+        where = "a file" if error.filename is None else str(error.filename)
+        sys.stderr.write(f"error: {where}: cannot be read or written: {error.strerror}\n")
+        sys.exit(EXIT_CODE_USER_ERROR)
     sys.exit(code or 0)
 
 
@@ -103,11 +113,39 @@ class CommandParser(argparse.ArgumentParser):
         return self._subcommands
 
     def read(self, words: Sequence[str]) -> argparse.Namespace:
-        """The arguments; flags and values may come in any order, which `argparse` does not offer with subcommands."""
+        """The arguments; flags and values may come in any order, which `argparse` does not offer with subcommands.
+
+        `~` in a path is the home folder, and outputs are checked: see `scenetext.commands.outputs`.
+
+        Raises:
+            ConfigError: an output cannot be written, or is an input.
+        """
+        arguments = self._parse(words)
+        outputs: list[Path] = []
+        inputs: list[Path] = []
+        for action in _chosen_actions(self, arguments):
+            given = getattr(arguments, action.dest)
+            expanded = [each.expanduser() for each in (given if isinstance(given, list) else [given])]
+            setattr(arguments, action.dest, expanded if isinstance(given, list) else expanded[0])
+            (outputs if action.type is output_path else inputs).extend(expanded)
+        check_outputs(outputs, inputs)
+        return arguments
+
+    def _parse(self, words: Sequence[str]) -> argparse.Namespace:
         if self._subcommands is None:
             return self.parse_intermixed_args(words)
         is_named = not words or words[0].startswith("-") or words[0] in self._subcommands.choices
         return self.parse_args(words if is_named or self._default is None else [self._default, *words])
+
+
+def _chosen_actions(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Iterator[argparse.Action]:
+    """The flags and values of a command, and of the subcommand that was chosen, that have paths."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            chosen = action.choices.get(getattr(arguments, action.dest))
+            yield from () if chosen is None else _chosen_actions(chosen, arguments)
+        elif action.type in (Path, output_path) and getattr(arguments, action.dest, None) is not None:
+            yield action
 
 
 def share(text: str) -> float:
@@ -138,7 +176,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags that all training commands share."""
     add_words(parser)
-    parser.add_argument("--output", type=Path, help="run folder; default: outputs/<the configs, joined by ->")
+    parser.add_argument("--output", type=output_path, help="run folder; default: outputs/<the configs, joined by ->")
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in the run folder")
     parser.add_argument(
         "--fresh-optimizer",

@@ -10,6 +10,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scenetext.commands.outputs import output_path
+
 if TYPE_CHECKING:
     from scenetext.runs.settings import DetectionRun, PretrainingRun
 
@@ -68,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_files(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
     command.add_argument("source", type=Path, help="weight file to read")
-    command.add_argument("target", type=Path, help="file to write")
+    command.add_argument("target", type=output_path, help="file to write")
     return command
 
 

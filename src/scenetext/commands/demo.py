@@ -17,6 +17,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from scenetext.commands.outputs import output_path
 from scenetext.errors import ConfigError, TrainingError
 
 EXAMPLES = """\
@@ -35,7 +36,7 @@ REAL_RUN = """\
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--output", type=Path, default=Path("outputs/demo"), help="folder for everything")
+    parser.add_argument("--output", type=output_path, default=Path("outputs/demo"), help="folder for everything")
     parser.add_argument(
         "--share", type=float, default=1.0, help="how much of the data and steps (0.02 = a quick check)"
     )
@@ -103,11 +104,12 @@ class Plan:
         """Overrides that point a run at generated scenes."""
         return (f"data.train=[{self.records(train)}]", f"data.validation=[{self.records(validation)}]")
 
-    def training_steps(self, full: int) -> tuple[str, ...]:
-        """Overrides for the length of a training."""
+    def training_steps(self, full: int, warmup: int) -> tuple[str, ...]:
+        """Overrides for the length of a training and its warm-up."""
         steps = self.amount(full, 4)
         return (
             f"training.steps={steps}",
+            f"schedule.warmup_steps={min(self.amount(warmup, 0), steps - 1)}",
             f"training.evaluate_every={max(steps // 4, 1)}",
             f"training.device={self.device}",
         )
@@ -130,7 +132,7 @@ def plan_steps(plan: Plan) -> list[Step]:
             (
                 *("pretrain", "oclip", "words", "tiny", "--output", str(pretraining)),
                 *plan.data("words_train", "words_validation"),
-                *plan.training_steps(1600),
+                *plan.training_steps(1600, 100),
             ),
         ),
         Step(
@@ -142,7 +144,7 @@ def plan_steps(plan: Plan) -> list[Step]:
             (
                 *("train", "dbnet", "scenes", "tiny", "--output", str(detector)),
                 *plan.data("scenes_train", "scenes_validation"),
-                *plan.training_steps(300),
+                *plan.training_steps(300, 50),
                 f"encoder.weights={backbone}",
             ),
         ),

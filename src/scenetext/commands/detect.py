@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scenetext.commands.command_line import add_view_arguments, share, view_overrides
+from scenetext.commands.outputs import output_path, results_in
 from scenetext.errors import DataError, ImageError
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from scenetext.commands.detection_journal import DetectionJournal
     from scenetext.inference import TextDetector
     from scenetext.structures import Detection
 
@@ -37,7 +39,9 @@ EXAMPLES = """\
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", type=Path, help="a detector's best.pt, written by scenetext train")
     parser.add_argument("inputs", type=Path, nargs="+", help="image files, and folders of images (subfolders as well)")
-    parser.add_argument("--output", type=Path, default=Path("outputs/detections"), help="folder for drawn/ and JSON")
+    parser.add_argument(
+        "--output", type=output_path, default=Path("outputs/detections"), help="folder for drawn/ and JSON"
+    )
     parser.add_argument("--score", type=share, help="drop lower scores; default: the run's evaluation.threshold")
     add_view_arguments(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
@@ -48,15 +52,24 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.inputs, arguments.output
     )  # first of all: a wrong path is reported before torch is loaded
 
+    from scenetext.commands.detection_journal import DetectionJournal, made_by
     from scenetext.evaluation.files import write_detections
     from scenetext.geometry.candidates import counted_cuts
     from scenetext.inference import TextDetector
 
-    detector = TextDetector.load(arguments.checkpoint, arguments.device, view_overrides(arguments))
+    overrides = view_overrides(arguments)
+    detector = TextDetector.load(arguments.checkpoint, arguments.device, overrides)
     score = detector.task.evaluation.threshold if arguments.score is None else arguments.score
-    with counted_cuts() as cuts:
-        detections = detect_all(detector, images, score, arguments.output)
-    write_detections(arguments.output / "detections.json", detections)
+    journal_path = arguments.output / "detections.partial.jsonl"
+    made = made_by(arguments.checkpoint, overrides, score)
+    with (
+        counted_cuts() as cuts,
+        DetectionJournal(journal_path, made) as journal,
+        results_in(arguments.output, goes_on=bool(journal.done)),
+    ):
+        detections = detect_all(detector, images, score, arguments.output, journal)
+        write_detections(arguments.output / "detections.json", detections)
+        journal.remove()
     total = sum(map(len, detections.values()))
     print(f"{total} texts with a score of {score:g} or more in {len(detections)} of {len(images)} images")
     print_others(others)
@@ -107,8 +120,13 @@ def print_others(others: Sequence[Path]) -> None:
         print(f"not looked at: {len(names)} files with {suffix}: {', '.join(names[:_NAMES_SHOWN])}{more}")
 
 
-def detect_all(detector: TextDetector, images: list[Path], score: float, output: Path) -> dict[Path, list[Detection]]:
+def detect_all(
+    detector: TextDetector, images: list[Path], score: float, output: Path, journal: DetectionJournal
+) -> dict[Path, list[Detection]]:
     """Detects, draws (upright) and saves image by image; unreadable ones are reported and skipped.
+
+    Args:
+        journal: gets the detections of every image; images that it has are not looked at again.
 
     Returns:
         Detections in stored pixels.
@@ -116,18 +134,28 @@ def detect_all(detector: TextDetector, images: list[Path], score: float, output:
     from tqdm import tqdm
 
     from scenetext.data.records.images import read_with_orientation, write_image
+    from scenetext.data.transforms.evaluation import describe_test_size
 
     detections: dict[Path, list[Detection]] = {}
     stems = Counter(path.stem for path in images)
+    long_sides = []
     for path in tqdm(images, desc="detecting", unit="image", disable=None):
+        if path in journal.done:
+            detections[path] = journal.done[path]
+            continue
         try:
             pixels, orientation = read_with_orientation(path)
         except ImageError as error:
             tqdm.write(f"skipped image: {error}")
             continue
         detections[path] = [found for found in detector(pixels, orientation) if found.score >= score]
+        long_sides.append(max(pixels.shape[:2]))
         name = f"{len(detections):05d}_{path.stem}.jpg" if stems[path.stem] > 1 else f"{path.stem}.jpg"
         write_image(output / "drawn" / name, draw_upright(pixels, orientation, detections[path]))
+        journal.add(path, detections[path])
+    if resumed := len(detections) - len(long_sides):
+        print(f"{resumed} images were done already, by a run with the same detector and settings that was cut short")
+    print("\n".join(describe_test_size(long_sides, detector.task.evaluation_transform)))
     return detections
 
 
@@ -136,9 +164,9 @@ def draw_upright(pixels: np.ndarray, orientation: int, detections: Sequence[Dete
     import numpy as np
 
     from scenetext.data.records.orientation import turn_upright, upright_to_stored
-    from scenetext.drawing.detections import draw_detections
+    from scenetext.drawing.detections import draw_detections, enlarged
     from scenetext.geometry.polygon import transform_polygon
 
     to_upright = np.linalg.inv(upright_to_stored((pixels.shape[0], pixels.shape[1]), orientation))
     turned = [replace(found, polygon=transform_polygon(found.polygon, to_upright)) for found in detections]
-    return draw_detections(turn_upright(pixels, orientation), turned)
+    return draw_detections(*enlarged(turn_upright(pixels, orientation), turned))

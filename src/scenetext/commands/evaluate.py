@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import get_args
 
 from scenetext.commands.command_line import add_view_arguments, share, view_overrides
+from scenetext.commands.outputs import output_path
 
 EXAMPLES = """\
   scenetext evaluate outputs/dbnet-scenes-tiny/best.pt
@@ -66,7 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--axes", choices=get_args(Axes), default="xy", help="which number of a point comes first")
     parser.add_argument("--lexicon", type=Path, help="words that texts of --predictions are corrected with")
-    parser.add_argument("--output", type=Path, help="folder for results; default: evaluation/ beside the checkpoint")
+    parser.add_argument(
+        "--output", type=output_path, help="folder for results; default: evaluation/ beside the checkpoint"
+    )
     parser.add_argument("--pictures", type=int, default=12, help="how many of the worst images to draw")
     add_view_arguments(parser)
     parser.add_argument("--workers", type=int, help="loader processes; default: one less than the cores")

@@ -23,6 +23,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scenetext.commands.outputs import output_path
 from scenetext.errors import DataError
 from scenetext.resources import resource_folder
 
@@ -42,7 +43,7 @@ EXAMPLES = """\
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", help="what scenes look like: the name of a config, or a YAML file")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, as in text.random=0.5")
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="folder to write to")
+    parser.add_argument("--output", type=output_path, metavar="FOLDER", help="folder to write to")
     parser.add_argument("--count", type=int, default=1000, help="number of images")
     parser.add_argument("--seed", type=int, default=0, help="the same seed makes the same images")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes; one per core is best")

@@ -11,6 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from scenetext.commands.outputs import output_path
 from scenetext.errors import ConfigError
 
 EXAMPLES = """\
@@ -31,7 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="draw training metrics as the mean of the last N logged values, over the values themselves in pale",
     )
-    parser.add_argument("--output", type=Path, default=Path("outputs/curves.png"), help="picture: .png, .svg or .pdf")
+    parser.add_argument(
+        "--output", type=output_path, default=Path("outputs/curves.png"), help="picture: .png, .svg or .pdf"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

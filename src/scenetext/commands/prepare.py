@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scenetext.commands.command_line import add_share_argument, share
+from scenetext.commands.outputs import output_path
 from scenetext.errors import DataError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def add_arguments(parser: CommandParser) -> None:
     command = commands.add_parser("folder", help=text, description=description)
     command.add_argument("source", type=Path, help="folder with images, annotated in any of the forms below or not")
     text = "folder to write a records file for each split to; default: data/<name of the folder>"
-    command.add_argument("--output", type=Path, help=text)
+    command.add_argument("--output", type=output_path, help=text)
     add_character_arguments(command)
     command.set_defaults(act=prepare_folder)
 
@@ -70,13 +71,15 @@ def add_arguments(parser: CommandParser) -> None:
     command = commands.add_parser("split", help=text, description=f"Will {text}. {reason}")
     command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
     command.add_argument("--validation-images", type=int, required=True, metavar="N", help="how many to set aside")
-    command.add_argument("--output", type=Path, required=True, help="records file to write for training")
-    command.add_argument("--validation-output", type=Path, required=True, help="records file to write for validation")
+    command.add_argument("--output", type=output_path, required=True, help="records file to write for training")
+    command.add_argument(
+        "--validation-output", type=output_path, required=True, help="records file to write for validation"
+    )
     command.set_defaults(act=split)
 
     command = commands.add_parser("shards", help="records and their images to tar shards, in a random order")
     command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
-    command.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="folder to write to")
+    command.add_argument("--output", type=output_path, required=True, metavar="FOLDER", help="folder to write to")
     command.add_argument("--images-per-shard", type=int, default=10_000, metavar="N", help="images of a shard")
     command.add_argument("--seed", type=int, default=0, help="of the random order")
     command.set_defaults(act=make_shards)
@@ -85,7 +88,7 @@ def add_arguments(parser: CommandParser) -> None:
     description = f"{text.capitalize()}. Each records file becomes a folder, OUTPUT/<its folder>_<its name>."
     command = commands.add_parser("pack", help=text, description=description)
     command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
-    command.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="folder to write to")
+    command.add_argument("--output", type=output_path, required=True, metavar="FOLDER", help="folder to write to")
     text = "pixels; larger images are scaled down to it, smaller ones are never enlarged"
     command.add_argument("--longer-side", type=int, default=736, metavar="N", help=text)
     command.add_argument("--quality", type=int, default=65, metavar="N", help="of JPEG, 1 to 100")
@@ -98,7 +101,9 @@ def add_arguments(parser: CommandParser) -> None:
 
     text = "put the shares together that jobs made with --share"
     command = commands.add_parser("merge", help=text, description=f"Will {text}; refuses if one is missing.")
-    command.add_argument("output", type=Path, help="records file to write (.jsonl); its folder has those of the shares")
+    command.add_argument(
+        "output", type=output_path, help="records file to write (.jsonl); its folder has those of the shares"
+    )
     command.set_defaults(act=merge)
 
     command = commands.add_parser("characters", help="build or check a dictionary with the words of records files")
@@ -114,7 +119,7 @@ def add_arguments(parser: CommandParser) -> None:
 
     command = commands.add_parser("dictionary", help="a published, pickled dictionary (char_dict) to a plain one")
     command.add_argument("source", type=Path, help="the pickled dictionary; nothing in it is executed")
-    command.add_argument("target", type=Path, help="dictionary to write, one character a line")
+    command.add_argument("target", type=output_path, help="dictionary to write, one character a line")
     command.set_defaults(act=convert_dictionary)
 
 
@@ -132,7 +137,7 @@ def add_dataset(command: argparse.ArgumentParser, reader: Reader) -> None:
             help=argument.meaning + (f" (default: {argument.default})" if argument.default else ""),
         )
     text = "records file to write (.jsonl)" + ("; with --source, folder to write to" if reader.splits else "")
-    command.add_argument("--output", type=Path, required=True, help=text)
+    command.add_argument("--output", type=output_path, required=True, help=text)
     add_character_arguments(command)
     if reader.is_own:
         add_policy_arguments(command, reader.policy)
@@ -169,7 +174,7 @@ def chosen_policy(arguments: argparse.Namespace) -> Policy | None:
 def add_character_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--characters", type=Path, metavar="FILE", help="check the words against this dictionary")
     command.add_argument(
-        "--characters-output", type=Path, metavar="FILE", help="write a dictionary of all characters found"
+        "--characters-output", type=output_path, metavar="FILE", help="write a dictionary of all characters found"
     )
 
 

@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from scenetext.commands.outputs import output_path
 from scenetext.errors import ConfigError, did_you_mean
 from scenetext.reproduction import MetricName, Paper
 from scenetext.resources import resource_folder
@@ -55,7 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N; default: training.device of each run")
     parser.add_argument("--processes", type=int, default=1, metavar="N", help="of every training, one a GPU")
-    parser.add_argument("--output", type=Path, default=Path("outputs/reproduction"), help="folder for runs and reports")
+    parser.add_argument(
+        "--output", type=output_path, default=Path("outputs/reproduction"), help="folder for runs and reports"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

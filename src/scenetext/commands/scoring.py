@@ -14,6 +14,7 @@ import torch
 
 from scenetext.commands.command_line import view_overrides
 from scenetext.commands.evaluation_sets import Choices, EvaluationSet, SetSources, evaluation_sets
+from scenetext.commands.outputs import check_writable, results_in
 from scenetext.commands.set_scores import Finder, evaluate_set, file_finder, model_finder
 from scenetext.data.loading.dataset import RecordDataset
 from scenetext.data.loading.loader import LoaderSettings
@@ -22,7 +23,7 @@ from scenetext.evaluation.files.reading import read_predictions
 from scenetext.evaluation.lexicon import Lexicons
 from scenetext.evaluation.report import percent
 from scenetext.runs.data import file_sets
-from scenetext.runs.load import load_trained_task
+from scenetext.runs.load import load_trained_task, validation_files
 from scenetext.runs.settings import DetectionRun, PretrainingRun
 from scenetext.runs.usable import joined, refuse_all_skipped, with_words
 from scenetext.tasks.detection import DetectionTask
@@ -54,13 +55,15 @@ def report_sets(
     sets: list[EvaluationSet], find: Finder, arguments: argparse.Namespace, origin: dict[str, Any], output: Path
 ) -> None:
     """Measures all sets, prints their scores, and writes evaluation.json."""
+    check_writable(output)
     contents = {}
-    for measured in sets:
-        folder = output / measured.name if len(sets) > 1 else output
-        report = evaluate_set(measured, find, folder, arguments.pictures)
-        print(report.text)
-        contents[measured.name] = report.content
-    write_json(output / "evaluation.json", {**origin, "datasets": contents})
+    with results_in(output):
+        for measured in sets:
+            folder = output / measured.name if len(sets) > 1 else output
+            report = evaluate_set(measured, find, folder, arguments.pictures)
+            print(report.text)
+            contents[measured.name] = report.content
+        write_json(output / "evaluation.json", {**origin, "datasets": contents})
 
 
 def score_predictions(arguments: argparse.Namespace) -> None:
@@ -81,7 +84,7 @@ def score_detector(task: DetectionTask, run: DetectionRun[Any, Any], step: int, 
     loader = LoaderSettings(workers=arguments.workers, evaluation_batch_size=run.loader.evaluation_batch_size)
     find = model_finder(task, device, loader, run.training.seed)
     origin = {"checkpoint": str(arguments.checkpoint), "step": step}
-    sets = chosen_sets(arguments, task.evaluation, run.data.validation)
+    sets = chosen_sets(arguments, task.evaluation, validation_files(run, arguments.checkpoint))
     report_sets(sets, find, arguments, origin, output_folder(arguments))
 
 
@@ -89,7 +92,10 @@ def measure_pretraining(task: PretrainingTask, run: PretrainingRun, step: int, a
     """Measures how well a pre-trained model reads."""
     if arguments.dataset or arguments.datasets or arguments.protocol or arguments.choose_on or arguments.submission:
         raise ConfigError(f"{arguments.checkpoint}: holds a pre-trained model, which has no protocols; use --records")
-    sets = file_sets(arguments.records or run.data.validation, run.data.check_folder, "evaluation")
+    check_writable(output_folder(arguments))
+    sets = file_sets(
+        arguments.records or validation_files(run, arguments.checkpoint), run.data.check_folder, "evaluation"
+    )
     sets, remark = with_words(sets, task.characters, task.settings.unknown_characters, "evaluation")
     records = joined(sets)
     print(remark)

@@ -15,6 +15,7 @@ from scenetext.data.loading.dataset import RecordDataset
 from scenetext.data.loading.loader import LoaderSettings
 from scenetext.data.records.images import write_image
 from scenetext.data.records.shards import read_record_image
+from scenetext.data.transforms.evaluation import describe_test_size
 from scenetext.drawing.detections import draw_comparison
 from scenetext.drawing.sheets import sheet
 from scenetext.errors import DataError, ImageError
@@ -89,7 +90,9 @@ def model_finder(task: DetectionTask, device: torch.device, loader: LoaderSettin
             refuse_all_skipped(skipped, len(records), f"evaluation ({measured.name})")
             collector.finish()
         remarks = [f"skipped image: {image.reason}" for image in skipped]
-        return Found(detections, (), tuple(remarks + [remark for remark in [cuts.remark()] if remark]))
+        remarks += [remark for remark in [cuts.remark()] if remark]
+        remarks += describe_test_size([max(one.width, one.height) for one in records], task.evaluation_transform)
+        return Found(detections, (), tuple(remarks))
 
     return find
 

@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 
 from scenetext.commands.command_line import add_words, share
+from scenetext.commands.outputs import output_path
 
 EXAMPLES = """\
   scenetext visualize dataset data/icdar2015/train.jsonl --count 12
@@ -33,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     predictions.add_argument("--threshold", type=share, help="least score; default: the checkpoint's best, or 0.5")
     predictions.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     for command in (dataset, targets, predictions):
-        command.add_argument("--output", type=Path, default=Path("outputs/pictures"), help="folder for the sheets")
+        command.add_argument(
+            "--output", type=output_path, default=Path("outputs/pictures"), help="folder for the sheets"
+        )
         command.add_argument("--count", type=int, default=6, help="how many images")
         command.add_argument("--seed", type=int, default=0, help="of the choice of images")
         command.add_argument("--only", nargs="+", help="show images with one of these in their paths")

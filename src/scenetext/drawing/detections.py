@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -15,6 +16,8 @@ HIT: Color = (0, 230, 100)
 FALSE: Color = (255, 70, 70)
 MISSED: Color = (255, 210, 0)
 IGNORED: Color = (90, 170, 255)
+LABELLED_SIDE = 800
+"""Pixels; letters of labels have 11 there."""
 SUBPIXEL_BITS = 4
 """OpenCV draws at 1/16 pixel."""
 
@@ -65,6 +68,17 @@ def draw_detections(image: np.ndarray, detections: Sequence[Detection], show_sco
     """
     labels = [_label(detection, show_scores) for detection in detections]
     return draw_polygons(image, [detection.polygon for detection in detections], HIT, labels=labels)
+
+
+def enlarged(image: np.ndarray, detections: Sequence[Detection]) -> tuple[np.ndarray, list[Detection]]:
+    """A small image as many times larger as leaves room for labels beside its words, and the detections in its pixels.
+
+    Args:
+        image: (H, W, 3) uint8 RGB; one whose longer side has `LABELLED_SIDE` pixels stays as it is.
+    """
+    factor = -(-LABELLED_SIDE // max(image.shape[:2]))
+    larger = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC) if factor > 1 else image
+    return np.asarray(larger), [replace(one, polygon=one.polygon * np.float32(factor)) for one in detections]
 
 
 def draw_instances(image: np.ndarray, instances: Sequence[TextInstance], show_texts: bool = True) -> np.ndarray:

@@ -22,7 +22,7 @@ from scenetext.evaluation.scores import Outcome
 from scenetext.inspection.sample_sheet import LEGEND, write_sample_sheet
 from scenetext.runs.data import read_all_records, training_sets
 from scenetext.runs.kinds import DETECTION, build_detection_task
-from scenetext.runs.load import load_trained_task
+from scenetext.runs.load import load_trained_task, validation_files
 from scenetext.runs.settings import DetectionRun, load_run
 from scenetext.runs.usable import joined
 from scenetext.structures import Detection, ImageRecord
@@ -142,7 +142,7 @@ def show_predictions(
     task.to(target).to(memory_format=torch.channels_last).eval()
     if threshold is None:
         threshold = content.get("figures", {}).get("threshold", 0.5)
-    chosen = choice.of(read_all_records(records_files or run.data.validation, "drawing"))
+    chosen = choice.of(read_all_records(records_files or validation_files(run, checkpoint), "drawing"))
     records = [record for _, record in chosen]
     evaluator = DetectionEvaluator(find_protocol(task.evaluation.protocol), (threshold,))
     dataset = RecordDataset(records, task.prepare_evaluation, 0)
@@ -152,7 +152,8 @@ def show_predictions(
         outcome = evaluator.add(record.path, detections, record.instances).outcome(threshold)
         image = read_record_image(record)
         compared = _compare(image, record, detections, outcome)
-        others = [*map_panels(maps, image), *crop_panels(maps)]
+        raw = {f"{name} (output of the head, before any sigmoid)": array for name, array in maps.items()}
+        others = [*map_panels(raw, image), *crop_panels(raw)]
         panels = [(f"{record.path.name}, score >= {threshold:g}", compared), *others]
         path = output / "predictions" / f"{number:06d}_{record.path.stem}.png"
         written.append(_save(path, _panels_sheet(panels, PREDICTIONS)))

@@ -66,6 +66,18 @@ def load_trained_task(
     return task, run, content
 
 
+def validation_files(run: Run, checkpoint: Path) -> tuple[Path, ...]:
+    """The run's validation records. Relative paths are relative to where the run was started: the working directory,
+    or, where they are not there, a folder above the checkpoint; whole paths where they are nowhere."""
+    folders = (Path.cwd(), *checkpoint.resolve().parents)
+    return tuple(
+        path
+        if path.exists()
+        else next((folder / path for folder in folders if (folder / path).exists()), Path.cwd() / path)
+        for path in run.data.validation
+    )
+
+
 def load_pretrained(
     path: Path, dictionary: Path | None = None, model_config: Path | None = None
 ) -> tuple[PretrainingTask, bool]:

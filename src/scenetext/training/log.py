@@ -72,7 +72,11 @@ class RunLog:
         writer = self._writer()
         for name, value in values.items():
             writer.add_scalar(f"{kind}/{name}", value, step, new_style=True)
-        text = "  ".join(f"{name} {format_value(value)}" for name, value in values.items())
+        # Nothing to average over, such as scores where nothing was detected; a loss that is not a number is one.
+        nothing = "none" if kind == "evaluation" else "nan"
+        text = "  ".join(
+            f"{name} {nothing if math.isnan(value) else format_value(value)}" for name, value in values.items()
+        )
         if self._interactive and kind == "train":
             self._bar.set_postfix_str(text, refresh=False)
         else:

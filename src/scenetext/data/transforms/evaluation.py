@@ -4,6 +4,7 @@ for what detectors are trained on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -45,6 +46,28 @@ class EvaluationTransformSettings(Settings):
     whose short side only bounds what images are enlarged to."""
     multiple: InputSide = 32
     """Height and width are padded with black, at the bottom and on the right, to multiples of this."""
+
+
+_MUCH_LARGER = 4.0
+"""Shrinking by more than this leaves of text 30 pixels high less than 8, which detectors miss."""
+
+
+def describe_test_size(long_sides: Sequence[int], settings: EvaluationTransformSettings) -> list[str]:
+    """At which size a detector looks at images, and a warning where most of them are shrunk far.
+
+    Args:
+        long_sides: of the images as stored, in pixels.
+    """
+    bounds = f"evaluation_transform.long_side {settings.long_side}, short_side {settings.short_side}"
+    lines = [f"test size: every image is scaled to the bounds of {bounds}"]
+    usual = sorted(long_sides)[len(long_sides) // 2] if long_sides else 0
+    if usual > _MUCH_LARGER * settings.long_side:
+        lines.append(
+            f"warning: half of the images have a side of {usual} pixels or more, and this detector looks at "
+            f"{settings.long_side}: small text disappears; try --set evaluation_transform.long_side={usual // 2} "
+            f"evaluation_transform.short_side={usual // 2}, or train at a larger size"
+        )
+    return lines
 
 
 class WholeImageTransformSettings(Settings):

@@ -40,12 +40,14 @@ def write_detections(path: Path, detections: Mapping[Path, Sequence[Detection]])
 
     Polygons are rounded to two decimals, scores to four.
     """
-    images = [
-        {"path": str(image), "detections": [_format_detection(detection) for detection in found]}
-        for image, found in detections.items()
-    ]
+    images = [format_image(image, found) for image, found in detections.items()]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"frame": _FRAME, "images": images}, indent=1) + "\n", encoding="utf-8")
+
+
+def format_image(image: Path, found: Sequence[Detection]) -> dict[str, Any]:
+    """Name and detections of one image as plain data."""
+    return {"path": str(image), "detections": [_format_detection(detection) for detection in found]}
 
 
 def parse_images(content: Mapping[str, Any]) -> list[tuple[str, list[Detection]]]:
