@@ -135,6 +135,20 @@ def test_a_broken_annotation(dataset: tuple[str, Path]) -> None:
     assert str(caught.value) == report.dropped[BROKEN].examples[0]
 
 
+@pytest.mark.parametrize("name", ["labelme", "icdar-folder"])
+def test_an_image_whose_annotation_is_broken_is_not_one_without_text(tmp_path: Path, name: str) -> None:
+    for image in NAMES:
+        write_photo(tmp_path / "images" / image)
+    for image in NAMES:
+        write_json(tmp_path / "annotations" / f"{Path(image).stem}.json", {"imagePath": image, "shapes": [SHAPE]})
+    write_icdar(tmp_path, NAMES)
+    (tmp_path / "annotations" / "b.json").write_bytes(b"{")
+    (tmp_path / "gts" / "b.jpg.txt").write_bytes(b"1,2")
+    names, dropped, _ = read(name, tmp_path, without_labels="keep")
+    assert names == ["a.jpg", "c.jpg"]
+    assert dropped == {BROKEN: 1}
+
+
 def test_too_much_skipped_stops(dataset: tuple[str, Path]) -> None:
     name, folder = dataset
     for image in ("a.jpg", "b.jpg"):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scenetext.data.records.references import CASE, SUFFIX, UNICODE, ZEROS
 from scenetext.errors import DataError
 from scenetext.evaluation.files import assign_predictions
 from scenetext.structures import Detection
@@ -36,6 +37,18 @@ def test_names(name: str, meant: str | None) -> None:
     assert assigned.detections == expected
     assert assigned.missing == tuple(path for path in images if path not in expected)
     assert assigned.other == ((name,) if meant is None else ())
+
+
+def test_names_in_another_spelling_are_found_and_said() -> None:
+    images = [Path("a/IMG_1.JPG"), Path("a/img_002.png"), Path("a/cafe\u0301.jpg"), Path("a/d.jpg")]
+    names = ("C:\\x\\img_1.jpg", "../a/img_2", "caf\u00e9", "d.tif")
+    assigned = assign_predictions(dict.fromkeys(names, FOUND), images, SOURCE)
+    assert list(assigned.detections) == images
+    assert assigned.other == assigned.missing == ()
+    assert assigned.changed == {
+        reason: [f"{name} is {image}"]
+        for reason, name, image in zip((CASE, ZEROS, UNICODE, SUFFIX), names, images, strict=True)
+    }
 
 
 def test_doubt_is_reported() -> None:

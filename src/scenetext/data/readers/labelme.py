@@ -46,15 +46,17 @@ def read_labelme(images: Path, ground_truths: Path, class_labels: str, report: R
     classes = frozenset(name.strip() for name in class_labels.split(","))
     files = sorted(annotation_files(ground_truths, ".json"), key=lambda path: natural_order(str(path)))
     references = ImageReferences([images], report)
-    entries = []
+    entries: list[Labelled[Node]] = []
     for file in files:
+        folder = "/".join(file.parent.relative_to(ground_truths).parts)
+        read = len(entries)
         with report.tolerating():
             content = read_json(file)
-            image = content["imagePath"].image(
-                references, "/".join(file.parent.relative_to(ground_truths).parts) or None
-            )
+            image = content["imagePath"].image(references, folder or None)
             size = declared_size(content, "imageHeight", "imageWidth")
             entries.append(Labelled(image, content["shapes"], size, is_upright=True))
+        if len(entries) == read:
+            references.exclude(f"{folder}/{file.stem}")
     entries += unlabelled_images(references, report)
 
     def read_labels(shapes: Node) -> list[Label]:

@@ -30,6 +30,7 @@ class ImageReferences:
         self._listings: dict[str, frozenset[str]] = {}
         self._names: ImageNames | None = None
         self._meant: dict[Path, tuple[str, ...]] = {}
+        self._broken: set[Path] = set()
 
     def find(self, name: str) -> Path:
         """The image that a name (`is_name`) means; where there is none, the file it would be, which does not exist.
@@ -54,6 +55,15 @@ class ImageReferences:
             )
         return path
 
+    def exclude(self, name: str) -> None:
+        """Says that the annotation of the image of this name is broken: it is not one without labels."""
+        try:
+            path = self._alike(name, name_parts(name))
+        except UnclearNameError:
+            return
+        if path is not None:
+            self._broken.add(path)
+
     def unnamed(self) -> list[Path]:
         """The images that no name meant, in those folders that have images which names meant; sorted by numbers."""
         folders = {path.parent for path in self._meant}
@@ -63,7 +73,8 @@ class ImageReferences:
             for name in self._listing(str(folder))
             if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
         ]
-        images = [path for path in found if path not in self._meant and not is_sheet(path)]
+        known = self._meant.keys() | self._broken
+        images = [path for path in found if path not in known and not is_sheet(path)]
         return sorted(images, key=lambda path: natural_order(str(path)))
 
     def _exact(self, parts: Sequence[str], folders: Sequence[Path]) -> Path | None:
