@@ -47,7 +47,7 @@ def loss(maps: Maps, targets: Targets, config: BoundarySettings) -> dict[str, Te
         return {
             "text": _text_loss(full["text"], targets, config),
             "distance": _distance_loss(full["distance"].sigmoid(), targets, config),
-            "direction": (targets["weight"] * valid * error).sum() / valid[..., 0].numel(),
+            "direction": (_with_background(targets["weight"]) * valid * error).sum() / valid[..., 0].numel(),
             "angle": masked_mean(1 - cosine, inside),
             "points": _point_loss(maps),
             "energy": _energy_loss(maps, targets["distance"], config.stride),
@@ -57,6 +57,13 @@ def loss(maps: Maps, targets: Targets, config: BoundarySettings) -> dict[str, Te
 def unit_vectors(offsets: Tensor, margin: float) -> Tensor:
     """Offsets (B, 2, h, w) as vectors of a length just below 1, as published; 0 stays 0."""
     return _LENGTH * offsets / (offsets.norm(dim=1, keepdim=True) + margin)
+
+
+def _with_background(weight: Tensor) -> Tensor:
+    """Weights (B, h, w) of pixels; those of the background, which are 0, are 1 / sqrt(its number of pixels)."""
+    background = weight == 0
+    count = background.sum(dim=(1, 2), keepdim=True).clamp(min=1)
+    return torch.where(background, count.rsqrt(), weight)
 
 
 def _text_loss(logits: Tensor, targets: Targets, config: BoundarySettings) -> Tensor:

@@ -57,7 +57,8 @@ def targets(sample: Sample, config: BoundarySettings) -> dict[str, np.ndarray]:
         distance: (H, W) float32 in [0, 1], distance to the nearest pixel outside the text, ignored or not, as a share
             of the largest one of this text; 0 outside text.
         direction: (2, H, W) int16 (float32 where reduced), how far (row, column) that pixel is; 0 outside text.
-        weight: (H, W) float32, 1 / sqrt(pixels of the text that a pixel is in, or of the background).
+        weight: (H, W) float32, in a text 1 / sqrt(number of its pixels). The background's is 0 where not reduced, and
+            filled likewise by the loss: a map that is not written to costs no memory.
         And of every text that is not ignored:
         boundary, proposal: (N, 20, 2) float32, points (x, y) in pixels of the image on its outline, and on the outline
             of where its distance is above a threshold.
@@ -116,11 +117,10 @@ def _maps(texts: list[Text], size: tuple[int, int], config: BoundarySettings) ->
         np.maximum(distance[rows, columns], share, out=distance[rows, columns])
         direction[:, rows, columns] *= text.inside == 0
         direction[:, rows, columns] += _directions(text.inside)
-    background = distance.size - cv2.countNonZero(distance)
     maps: dict[str, np.ndarray] = {
         "text": np.zeros(size, np.uint8),
         "valid": np.ones(size, np.uint8),
-        "weight": np.full(size, 1 / math.sqrt(max(background, 1)), np.float32),
+        "weight": np.zeros(size, np.float32),
     }
     for text in texts:
         cv2.fillPoly(maps["text"], [text.outline], int(text.learnt))
@@ -135,12 +135,16 @@ def _directions(inside: np.ndarray) -> np.ndarray:
     The nearest by OpenCV's distances in steps of 5 x 5, as published, which may be another one than by exact distances.
     """
     _, labels = cv2.distanceTransformWithLabels(inside, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL)
-    height, width = inside.shape
     outside = np.flatnonzero(inside == 0)
-    position = np.zeros(len(outside) + 1, np.int32)
-    position[labels.reshape(-1)[outside]] = outside
-    row, column = np.divmod(position.take(np.asarray(labels)), np.int32(width))
-    return np.stack((row - np.arange(height)[:, None], column - np.arange(width))).astype(np.int16)
+    order = labels.reshape(-1)[outside]
+    offsets = np.empty((2, *inside.shape), np.int16)
+    for axis, position in enumerate(np.divmod(outside, inside.shape[1])):
+        of_label = np.zeros(len(outside) + 1, np.int16)
+        of_label[order] = position
+        np.take(of_label, np.asarray(labels), out=offsets[axis], mode="clip")
+        own = np.arange(inside.shape[axis], dtype=np.int16)
+        offsets[axis] -= own if axis else own[:, None]
+    return offsets
 
 
 def _proposal(text: Text, config: BoundarySettings) -> np.ndarray:
@@ -150,13 +154,18 @@ def _proposal(text: Text, config: BoundarySettings) -> np.ndarray:
 
 
 def _reduced(maps: dict[str, np.ndarray], stride: int) -> dict[str, np.ndarray]:
-    """Maps at a larger stride: the bilinear mean about the middle of every cell; any share of text counts as text."""
+    """Maps at a larger stride, reduced bilinearly; any share of text counts as text, and any known one as known."""
     if stride == 1:
         return maps
-    near, far = stride // 2 - 1, stride // 2
+    # The bilinear value in the middle of a cell is the mean of the four pixels around it.
+    near = stride // 2 - 1
+    starts = [(y, x) for y in (near, near + 1) for x in (near, near + 1)]
+    background = 1 / math.sqrt(max(maps["distance"].size - cv2.countNonZero(maps["distance"]), 1))
     reduced = {}
     for name, array in maps.items():
-        rows = array[..., near::stride, :].astype(np.float32) + array[..., far::stride, :]
-        mean = (rows[..., near::stride] + rows[..., far::stride]) / 4
+        four = [array[..., y::stride, x::stride] for y, x in starts]
+        if name == "weight":
+            four = [np.where(part == 0, np.float32(background), part) for part in four]
+        mean = (four[0].astype(np.float32) + four[1] + four[2] + four[3]) / 4
         reduced[name] = (mean > 0).astype(np.uint8) if array.dtype == np.uint8 else mean
     return reduced
