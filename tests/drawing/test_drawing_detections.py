@@ -15,6 +15,7 @@ from scenetext.drawing.detections import (
     draw_detections,
     draw_instances,
     draw_polygons,
+    enlarged,
 )
 from scenetext.errors import DataError
 from scenetext.structures import Detection, TextInstance
@@ -197,3 +198,12 @@ def test_text_without_background_leaves_the_picture_between_the_letters() -> Non
     put_text(canvas, "abc", (5, 7), 12, (255, 255, 255), None)
     width, height = text_size("abc", 12)
     assert 0 < changed(grey(), canvas).sum() < 0.6 * width * height
+
+
+def test_small_images_are_enlarged_with_their_detections_and_large_ones_stay() -> None:
+    polygon = np.array([[10, 10], [50, 10], [50, 20], [10, 20]], dtype=np.float32)
+    picture, (found,) = enlarged(np.zeros((60, 150, 3), np.uint8), [Detection(polygon, 0.5)])
+    assert picture.shape == (360, 900, 3)
+    assert np.array_equal(found.polygon, 6 * polygon)
+    large = np.zeros((900, 30, 3), np.uint8)
+    assert enlarged(large, [])[0] is large
