@@ -6,7 +6,7 @@ All else is functions and records.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -129,7 +129,8 @@ class DetectorSpec:
         config: its settings, a `Settings` subclass with at least `name` and `loss_weights`.
         head: (config, encoder channels) -> module that takes `Features` and returns named maps (logits). Neck included.
             Channels are those of the levels; see `uses_stem`.
-            Maps whose names begin with "features" are there for stages to sample from; `decode` does not get them.
+            Maps whose names begin with "features" are there for stages to sample from, beside "features_image", the
+            normalised images (B, 3, H, W); `decode` does not get them.
         targets: (sample, config) -> named numpy arrays, made in the loader's processes.
         loss: (maps, targets, config) -> named, unweighted, float32 scalars; finite and tied to the graph for any batch,
             images without text included.
@@ -139,6 +140,7 @@ class DetectorSpec:
         stages: second looks, one after the other; each sees the maps of those before it.
         uses_stem: whether the head reads the encoder's stem, too. Its channels are then in front of the levels', where
             the encoder has one; where it has none, the head goes without.
+        added_loss_weights: weights of loss terms that are not among the config's `loss_weights`, as of a reader.
     """
 
     config: type[Any]
@@ -149,6 +151,7 @@ class DetectorSpec:
     text_region: Callable[[Targets], tuple[Tensor, Tensor]]
     stages: tuple[Stage, ...] = ()
     uses_stem: bool = False
+    added_loss_weights: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

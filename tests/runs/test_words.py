@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from scenetext.detectors import detector_names
 from scenetext.errors import ConfigError
 from scenetext.evaluation.named_rules import find_protocol
 from scenetext.runs import kinds
@@ -146,7 +147,7 @@ def test_one_name_of_two_things_is_known_by_its_company() -> None:
         ("dbnet icdar2015 ctw1500 oclip", "are both data sets, name one; several sets in one run: data.train="),
         ("dbnet", "dbnet: names no data set; add one of ctw1500, icdar2015, "),
         ("dbnet icdar2015", "names no encoder; add one of dcnv2, fasttcm, oclip, "),
-        ("icdar2015 scratch", "names no detector; add one of dbnet, dbnetpp, fcenet, maskrcnn, pan, psenet, "),
+        ("icdar2015 scratch", f"names no detector; add one of {', '.join(detector_names())}"),
         ("icdar2015", "names no detector and no pre-training; add one of dbnet, "),
         ("", "the command line: names no detector and no pre-training"),
         ("dbnet lsvt oclip", "lsvt is for pretraining runs, this is a detection run"),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from scenetext.benchmark.measurements import Measurement, milliseconds, repeated
-from scenetext.layers.stages import head_maps
+from scenetext.layers.stages import IMAGE, head_maps
 from scenetext.pretraining.oclip.loss import oclip_loss
 from scenetext.structures import Batch, Features
 from scenetext.tasks.detection import DetectionTask
@@ -85,7 +85,8 @@ def _detection_parts(task: DetectionTask, batch: Batch) -> list[Part]:
 
     with torch.no_grad():
         images = task.normalization(batch.images)
-        made = task.encoder(images)
+        encoded = task.encoder(images)
+        made = replace(encoded, side={**encoded.side, IMAGE: images})
         maps = {name: _leaf(value) for name, value in maps_of(made).items()}
         task.eval()
         final = task.maps(batch.images)

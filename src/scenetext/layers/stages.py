@@ -14,6 +14,8 @@ from scenetext.structures import Features
 
 SEED = "seed"
 """The target (B,) int64 that all randomness of stages comes from; whoever prepares training samples adds it."""
+IMAGE = "image"
+"""The normalised images in `Features.side`, where whoever has them puts them in; stages see them as features_image."""
 _FOR_STAGES = "features"
 """What the names of maps begin with that are for stages only."""
 
@@ -29,6 +31,8 @@ def head_maps(
             the maps that are for stages only.
     """
     maps: dict[str, Tensor] = dict(head(features))
+    if spec.stages and IMAGE in features.side:
+        maps[f"{_FOR_STAGES}_{IMAGE}"] = features.side[IMAGE]
     later: Any = getattr(head, "later", {})
     for number, stage in enumerate(spec.stages):
         proposals = _propose(stage, number, maps, targets, config)

@@ -114,7 +114,7 @@ def prepare_run_folder(folder: Path, run: Run, characters: str | None, resume: b
 def _keep_characters(kept: Path, run: Run, characters: CharacterSet, resume: bool) -> None:
     """Writes the dictionary to the run folder, or makes sure that it is still the same."""
     if resume and kept.exists() and (before := CharacterSet.from_file(kept)) != characters:
-        key = kind_of(run).dictionary
+        key = kind_of(run).dictionary(run)
         raise ConfigError(
             f"the run was started with another dictionary ({kept}, {len(before)} characters) than it has now "
             f"({len(characters)} characters): go on with {key}={kept}, or start a new run"

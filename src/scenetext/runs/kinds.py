@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
@@ -15,7 +14,9 @@ from scenetext.detectors import find_detector
 from scenetext.evaluation.named_rules import find_protocol
 from scenetext.runs.encoders import auxiliary_loss, build_encoder
 from scenetext.runs.settings import DetectionRun, PretrainingRun, Run, RunType
-from scenetext.runs.usable import RunSets, sets_with_text, sets_with_words
+from scenetext.runs.usable import RunSets, sets_to_read, sets_with_text, sets_with_words
+from scenetext.spotters.reader import with_reader
+from scenetext.spotters.reader.stage import STAGE
 from scenetext.tasks.detection import DetectionTask
 from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.text.charset import CharacterSet
@@ -34,14 +35,17 @@ class Kind(Generic[RunType, TaskType]):
 
     Attributes:
         name: value of the key `kind` in its configs and checkpoints.
-        dictionary: key of the settings that names the file of its character dictionary; None = it knows no characters.
+        dictionary: run -> the key of its settings that names the file of its character dictionary; None = it knows no
+            characters.
+        characters: run -> the characters that it knows, from this file.
         build: (run, characters, augment) -> the task, with random weights.
         initialise: (task, run) -> loads the weights that the run starts from; what fitted, a line each.
         usable: (run, characters, datasets) -> the usable part of them, with remarks.
     """
 
     name: str
-    dictionary: str | None
+    dictionary: Callable[[RunType], str | None]
+    characters: Callable[[RunType], CharacterSet | None]
     build: Callable[[RunType, CharacterSet | None, bool], TaskType]
     initialise: Callable[[TaskType, RunType], list[str]]
     usable: Callable[[RunType, CharacterSet | None, RunSets], RunSets]
@@ -53,13 +57,12 @@ def kind_of(run: Run) -> Kind[Any, Any]:
 
 
 def read_characters(run: Run) -> CharacterSet | None:
-    """The characters that a run knows, read from its dictionary; None for a kind of run without any.
+    """The characters that a run knows, read from its dictionary; None for a run without any.
 
     Raises:
         DataError: the dictionary cannot be read or is broken.
     """
-    key = kind_of(run).dictionary
-    return None if key is None else _characters_of(attrgetter(key)(run))
+    return kind_of(run).characters(run)
 
 
 def build_pretraining_task(
@@ -72,10 +75,13 @@ def build_pretraining_task(
 def build_detection_task(
     run: DetectionRun[Any, Any], characters: CharacterSet | None = None, augment: bool = True
 ) -> DetectionTask:
-    """A detector on its encoder."""
+    """A detector on its encoder, with a reader where the run has one; without `characters`, its dictionary is read."""
+    spec = find_detector(run.detector.name)
+    if run.reader is not None:
+        spec = with_reader(spec, run.reader, run.reader.alphabet() if characters is None else characters)
     return DetectionTask(
         build_encoder(run.encoder),
-        find_detector(run.detector.name),
+        spec,
         run.detector,
         run.transform,
         run.evaluation_transform,
@@ -99,8 +105,18 @@ def _usable_words(run: PretrainingRun, characters: CharacterSet | None, sets: Ru
 
 def _usable_text(run: DetectionRun[Any, Any], characters: CharacterSet | None, sets: RunSets) -> RunSets:
     usable = sets_with_text(run, sets)
+    if run.reader is not None and characters is not None:
+        usable = sets_to_read(run.reader, characters, usable)
     rule = find_protocol(run.evaluation.protocol)
     return replace(usable, remarks=(*usable.remarks, f"{rule.name}: {rule.note}")) if rule.note else usable
+
+
+def _reader_characters(run: DetectionRun[Any, Any]) -> CharacterSet | None:
+    return None if run.reader is None else run.reader.alphabet()
+
+
+def _reader_dictionary(run: DetectionRun[Any, Any]) -> str | None:
+    return None if run.reader is None else "reader.characters"
 
 
 def _initialise_encoder(task: PretrainingTask, run: PretrainingRun) -> list[str]:
@@ -116,20 +132,24 @@ def _initialise_detector(task: DetectionTask, run: DetectionRun[Any, Any]) -> li
     if run.initial_weights is None:
         return task.encoder.load_weights()
     content = load_checkpoint(run.initial_weights)
-    report = load_weights(task, content["model"], run.initial_weights)
+    reads_already = (content.get("config") or {}).get("reader") is not None
+    optional = () if run.reader is None or reads_already else (f"head.later.{STAGE}.",)
+    report = load_weights(task, content["model"], run.initial_weights, optional)
     return [f"initial weights: {run.initial_weights} (step {content['step']}): {report}"]
 
 
 PRETRAINING: Kind[PretrainingRun, PretrainingTask] = Kind(
     name="pretraining",
-    dictionary="method.characters",
+    dictionary=lambda _: "method.characters",
+    characters=lambda run: _characters_of(run.method.characters),
     build=build_pretraining_task,
     initialise=_initialise_encoder,
     usable=_usable_words,
 )
 DETECTION: Kind[DetectionRun[Any, Any], DetectionTask] = Kind(
     name="detection",
-    dictionary=None,
+    dictionary=_reader_dictionary,
+    characters=_reader_characters,
     build=build_detection_task,
     initialise=_initialise_detector,
     usable=_usable_text,

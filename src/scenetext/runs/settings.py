@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Literal, TypeVar, overload
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from typing_extensions import Self
 
 from scenetext.config import Settings, validate
 from scenetext.data.loading.combination import TrainingSet
@@ -19,6 +20,7 @@ from scenetext.errors import ConfigError
 from scenetext.pretraining.oclip.config import OclipSettings
 from scenetext.runs.encoders import find_encoder
 from scenetext.runs.words import combine
+from scenetext.spotters.reader import ReaderSettings
 from scenetext.tasks.evaluation_settings import EvaluationSettings
 from scenetext.training.optimizers import OptimizerSettings
 from scenetext.training.schedules import ScheduleSettings
@@ -108,8 +110,10 @@ class DetectionRun(RunSettings, Generic[EncoderType, DetectorType]):
     detector: DetectorType
     initial_weights: Path | None = None
     """A scenetext checkpoint whose whole network this run starts from, as after a first training on SynthText; encoder
-    and detector have to be the same there, and `encoder.weights` is not read. null = random, but for what
-    `encoder.weights` names."""
+    and detector have to be the same there (a `reader` may be new), and `encoder.weights` is not read. null = random,
+    but for what `encoder.weights` names."""
+    reader: ReaderSettings | None = None
+    """What reads the detected texts; null = they are detected only."""
     data: DataSettings
     transform: TrainingTransformSettings = TrainingTransformSettings()
     evaluation_transform: EvaluationTransformSettings = EvaluationTransformSettings()
@@ -128,6 +132,16 @@ class DetectionRun(RunSettings, Generic[EncoderType, DetectorType]):
         except ConfigError as error:
             raise ConfigError(f"{source}: {error}") from None
         return DetectionRun[encoder, detector]  # type: ignore[valid-type]
+
+    @model_validator(mode="after")
+    def _no_mirrored_texts(self) -> Self:
+        """A reader would learn mirrored letters, and read them."""
+        if self.reader is not None and (self.transform.horizontal_flip or self.evaluation.flip):
+            raise ValueError(
+                "a reader cannot read mirrored images: with `reader`, transform.horizontal_flip must be 0 and "
+                "evaluation.flip false"
+            )
+        return self
 
 
 Run = PretrainingRun | DetectionRun[Any, Any]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,8 +30,13 @@ from scenetext.evaluation.rules import Protocol, SpottingProtocol
 from scenetext.pretraining.oclip.targets import WordReport, usable_texts
 from scenetext.pretraining.oclip.weak_supervision import keep_share_of_words
 from scenetext.runs.settings import DataSettings, DetectionRun, PretrainingRun
+from scenetext.spotters.reader.config import ReaderSettings
+from scenetext.spotters.reader.texts import LEARNT, why_unread
 from scenetext.structures import ImageRecord, SkippedImage
 from scenetext.text.charset import CharacterSet
+
+_COUNTED_IMAGES = 10_000
+"""Images of a dataset whose texts are counted for a reader: a start must not read all of a large collection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +211,26 @@ def uses_of(protocols: Iterable[Protocol]) -> tuple[Use, ...]:
     """What rules look at: where texts are, and some also at what they say."""
     are_texts_scored = any(isinstance(protocol, SpottingProtocol) for protocol in protocols)
     return ("detection", "reading") if are_texts_scored else ("detection",)
+
+
+def sets_to_read(settings: ReaderSettings, characters: CharacterSet, sets: RunSets) -> RunSets:
+    """The same records, and a remark on the texts that a reader cannot learn, among the first images of every dataset.
+
+    Raises:
+        DataError: it can learn none of them.
+    """
+    counts: Counter[str] = Counter()
+    seen = 0
+    for one in sets.training:
+        for record in islice(one.records, _COUNTED_IMAGES):
+            counts.update(why_unread(instance, settings, characters) for instance in record.instances)
+            seen += 1
+    learnt = counts.pop(LEARNT, 0)
+    left_out = ", ".join(f"{count} {reason}" for reason, count in counts.most_common()) or "none"
+    if not learnt:
+        raise DataError(f"the reader can learn none of the texts of the first {seen} training images: {left_out}")
+    remark = f"training: of the texts of {seen} images the reader learns {learnt}; left out: {left_out}"
+    return replace(sets, remarks=(*sets.remarks, remark))
 
 
 def check_plausible(records: Sequence[ImageRecord], uses: Iterable[Use], purpose: str) -> None:

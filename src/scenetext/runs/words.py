@@ -35,6 +35,7 @@ AXES: Mapping[str, str] = {
     "pretraining": "pre-training",
     "datasets": "data set",
     "encoders": "encoder",
+    "readers": "reader",
     "trials": "trial",
 }
 """Folders of configs, in the order in which their files are merged, and what one of these is called."""

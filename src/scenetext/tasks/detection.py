@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from scenetext.evaluation.evaluator import evaluate_image
 from scenetext.evaluation.named_rules import find_protocol
 from scenetext.evaluation.scores import SetCounts
 from scenetext.layers.normalization import PixelNormalization
-from scenetext.layers.stages import SEED, head_maps
-from scenetext.structures import Batch, Detection, ImageRecord, PreparedSample, Sample
+from scenetext.layers.stages import IMAGE, SEED, head_maps
+from scenetext.structures import Batch, Detection, Features, ImageRecord, PreparedSample, Sample
 from scenetext.tasks.auxiliary_loss import auxiliary_losses, merged_loss_weights
 from scenetext.tasks.decoding import Decoder, DecodingPool, DetectionCollector, UndecodedBatch
 from scenetext.tasks.evaluation_settings import EvaluationSettings
@@ -65,19 +66,27 @@ class DetectionTask(nn.Module):
         self.decoder = Decoder(spec.decode, config, evaluation.merge_iou)
         self._largest_view = _enlarged(evaluation_transform, max(evaluation.scales))
         self.auxiliary_loss = auxiliary_loss
-        self.loss_weights: Mapping[str, float] = merged_loss_weights(config.loss_weights.model_dump(), auxiliary_loss)
+        self.loss_weights: Mapping[str, float] = merged_loss_weights(
+            {**config.loss_weights.model_dump(), **spec.added_loss_weights}, auxiliary_loss
+        )
 
     def maps(self, images: Tensor) -> Maps:
         """The maps of (B, 3, H, W) uint8 images that are decoded."""
-        return head_maps(self.head, self.spec, self.encoder(self.normalization(images)), None, self.config)
+        return head_maps(self.head, self.spec, self._features(images), None, self.config)
 
     def forward(self, batch: Batch, others: Sequence[None] = ()) -> dict[str, Tensor]:
         """The unweighted loss terms of the detector and, where it has any, of its encoder."""
-        features = self.encoder(self.normalization(batch.images))
+        features = self._features(batch.images)
         maps = head_maps(self.head, self.spec, features, batch.targets, self.config)
         losses = self.spec.loss(maps, batch.targets, self.config)
         added = auxiliary_losses(self.auxiliary_loss, features.side, self.spec, batch.targets, self.config.name)
         return {**losses, **added}
+
+    def _features(self, images: Tensor) -> Features:
+        """What the encoder makes of (B, 3, H, W) uint8 images, with what it saw."""
+        normalised = self.normalization(images)
+        made = self.encoder(normalised)
+        return replace(made, side={**made.side, IMAGE: normalised})
 
     def summary(self, batch: Batch) -> None:
         """Nothing: no image is compared with another."""

@@ -169,3 +169,12 @@ def test_any_polygons_give_maps_in_range(
         assert low - 1e-6 <= array.min() <= array.max() <= high + 1e-6, name
     repeated = targets(sample, CONFIG)
     assert all(np.array_equal(maps[name], repeated[name]) for name in maps)
+
+
+def test_loops_that_cancel_are_no_text() -> None:
+    """Of a bow-tie the area is 0, and so the width of the border."""
+    crossing = np.array([(20, 20), (100, 80), (100, 20), (20, 80)], np.float32)
+    maps = targets(make_sample([word(crossing)]), CONFIG)
+    assert not maps["probability"].any()
+    assert not maps["threshold_valid"].any()
+    assert not maps["probability_valid"].all()

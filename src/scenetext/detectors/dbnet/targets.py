@@ -53,11 +53,12 @@ def targets(sample: Sample, config: BinarizationSettings) -> dict[str, np.ndarra
 
 
 def _kernel(polygon: np.ndarray, config: BinarizationSettings) -> np.ndarray | None:
-    """The shrunk polygon, (V', 2) int64; None where the text is too small or nothing is left.
+    """The shrunk polygon, (V', 2) int64; None where the text is too small, has no area (the loops of one that crosses
+    itself may cancel) or nothing is left.
 
     As published, the distance is that of the polygon cut to integer coordinates, in whole pixels.
     """
-    if min(cv2.minAreaRect(polygon)[1]) < config.minimum_side:
+    if min(cv2.minAreaRect(polygon)[1]) < config.minimum_side or not shrink_distance(polygon, config.shrink_ratio):
         return None
     distance = kernel_distance(polygon.astype(np.int64), config.shrink_ratio)
     return largest_part(offset_polygon(polygon, -distance))
