@@ -132,6 +132,8 @@ def start_in_several(processes: Processes, folder: Path) -> tuple[Any, ...]:
     except DataError as error:
         refused = str(error)
     agreed = processes.once(agree)
+    with (folder / "turns.txt").open("a") as turns:
+        processes.in_turn(lambda: turns.write(str(processes.rank)) and turns.flush())
     return refused, agreed, ran, images_of_steps(combined_run(folder), folder, processes)
 
 
@@ -157,5 +159,6 @@ def test_one_process_checks_for_all_and_all_share_the_combined_images(tmp_path: 
         assert refused == f"{tmp_path}: is not good"
         assert agreed == "good"
         assert ran == ([0, 0] if rank == 0 else []), "the others only wait"
+    assert (tmp_path / "turns.txt").read_text() == "01", "each in its turn, the first process before the other"
     shares = [result[3] for result in results]
     assert [[name for share in step for name in share] for step in zip(*shares, strict=True)] == alone

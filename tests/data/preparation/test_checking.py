@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenetext.data.preparation import check_cache
+from scenetext.data.preparation import check_cache, processes
 from scenetext.data.preparation.check_cache import checked_records
 from scenetext.data.preparation.checks import RecordsCheck, check_records, check_report, verdict
 from scenetext.data.preparation.shard_writing import write_shards
@@ -60,7 +60,11 @@ def test_a_sound_file_is_usable(tmp_path: Path) -> None:
     assert verdict(check) == "usable"
 
 
-def test_every_fault_of_an_image_is_found_and_listed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_a_time", [1, 4, 4096])
+def test_every_fault_of_an_image_is_found_and_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_a_time: int
+) -> None:
+    monkeypatch.setattr(processes, "_RANGE", at_a_time)
     records = make_records(tmp_path, 6)
     records[1].path.unlink()
     records[2].path.write_bytes(b"no image")

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from golden import golden_json
+from scenetext.data.preparation import processes
 from scenetext.errors import CharacterError, DataError
 from scenetext.pretraining.oclip.config import OclipSettings
 from scenetext.pretraining.oclip.targets import encode_typed_word, encode_words, usable_texts
@@ -142,7 +143,9 @@ def record(name: str, *texts: str | None, ignore: bool = False) -> ImageRecord:
     return ImageRecord(Path(name), 10, 10, tuple(TextInstance(SQUARE, text, ignore) for text in texts))
 
 
-def test_usable_texts_counts_all_it_drops() -> None:
+@pytest.mark.parametrize("at_a_time", [1, 3, 4096])
+def test_usable_texts_counts_all_it_drops(monkeypatch: pytest.MonkeyPatch, at_a_time: int) -> None:
+    monkeypatch.setattr(processes, "_RANGE", at_a_time)
     records = [
         record("a.jpg", "TWO WORDS", "fine"),
         record("b.jpg", "café", "", "  ", None, "ok naïve"),
