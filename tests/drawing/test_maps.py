@@ -9,10 +9,13 @@ from scenetext.drawing.maps import (
     IMAGE_SHARE,
     MOST_CHANNELS,
     MOST_CROPS,
+    OUTLINE_COLOUR,
     colorize_labels,
     crop_panels,
+    is_crops,
     is_map,
     map_panels,
+    outline_panels,
 )
 from scenetext.errors import DataError
 
@@ -90,3 +93,20 @@ def test_neighbouring_labels_differ_clearly() -> None:
 )
 def test_lists_of_points_are_no_maps(shape: tuple[int, ...], expected: bool) -> None:
     assert is_map(shape, (160, 240)) is expected
+
+
+def test_outlines_are_drawn_step_by_step_without_rows_of_padding() -> None:
+    image = np.full((40, 60, 3), 100, np.uint8)
+    square = np.array([(10, 10), (30, 10), (30, 30), (10, 30)], np.float32)
+    steps = np.stack([np.stack([square, square + 5]), np.zeros((2, 4, 2), np.float32)])
+    panels = outline_panels({"proposal": steps[:, 0], "refined": steps, "crops": steps[..., :1]}, image)
+    assert [title for title, _ in panels] == [
+        "proposal: 1 outlines",
+        "refined 1 of 2: 1 outlines",
+        "refined 2 of 2: 1 outlines",
+    ]
+    first, second = panels[1][1], panels[2][1]
+    assert tuple(first[10, 20]) == tuple(second[15, 25]) == OUTLINE_COLOUR
+    assert (first[0, 0] == 20).all()
+    assert not is_crops(steps.shape)
+    assert outline_panels({"none": np.zeros((0, 20, 2)), "map": np.zeros((40, 60))}, image)[0][0] == "none: 0 outlines"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
+from scenetext.drawing.canvas import line_thickness
 from scenetext.drawing.heatmaps import colorize
 from scenetext.errors import DataError
 
@@ -18,6 +19,7 @@ MOST_CROPS = 36
 """Crops of one array that are drawn."""
 IMAGE_SHARE = 0.2
 """Weight of the image under a map, in [0, 1]."""
+OUTLINE_COLOUR = (255, 210, 0)
 _LARGEST_STRIDE = 64
 """Image pixels per map pixel; what is coarser is no map."""
 
@@ -78,7 +80,35 @@ def crop_panels(arrays: Mapping[str, np.ndarray]) -> list[tuple[str, np.ndarray]
 
 def is_crops(shape: tuple[int, ...]) -> bool:
     """Whether an array holds small pictures, (N, C, h, w)."""
-    return len(shape) == 4
+    return len(shape) == 4 and not is_outlines(shape)
+
+
+def outline_panels(arrays: Mapping[str, np.ndarray], image: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """A titled picture of every array of outlines, drawn on the image; one for each of their steps, where they have.
+
+    Args:
+        arrays: by name, (N, V, 2) or (N, steps, V, 2) each, (x, y) in pixels of the image; others get no picture.
+            Outlines without extent, as rows that pad a batch, are not drawn.
+        image: (H, W, 3) uint8 RGB.
+    """
+    panels = []
+    for name, array in arrays.items():
+        if not is_outlines(array.shape):
+            continue
+        steps = array[:, None] if array.ndim == 3 else array
+        for number in range(steps.shape[1]):
+            outlines = [each for each in steps[:, number] if np.isfinite(each).all() and np.ptp(each, axis=0).any()]
+            picture = (image * IMAGE_SHARE).astype(np.uint8)
+            points = [np.round(outline).astype(np.int32) for outline in outlines]
+            cv2.polylines(picture, points, True, OUTLINE_COLOUR, line_thickness(image))
+            title = name if array.ndim == 3 else f"{name} {number + 1} of {steps.shape[1]}"
+            panels.append((f"{title}: {len(outlines)} outlines", picture))
+    return panels
+
+
+def is_outlines(shape: tuple[int, ...]) -> bool:
+    """Whether an array holds outlines of three or more points, (N, V, 2) or (N, steps, V, 2)."""
+    return len(shape) in (3, 4) and shape[-1] == 2 and shape[-2] >= 3
 
 
 def is_map(shape: tuple[int, ...], image_size: tuple[int, ...]) -> bool:

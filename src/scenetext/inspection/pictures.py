@@ -13,12 +13,13 @@ from scenetext.data.loading.dataset import LoadedSample, RecordDataset, collate_
 from scenetext.data.records.images import write_image
 from scenetext.data.records.shards import read_record_image
 from scenetext.drawing.detections import FALSE, HIT, IGNORED, MISSED, draw_comparison, draw_instances
-from scenetext.drawing.maps import crop_panels, is_crops, is_map, map_panels
+from scenetext.drawing.maps import crop_panels, is_crops, is_map, is_outlines, map_panels, outline_panels
 from scenetext.drawing.sheets import add_legend, sheet
 from scenetext.errors import DataError
 from scenetext.evaluation.evaluator import DetectionEvaluator
 from scenetext.evaluation.named_rules import find_protocol
 from scenetext.evaluation.scores import Outcome
+from scenetext.geometry.polygon import transform_polygon
 from scenetext.inspection.sample_sheet import LEGEND, write_sample_sheet
 from scenetext.runs.data import read_all_records, training_sets
 from scenetext.runs.kinds import DETECTION, build_detection_task
@@ -115,12 +116,15 @@ def show_targets(words: Sequence[str], epoch: int, choice: Choice, output: Path)
         image = draw_instances(prepared.sample.image, prepared.sample.instances, show_texts=False)
         first = (f"{record.path.name}, epoch {epoch}", image)
         maps = {name: array for name, array in prepared.targets.items() if is_map(array.shape, image.shape[:2])}
-        others = [*map_panels(maps, prepared.sample.image), *crop_panels(prepared.targets)]
+        lists = {name: array for name, array in prepared.targets.items() if name not in maps}
+        image = prepared.sample.image
+        others = [*map_panels(maps, image), *crop_panels(lists), *outline_panels(lists, image)]
         path = output / "targets" / f"{index:06d}_{record.path.stem}.png"
         shown.sheets.append(_save(path, _panels_sheet([first, *others], LEGEND)))
-        undrawn = {name: array.shape for name, array in prepared.targets.items() if name not in maps}
         shown.remarks.extend(
-            f"not drawn, since it is no map: {name} {shape}" for name, shape in undrawn.items() if not is_crops(shape)
+            f"not drawn, since it is no map: {name} {array.shape}"
+            for name, array in lists.items()
+            if not is_crops(array.shape) and not is_outlines(array.shape)
         )
     return shown
 
@@ -153,7 +157,7 @@ def show_predictions(
         image = read_record_image(record)
         compared = _compare(image, record, detections, outcome)
         raw = {f"{name} (output of the head, before any sigmoid)": array for name, array in maps.items()}
-        others = [*map_panels(raw, image), *crop_panels(raw)]
+        others = [*map_panels(raw, image), *crop_panels(raw), *outline_panels(raw, image)]
         panels = [(f"{record.path.name}, score >= {threshold:g}", compared), *others]
         path = output / "predictions" / f"{number:06d}_{record.path.stem}.png"
         written.append(_save(path, _panels_sheet(panels, PREDICTIONS)))
@@ -165,14 +169,21 @@ def show_predictions(
 def _predict(
     task: DetectionTask, item: LoadedSample, device: torch.device
 ) -> tuple[list[Detection], dict[str, np.ndarray]]:
-    """The detections of an image; its maps without their padding, (h, w) or (C, h, w) each; crops, (N, C, h, w)."""
+    """The detections of an image; its maps without their padding, (h, w) or (C, h, w) each; crops, (N, C, h, w); and
+    outlines, (N, V, 2) or (N, steps, V, 2), in original pixels."""
     batch = collate_loaded([item]).to(device)
     (detections,) = task.detect(batch)
     shares = np.array(batch.metas[0].content_size) / batch.images.shape[2:]
     arrays = {name: value[0].float().cpu().numpy() for name, value in task.maps(batch.images).items()}
     maps = {name: array for name, array in arrays.items() if is_map(array.shape, tuple(batch.images.shape[2:]))}
     crops = {name: array for name, array in arrays.items() if is_crops(array.shape)}
-    return detections, {name: _cut_to_content(array, shares) for name, array in maps.items()} | crops
+    outlines = {name: array for name, array in arrays.items() if name not in maps and is_outlines(array.shape)}
+    to_original = batch.metas[0].to_original
+    moved = {
+        name: transform_polygon(array.reshape(-1, 2), to_original).reshape(array.shape)
+        for name, array in outlines.items()
+    }
+    return detections, {name: _cut_to_content(array, shares) for name, array in maps.items()} | crops | moved
 
 
 def _cut_to_content(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
