@@ -70,9 +70,10 @@ def test_a_good_box_counts_where_the_segmentation_is_flat_or_empty(tmp_path: Pat
     outlines = ([[]], [[1, 2, 30, 12]], [[1, 2, 30, 2, 15, 2]], [[1, 2, 1, 2, 1, 2, 1, 2], []])
     words = [{**WORD, "segmentation": outline} for outline in outlines]
     words += [{**WORD, "segmentation": [[1, 2, 30, 2, 15, 2], FLAT]}, {**WORD, "segmentation": [FLAT], "bbox": None}]
+    words += [{**WORD, "segmentation": FLAT, "bbox": [0, 0, 5, 5]}]
     write_coco(tmp_path, words)
     (record,), report = read_folder("coco", tmp_path)["all"]
-    assert polygons(record) == [POINTS] * 6
+    assert polygons(record) == [POINTS] * 7
     assert counts(report.noted) == {FLAT_OUTLINES: 3, BOXES: 1, coco.PARTS: 2}
     assert not report.dropped
 

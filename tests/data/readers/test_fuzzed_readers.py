@@ -12,6 +12,7 @@ import pytest
 from fuzzed_datasets import FUZZED, WORDS
 from fuzzing import assert_nothing_lost, assert_valid, flips, fuzz, mutations
 from scenetext.data.readers import READERS, ReadReport
+from scenetext.data.readers.recognition import recognise
 from scenetext.structures import ImageRecord
 
 WITHOUT_ANNOTATIONS = {"images"}
@@ -72,6 +73,16 @@ def test_damage_is_reported_or_gives_valid_records_without_loss(tmp_path: Path, 
     tally = fuzz(path, mutations(whole, fuzz_times, lines=fuzzed.lines), attempt, names, place)
     assert tally.read or name in ("synthtext", "tar-shards")
     assert tally.refused
+
+
+@pytest.mark.parametrize("name", FUZZED)
+def test_a_folder_of_damaged_annotations_is_recognised_or_refused(tmp_path: Path, fuzz_times: int, name: str) -> None:
+    path = FUZZED[name].build(tmp_path / "set")
+
+    def attempt(_: bytes) -> None:
+        assert recognise(tmp_path / "set", READERS).reason
+
+    fuzz(path, mutations(path.read_bytes(), fuzz_times // 20), attempt, place=tmp_path / "set")
 
 
 @pytest.mark.parametrize("name", ["synthtext", "totaltext mat"])

@@ -99,11 +99,18 @@ def _text(annotation: Node, attributes: Node | None) -> str | None:
 def _polygon(annotation: Node, attributes: Node | None, report: ReadReport) -> np.ndarray:
     segmentation, box = annotation.get("segmentation"), annotation.get("bbox")
     is_mask = segmentation is not None and type(segmentation.value) is dict
-    parts = [] if segmentation is None or is_mask else [part.points() for part in segmentation.elements()]
+    parts = [] if segmentation is None or is_mask else _parts(segmentation)
     report.note(PARTS, annotation.location, count=int(len(parts) > 1))
     if not parts and box is None:
         annotation.fail("the key 'bbox' (or a segmentation)")
     return outline_or_box(parts, None if box is None else _box(box, attributes, report), annotation.location, report)
+
+
+def _parts(segmentation: Node) -> list[np.ndarray]:
+    """The outlines [[x, y, ...], ...]; some files have that of a single one, [x, y, ...]."""
+    parts = list(segmentation.elements())
+    is_single = bool(parts) and all(type(part.value) in (int, float) for part in parts)
+    return [segmentation.points()] if is_single else [part.points() for part in parts]
 
 
 def _box(box: Node, attributes: Node | None, report: ReadReport) -> np.ndarray:

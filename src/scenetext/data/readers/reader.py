@@ -10,7 +10,7 @@ from typing import Any
 from scenetext.data.readers.peek import Peek
 from scenetext.data.readers.policy import PUBLISHED, Policy
 from scenetext.data.readers.report import ReadReport
-from scenetext.data.readers.splits import FoundSplits, Kind, Split, find_path, unread_beside, with_wrapper
+from scenetext.data.readers.splits import FoundSplits, Kind, Listings, Split, find_path, unread_beside, with_wrapper
 from scenetext.errors import DataError
 from scenetext.structures import ImageRecord
 
@@ -93,21 +93,24 @@ class Reader:
 
     recognise: Callable[[Mapping[str, Any], Peek], str | None] | None = None
 
-    def find(self, source: Path) -> FoundSplits:
+    def find(self, source: Path, listings: Listings | None = None) -> FoundSplits:
         """Looks for the splits of the dataset in a folder.
 
         Args:
             source: what the publisher's archives were unpacked to, or the folder that holds that folder alone.
+            listings: of a search by several readers.
 
         Raises:
             DataError: none of the splits is there; every path that was looked for is named.
         """
+        listings = listings or Listings()
+        folders = with_wrapper(source, listings)
         found: dict[str, dict[str, Any]] = {}
         missing: dict[str, list[str]] = {}
         for name, split in sorted(self.splits.items(), key=lambda item: item[1].fallback):
             if split.fallback and found:
                 break
-            tries = [self._find_split(folder, split) for folder in with_wrapper(source)]
+            tries = [self._find_split(folder, split, listings) for folder in folders]
             if complete := next((values for values, lacking in tries if not lacking), None):
                 found[name] = complete
             else:
@@ -149,14 +152,14 @@ class Reader:
             if argument.kind != "text" and values[argument.name] is not None:
                 yield from values[argument.name] if argument.kind == "folders" else (values[argument.name],)
 
-    def _find_split(self, folder: Path, split: Split) -> tuple[dict[str, Any], list[str]]:
+    def _find_split(self, folder: Path, split: Split, listings: Listings) -> tuple[dict[str, Any], list[str]]:
         """The arguments of a split, and what of it is missing."""
         values: dict[str, Any] = {}
         missing = []
         for argument in self.arguments:
             values[argument.name] = split.values.get(argument.name, argument.default_value)
             if patterns := split.paths.get(argument.name):
-                values[argument.name] = find_path(folder, patterns, argument.kind)
+                values[argument.name] = find_path(folder, patterns, argument.kind, listings)
                 if values[argument.name] is None:
                     missing.append(f"{argument.flag}: no {argument.kind} {' or '.join(patterns)}")
         return values, missing

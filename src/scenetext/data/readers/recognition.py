@@ -14,7 +14,7 @@ from scenetext.data.readers.files import files_below
 from scenetext.data.readers.foreign import foreign_advice
 from scenetext.data.readers.peek import Peek
 from scenetext.data.readers.reader import Reader
-from scenetext.data.readers.splits import FoundSplits
+from scenetext.data.readers.splits import FoundSplits, Listings
 from scenetext.errors import DataError, did_you_mean
 
 
@@ -45,8 +45,9 @@ def recognise(folder: Path, readers: Mapping[str, Reader]) -> Recognised:
     if not folder.is_dir():
         hint = did_you_mean(folder.name, readers)
         raise DataError(f"is neither a folder nor a dataset{hint} `scenetext prepare --help` lists these", folder)
-    peek = Peek()
-    fitting = [fit for name, reader in readers.items() if (fit := _fit(folder, name, reader, peek)) is not None]
+    peek, listings = Peek(), Listings()
+    fits = (_fit(folder, name, reader, peek, listings) for name, reader in readers.items())
+    fitting = [fit for fit in fits if fit is not None]
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
@@ -66,11 +67,11 @@ def _contents(folder: Path) -> str:
     return ", ".join(f"{count} {suffix}" for suffix, count in suffixes.most_common()) or "no files"
 
 
-def _fit(folder: Path, name: str, reader: Reader, peek: Peek) -> Recognised | None:
+def _fit(folder: Path, name: str, reader: Reader, peek: Peek, listings: Listings) -> Recognised | None:
     if reader.recognise is None:
         return None
     try:
-        found = reader.find(folder)
+        found = reader.find(folder, listings)
     except DataError:
         return None
     reasons = [reader.recognise(values, peek) for values in found.splits.values()]

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from pathlib import Path
 from typing import Any, Literal
 
@@ -60,14 +60,63 @@ class FoundSplits:
     unread: Sequence[Path] = ()
 
 
-def find_path(folder: Path, patterns: Sequence[str], kind: Kind) -> Path | tuple[Path, ...] | None:
+class Listings:
+    """Folders, each of which is listed once: a folder of images may have many files, and many patterns are tried."""
+
+    def __init__(self) -> None:
+        self._entries: dict[Path, dict[str, list[Path]]] = {}
+        self._folders: dict[Path, list[Path]] = {}
+
+    def folders(self, folder: Path) -> list[Path]:
+        """The folders in a folder, sorted.
+
+        Raises:
+            DataError: it cannot be listed.
+        """
+        if folder not in self._folders:
+            paths = [path for alike in self._of(folder).values() for path in alike]
+            self._folders[folder] = sorted(path for path in paths if path.is_dir())
+        return self._folders[folder]
+
+    def matching(self, folder: Path, pattern: str) -> list[Path]:
+        """What has a name in a folder, in any case unless one is exact, or has one like a pattern and is not hidden.
+
+        Raises:
+            DataError: the folder cannot be listed.
+        """
+        entries = self._of(folder)
+        if any(sign in pattern for sign in _WILDCARDS):
+            is_like = re.compile(translate(pattern.lower())).match
+            found = [path for name, paths in entries.items() if is_like(name) for path in paths]
+        else:
+            found = entries.get(pattern.lower(), [])
+            if exact := [path for path in found if path.name == pattern]:
+                return exact
+        return [path for path in found if path.name[0] != "."]
+
+    def _of(self, folder: Path) -> dict[str, list[Path]]:
+        """By names in lower case, sorted; empty where there is no such folder."""
+        if folder not in self._entries:
+            entries = self._entries[folder] = {}
+            for path in _listing(folder) if folder.is_dir() else []:
+                entries.setdefault(path.name.lower(), []).append(path)
+        return self._entries[folder]
+
+
+def find_path(
+    folder: Path, patterns: Sequence[str], kind: Kind, listings: Listings | None = None
+) -> Path | tuple[Path, ...] | None:
     """The file, folder or folders that the first pattern with a match means; None where none matches.
+
+    Args:
+        listings: of a search for several things.
 
     Raises:
         DataError: a pattern for a single path matches several, or a folder cannot be listed.
     """
+    listings = listings or Listings()
     for pattern in patterns:
-        spellings = [_matches(folder, spelling.split("/")) for spelling in _split_spellings(pattern)]
+        spellings = [_matches(folder, spelling.split("/"), listings) for spelling in _split_spellings(pattern)]
         found = [[path for path in paths if path.is_dir() == (kind != "file")] for paths in spellings]
         if kind == "folders" and (matches := next(filter(None, found), None)):
             return tuple(dict.fromkeys(matches))
@@ -104,7 +153,7 @@ def _holds_data(folder: Path) -> bool:
     return any(Path(name).suffix.lower() in _DATA_SUFFIXES for _, _, names in os.walk(folder) for name in names)
 
 
-def with_wrapper(source: Path) -> tuple[Path, ...]:
+def with_wrapper(source: Path, listings: Listings) -> tuple[Path, ...]:
     """The folders to look in: the given one and, where archives unpacked to a folder of their own, its only subfolder.
 
     Raises:
@@ -112,7 +161,7 @@ def with_wrapper(source: Path) -> tuple[Path, ...]:
     """
     if not source.is_dir():
         raise DataError("is not a folder; --source is what the archives of the dataset were unpacked to", source)
-    inner = [path for path in _listing(source) if path.is_dir() and not path.name.startswith((".", "__MACOSX"))]
+    inner = [path for path in listings.folders(source) if not path.name.startswith((".", "__MACOSX"))]
     return (source, *inner) if len(inner) == 1 else (source,)
 
 
@@ -124,22 +173,19 @@ def _split_spellings(pattern: str) -> list[str]:
     return list(dict.fromkeys([pattern, *others]))
 
 
-def _matches(folder: Path, parts: Sequence[str]) -> list[Path]:
+def _matches(folder: Path, parts: Sequence[str], listings: Listings) -> list[Path]:
     if not parts:
         return [folder]
     name, rest = parts[0], parts[1:]
+    if name == ".":
+        return _matches(folder, rest, listings)
     if name == "..":
-        return _matches(folder.parent, rest)
-    if (folder / name).exists() and not any(sign in name for sign in _WILDCARDS):
-        return _matches(folder / name, rest)
-    if not folder.is_dir():
-        return []
-    alike = [path for path in _listing(folder) if fnmatchcase(path.name.lower(), name.lower())]
-    return [match for path in alike if path.name[0] != "." for match in _matches(path, rest)]
+        return _matches(folder.parent, rest, listings)
+    return [match for path in listings.matching(folder, name) for match in _matches(path, rest, listings)]
 
 
 def _listing(folder: Path) -> list[Path]:
     try:
-        return sorted(folder.iterdir())
+        return [folder / name for name in sorted(os.listdir(folder))]  # noqa: PTH208 (many times faster than of paths)
     except OSError as error:
         raise DataError(f"cannot be listed ({error.strerror})", folder) from None

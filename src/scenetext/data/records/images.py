@@ -222,6 +222,8 @@ def _content(path: Path) -> bytes:
         if error.errno in (errno.EMFILE, errno.ENFILE):
             raise
         raise ImageError(f"image cannot be read ({error.strerror})", path) from None
+    except ValueError:  # half of a character, or a zero byte
+        raise ImageError("image cannot be read (no file can have this name)", path) from None
 
 
 def _header(source: Path | BytesIO, path: Path) -> ImageHeader:
