@@ -71,6 +71,18 @@ def step_along(sides: Sides, step: float) -> Sides:
     return resample_line(sides[0], count), resample_line(sides[1], count)
 
 
+def in_reading_direction(sides: Sides, steep: float) -> Sides:
+    """Both sides, of as many points, so that they run to the right, or downwards where they are steep.
+
+    Args:
+        steep: texts read downwards whose middles of the ends are further apart vertically than this times their
+            horizontal distance.
+    """
+    upper, lower = sides
+    x, y = (upper[-1] + lower[-1] - upper[0] - lower[0]).tolist()
+    return (upper[::-1], lower[::-1]) if (y if abs(y) > steep * abs(x) else x) < 0 else sides
+
+
 def end_heights(sides: Sides) -> tuple[float, float]:
     """Distance between the first and between the last points of both sides, pixels."""
     return math.dist(sides[0][0], sides[1][0]), math.dist(sides[0][-1], sides[1][-1])

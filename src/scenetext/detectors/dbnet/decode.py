@@ -11,6 +11,7 @@ from scenetext.contracts import Maps
 from scenetext.detectors.dbnet.config import BinarizationSettings, DBNetDecoding
 from scenetext.geometry.candidates import keep_best
 from scenetext.geometry.offset import area_and_perimeter, largest_part, offset_polygon
+from scenetext.geometry.pixel_maps import logistic
 from scenetext.structures import Detection
 
 
@@ -72,8 +73,7 @@ def _mean_probability(logits: np.ndarray, outline: np.ndarray) -> float:
     inside = np.zeros((height, width), np.uint8)
     cv2.fillPoly(inside, [outline - np.array((left, top), np.int32)], 1)
     inside_logits = logits[top : top + height, left : left + width][inside.view(bool)]
-    # The logistic function by way of tanh, which cannot overflow.
-    return float(0.5 + 0.5 * np.tanh(inside_logits / 2).mean())
+    return float(logistic(inside_logits).mean())
 
 
 def _grow(outline: np.ndarray, config: DBNetDecoding) -> np.ndarray | None:

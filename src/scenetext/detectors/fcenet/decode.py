@@ -11,6 +11,7 @@ from scenetext.contracts import Maps
 from scenetext.detectors.fcenet.config import STRIDES, FCENetDecoding, FCENetSettings
 from scenetext.detectors.fcenet.fourier import contour_matrix
 from scenetext.geometry.candidates import keep_best
+from scenetext.geometry.pixel_maps import logistic
 from scenetext.geometry.suppression import suppress_overlapping
 from scenetext.structures import Detection
 
@@ -72,7 +73,7 @@ def _candidates(
     Returns:
         Polygons (N, points, 2) int32 in input pixels, their scores (N,), and the component that each is in (N,).
     """
-    score = _probability(text) ** config.text_exponent * _probability(centre) ** config.centre_exponent
+    score = logistic(text) ** config.text_exponent * logistic(centre) ** config.centre_exponent
     _, components = cv2.connectedComponents(_fill_holes(score > config.score_threshold), connectivity=8)
     y, x = np.nonzero(components)
     best = keep_best(score[y, x], config.maximum_candidates)
@@ -86,11 +87,6 @@ def _candidates(
     polygons = np.stack((points[:, : config.points], points[:, config.points :]), axis=2).astype(np.int32)
     extended = (polygons.max(axis=1) > polygons.min(axis=1)).all(axis=1)
     return polygons[extended], score[y, x][extended], components[y, x][extended]
-
-
-def _probability(logits: np.ndarray) -> np.ndarray:
-    """The logistic function, by way of tanh, which cannot overflow."""
-    return 0.5 + 0.5 * np.tanh(logits / 2)
 
 
 def _fill_holes(mask: np.ndarray) -> np.ndarray:

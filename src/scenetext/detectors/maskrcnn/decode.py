@@ -8,6 +8,7 @@ import numpy as np
 from scenetext.contracts import Maps
 from scenetext.detectors.maskrcnn.config import MaskRCNNDecoding, MaskRCNNSettings
 from scenetext.geometry.candidates import count_cut
+from scenetext.geometry.pixel_maps import logistic
 from scenetext.structures import Detection
 
 
@@ -24,7 +25,7 @@ def decode(maps: Maps, config: MaskRCNNSettings) -> list[list[Detection]]:
     names = ("valid", "box", "text", "logits")
     arrays = [maps[f"masks.{name}"].detach().float().cpu().numpy() for name in names]
     return [
-        find_text(box[valid > 0], _probability(text[valid > 0]), _probability(logits[valid > 0, 0]), config.decoding)
+        find_text(box[valid > 0], logistic(text[valid > 0]), logistic(logits[valid > 0, 0]), config.decoding)
         for valid, box, text, logits in zip(*arrays, strict=True)
     ]
 
@@ -88,8 +89,3 @@ def _contours(mask: np.ndarray, config: MaskRCNNDecoding) -> list[np.ndarray]:
     pieces = [contour for contour in found if cv2.contourArea(contour) > 0]
     count_cut(len(pieces) - 1)
     return [max(pieces, key=cv2.contourArea)[:, 0]] if pieces else []
-
-
-def _probability(logits: np.ndarray) -> np.ndarray:
-    """The logistic function, by way of tanh, which cannot overflow."""
-    return 0.5 + 0.5 * np.tanh(logits / 2)

@@ -10,6 +10,7 @@ from scenetext.contracts import Maps
 from scenetext.detectors.pan.config import PANDecoding, PANSettings
 from scenetext.geometry.growth import grow_labels
 from scenetext.geometry.label_regions import find_regions, label_components
+from scenetext.geometry.pixel_maps import logistic
 from scenetext.structures import Detection
 
 STRIDE = 4
@@ -48,8 +49,7 @@ def find_text(text: np.ndarray, kernel: np.ndarray, embedding: np.ndarray, confi
     is_text = text > _logit(config.text_threshold)
     is_kernel = (kernel > _logit(config.kernel_threshold)) & is_text
     labels = aggregate_pixels(label_components(is_kernel), is_text, embedding, config.distance_threshold)
-    # The logistic function by way of tanh, which cannot overflow.
-    probability = 0.5 + 0.5 * np.tanh(text / 2)
+    probability = logistic(text)
     regions = find_regions(labels, probability, config.minimum_area, config.score_threshold, config.polygon_shape)
     return [Detection(region.polygon * STRIDE, region.score) for region in regions]
 

@@ -10,6 +10,7 @@ from scenetext.contracts import Maps
 from scenetext.detectors.psenet.config import PSENetDecoding, PSENetSettings
 from scenetext.geometry.growth import grow_labels
 from scenetext.geometry.label_regions import find_regions, label_components
+from scenetext.geometry.pixel_maps import logistic
 from scenetext.structures import Detection
 
 STRIDE = 4
@@ -43,8 +44,7 @@ def find_text(logits: np.ndarray, config: PSENetDecoding) -> list[Detection]:
     masks = logits > math.log(config.mask_threshold / (1 - config.mask_threshold))
     masks &= masks[0]
     labels = grow_kernels(label_components(masks[-1], config.minimum_kernel_area), masks, config.progressive)
-    # The logistic function by way of tanh, which cannot overflow.
-    probability = 0.5 + 0.5 * np.tanh(logits[0] / 2)
+    probability = logistic(logits[0])
     regions = find_regions(labels, probability, config.minimum_area, config.score_threshold, config.polygon_shape)
     return [Detection(region.polygon * STRIDE, region.score) for region in regions]
 

@@ -11,6 +11,7 @@ import numpy as np
 from scenetext.contracts import Maps
 from scenetext.detectors.textsnake.config import TextSnakeDecoding, TextSnakeSettings
 from scenetext.detectors.textsnake.skeleton import require_scikit_image, skeleton_pixels
+from scenetext.geometry.pixel_maps import filled_regions, logistic
 from scenetext.structures import Detection
 
 STEPS_AT_ONCE = 16
@@ -85,8 +86,7 @@ def _centre_regions(maps: ImageMaps, config: TextSnakeDecoding) -> list[np.ndarr
     possible = np.flatnonzero((maps.text > least) & (maps.centre > least))
     score = _centre_score(maps, possible)
     mask.reshape(-1)[possible[score > config.centre_threshold]] = 1
-    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    return [contour for contour in contours if cv2.contourArea(contour) >= config.minimum_area]
+    return [region for region in filled_regions(mask) if cv2.contourArea(region) >= config.minimum_area]
 
 
 def _disks(maps: ImageMaps, numbers: np.ndarray, points: np.ndarray, config: TextSnakeDecoding) -> np.ndarray:
@@ -193,7 +193,7 @@ def _text_of_disks(disks: np.ndarray, text: np.ndarray, config: TextSnakeDecodin
     outline = max(contours, key=cv2.contourArea)
     if len(outline) <= 4 or cv2.contourArea(outline) <= 0:
         return None
-    score = float(_probability(text[top:bottom, left:right][mask.view(bool)]).mean())
+    score = float(logistic(text[top:bottom, left:right][mask.view(bool)]).mean())
     if config.polygon_shape == "quad":
         return Detection(cv2.boxPoints(cv2.minAreaRect(outline)), score)
     return Detection(outline[:, 0].astype(np.float32), score)
@@ -201,9 +201,4 @@ def _text_of_disks(disks: np.ndarray, text: np.ndarray, config: TextSnakeDecodin
 
 def _centre_score(maps: ImageMaps, pixels: np.ndarray) -> np.ndarray:
     """(N,) (probability of text) (probability of centre) at pixels (N,), indices row by row."""
-    return _probability(maps.text.reshape(-1)[pixels]) * _probability(maps.centre.reshape(-1)[pixels])
-
-
-def _probability(logits: np.ndarray) -> np.ndarray:
-    """The logistic function, by way of tanh, which cannot overflow."""
-    return 0.5 + 0.5 * np.tanh(logits / 2)
+    return logistic(maps.text.reshape(-1)[pixels]) * logistic(maps.centre.reshape(-1)[pixels])

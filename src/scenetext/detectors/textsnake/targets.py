@@ -7,7 +7,16 @@ import numpy as np
 
 from scenetext.detectors.textsnake.config import TextSnakeSettings
 from scenetext.geometry.offset import area_and_perimeter
-from scenetext.geometry.sidelines import Sides, band_between, end_heights, step_along, text_sides, without_ends
+from scenetext.geometry.pixel_maps import fill_numbered, map_of_values
+from scenetext.geometry.sidelines import (
+    Sides,
+    band_between,
+    end_heights,
+    in_reading_direction,
+    step_along,
+    text_sides,
+    without_ends,
+)
 from scenetext.structures import Sample
 
 END_SHARE = 0.25
@@ -47,9 +56,11 @@ def targets(sample: Sample, config: TextSnakeSettings) -> dict[str, np.ndarray]:
         sides = _reading_sides(_without_repeats(instance.polygon), config)
         quadrangles.append(band_between(sides, config.centre_shrink))
         attributes.append(_attributes(sides))
-    pieces = _fill_numbered(np.concatenate(quadrangles), size)
+    pieces = fill_numbered(np.concatenate(quadrangles), size)
     centre = pieces > 0
-    maps = _attribute_maps(pieces, centre, np.concatenate(attributes))
+    pixels = np.flatnonzero(centre)
+    values = np.concatenate(attributes).T.astype(np.float32)[:, pieces.reshape(-1)[pixels] - 1]
+    maps = {name: map_of_values(size, pixels, row) for name, row in zip(("sin", "cos", "radius"), values, strict=True)}
     return {"text": text, "centre": centre.view(np.uint8), "valid": valid, **maps}
 
 
@@ -60,12 +71,9 @@ def _without_repeats(outline: np.ndarray) -> np.ndarray:
 
 def _reading_sides(outline: np.ndarray, config: TextSnakeSettings) -> Sides:
     """Both sides of a text, stepped along in reading direction, without the ends."""
-    upper, lower = step_along(text_sides(outline), config.centre_step)
-    x, y = (upper[-1] + lower[-1] - upper[0] - lower[0]).tolist()
-    if (y if abs(y) > STEEP * abs(x) else x) < 0:
-        upper, lower = upper[::-1], lower[::-1]
-    head, tail = end_heights((upper, lower))
-    return without_ends((upper, lower), (head * END_SHARE, tail * END_SHARE), config.centre_step)
+    sides = in_reading_direction(step_along(text_sides(outline), config.centre_step), STEEP)
+    head, tail = end_heights(sides)
+    return without_ends(sides, (head * END_SHARE, tail * END_SHARE), config.centre_step)
 
 
 def _attributes(sides: Sides) -> np.ndarray:
@@ -75,23 +83,3 @@ def _attributes(sides: Sides) -> np.ndarray:
     length = np.hypot(step[:, 0], step[:, 1]) + 1e-8
     across = upper[:-1] + upper[1:] - lower[:-1] - lower[1:]
     return np.stack((step[:, 1] / length, step[:, 0] / length, np.hypot(across[:, 0], across[:, 1]) / 4), axis=1)
-
-
-def _fill_numbered(quadrangles: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(H, W) int32: the last of the quadrangles (N, 4, 2) that each pixel lies in, numbered from 1; 0 in none."""
-    numbers = np.zeros(size, np.int32)
-    low, high = quadrangles.min(axis=1), quadrangles.max(axis=1)
-    visible = (high >= 0).all(axis=1) & (low < size[::-1]).all(axis=1)
-    for index in np.flatnonzero(visible).tolist():
-        cv2.fillPoly(numbers, [quadrangles[index]], index + 1)
-    return numbers
-
-
-def _attribute_maps(pieces: np.ndarray, centre: np.ndarray, attributes: np.ndarray) -> dict[str, np.ndarray]:
-    """The attributes (N, 3) of the piece that every pixel lies in, by name, (H, W) float32; 0 outside the centre."""
-    pixels = np.flatnonzero(centre)
-    values = attributes.T.astype(np.float32)[:, pieces.reshape(-1)[pixels] - 1]
-    maps = {name: np.zeros(pieces.shape, np.float32) for name in ("sin", "cos", "radius")}
-    for array, value in zip(maps.values(), values, strict=True):
-        array.reshape(-1)[pixels] = value
-    return maps
