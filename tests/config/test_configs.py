@@ -26,7 +26,7 @@ GOLDEN = {
 }
 """The resolved settings of 143 runs, from when each was a file of its own: all values of one run of every detector and
 of one pre-training; of the others, what differs from these."""
-DETECTORS = ("dbnet", "dbnetpp", "psenet", "pan", "fcenet", "textsnake", "textbpn", "textbpnpp", "maskrcnn")
+DETECTORS = ("dbnet", "dbnetpp", "psenet", "pan", "fcenet", "textsnake", "textbpn", "textbpnpp", "maskrcnn", "drrg")
 DATASETS = ("icdar2015", "ctw1500", "totaltext", "td500")
 RECIPES = sorted(
     words
@@ -157,6 +157,7 @@ PUBLISHED = {
     "pan": {"epochs": 600, "optimizer": "adam", "learning_rate": 1e-3, "size": 736, "rotation": 10, "batch": 16},
     "fcenet": {"epochs": 1500, "optimizer": "sgd", "learning_rate": 1e-3, "size": 800, "rotation": 30, "batch": 8},
     "textsnake": {"epochs": 1200, "optimizer": "sgd", "learning_rate": 7e-3, "size": 800, "rotation": 20, "batch": 4},
+    "drrg": {"epochs": 1200, "optimizer": "sgd", "learning_rate": 7e-3, "size": 800, "rotation": 60, "batch": 16},
     "textbpn": {"epochs": 660, "optimizer": "adam", "learning_rate": 1e-3, "size": 640, "rotation": 52, "batch": 12},
     "textbpnpp": {"epochs": 660, "optimizer": "adam", "learning_rate": 1e-3, "size": 640, "rotation": 52, "batch": 12},
     "maskrcnn": {"epochs": 160, "optimizer": "sgd", "learning_rate": 8e-2, "size": 640, "rotation": 0, "batch": 8},
@@ -242,7 +243,7 @@ def test_recipe_of_tcm_is_what_its_words_say_with_the_published_values(words: st
     assert run.data == plain.data
     assert run.transform == plain.transform.model_copy(update={"size": run.transform.size})  # type: ignore[attr-defined]
     assert run.transform.size == (run.encoder.input_size,) * 2
-    assert run.encoder.input_size == {"fcenet": 800, "textsnake": 800}.get(detector, 640)
+    assert run.encoder.input_size == {"fcenet": 800, "textsnake": 800, "drrg": 800}.get(detector, 640)
     assert (run.evaluation_transform.long_side, run.evaluation_transform.short_side) == TCM_TEST_SIZES[dataset]
     assert (run.optimizer.name, run.optimizer.learning_rate, run.optimizer.weight_decay) == ("adamw", 1e-4, 1e-4)
     assert [(group.pattern, group.learning_rate_factor) for group in run.optimizer.groups] == [("encoder.image.*", 0.1)]

@@ -52,6 +52,7 @@ PUBLISHED = {
     "fcenet_resnet50-oclip_fpn_1500e_ctw1500": "fcenet ctw1500 oclip",
     "fcenet_resnet50-dcnv2_fpn_1500e_ctw1500": "fcenet ctw1500 dcnv2",
     "textsnake_resnet50-oclip_fpn-unet_1200e_ctw1500": "textsnake ctw1500 oclip",
+    "drrg_resnet50-oclip_fpn-unet_1200e_ctw1500": "drrg ctw1500 oclip",
     "mask-rcnn_resnet50-oclip_fpn_160e_ctw1500": "maskrcnn ctw1500 oclip",
 }
 """Published configuration -> our configs; a new detector adds a line for each of its own."""

@@ -190,6 +190,12 @@ def _by_formula(first: Regions, second: Regions, rows: np.ndarray, columns: np.n
     return areas * signs
 
 
+def intersection_of_pairs(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(P,) areas of intersection of pairs of valid outlines (P, V, 2) and (P, W, 2), V and W small."""
+    origin = np.maximum(first.min(axis=1), second.min(axis=1))[:, None]
+    return np.abs(_area_below_both(_edges(first - origin), _edges(second - origin)))
+
+
 def _edges(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Edges of outlines (P, V, 2): x of their left and right ends, y of the left end, slope, and +1 where they run to
     the right or -1; (P, V) each. Vertical edges have no region below them: their slope is set to 0."""

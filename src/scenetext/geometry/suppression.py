@@ -128,23 +128,36 @@ def _overlap_above(shapes: _Shapes, first: np.ndarray, second: np.ndarray, thres
 
 
 def _certainly_above(shapes: _Shapes, first: np.ndarray, second: np.ndarray, threshold: float) -> np.ndarray:
-    """(P,) bool: True only where the IoU is above the threshold; a bound that needs no intersection.
+    """(P,) bool: `surely_overlap` for pairs of shapes."""
+    areas = shapes.areas * shapes.direction
+    return surely_overlap(shapes.points[first], shapes.points[second], areas[first], areas[second], threshold)
+
+
+def surely_overlap(
+    start: np.ndarray, end: np.ndarray, start_area: np.ndarray, end_area: np.ndarray, threshold: float
+) -> np.ndarray:
+    """True only where the IoU of two polygons is above the threshold; a bound that needs no intersection.
 
     Move the vertices of one outline to those of the other, one after the other. Each move sweeps over two triangles,
     and what lies inside one of the polygons and outside the other was swept over, because the outline's winding number
     around it has changed. So the areas of the triangles bound the symmetric difference D, and with the sum of both
     areas S, the IoU is (S - D) / (S + D) or more. Holds for valid polygons of one direction; the candidates of one text
     have corresponding vertices, which makes it a good bound.
+
+    Args:
+        start, end: (..., V, 2).
+        start_area, end_area: (...), positive or negative by their direction; 0 for what is not valid.
+
+    Returns:
+        (...) bool.
     """
-    start, end = shapes.points[first], shapes.points[second]
-    before = np.concatenate((start[:, -1:], end[:, :-1]), axis=1)
-    after = np.concatenate((start[:, 1:], end[:, :1]), axis=1)
+    before = np.concatenate((start[..., -1:, :], end[..., :-1, :]), axis=-2)
+    after = np.concatenate((start[..., 1:, :], end[..., :1, :]), axis=-2)
     move = end - start
     swept = np.abs(_cross(move, before - start)) + np.abs(_cross(move, after - start))
-    difference = swept.sum(axis=1) / 2
-    total = shapes.areas[first] + shapes.areas[second]
-    comparable = shapes.direction[first] * shapes.direction[second] > 0
-    return comparable & (total - difference > threshold * (total + difference))
+    difference = swept.sum(axis=-1) / 2
+    total = np.abs(start_area) + np.abs(end_area)
+    return (start_area * end_area > 0) & (total - difference > threshold * (total + difference))
 
 
 def _cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
