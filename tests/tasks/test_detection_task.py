@@ -105,6 +105,15 @@ def test_every_view_finds_the_text_once_and_where_it_is(
         assert signed_area(found[0].polygon) > 0
 
 
+def test_the_largest_of_several_test_sizes_enlarges_what_keeps_its_size_too() -> None:
+    task = make_task(scales=[1.0, 1.5])
+    task.set_test_size(EvaluationTransformSettings(long_side=400, short_side=64, least_scale=1))
+    prepared = task.prepare_evaluation(
+        whole_sample(np.zeros((100, 200, 3), np.uint8), Path("x"), ()), np.random.default_rng(0)
+    )
+    assert prepared.sample.meta.content_size == (150, 300)
+
+
 def test_other_processes_decode_to_the_same_detections() -> None:
     """Exactly: same polygons, same scores, whatever the order in which they come."""
     inline, pooled = make_task(flip=True), make_task(flip=True, decode_workers=1)

@@ -254,6 +254,17 @@ def test_evaluation_size(
     np.testing.assert_allclose(back, [size[1], size[0], 1])
 
 
+@pytest.mark.parametrize(
+    ("size", "content"),
+    [((200, 300), (640, 960)), ((700, 900), (700, 900)), ((1000, 2000), (512, 1024)), ((100, 400), (256, 1024))],
+    ids=["enlarged to the short side", "as it is", "reduced to the long side", "enlarged to the long side"],
+)
+def test_a_least_scale_keeps_the_short_side_from_reducing(size: tuple[int, int], content: tuple[int, int]) -> None:
+    setting = EvaluationTransformSettings(long_side=1024, short_side=640, least_scale=1)
+    sample = whole_sample(np.zeros((*size, 3), np.uint8), Path("a"), [])
+    assert evaluation_transform(sample, setting).meta.content_size == content
+
+
 def scattered(seed: int, count: int = 6, size: tuple[int, int] = (300, 420)) -> Sample:
     """Words at random places, one of them ignored."""
     generator = np.random.default_rng(seed)
