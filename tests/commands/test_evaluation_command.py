@@ -86,7 +86,7 @@ def predictions(tmp_path: Path) -> Path:
 
 
 def test_three_scores_are_reported_separately(test_set: EvaluationSet, predictions: Path, tmp_path: Path) -> None:
-    find = file_finder(read_predictions(predictions), predictions, None)
+    find = file_finder(read_predictions(predictions), predictions)
     report = evaluate_set(test_set, find, tmp_path / "results", pictures=2)
     ic15 = report.content["protocols"]["ic15"]
     rows = {
@@ -113,7 +113,7 @@ def test_three_scores_are_reported_separately(test_set: EvaluationSet, predictio
 
 def test_what_is_written_for_a_set(test_set: EvaluationSet, predictions: Path, tmp_path: Path) -> None:
     folder = tmp_path / "results"
-    find = file_finder(read_predictions(predictions), predictions, None)
+    find = file_finder(read_predictions(predictions), predictions)
     evaluate_set(test_set, find, folder, pictures=2)
     lines = [json.loads(line) for line in (folder / "per_image.jsonl").read_text().splitlines()]
     assert len(lines) == 3 + 2 + 3, "by every rule its images"
@@ -134,7 +134,7 @@ def test_what_is_written_for_a_set(test_set: EvaluationSet, predictions: Path, t
 def test_a_threshold_is_not_chosen_on_the_test_images(
     test_set: EvaluationSet, predictions: Path, tmp_path: Path
 ) -> None:
-    find = file_finder(read_predictions(predictions), predictions, None)
+    find = file_finder(read_predictions(predictions), predictions)
     with pytest.raises(DataError, match=r"3 images, such as img_1\.jpg, are in signs too"):
         evaluate_set(replace(test_set, choose_on=test_set.records), find, tmp_path / "results", pictures=0)
 
@@ -146,7 +146,7 @@ def test_files_with_y_before_x_get_a_remark_only_where_that_explains_a_score_nea
     right, wrong = ([Detection(box(left), 0.9) for left in lefts] for lefts in ((5, 40), (70,)))
     remarks = {}
     for name, found in (("right", right), ("exchanged", exchanged_axes(right)), ("wrong", wrong)):
-        find = file_finder({f"img_{number}": found for number in (1, 2, 3)}, Path(name), None)
+        find = file_finder({f"img_{number}": found for number in (1, 2, 3)}, Path(name))
         remarks[name] = evaluate_set(alone, find, tmp_path / name, pictures=0).content["remarks"]
     assert remarks["right"] == remarks["wrong"] == []
     (remark,) = remarks["exchanged"]

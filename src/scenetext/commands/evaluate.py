@@ -66,7 +66,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "odd",
     )
     parser.add_argument("--axes", choices=get_args(Axes), default="xy", help="which number of a point comes first")
-    parser.add_argument("--lexicon", type=Path, help="words that texts of --predictions are corrected with")
+    parser.add_argument(
+        "--lexicon", type=Path, help="words that readings are corrected with: a file, or a folder with one an image"
+    )
+    parser.add_argument("--lexicon-pairs", type=Path, metavar="PATH", help="how words of --lexicon are written out")
+    parser.add_argument(
+        "--lexicon-distance",
+        choices=("plain", "weighted"),
+        default="plain",
+        help="weighted: changes of characters that the reader was not sure of cost less; for a checkpoint that reads",
+    )
+    parser.add_argument(
+        "--lexicon-limit", type=float, metavar="DISTANCE", help="readings as far as this from every word are dropped"
+    )
     parser.add_argument(
         "--output", type=output_path, help="folder for results; default: evaluation/ beside the checkpoint"
     )
@@ -91,8 +103,13 @@ def check_flags(arguments: argparse.Namespace) -> None:
     """Refuses flags that do not go together."""
     if (arguments.checkpoint is None) == (arguments.predictions is None):
         arguments.refuse("give either a checkpoint or --predictions")
-    if arguments.predictions is None and (arguments.columns or arguments.lexicon or arguments.axes != "xy"):
-        arguments.refuse("--columns, --axes and --lexicon go with --predictions")
+    if arguments.predictions is None and (arguments.columns or arguments.axes != "xy"):
+        arguments.refuse("--columns and --axes go with --predictions")
+    if arguments.predictions is not None and arguments.lexicon_distance == "weighted":
+        arguments.refuse("--lexicon-distance weighted goes with a checkpoint that reads")
+    changes = arguments.lexicon_pairs or arguments.lexicon_limit is not None or arguments.lexicon_distance != "plain"
+    if arguments.lexicon is None and changes:
+        arguments.refuse("--lexicon-pairs, --lexicon-distance and --lexicon-limit go with --lexicon")
     if arguments.predictions is not None and view_overrides(arguments):
         arguments.refuse("--scales, --flip and --set go with a checkpoint")
     if arguments.threshold is not None and not 0 <= arguments.threshold <= 1:

@@ -15,12 +15,12 @@ import torch
 from scenetext.commands.command_line import view_overrides
 from scenetext.commands.evaluation_sets import Choices, EvaluationSet, SetSources, evaluation_sets
 from scenetext.commands.outputs import check_writable, results_in
-from scenetext.commands.set_scores import Finder, evaluate_set, file_finder, model_finder
+from scenetext.commands.set_scores import Finder, corrected, evaluate_set, file_finder, model_finder
 from scenetext.data.loading.dataset import RecordDataset
 from scenetext.data.loading.loader import LoaderSettings
 from scenetext.errors import ConfigError
 from scenetext.evaluation.files.reading import read_predictions
-from scenetext.evaluation.lexicon import Lexicons
+from scenetext.evaluation.lexicon import Correction, Lexicons
 from scenetext.evaluation.report import percent
 from scenetext.runs.data import file_sets
 from scenetext.runs.load import load_trained_task, validation_files
@@ -29,6 +29,7 @@ from scenetext.runs.usable import joined, refuse_all_skipped, with_words
 from scenetext.tasks.detection import DetectionTask
 from scenetext.tasks.evaluation_settings import EvaluationSettings
 from scenetext.tasks.pretraining import PretrainingTask
+from scenetext.text.charset import CharacterSet
 from scenetext.training.device import resolve_device
 from scenetext.training.evaluation import evaluate
 
@@ -39,7 +40,7 @@ FILE_THRESHOLDS = (0.0, *EvaluationSettings().thresholds)
 def score_checkpoint(arguments: argparse.Namespace) -> None:
     """Scores a trained model, each kind by what it is for."""
     task, run, content = load_trained_task(arguments.checkpoint, overrides=view_overrides(arguments))
-    MEASURES[run.kind](task, run, content["step"], arguments)
+    MEASURES[run.kind](task, run, content, arguments)
 
 
 def chosen_sets(
@@ -49,6 +50,18 @@ def chosen_sets(
     sources = SetSources(arguments.dataset, arguments.records or (), arguments.datasets, default)
     choices = Choices(arguments.protocol, arguments.threshold, arguments.choose_on or (), arguments.submission)
     return evaluation_sets(sources, evaluation, choices)
+
+
+def chosen_lexicons(arguments: argparse.Namespace, alphabet: CharacterSet | None = None) -> Lexicons | None:
+    """What readings are corrected with, as the command line says.
+
+    Args:
+        alphabet: of the reader; None where files are scored.
+    """
+    if arguments.lexicon is None:
+        return None
+    correction = Correction(arguments.lexicon_distance == "weighted", arguments.lexicon_limit, alphabet)
+    return Lexicons(arguments.lexicon, arguments.lexicon_pairs, correction)
 
 
 def report_sets(
@@ -70,25 +83,34 @@ def score_predictions(arguments: argparse.Namespace) -> None:
     """Scores a file, folder or zip of detections."""
     evaluation = EvaluationSettings(threshold=0.0, thresholds=FILE_THRESHOLDS)
     predictions = read_predictions(arguments.predictions, arguments.columns, arguments.axes)
-    lexicons = None if arguments.lexicon is None else Lexicons(arguments.lexicon)
     output: Path = arguments.output or arguments.predictions.parent / f"{arguments.predictions.stem}_evaluation"
-    find = file_finder(predictions, arguments.predictions, lexicons)
+    find = corrected(file_finder(predictions, arguments.predictions), chosen_lexicons(arguments))
     origin = {"predictions": str(arguments.predictions), "lexicon": arguments.lexicon and str(arguments.lexicon)}
     report_sets(chosen_sets(arguments, evaluation, ()), find, arguments, origin, output)
 
 
-def score_detector(task: DetectionTask, run: DetectionRun[Any, Any], step: int, arguments: argparse.Namespace) -> None:
+def score_detector(
+    task: DetectionTask, run: DetectionRun[Any, Any], content: Mapping[str, Any], arguments: argparse.Namespace
+) -> None:
     """Scores a detector."""
     device = resolve_device(arguments.device)
     task.to(device).to(memory_format=torch.channels_last)
     loader = LoaderSettings(workers=arguments.workers, evaluation_batch_size=run.loader.evaluation_batch_size)
-    find = model_finder(task, device, loader, run.training.seed)
-    origin = {"checkpoint": str(arguments.checkpoint), "step": step}
+    known = content.get("characters")
+    if arguments.lexicon is not None and not known:
+        raise ConfigError(f"{arguments.checkpoint}: holds a detector that does not read; --lexicon corrects readings")
+    lexicons = chosen_lexicons(arguments, CharacterSet(known) if known else None)
+    find = corrected(model_finder(task, device, loader, run.training.seed), lexicons)
+    origin = {"checkpoint": str(arguments.checkpoint), "step": content["step"]}
+    if arguments.lexicon is not None:
+        origin["lexicon"] = str(arguments.lexicon)
     sets = chosen_sets(arguments, task.evaluation, validation_files(run, arguments.checkpoint))
     report_sets(sets, find, arguments, origin, output_folder(arguments))
 
 
-def measure_pretraining(task: PretrainingTask, run: PretrainingRun, step: int, arguments: argparse.Namespace) -> None:
+def measure_pretraining(
+    task: PretrainingTask, run: PretrainingRun, content: Mapping[str, Any], arguments: argparse.Namespace
+) -> None:
     """Measures how well a pre-trained model reads."""
     if arguments.dataset or arguments.datasets or arguments.protocol or arguments.choose_on or arguments.submission:
         raise ConfigError(f"{arguments.checkpoint}: holds a pre-trained model, which has no protocols; use --records")
@@ -110,11 +132,11 @@ def measure_pretraining(task: PretrainingTask, run: PretrainingRun, step: int, a
     for reason in skipped:
         print(f"skipped image: {reason}")
     result = report_pretraining(metric.compute())
-    origin = {"checkpoint": str(arguments.checkpoint), "step": step, "skipped": skipped}
+    origin = {"checkpoint": str(arguments.checkpoint), "step": content["step"], "skipped": skipped}
     write_json(output_folder(arguments) / "evaluation.json", {**origin, **result})
 
 
-MEASURES: Mapping[str, Callable[[Any, Any, int, argparse.Namespace], None]] = MappingProxyType(
+MEASURES: Mapping[str, Callable[[Any, Any, Mapping[str, Any], argparse.Namespace], None]] = MappingProxyType(
     {"detection": score_detector, "pretraining": measure_pretraining}
 )
 """What measures a trained model, by the kind of its run."""

@@ -97,13 +97,27 @@ def model_finder(task: DetectionTask, device: torch.device, loader: LoaderSettin
     return find
 
 
-def file_finder(predictions: Mapping[str, list[Detection]], source: Path, lexicons: Lexicons | None) -> Finder:
+def corrected(find: Finder, lexicons: Lexicons | None) -> Finder:
+    """The same texts, with their readings corrected; without lexicons, as they are."""
+    if lexicons is None:
+        return find
+
+    def find_corrected(records: Sequence[ImageRecord], measured: EvaluationSet) -> Found:
+        found = find(records, measured)
+        detections = {path: lexicons.correct(texts, path) for path, texts in found.detections.items()}
+        dropped = sum(map(len, found.detections.values())) - sum(map(len, detections.values()))
+        remark = f"{dropped} readings are near no word of {lexicons.source} and were dropped"
+        return replace(found, detections=detections, remarks=(*found.remarks, *([remark] if dropped else [])))
+
+    return find_corrected
+
+
+def file_finder(predictions: Mapping[str, list[Detection]], source: Path) -> Finder:
     """Looks texts up among the detections of another system.
 
     Args:
         predictions: by names of images, see `read_predictions`.
         source: where they come from, for messages.
-        lexicons: what texts are corrected with; None: they stay as they are.
     """
 
     ordered, reordered = in_outline_order(predictions)
@@ -121,10 +135,7 @@ def file_finder(predictions: Mapping[str, list[Detection]], source: Path, lexico
             if paths:
                 more = ", ..." if len(paths) > _NAMES_IN_REMARK else ""
                 remarks.append(f"{len(paths)} {text} {source}: {', '.join(paths[:_NAMES_IN_REMARK])}{more}")
-        detections = dict(assigned.detections)
-        if lexicons is not None:
-            detections = {path: lexicons.correct(found, path) for path, found in detections.items()}
-        return Found(detections, assigned.missing, tuple(remarks), order_is_known=False)
+        return Found(dict(assigned.detections), assigned.missing, tuple(remarks), order_is_known=False)
 
     return find
 

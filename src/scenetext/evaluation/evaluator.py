@@ -220,9 +220,10 @@ def _excluded(overlaps: Overlaps, flagged: np.ndarray, protocol: Protocol) -> tu
     allowed = np.ones(len(rows), dtype=bool)
     if protocol.invalid in ("drop", "drop_detections"):
         excluded |= overlaps.repaired_columns | overlaps.degenerate_columns
+    if protocol.ignored in ("neutral", "absent"):
+        allowed &= ~flagged[rows]
     if protocol.ignored == "neutral":
         excluded[columns[flagged[rows] & (overlaps.inside > protocol.ignore_threshold)]] = True
-        allowed &= ~flagged[rows]
     return excluded, allowed & ~excluded[columns]
 
 

@@ -173,6 +173,20 @@ _READING = (
         invalid="even_odd",
         used_by="the script of ICDAR 2015, task 4.4, word spotting",
     ),
+    SpottingProtocol(
+        name="totaltext_end_to_end",
+        heeds="text",
+        ignored="absent",
+        invalid="even_odd",
+        used_by="Mask TextSpotter on Total-Text, None and Full, whose ground truth lacks the ignored words",
+    ),
+    SpottingProtocol(
+        name="totaltext_word_spotting",
+        reading="word_spotting",
+        heeds="text",
+        invalid="even_odd",
+        used_by="ABCNet, TESTR, DeepSolo on Total-Text",
+    ),
     SpottingProtocol(name="art_end_to_end", matching="highest", reading="exact", used_by="ICDAR 2019 ArT, task 3"),
     SpottingProtocol(name="lsvt_end_to_end", matching="highest", reading="exact", used_by="ICDAR 2019 LSVT, task 2"),
 )

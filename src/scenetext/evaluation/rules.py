@@ -31,6 +31,7 @@ _READINGS: dict[Reading, str] = {
 _IGNORED = {
     "counted": "ignored ground truth counts like any other",
     "free": "ignored ground truth counts only where it is found",
+    "absent": "ignored ground truth taken out, detections there are false",
 }
 Flag = Literal["record", "orientation", "text"]
 _FLAGS: dict[Flag, list[str]] = {
@@ -84,10 +85,10 @@ class Protocol(Settings):
     heeds: Flag = "record"
     """By which of a dataset's flags ground truth is ignored, where it has two that disagree (Total-Text: `#` as
     orientation, `#` as text). `record`: by the one that was chosen when the records were made."""
-    ignored: Literal["neutral", "counted", "free"] = "neutral"
+    ignored: Literal["neutral", "counted", "free", "absent"] = "neutral"
     """Ground truth that is flagged as ignored. `neutral`: it cannot be found, and detections that lie in it are
     excluded, neither right nor wrong; `counted`: the flag means nothing; `free`: it counts where it is found, and only
-    there."""
+    there; `absent`: it is taken out before, so that detections in it are wrong."""
     ignore_threshold: float = Field(default=0.5, ge=0, le=1)
     """A detection is excluded where more than this share of ITS area lies in any one `neutral` region."""
     ignore_margin: float = Field(default=0.0, ge=0)

@@ -172,7 +172,7 @@ def test_nothing_is_measured_on_a_mistake(
 ) -> None:
     write_records(tmp_path / "a.jsonl", [record(*instances, path=tmp_path / "a.jpg")])
     measured = EvaluationSet("x", (tmp_path / "a.jsonl",), (), (find_protocol(protocol),), 0.5, (0.5,))
-    find = file_finder({"a": [Detection(SQUARE, 1.0)]}, tmp_path, None)
+    find = file_finder({"a": [Detection(SQUARE, 1.0)]}, tmp_path)
     with pytest.raises(DataError, match=message):
         evaluate_set(measured, find, tmp_path / "out", 0)
 

@@ -21,10 +21,10 @@ from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import Split
 from scenetext.data.records.images import IMAGE_SUFFIXES
 from scenetext.structures import ImageRecord
+from scenetext.text.quoting import unescaped
 
 _SEPARATOR = r"(?:\s*,\s*|\s+)"
 _LINE = re.compile(rf"([^\s,]+){_SEPARATOR}" * 4 + '"(.*)"')
-_ESCAPED = re.compile(r'\\(["\\])')
 
 
 def read_icdar2013(images: Path, ground_truths: Path, report: ReadReport) -> Iterator[ImageRecord]:
@@ -51,7 +51,7 @@ def parse_line(line: str) -> Label:
         raise ValueError(f'expected x1, y1, x2, y2, "text" (or blanks for the commas), got {line!r:.80}')
     *corners, quoted = match.groups()
     left, top, right, bottom = to_numbers(corners, line)
-    text = _ESCAPED.sub(r"\1", quoted).strip()
+    text = unescaped(quoted).strip()
     return Label(box_points(left, top, right, bottom), text, ignore=text == IGNORED_TEXT)
 
 

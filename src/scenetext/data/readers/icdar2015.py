@@ -3,7 +3,8 @@
 Any layout will do in which images are `<name>.jpg` (or .png, ...) in one folder and ground truths `gt_<name>.txt` in
 one folder: the official archives (ch4_training_images, ch4_training_localization_transcription_gt) as well as
 images/ and gts/. A ground truth has one word a line, `x1,y1,x2,y2,x3,y3,x4,y4,text`, in UTF-8 with a byte order mark
-and CRLF; the text may hold commas; `###` marks a word that is neither learnt nor scored.
+and CRLF; the text may hold commas, `"..."` stands for its inside, and `###` marks a word that is neither learnt nor
+scored.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from scenetext.data.readers.report import ReadReport
 from scenetext.data.readers.splits import Split
 from scenetext.data.records.images import IMAGE_SUFFIXES
 from scenetext.structures import ImageRecord
+from scenetext.text.quoting import unquoted
 
 
 def read_icdar2015(images: Path, ground_truths: Path, report: ReadReport) -> Iterator[ImageRecord]:
@@ -49,7 +51,7 @@ def read_icdar2015(images: Path, ground_truths: Path, report: ReadReport) -> Ite
 def parse_line(line: str) -> Label:
     """One word; ValueError says what is wrong with it."""
     polygon, text = split_coordinates(line, 8, "x1,y1,x2,y2,x3,y3,x4,y4,text")
-    return Label(polygon, text, ignore=text == IGNORED_TEXT)
+    return Label(polygon, unquoted(text), ignore=text == IGNORED_TEXT)
 
 
 def _recognise(values: Mapping[str, Any], peek: Peek) -> str | None:

@@ -19,6 +19,7 @@ import numpy as np
 
 from scenetext.evaluation.files.values import PredictionError, check_score, polygon_of, shown
 from scenetext.structures import Detection
+from scenetext.text.quoting import unquoted
 
 Columns = Literal["polygon", "polygon,score", "polygon,text", "polygon,score,text"]
 _LEAST = 8
@@ -31,7 +32,6 @@ _REACH = 2
 """Times the diagonal of an outline: how far another point of it may be from the one before."""
 _MARK = "####"
 """Before every text in the files of ABCNet and its kin."""
-_ESCAPED = re.compile(r'\\(["\\])')
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +148,8 @@ def _outline(numbers: Sequence[float | None]) -> np.ndarray:
 
 
 def _text(written: str, has_mark: bool) -> str:
-    """A text as it is meant: `"..."` stands for its inside, with escaped quotes (ICDAR 2015, task 4)."""
-    text = written.removeprefix(_MARK) if has_mark else written
-    if len(text) >= 2 and text[0] == text[-1] == '"':
-        return _ESCAPED.sub(r"\1", text[1:-1])
-    return text
+    """A text without its mark and its quotes."""
+    return unquoted(written.removeprefix(_MARK) if has_mark else written)
 
 
 def _goes_on(numbers: Sequence[float], usual: int) -> bool:
