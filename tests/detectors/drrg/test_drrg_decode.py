@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from golden import golden_arrays
-from scenetext.detectors.drrg.boxes import component_attributes
+from scenetext.detectors.drrg.boxes import GeometryMaps, component_attributes
 from scenetext.detectors.drrg.config import DRRGDecoding, DRRGSettings
 from scenetext.detectors.drrg.decode import connecting_path, decode, find_text, group_components, outline_of
 from scenetext.detectors.drrg.examples import perfect_maps
 from scenetext.detectors.drrg.model import MAPS
-from scenetext.detectors.drrg.proposals import find_components, jittered, propose, score_components, unit_geometry
+from scenetext.detectors.drrg.proposals import find_components, jittered, propose, score_components
 from scenetext.detectors.drrg.targets import targets, width_rule
 from text_samples import make_sample, overlap, word
 
@@ -51,7 +51,9 @@ def test_attributes_and_scores_of_published_components_are_equal() -> None:
     corners = golden["text_comps"][:, :8].reshape(-1, 4, 2)
     rule = width_rule(CONFIG.components, CONFIG.decoding.width_share)
     inside = (corners < (479, 319)).all(axis=(1, 2)) & (corners > 0).all(axis=(1, 2))  # corners are stored cut off
-    attributes = component_attributes(unit_geometry(maps), corners[inside], rule)
+    attributes = component_attributes(
+        GeometryMaps(*(maps[name] for name in GeometryMaps._fields)), corners[inside], rule
+    )
     assert inside.sum() > 100
     assert np.abs(attributes - golden["comp_attribs"][inside]).max() < 1e-4
     scores = score_components(maps["text"], corners)[inside]

@@ -8,13 +8,19 @@ import numpy as np
 
 
 class GeometryMaps(NamedTuple):
-    """What a component's shape is read from, (H, W) float32 each: upward direction (y downwards), and the distances in
-    pixels to the top and the bottom of the text."""
+    """What a component's shape is read from, (H, W) float32 each: upward direction (y downwards, of any length), and
+    the distances in pixels to the top and the bottom of the text."""
 
     sin: np.ndarray
     cos: np.ndarray
     top: np.ndarray
     bottom: np.ndarray
+
+    def at(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """sin, cos, top and bottom at pixels, (N,) float64 each; the direction is of unit length, or 0."""
+        sin, cos, top, bottom = (array[y, x].astype(np.float64) for array in self)
+        length = np.sqrt(np.square(sin) + np.square(cos) + 1e-8)
+        return sin / length, cos / length, top, bottom
 
 
 class WidthRule(NamedTuple):
@@ -39,7 +45,7 @@ def component_corners(maps: GeometryMaps, pixels: np.ndarray, rule: WidthRule, g
         (N, 4, 2) float64: top left, top right, bottom right, bottom left.
     """
     x, y = pixels.T
-    sin, cos, top, bottom = (array[y, x].astype(np.float64) for array in maps)
+    sin, cos, top, bottom = maps.at(x, y)
     up = np.stack((cos, sin), axis=1)
     along = np.stack((-sin, cos), axis=1) * (rule.widths(growth * (top + bottom)) / 2)[:, None]
     upper, lower = pixels + growth * top[:, None] * up, pixels - growth * bottom[:, None] * up
@@ -52,5 +58,5 @@ def component_attributes(maps: GeometryMaps, corners: np.ndarray, rule: WidthRul
     The middles must lie in the image.
     """
     x, y = corners.mean(axis=1).astype(np.int64).T
-    sin, cos, top, bottom = (array[y, x].astype(np.float64) for array in maps)
+    sin, cos, top, bottom = maps.at(x, y)
     return np.column_stack((x, y, top + bottom, rule.widths(top + bottom), cos, sin))

@@ -90,7 +90,7 @@ def find_components(maps: dict[str, np.ndarray], config: DRRGSettings) -> tuple[
     decoding, (height, width) = config.decoding, maps["text"].shape
     text = maps["text"]
     rule = WidthRule(decoding.width_share, config.components.least_width, config.components.largest_width)
-    geometry = unit_geometry(maps)
+    geometry = GeometryMaps(*(maps[name] for name in GeometryMaps._fields))
     pixels, region = _candidate_pixels(maps, geometry, decoding)
     found = []
     for number in np.unique(region):
@@ -120,22 +120,18 @@ def _candidate_pixels(
     text = maps["text"]
     inside = (text > _logit(config.text_threshold)) & (maps["centre"] > _logit(config.centre_threshold))
     numbers = np.zeros(text.shape, np.int32)
-    for number, region in enumerate(filled_regions(inside.view(np.uint8)), start=1):
-        cv2.drawContours(numbers, [region], 0, number, cv2.FILLED)
-    numbers[np.bincount(numbers.reshape(-1))[numbers] <= config.minimum_area] = 0
-    y, x = np.nonzero((numbers > 0) & (text > _logit(config.score_threshold)))
-    high = geometry.top[y, x] + geometry.bottom[y, x] >= LEAST_HEIGHT
-    y, x = y[high], x[high]
+    for index, region in enumerate(filled_regions(inside.view(np.uint8)), start=1):
+        cv2.drawContours(numbers, [region], 0, index, cv2.FILLED)
+    pixels = np.flatnonzero(numbers > 0)
+    number, (y, x) = numbers.reshape(-1)[pixels], np.divmod(pixels, text.shape[1])
+    wanted = np.bincount(number, minlength=1)[number] > config.minimum_area
+    wanted &= (text[y, x] > _logit(config.score_threshold)) & (
+        geometry.top[y, x] + geometry.bottom[y, x] >= LEAST_HEIGHT
+    )
+    number, y, x = number[wanted], y[wanted], x[wanted]
     best = keep_best(text[y, x], config.maximum_candidates)
-    y, x = y[best], x[best]
-    by_region = np.argsort(numbers[y, x], kind="stable")
-    return np.stack((x, y), axis=1)[by_region], numbers[y, x][by_region]
-
-
-def unit_geometry(maps: dict[str, np.ndarray]) -> GeometryMaps:
-    """The maps of a head that components are read from; the direction is brought to unit length."""
-    length = np.sqrt(np.square(maps["sin"]) + np.square(maps["cos"]) + 1e-8)
-    return GeometryMaps(maps["sin"] / length, maps["cos"] / length, maps["top"], maps["bottom"])
+    by_region = best[np.argsort(number[best], kind="stable")]
+    return np.stack((x, y), axis=1)[by_region], number[by_region]
 
 
 def _text_share(corners: np.ndarray, text: np.ndarray, config: DRRGDecoding) -> float:

@@ -85,7 +85,7 @@ def _centre_maps(
     quadrangles = [band_between(sides, config.centre_shrink) for sides in texts]
     pieces = fill_numbered(np.concatenate([np.zeros((0, 4, 2), np.int32), *quadrangles]), size)
     centre = (pieces > 0).view(np.uint8)
-    pixels = np.flatnonzero(centre)
+    pixels = np.flatnonzero(pieces > 0)
     lines = _piece_lines(texts)[:, pieces.reshape(-1)[pixels] - 1]
     y, x = np.divmod(pixels, size[1])
     values = (
@@ -122,7 +122,7 @@ def _components(texts: Sequence[Sides], centre: np.ndarray, maps: GeometryMaps, 
     lines = [((upper + lower) / 2).astype(np.int32) for upper, lower in texts]
     drawn = np.zeros_like(centre)
     cv2.polylines(drawn, lines, isClosed=False, color=1)
-    y, x = np.nonzero(drawn & centre)
+    y, x = np.nonzero((drawn & centre).view(bool))
     rule = width_rule(config, config.width_share)
     candidates = component_corners(maps, np.stack((x, y), axis=1), rule)
     corners, _ = merge_and_suppress(candidates, np.ones(len(candidates)), config.overlap_threshold)
