@@ -28,7 +28,7 @@ from scenetext.structures import ImageRecord, TextInstance
 from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.text.charset import CharacterSet
 from scenetext.training.checkpoint import checkpoints_of, load_latest_checkpoint
-from scenetext.training.trainer import Outcome
+from scenetext.training.outcome import Outcome
 
 
 def run(tool: str, *arguments: object) -> str:

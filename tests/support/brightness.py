@@ -112,6 +112,7 @@ def make_trainer(
     folder: Path,
     task: BrightnessTask | None = None,
     processes: Processes | None = None,
+    compare_with_start: bool = False,
     **settings: object,
 ) -> Trainer:
     values = {"steps": 12, "evaluate_every": 4, "checkpoint_every": 3, "log_every": 2, "device": "cpu", **settings}
@@ -126,6 +127,7 @@ def make_trainer(
         folder,
         {"kind": "test", "config": {}},
         processes,
+        compare_with_start,
     )
 
 

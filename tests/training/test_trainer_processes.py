@@ -54,15 +54,15 @@ def stopped_and_resumed(
 ) -> tuple[Any, Any, dict[str, Tensor]]:
     """Process 1 alone gets the signal."""
     task = BrightnessTask(signal_at=stop_in if processes.rank == 1 else None)
-    stopped = make_trainer(records, folder, task, processes).fit()
-    resumed = make_trainer(records, folder, processes=processes)
+    stopped = make_trainer(records, folder, task, processes, compare_with_start=True).fit()
+    resumed = make_trainer(records, folder, processes=processes, compare_with_start=True)
     remarks = resumed.resume()
     outcome = resumed.fit()
     return vars(stopped), (remarks, vars(outcome)), final_weights(resumed)
 
 
 def never_stopped(processes: Processes, records: Sequence[ImageRecord], folder: Path) -> tuple[Any, dict[str, Tensor]]:
-    trainer = make_trainer(records, folder, processes=processes)
+    trainer = make_trainer(records, folder, processes=processes, compare_with_start=True)
     return vars(trainer.fit()), final_weights(trainer)
 
 
@@ -75,7 +75,8 @@ def test_a_signal_to_one_process_stops_all_and_resuming_gives_the_same_bits(
         assert (stopped["step"], stopped["interrupted"]) == (5, "SIGTERM")
     remarks, outcome = results[0][1]
     assert remarks == []
-    assert outcome == whole[0][0]
+    assert outcome == whole[0][0] == whole[1][0]
+    assert outcome["start"] is not None, "evaluated before the first step, and kept"
     for name, value in results[0][2].items():
         assert torch.equal(value, whole[0][1][name]), name
 

@@ -22,7 +22,8 @@ from scenetext.training.dry_run import dry_run
 from scenetext.training.interruption import EXIT_CODE_INTERRUPTED
 from scenetext.training.log import format_value
 from scenetext.training.optimizers import describe_groups
-from scenetext.training.trainer import Outcome, Trainer
+from scenetext.training.outcome import Outcome
+from scenetext.training.trainer import Trainer
 
 EXIT_CODE_OVERFIT_FAILED = 3
 
@@ -109,6 +110,8 @@ def _close(outcome: Outcome, trainer: Trainer, folder: Path, overfit: int | None
     if outcome.best is not None:
         best = format_value(outcome.best)
         lines.append(f"best {name}: {best} after step {outcome.best_step}: {folder / 'best.pt'}")
+    if not outcome.interrupted and (warning := outcome.warning(name, folder / "best.pt")) is not None:
+        lines.append(warning)
     lines.append(f"run folder: {folder} (config.yaml, log.jsonl, tensorboard/, checkpoints/)")
     if outcome.interrupted or overfit is None:
         _print(trainer.processes, lines)

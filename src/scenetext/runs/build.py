@@ -68,6 +68,7 @@ def build_trainer(
         folder,
         {**describe_run(run, characters), "records": {str(path): one for path, one in data.contents.items()}},
         processes,
+        compare_with_start=kind_of(run).starts_trained(run),
     )
     remarks += check_length(run.schedule, trainer.total_steps, trainer.learner.steps_per_epoch)
     return trainer, remarks

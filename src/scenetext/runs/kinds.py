@@ -13,15 +13,13 @@ from torch import nn
 from scenetext.detectors import find_detector
 from scenetext.evaluation.named_rules import find_protocol
 from scenetext.runs.encoders import auxiliary_loss, build_encoder
+from scenetext.runs.initial_weights import initialise_detector
 from scenetext.runs.settings import DetectionRun, PretrainingRun, Run, RunType
 from scenetext.runs.usable import RunSets, sets_to_read, sets_with_text, sets_with_words
 from scenetext.spotters.reader import with_reader
-from scenetext.spotters.reader.stage import STAGE
 from scenetext.tasks.detection import DetectionTask
 from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.text.charset import CharacterSet
-from scenetext.training.checkpoint import load_checkpoint
-from scenetext.weights.report import load_weights
 
 AnyTask = PretrainingTask | DetectionTask
 TaskType = TypeVar("TaskType", bound=nn.Module)
@@ -40,6 +38,7 @@ class Kind(Generic[RunType, TaskType]):
         characters: run -> the characters that it knows, from this file.
         build: (run, characters, augment) -> the task, with random weights.
         initialise: (task, run) -> loads the weights that the run starts from; what fitted, a line each.
+        starts_trained: run -> whether those are of a whole network, which can be evaluated before the first step.
         usable: (run, characters, datasets) -> the usable part of them, with remarks.
     """
 
@@ -48,6 +47,7 @@ class Kind(Generic[RunType, TaskType]):
     characters: Callable[[RunType], CharacterSet | None]
     build: Callable[[RunType, CharacterSet | None, bool], TaskType]
     initialise: Callable[[TaskType, RunType], list[str]]
+    starts_trained: Callable[[RunType], bool]
     usable: Callable[[RunType, CharacterSet | None, RunSets], RunSets]
 
 
@@ -123,27 +123,13 @@ def _initialise_encoder(task: PretrainingTask, run: PretrainingRun) -> list[str]
     return task.encoder.load_weights()
 
 
-def _initialise_detector(task: DetectionTask, run: DetectionRun[Any, Any]) -> list[str]:
-    """Loads a whole network, where the run names one, or the encoder's weights.
-
-    Raises:
-        CheckpointError: the file is of another network, or cannot be used for the encoder.
-    """
-    if run.initial_weights is None:
-        return task.encoder.load_weights()
-    content = load_checkpoint(run.initial_weights)
-    reads_already = (content.get("config") or {}).get("reader") is not None
-    optional = () if run.reader is None or reads_already else (f"head.later.{STAGE}.",)
-    report = load_weights(task, content["model"], run.initial_weights, optional)
-    return [f"initial weights: {run.initial_weights} (step {content['step']}): {report}"]
-
-
 PRETRAINING: Kind[PretrainingRun, PretrainingTask] = Kind(
     name="pretraining",
     dictionary=lambda _: "method.characters",
     characters=lambda run: _characters_of(run.method.characters),
     build=build_pretraining_task,
     initialise=_initialise_encoder,
+    starts_trained=lambda _: False,
     usable=_usable_words,
 )
 DETECTION: Kind[DetectionRun[Any, Any], DetectionTask] = Kind(
@@ -151,7 +137,8 @@ DETECTION: Kind[DetectionRun[Any, Any], DetectionTask] = Kind(
     dictionary=_reader_dictionary,
     characters=_reader_characters,
     build=build_detection_task,
-    initialise=_initialise_detector,
+    initialise=initialise_detector,
+    starts_trained=lambda run: run.initial_weights is not None,
     usable=_usable_text,
 )
 KINDS: Mapping[str, Kind[Any, Any]] = MappingProxyType({kind.name: kind for kind in (PRETRAINING, DETECTION)})

@@ -78,7 +78,7 @@ def run_within(run: Run, trainer: Trainer, minutes: float, used: float) -> tuple
     """
     began, seconds = time.monotonic(), 60 * minutes
     costs = measure_costs(trainer, seconds)
-    evaluations = math.ceil(trainer.total_steps / trainer.settings.evaluate_every)
+    evaluations = trainer.evaluations
     # Building and starting happen once more: the trainer has learnt from what was measured.
     left = seconds - 2 * used - (time.monotonic() - began) - costs.start - evaluations * costs.evaluation
     steps = math.floor(_MARGIN * left / costs.step)

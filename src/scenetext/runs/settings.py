@@ -111,7 +111,11 @@ class DetectionRun(RunSettings, Generic[EncoderType, DetectorType]):
     initial_weights: Path | None = None
     """A scenetext checkpoint whose whole network this run starts from, as after a first training on SynthText; encoder
     and detector have to be the same there (a `reader` may be new), and `encoder.weights` is not read. null = random,
-    but for what `encoder.weights` names."""
+    but for what `encoder.weights` names. It is evaluated before the first step, and later values are compared with
+    that."""
+    initial_weights_except: tuple[str, ...] = ()
+    """Globs over names of weights, as in `head.*`: what they match is not taken from `initial_weights`, whether it is
+    there or not. All else has to fit."""
     reader: ReaderSettings | None = None
     """What reads the detected texts; null = they are detected only."""
     data: DataSettings
@@ -132,6 +136,12 @@ class DetectionRun(RunSettings, Generic[EncoderType, DetectorType]):
         except ConfigError as error:
             raise ConfigError(f"{source}: {error}") from None
         return DetectionRun[encoder, detector]  # type: ignore[valid-type]
+
+    @model_validator(mode="after")
+    def _nothing_to_except_from(self) -> Self:
+        if self.initial_weights is None and self.initial_weights_except:
+            raise ValueError("initial_weights_except: there are no initial_weights from which to except anything")
+        return self
 
     @model_validator(mode="after")
     def _no_mirrored_texts(self) -> Self:

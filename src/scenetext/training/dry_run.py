@@ -32,13 +32,12 @@ def dry_run(trainer: Trainer) -> list[str]:
     """
     seconds_a_step = _time_steps(trainer)
     seconds_an_evaluation = time_evaluation(trainer, _EVALUATED_IMAGES)
-    evaluations = -(-trainer.total_steps // trainer.settings.evaluate_every)
-    whole = seconds_a_step * trainer.total_steps + seconds_an_evaluation * evaluations
+    whole = seconds_a_step * trainer.total_steps + seconds_an_evaluation * trainer.evaluations
     kept = trainer.settings.keep_checkpoints + 1
     where = "GPU memory" if trainer.device.type == "cuda" else "memory, this process,"
     return [
         f"dry run: {seconds_a_step:.3g} s a step, {format_duration(seconds_an_evaluation)} an evaluation; "
-        f"{trainer.total_steps} steps and {evaluations} evaluations take about {format_duration(whole)}",
+        f"{trainer.total_steps} steps and {trainer.evaluations} evaluations take about {format_duration(whole)}",
         f"dry run: {where} at most {peak_memory(trainer.device) / 2**30:.2f} GiB; "
         f"{kept} checkpoints of {_checkpoint_size(trainer) / 2**20:.0f} MiB",
         "dry run: no run folder was written",

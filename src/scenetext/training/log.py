@@ -64,8 +64,12 @@ class RunLog:
         """Moves the progress bar to `step` finished steps."""
         self._bar.update(step - self._bar.n if self._interactive else 0)
 
-    def metrics(self, kind: str, step: int, values: Mapping[str, float]) -> None:
-        """Logs named values of one kind ("train" or "evaluation") after `step` finished steps."""
+    def metrics(self, kind: str, step: int, values: Mapping[str, float], remark: str = "") -> None:
+        """Logs named values of one kind ("train" or "evaluation") after `step` finished steps.
+
+        Args:
+            remark: about them, for people: it ends their line on the terminal.
+        """
         if self._silent:
             return
         self._write_line({"kind": kind, "step": step, **values})
@@ -80,7 +84,8 @@ class RunLog:
         if self._interactive and kind == "train":
             self._bar.set_postfix_str(text, refresh=False)
         else:
-            self.message(f"{kind} {step}/{self._total_steps}{self._time_left(step)}: {text}")
+            ending = f"; {remark}" if remark else ""
+            self.message(f"{kind} {step}/{self._total_steps}{self._time_left(step)}: {text}{ending}")
 
     def pictures(self, step: int, pictures: Mapping[str, np.ndarray]) -> None:
         """Keeps named pictures, (H, W, 3) uint8 RGB, after `step` finished steps.

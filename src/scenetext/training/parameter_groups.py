@@ -131,12 +131,17 @@ def assign_groups(names: Sequence[str], groups: Sequence[ParameterGroupSettings]
         key = f"optimizer.groups.{position}.pattern: {group.pattern!r}"
         matched = [name for name in names if fnmatchcase(name, group.pattern)]
         if not matched:
-            near = did_you_mean(group.pattern, _possible_patterns(names), repr)
-            raise ConfigError(f"{key} matches no parameter{near} Parts of the model: {', '.join(_parts(names))}")
+            raise ConfigError(f"{key} matches no parameter{near_patterns(group.pattern, names)}")
         if all(assigned[name] is not group for name in matched):
             earlier = assigned[matched[0]].pattern
             raise ConfigError(f"{key} comes too late, {earlier!r} takes all that it matches; put it in front of that")
     return assigned
+
+
+def near_patterns(pattern: str, names: Sequence[str]) -> str:
+    """The end of a message about a pattern that matches none of the names: what was meant, and what there is."""
+    near = did_you_mean(pattern, _possible_patterns(names), repr)
+    return f"{near} Parts of the model: {', '.join(_parts(names))}"
 
 
 def _named_parameters(model: nn.Module) -> dict[str, nn.Parameter]:

@@ -25,6 +25,9 @@ class TrainingSettings(Settings):
     steps."""
     evaluate_every: PositiveInt
     """Steps between evaluations on the validation records; the last step is always evaluated."""
+    patience: PositiveInt | None = None
+    """Evaluations in a row without a better value after which the run ends early; null = it never does. Where
+    `initial_weights` are evaluated before the first step, theirs is the first value to be better than."""
     checkpoint_every: PositiveInt = 500
     """Steps between checkpoints; one is also written at the end and on interruption."""
     keep_checkpoints: PositiveInt = 2

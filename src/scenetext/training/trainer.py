@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,31 +31,11 @@ from scenetext.training.evaluation import draw, evaluate
 from scenetext.training.interruption import InterruptionGuard
 from scenetext.training.learner import Learner
 from scenetext.training.log import RunLog, format_value
+from scenetext.training.outcome import Outcome
 from scenetext.training.seed import random_state, restore_random_state
 from scenetext.training.settings import RunSettings
 from scenetext.training.skipped import SkippedImages
 from scenetext.training.window import StepWindow
-
-
-@dataclass
-class Outcome:
-    """How a training ended.
-
-    Attributes:
-        step: finished steps.
-        figures: metrics of the last evaluation, by the name that checkpoints have for them.
-        best: highest value of the task's `best_metric` over the run, None before the first evaluation.
-        best_step: the step that reached it.
-        evaluated_step: the step of that evaluation, -1 before the first evaluation.
-        interrupted: name of the signal that ended the run early, None where it ran to its end.
-    """
-
-    step: int = 0
-    figures: dict[str, float] = field(default_factory=dict)
-    best: float | None = None
-    best_step: int = 0
-    evaluated_step: int = -1
-    interrupted: str | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +71,8 @@ class Trainer:
         description: plain data stored in every checkpoint beside the weights (kind of run, resolved config, hashes of
             records files).
         processes: of the run.
+        compare_with_start: evaluate before the first step too, and compare with that: for weights that were trained
+            already and must not get worse unnoticed.
     """
 
     def __init__(
@@ -102,6 +84,7 @@ class Trainer:
         folder: Path,
         description: Mapping[str, Any],
         processes: Processes | None = None,
+        compare_with_start: bool = False,
     ) -> None:
         self.settings = settings.training
         self.processes = processes or Processes()
@@ -118,8 +101,14 @@ class Trainer:
         self.folder = folder
         self.description = dict(description)
         self.outcome = Outcome()
+        self._compare_with_start = compare_with_start
         self.skipped = SkippedImages(len(training_data), self.settings.maximum_skipped_share)
         self._non_finite_in_a_row = 0
+
+    @property
+    def evaluations(self) -> int:
+        """How many evaluations the whole run has, if nothing ends it early."""
+        return math.ceil(self.total_steps / self.settings.evaluate_every) + self._compare_with_start
 
     def resume(self, fresh_optimizer: bool = False) -> list[str]:
         """Continues from the newest readable checkpoint in the run folder.
@@ -181,7 +170,7 @@ class Trainer:
         stop = self._catch_up_evaluation(log, guard)
         window = StepWindow()
         batches = self._timed_batches(window)
-        while stop is None and (batch := next(batches, None)) is not None:
+        while stop is None and not self._is_stalled() and (batch := next(batches, None)) is not None:
             report = self._step(batch, guard)
             self._watch(batch, report, log)
             self.outcome.step += 1
@@ -278,9 +267,9 @@ class Trainer:
             )
 
     def _catch_up_evaluation(self, log: RunLog, guard: InterruptionGuard) -> str | None:
-        """Does the evaluation that was due after the step of the checkpoint, if the run ended before it was done."""
-        step = self.outcome.step
-        due = step > 0 and (step % self.settings.evaluate_every == 0 or step == self.total_steps)
+        """The evaluation that is due before any further step and not done yet: of the start, or of the checkpoint."""
+        step, every = self.outcome.step, self.settings.evaluate_every
+        due = self._compare_with_start if step == 0 else step % every == 0 or step == self.total_steps
         return self._evaluate(log, guard) if due and self.outcome.evaluated_step != step else None
 
     def _evaluate(self, log: RunLog, guard: InterruptionGuard) -> str | None:
@@ -327,15 +316,13 @@ class Trainer:
         return None
 
     def _take_metrics(self, metrics: dict[str, float], best: str, log: RunLog) -> None:
-        self.outcome.figures = metrics
-        self.outcome.evaluated_step = self.outcome.step
-        log.metrics("evaluation", self.outcome.step, metrics)
-        value = metrics[best]
-        if not math.isfinite(value) or (self.outcome.best is not None and value <= self.outcome.best):
-            return
-        self.outcome.best, self.outcome.best_step = value, self.outcome.step
-        if self.processes.is_main:
-            self._save_best(f"best {best} so far: {format_value(value)}", log)
+        is_best = self.outcome.take(metrics, best)
+        log.metrics("evaluation", self.outcome.step, metrics, self.outcome.against_start(best))
+        if is_best and self.processes.is_main:
+            self._save_best(f"best {best} so far: {format_value(metrics[best])}", log)
+
+    def _is_stalled(self) -> bool:
+        return self.outcome.is_stalled(self.settings.patience)
 
     def _share_statistics(self) -> None:
         """Gives all processes the first one's running statistics, which are also those that are saved."""
@@ -345,9 +332,15 @@ class Trainer:
                     dist.broadcast(buffer, src=0)
 
     def _finish(self, log: RunLog, stop: str | None) -> None:
-        """Saves the state, and logs if the run was stopped before its last evaluation."""
+        """Saves the state, and logs if the run ends before its last evaluation, and why."""
         self.skipped.report(log.message)
         self._save()
+        if stop is None and self.outcome.step < self.total_steps:
+            log.message(
+                f"no better {self.task.best_metric} in {self.outcome.evaluations_without_better} evaluations: the run "
+                f"ends after step {self.outcome.step} of {self.total_steps} (training.patience; with a larger one, "
+                "--resume goes on)"
+            )
         if stop is not None and self.outcome.evaluated_step < self.total_steps:
             self.outcome.interrupted = stop
             log.message(f"stopped after step {self.outcome.step} of {self.total_steps}; go on with --resume")
