@@ -18,7 +18,11 @@ from scenetext.runs.usable import DataCheck, RunSets
 from scenetext.runs.words import Config, all_configs, combine
 
 CONFIGS = all_configs()
-TWO_ENCODERS = [("oclip", "tcm"), ("oclip", "fasttcm"), ("tcm", "tiny"), ("fasttcm", "tiny")]
+TWO_ENCODERS = [
+    *[("oclip", "tcm"), ("oclip", "fasttcm"), ("tcm", "tiny"), ("fasttcm", "tiny")],
+    *[("oclip", "attached_tcm"), ("resnet50", "attached_tcm"), ("attached_tcm", "tiny")],
+    *[("oclip", "attached_fasttcm"), ("resnet50", "attached_fasttcm"), ("attached_fasttcm", "tiny")],
+]
 
 
 def fitting(axis: str, kind: str) -> list[str]:
@@ -65,6 +69,23 @@ def test_tcm_takes_its_image_side_from_a_pretraining() -> None:
     )
     plain = load_run(["dbnet", "icdar2015", "fasttcm"])
     assert (run.optimizer, run.schedule, run.training) == (plain.optimizer, plain.schedule, plain.training)
+
+
+def test_attached_tcm_takes_the_encoder_that_stands_beside_it() -> None:
+    """The four rungs of FastTCM's ablation differ in one word."""
+    plain, clip, tcm, fast = (
+        load_run(["dbnet", "icdar2015", *words])
+        for words in (["resnet50"], ["clip_rn50"], ["attached_tcm"], ["attached_fasttcm"])
+    )
+    assert (tcm.encoder.attach.encoder, tcm.encoder.text_weights) == (clip.encoder, None), "text from the same file"
+    assert fast.encoder == tcm.encoder.model_copy(update={"fast": True})
+    assert (plain.optimizer.groups, [group.pattern for group in tcm.optimizer.groups]) == ((), ["encoder.image.*"])
+    on_resnet = load_run(["dbnet", "icdar2015", "resnet50", "attached_tcm"])
+    assert on_resnet.encoder.attach.encoder == plain.encoder
+    assert str(on_resnet.encoder.text_weights) == "weights/clip_RN50.pt"
+    for run, other in ((clip, tcm), (clip, fast), (plain, on_resnet)):
+        for group in ("data", "transform", "evaluation_transform", "loader", "schedule", "training"):
+            assert getattr(run, group) == getattr(other, group), group
 
 
 def test_the_order_of_names_makes_no_difference() -> None:
@@ -146,7 +167,7 @@ def test_one_name_of_two_things_is_known_by_its_company() -> None:
         ("dbnet icdar2015 icdar2015 oclip", "icdar2015 is named twice"),
         ("dbnet icdar2015 ctw1500 oclip", "are both data sets, name one; several sets in one run: data.train="),
         ("dbnet", "dbnet: names no data set; add one of ctw1500, icdar2015, "),
-        ("dbnet icdar2015", "names no encoder; add one of dcnv2, fasttcm, oclip, "),
+        ("dbnet icdar2015", "names no encoder; add one of attached_fasttcm, attached_tcm, clip_rn50, dcnv2, "),
         ("icdar2015 scratch", f"names no detector; add one of {', '.join(detector_names())}"),
         ("icdar2015", "names no detector and no pre-training; add one of dbnet, "),
         ("", "the command line: names no detector and no pre-training"),

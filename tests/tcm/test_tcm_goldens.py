@@ -14,7 +14,8 @@ from torch import Tensor
 from scenetext.detectors import find_detector
 from scenetext.detectors.dbnet.mmocr import NAMES
 from scenetext.encoders.clip_image import PooledClipResNet
-from scenetext.tcm.encoder import INITIAL_GATE, TcmEncoder
+from scenetext.tcm.encoder import TcmEncoder
+from scenetext.tcm.guidance import INITIAL_GATE
 from scenetext.tcm.matching import MatchingLoss
 from scenetext.weights.files import WeightFile
 from scenetext.weights.image_encoder import load_image_encoder

@@ -14,7 +14,8 @@ from scenetext.pretraining.oclip.loss import oclip_loss
 from scenetext.structures import Batch, Features
 from scenetext.tasks.detection import DetectionTask
 from scenetext.tasks.pretraining import PretrainingTask
-from scenetext.tcm.encoder import TcmEncoder
+from scenetext.tcm.attached import AttachedTcmEncoder
+from scenetext.tcm.guidance import GuidedEncoder
 from scenetext.training.trainer import Trainer
 
 
@@ -104,23 +105,25 @@ def _detection_parts(task: DetectionTask, batch: Batch) -> list[Part]:
     return [
         Part("pixel normalisation", lambda: [task.normalization(batch.images)]),
         Part("encoder", encode),
-        *(_tcm_parts(task.encoder, images) if isinstance(task.encoder, TcmEncoder) else []),
+        *(_tcm_parts(task.encoder, images) if isinstance(task.encoder, GuidedEncoder) else []),
         Part("head", lambda: list(maps_of(features).values())),
         Part("losses", lambda: list(task.spec.loss(maps, batch.targets, task.config).values())),
         Part("decode", decode),
     ]
 
 
-def _tcm_parts(encoder: TcmEncoder, images: Tensor) -> list[Part]:
+def _tcm_parts(encoder: GuidedEncoder, images: Tensor) -> list[Part]:
     """What a TCM encoder is made of; modules that are switched off are skipped."""
-    pool = encoder.image.attnpool
     with torch.no_grad():
-        level = _leaf(encoder.image(images).levels[-1])
-        tokens = _leaf(pool(level))
+        levels = [_leaf(level) for level in encoder.image(images).levels]
+        tokens = _leaf(encoder.image_tokens(levels))
         text = _leaf(encoder.text_features(tokens))
     parts = [
         Part("encoder: image levels", lambda: encoder.image(images).levels),
-        Part("encoder: attention pool", lambda: [pool(level)]),
+        Part(
+            f"encoder: {'projection' if isinstance(encoder, AttachedTcmEncoder) else 'attention pool'}",
+            lambda: [encoder.image_tokens(levels)],
+        ),
         Part("encoder: text feature", lambda: [encoder.text_features(tokens)]),
     ]
     if encoder.visual_prompt is not None:

@@ -43,6 +43,7 @@ WITH_CONFIG = {
         "textbpnpp totaltext resnet50",
     ),
 }
+TEXT_FEATURES = "CLIP (OpenAI or open_clip) -> features of sentences, for a TCM without text encoder (.safetensors)"
 EXAMPLES = """\
   scenetext convert backbone outputs/oclip-words-tiny/best.pt outputs/backbone.safetensors
   scenetext train dbnet scenes tiny encoder.weights=outputs/backbone.safetensors
@@ -54,6 +55,7 @@ EXAMPLES = """\
   scenetext detect outputs/dbnet.pt sign.jpg
   scenetext convert to-mmocr-detector outputs/dbnet/best.pt outputs/dbnet_mmocr.pth
   scenetext convert from-tcm tcm_dbnet.pth outputs/tcm_dbnet.pt dbnet icdar2015 tcm
+  scenetext convert text-features RN50.pt outputs/text.safetensors --prompt "many words in a photo."
   scenetext convert from-textbpn TextBPN_resnet50_300.pth outputs/textbpn.pt textbpn ctw1500 resnet50
 """
 
@@ -62,6 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, purpose in SIMPLE.items():
         _add_files(commands.add_parser(name, help=purpose, description=purpose))
+    features = _add_files(commands.add_parser("text-features", help=TEXT_FEATURES, description=TEXT_FEATURES))
+    text = "sentence to encode; may be given several times. Default: that of TCM"
+    features.add_argument("--prompt", action="append", dest="prompts", metavar="SENTENCE", help=text)
     for name, (purpose, example) in WITH_CONFIG.items():
         command = _add_files(commands.add_parser(name, help=purpose, description=purpose))
         text = f"what the model is: configs, YAML files and settings, such as {example}"
@@ -75,7 +80,8 @@ def _add_files(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from scenetext.conversion import detectors, encoders, pretraining, tcm, textbpn
+    from scenetext.conversion import detectors, encoders, pretraining, tcm, text_features, textbpn
+    from scenetext.tcm.config import PUBLISHED_PROMPT
 
     convert_file = {
         "backbone": encoders.convert_backbone,
@@ -95,6 +101,8 @@ def run(arguments: argparse.Namespace) -> None:
     source, target = arguments.source, arguments.target
     if arguments.command in convert_file:
         print(convert_file[arguments.command](source, target))
+    elif arguments.command == "text-features":
+        print(text_features.convert_text_features(source, target, arguments.prompts or [PUBLISHED_PROMPT]))
     elif arguments.command in convert_detector:
         convert, load = convert_detector[arguments.command]
         print(convert(source, target, load(arguments)))

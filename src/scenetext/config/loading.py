@@ -179,12 +179,12 @@ def _parse_value(override: str, text: str) -> Any:
 
 
 def _explain(settings_type: type[BaseModel], problem: Any) -> str:
-    location = [str(part) for part in problem["loc"]]
+    location, groups = _followed(settings_type, [str(part) for part in problem["loc"]])
     key = ".".join(location) or "the file as a whole"
     if problem["type"] != "extra_forbidden":
         given = "" if problem["type"] == "missing" else f" (given: {_shown(problem['input'])})"
         return f"{key}: {problem['msg']}{given}"
-    known = sorted(_known_keys(settings_type, location[:-1]))
+    known = sorted({key for group in groups for key in group.model_fields})
     return f"{key} is unknown{did_you_mean(location[-1], known)} Known keys: {', '.join(known)}"
 
 
@@ -196,18 +196,25 @@ def _shown(value: Any) -> str:
         return f"a {type(value).__name__} too long to show"
 
 
-def _known_keys(settings_type: type[BaseModel], location: Sequence[str]) -> set[str]:
-    """Keys allowed at a dotted path, following nested settings by field name."""
-    candidates: list[type[BaseModel]] = [settings_type]
-    for part in location:
-        inner = [
-            found
-            for candidate in candidates
-            if part in candidate.model_fields
-            for found in _settings_within(candidate.model_fields[part].annotation)
+def _followed(settings_type: type[BaseModel], location: Sequence[str]) -> tuple[list[str], list[type[BaseModel]]]:
+    """A path of pydantic's as the path in the file, and the types of group that its last key is in.
+
+    Where a group's `name` decides its type, pydantic adds that name to the path.
+    """
+    path: list[str] = []
+    groups: list[type[BaseModel]] = [settings_type]
+    for index, part in enumerate(location):
+        named = [
+            group for group in groups if "name" in group.model_fields and group.model_fields["name"].default == part
         ]
-        candidates = inner or candidates
-    return {key for candidate in candidates for key in candidate.model_fields}
+        if named and not any(part in group.model_fields for group in groups):
+            groups = named
+            continue
+        path.append(part)
+        if index < len(location) - 1:
+            fields = [group.model_fields[part] for group in groups if part in group.model_fields]
+            groups = [found for field in fields for found in _settings_within(field.annotation)] or groups
+    return path, groups
 
 
 def _settings_within(annotation: Any) -> Iterator[type[BaseModel]]:

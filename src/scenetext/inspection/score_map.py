@@ -17,7 +17,7 @@ from scenetext.drawing.heatmaps import blend_heatmap
 from scenetext.drawing.sheets import sheet
 from scenetext.errors import ConfigError
 from scenetext.tasks.detection import DetectionTask
-from scenetext.tcm.encoder import TcmEncoder
+from scenetext.tcm.guidance import GuidedEncoder
 
 PANEL_WIDTH = 480
 """Pixels of a panel of a sheet."""
@@ -25,7 +25,7 @@ PANEL_WIDTH = 480
 
 @dataclass(frozen=True, eq=False)
 class TextGuidance:
-    """What TCM makes of one image, at stride 32 of the network's input, the padding cut off.
+    """What TCM makes of one image, at the stride of the level that it reads (the last of `tcm`), the padding cut off.
 
     Attributes:
         scores: for every class its prompt and (h, w) float32, cosine with the text in [-1, 1].
@@ -50,22 +50,24 @@ def text_guidance(task: DetectionTask, image: np.ndarray, device: torch.device) 
         ConfigError: the detector is one without TCM.
     """
     encoder = task.encoder
-    if not isinstance(encoder, TcmEncoder):
-        raise ConfigError("this detector has no score map: it was trained without TCM (encoder.name=tcm)")
+    if not isinstance(encoder, GuidedEncoder):
+        raise ConfigError(
+            "this detector has no score map: it was trained without TCM (encoder.name=tcm or attached_tcm)"
+        )
     task.eval()
     sample = whole_sample(image, Path("array"), ())
     prepared = task.prepare_evaluation(sample, np.random.default_rng(0))
     batch = collate([prepared]).to(device)
     pixels = task.normalization(batch.images)
     features = encoder(pixels)
-    level = encoder.image(pixels).levels[-1]
-    embeddings = encoder.image.attnpool(level)[0, 1:].norm(dim=-1).unflatten(0, level.shape[-2:])
-    cells = [-(-side // encoder.strides[-1]) for side in batch.metas[0].content_size]
+    tokens = encoder.image_tokens(encoder.image(pixels).levels)
+    embeddings = tokens[0, 1:].norm(dim=-1).unflatten(0, features.side["score_map"].shape[-2:])
+    cells = [-(-side // encoder.strides[encoder.guided_level]) for side in batch.metas[0].content_size]
 
     def without_padding(values: Tensor) -> np.ndarray:
         return np.ascontiguousarray(values.float().cpu().numpy()[: cells[0], : cells[1]])
 
-    prompts = (*encoder.settings.prompts, *encoder.settings.background_prompts) or ("learnt prompt",)
+    prompts = encoder.settings.sentences or ("learnt prompt",)
     difference = features.side.get("visual_prompt")
     return TextGuidance(
         scores={

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from scenetext import tcm
 from scenetext.contracts import AuxiliaryLoss, Encoder, EncoderSpec
 from scenetext.encoders import backbones
 from scenetext.errors import ConfigError, did_you_mean
-from scenetext.tcm import SPEC as TCM
 
-METHODS = (TCM,)
+METHODS = (tcm.SPEC, tcm.ATTACHED)
 """Encoders that are methods with a folder of their own."""
 
 

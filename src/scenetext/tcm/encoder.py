@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from scenetext.encoders.clip_image import PooledClipResNet
-from scenetext.encoders.clip_text import ClipTextEncoder
-from scenetext.errors import ConfigError
-from scenetext.structures import Features
 from scenetext.tcm.config import TcmSettings
-from scenetext.tcm.decoder import PromptDecoder
+from scenetext.tcm.guidance import GuidedEncoder
 from scenetext.tcm.loading import load_tcm_weights
-from scenetext.tcm.matching import bimodal_similarity, cosine_map
-from scenetext.tcm.prompts import TextPrompts, prompt_tokens
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
-INITIAL_GATE = 1e-3
-"""Factor of both decoders' differences at first, so that training starts from CLIP's features."""
 
 
-class TcmEncoder(nn.Module):
+class TcmEncoder(GuidedEncoder):
     """CLIP's image and text encoder as an `Encoder` that shows a detector where text is. TCM, figure 2.
+
+    The attention pool makes the image embeddings out of the last level; the score map is concatenated to levels.
 
     Args:
         settings: all switches and sizes.
-        tokens: ids of every class's sentence, marks included; None = `settings.prompts`, tokenised.
+        tokens: ids of every class's sentence, marks included; None = those of `settings`, tokenised.
 
     Attributes:
         channels: of the ResNet's levels, with one more for every class in those of `settings.score_levels`.
@@ -42,134 +31,35 @@ class TcmEncoder(nn.Module):
         ConfigError: a prompt is too long for the context.
     """
 
+    settings: TcmSettings
+    image: PooledClipResNet
+    guided_level = -1
+
     def __init__(self, settings: TcmSettings, tokens: Sequence[Sequence[int]] | None = None) -> None:
-        super().__init__()
-        joint = settings.embed_dim
-        self.settings = settings
-        self.image = PooledClipResNet(settings, settings.grid, joint, settings.pool_heads)
-        self.prompts = TextPrompts(settings, prompt_tokens(settings) if tokens is None else tokens)
-        self.text_encoder = ClipTextEncoder(settings.text, _context_length(settings, self.prompts.length), joint)
-        self.refinement = PromptDecoder(settings.decoder, joint) if settings.text_refinement else None
-        self.refinement_gate = nn.Parameter(torch.full((joint,), INITIAL_GATE)) if settings.text_refinement else None
-        self.visual_prompt = PromptDecoder(settings.decoder, joint) if settings.visual_prompt else None
-        self.visual_gate = nn.Parameter(torch.tensor(INITIAL_GATE)) if settings.visual_prompt else None
-        self.similarity = nn.Linear(joint, joint, bias=False) if settings.fast else None
-        if self.similarity is not None:
-            nn.init.eye_(self.similarity.weight)
-        scale = math.log(1 / settings.matching.temperature)
-        self.logit_scale = nn.Parameter(torch.tensor(scale)) if settings.learned_scale else None
-        self._freeze_unused()
-        self._text_cache: Tensor | None = None
-        self.register_load_state_dict_post_hook(_clear_text_cache)  # type: ignore[no-untyped-call]
-        self.strides, self.stem_channels = self.image.strides, self.image.stem_channels
-        self.pixel_mean, self.pixel_std = self.image.pixel_mean, self.image.pixel_std
-        classes = len(self.prompts.ends)
+        image = PooledClipResNet(settings, settings.grid, settings.embed_dim, settings.pool_heads)
+        super().__init__(settings, image, tokens)
         self.channels = tuple(
-            channels + classes * (stage in settings.score_levels)
-            for stage, channels in enumerate(self.image.channels, 1)
+            channels + self.prompts.classes * (stage in settings.score_levels)
+            for stage, channels in enumerate(image.channels, 1)
         )
 
-    def forward(self, images: Tensor) -> Features:
-        """Levels with the score map joined to them, and in `side`, beside the ResNet's stem:
-
-        score_map: (B, K, H / 32, W / 32) float32, cosine of every position with every class in [-1, 1] (times the
-            learnt factor, where there is one).
-        visual_prompt: (B, C, H / 32, W / 32), what the text adds to the image embeddings; only with a visual prompt.
-        """
-        seen = self.image(images)
-        levels = seen.levels
-        height, width = levels[-1].shape[-2:]
-        tokens = self.image.attnpool(levels[-1])
-        text = self.text_features(tokens)
-        side = dict(seen.side)
-        embeddings = tokens[:, 1:]
-        if self.visual_prompt is not None:
-            difference = self.visual_gate * self.visual_prompt(embeddings, text)
-            embeddings = embeddings + difference
-            side["visual_prompt"] = difference.transpose(1, 2).reshape(len(images), -1, height, width)
-        score = cosine_map(embeddings, self._refined(text, tokens)).reshape(len(images), -1, height, width)
-        if self.logit_scale is not None:
-            score = score * self.logit_scale.exp()
-        side["score_map"] = score
-        return Features(tuple(self._joined(stage, level, score) for stage, level in enumerate(levels, 1)), side)
-
-    def text_features(self, tokens: Tensor) -> Tensor:
-        """The feature of every class as the visual prompt reads it.
-
-        Args:
-            tokens: (B, 1 + N, C), the global feature and the image embeddings.
-
-        Returns:
-            (B, K, C).
-        """
-        image = tokens[:, 0]
-        text = self._prompted_text(image)
-        if self.similarity is not None:
-            text = bimodal_similarity(text, self.similarity(image))
-        return text.to(tokens.dtype).expand(len(tokens), -1, -1)
-
-    def _refined(self, text: Tensor, tokens: Tensor) -> Tensor:
-        """The text features (B, K, C) as the image is compared with them: with what they read from its tokens."""
-        if self.refinement is None:
-            return text
-        return text + self.refinement_gate * self.refinement(text, tokens)
-
-    def _prompted_text(self, image: Tensor) -> Tensor:
-        """(B, K, C) or (1, K, C): computed once and cached where it is the same for all images of an evaluation."""
-        if self.training or torch.is_grad_enabled() or self.prompts.reads_images:
-            return self.prompts(self.text_encoder, image)
-        return self._cached_text(image)
-
-    def _cached_text(self, image: Tensor) -> Tensor:
-        if self._text_cache is None:
-            self._text_cache = self.prompts(self.text_encoder, image)
-        return self._text_cache
+    def image_tokens(self, levels: Sequence[Tensor]) -> Tensor:
+        """(B, 1 + N, C): what the attention pool makes of the last level, the global feature first."""
+        return self.image.attnpool(levels[-1])
 
     def load_weights(self) -> list[str]:
         """As `Encoder.load_weights`: image side, text side, and TCM's own parts; see `load_tcm_weights`."""
-        return load_tcm_weights(self, self.image, self.text_encoder, self.settings)
+        return load_tcm_weights(self, self.settings)
 
-    def clear_text_cache(self) -> None:
-        """Makes the next forward pass compute the text feature again; call it if weights change in evaluation mode."""
-        self._text_cache = None
-
-    def train(self, mode: bool = True) -> Self:
-        """As `nn.Module.train`; either way the cached text feature is dropped, since weights may have changed."""
-        self.clear_text_cache()
-        return super().train(mode)
-
-    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
-        self.clear_text_cache()
-        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-
-    def __getstate__(self) -> Mapping[str, Any]:
-        """A copy computes its own text feature."""
-        return {**self.__dict__, "_text_cache": None}
-
-    def _joined(self, stage: int, level: Tensor, score: Tensor) -> Tensor:
-        """The level of a stage, with the score map as further channels where it is to have them."""
-        if stage not in self.settings.score_levels:
-            return level
-        if score.shape[-2:] != level.shape[-2:]:
-            score = F.interpolate(score, level.shape[-2:], mode="bilinear")
-        return torch.cat([level, score.to(level.dtype)], dim=1)
-
-    def _freeze_unused(self) -> None:
-        """Freezes what is not trained: the text encoder, or the token embedding where prompts have no words."""
-        if not self.settings.train_text_encoder:
-            self.text_encoder.requires_grad_(False)
-        if not self.prompts.tokens.numel():
-            self.text_encoder.token_embedding.requires_grad_(False)
-
-
-def _clear_text_cache(encoder: TcmEncoder, incompatible: object) -> None:
-    """What happens after a state was loaded; a function of its own, so that encoders can be sent to other processes."""
-    encoder.clear_text_cache()
-
-
-def _context_length(settings: TcmSettings, needed: int) -> int:
-    if settings.context_length is not None and settings.context_length < needed:
-        raise ConfigError(
-            f"prompts and learnt vectors need {needed} positions, encoder.context_length is {settings.context_length}"
+    def _joined(self, levels: Sequence[Tensor], score: Tensor) -> tuple[Tensor, ...]:
+        """The score map as further channels of those levels that are to have it."""
+        return tuple(
+            _with_channels(level, score) if stage in self.settings.score_levels else level
+            for stage, level in enumerate(levels, 1)
         )
-    return settings.context_length or needed
+
+
+def _with_channels(level: Tensor, score: Tensor) -> Tensor:
+    if score.shape[-2:] != level.shape[-2:]:
+        score = F.interpolate(score, level.shape[-2:], mode="bilinear")
+    return torch.cat([level, score.to(level.dtype)], dim=1)

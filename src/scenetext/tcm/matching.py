@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from scenetext.layers.pixel_losses import balanced_cross_entropy, dice_loss, hardest_pixels, squared_dice_loss
-from scenetext.tcm.config import TcmSettings
+from scenetext.tcm.config import GuidanceSettings
 
 
 def cosine_map(image: Tensor, text: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ class MatchingLoss:
         loss_weights: weight of its one term, `matching`.
     """
 
-    def __init__(self, settings: TcmSettings) -> None:
+    def __init__(self, settings: GuidanceSettings) -> None:
         self.settings = settings.matching
         self.loss_weights: Mapping[str, float] = {"matching": self.settings.weight}
         self._divisor = 1.0 if settings.learned_scale else self.settings.temperature
@@ -78,6 +78,9 @@ class MatchingLoss:
         probability = logits.sigmoid()
         if self.settings.loss == "dice":
             return dice_loss(probability, region, valid)
+        if self.settings.loss == "image_dice":
+            images = zip(probability, region, valid, strict=True)
+            return torch.stack([dice_loss(*image) for image in images]).mean()
         selected = hardest_pixels(probability, region, valid, self.settings.negative_ratio)
         return squared_dice_loss(probability, region, selected)
 

@@ -8,17 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from scenetext.encoders.clip_text import ClipTextEncoder
-from scenetext.tcm.config import TcmSettings
+from scenetext.tcm.config import GuidanceSettings
 from scenetext.text.clip_tokenizer import CONTEXT_LENGTH, tokenize
 
 
-def prompt_tokens(settings: TcmSettings) -> list[list[int]]:
+def prompt_tokens(settings: GuidanceSettings) -> list[list[int]]:
     """The ids of every class's sentence, marks included, text first; empty where there are learnable prompts alone.
 
     Raises:
         ConfigError: a sentence is too long for the context that the learnable prompts leave.
     """
-    sentences = (*settings.prompts, *settings.background_prompts)
+    sentences = settings.sentences
     limit = (settings.context_length or CONTEXT_LENGTH) - settings.learnable_prompts
     return tokenize(sentences, limit) if sentences else []
 
@@ -36,7 +36,7 @@ class TextPrompts(nn.Module):
     tokens: Tensor
     ends: Tensor
 
-    def __init__(self, settings: TcmSettings, tokens: Sequence[Sequence[int]]) -> None:
+    def __init__(self, settings: GuidanceSettings, tokens: Sequence[Sequence[int]]) -> None:
         super().__init__()
         width, channels, learnt = settings.text.width, settings.embed_dim, settings.learnable_prompts
         longest = max(map(len, tokens), default=0)
@@ -62,6 +62,11 @@ class TextPrompts(nn.Module):
             )
             if settings.fast:
                 self.meta_query = nn.Parameter(nn.init.trunc_normal_(torch.empty(channels)))
+
+    @property
+    def classes(self) -> int:
+        """How many text features there are, K."""
+        return len(self.ends)
 
     @property
     def reads_images(self) -> bool:
@@ -96,3 +101,24 @@ class TextPrompts(nn.Module):
             return words
         learnt = self.contexts.to(words.dtype).expand(len(words), -1, -1)
         return torch.cat([words[:, :1], learnt, words[:, 1:]], dim=1)
+
+
+class StoredText(nn.Module):
+    """The text feature of every class as a file or a checkpoint gives it, in place of prompts and text encoder.
+
+    Args:
+        classes: K.
+        channels: joint width C.
+    """
+
+    features: Tensor
+    reads_images = False
+
+    def __init__(self, classes: int, channels: int) -> None:
+        super().__init__()
+        self.classes = classes
+        self.register_buffer("features", torch.zeros(classes, channels))
+
+    def forward(self, text_encoder: None, image: Tensor) -> Tensor:
+        """(1, K, C), called as `TextPrompts` is; reads neither argument."""
+        return self.features[None]

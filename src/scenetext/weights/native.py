@@ -12,7 +12,7 @@ PRETRAINED_ENCODER = "network.visual."
 DETECTOR_ENCODER = "encoder."
 """Prefix of a detector's encoder."""
 TCM_IMAGE_ENCODER = "encoder.image."
-"""Prefix of the image encoder within a detector's TCM encoder."""
+"""Prefix of the image encoder within a detector's TCM encoder, of either kind."""
 PIXEL_STATISTICS = ("pixel_mean", "pixel_std")
 """Settings of every encoder: what the pixels were normalised with."""
 STORED_SETTINGS = (*PIXEL_STATISTICS, "bottleneck_stride")
@@ -28,5 +28,7 @@ def stored_encoder_settings(stored: Mapping[str, Any]) -> dict[str, Any]:
     method = stored.get("method")
     run = method if isinstance(method, Mapping) else stored
     encoder = run["encoder"] if isinstance(run.get("encoder"), Mapping) else stored
+    if isinstance(encoder.get("attach"), Mapping):  # attached TCM: they are those of the encoder within
+        encoder = encoder["attach"]["encoder"]
     known = {name: encoder[name] for name in STORED_SETTINGS if encoder.get(name) is not None}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}

@@ -63,11 +63,14 @@ ENCODER_NAMES: Mapping[str, str] = MappingProxyType(
         "visual_gate": "vis_gamma",
         "logit_scale": "logit_scale",
         PROJECTION: "pix_w",
+        "projection": "visual_embedding_proj",
+        "addition": "score_map_concat_gamma",
         **_decoder_names("refinement", "context_decoder"),
         **_decoder_names("visual_prompt", "visual_prompt_generator"),
     }
 )
-"""Prefixes of names in `tcm.encoder.TcmEncoder`, and the same in a published checkpoint."""
+"""Prefixes of names in the encoders of `tcm`, and the same in a published checkpoint; `projection` and
+`addition` are those of spotters."""
 
 
 def is_published_tcm(weights: Mapping[str, Tensor]) -> bool:

@@ -93,6 +93,13 @@ PUBLISHED_TCM = Source(
     recognises=published_tcm.is_published_tcm,
     encoder_name=_behind(published_tcm.IMAGE_ENCODER),
 )
+SCENETEXT_TCM_RESNET_DETECTOR = Source(
+    name="a scenetext detector with TCM on torchvision's ResNet",
+    sign="encoder.image.conv1.weight and no encoder.image.conv3.weight, or encoder.image.stem.0.weight",
+    recognises=lambda weights: torchvision.is_torchvision_resnet(weights, native.TCM_IMAGE_ENCODER),
+    encoder_name=_behind(native.TCM_IMAGE_ENCODER),
+    encoder_settings=torchvision.resnet_settings,
+)
 SCENETEXT_RESNET_DETECTOR = Source(
     name="a scenetext detector on torchvision's ResNet",
     sign="encoder.conv1.weight and no encoder.conv3.weight, or encoder.stem.0.weight",
@@ -135,6 +142,7 @@ SOURCES: tuple[Source, ...] = (
     SCENETEXT_PRETRAINING,
     SCENETEXT_DETECTOR,
     SCENETEXT_TCM_DETECTOR,
+    SCENETEXT_TCM_RESNET_DETECTOR,
     SCENETEXT_RESNET_DETECTOR,
     SCENETEXT_ENCODER,
     OCLIP,
