@@ -11,6 +11,7 @@ import pytest
 
 from scenetext.commands import run_words
 from scenetext.data.records.images import write_image
+from scenetext.data.transforms.evaluation import EvaluationTransformSettings
 from scenetext.geometry.candidates import count_cut
 from scenetext.inference import TextDetector
 from scenetext.structures import Detection
@@ -23,7 +24,8 @@ class Detector:
 
     def __init__(self, more: int) -> None:
         self.more = more
-        self.task = SimpleNamespace(evaluation=SimpleNamespace(threshold=0.5))
+        size = EvaluationTransformSettings(long_side=64, short_side=64)
+        self.task = SimpleNamespace(evaluation=SimpleNamespace(threshold=0.5), evaluation_transform=size)
 
     def __call__(self, image: np.ndarray, *frame: Any) -> list[Detection]:
         count_cut(self.more)
@@ -38,10 +40,11 @@ def test_candidates_beyond_the_limit_are_reported(
         return Detector(more)
 
     monkeypatch.setattr(TextDetector, "load", load)
+    (tmp_path / "best.pt").touch()
     for name in ("a", "b"):
         write_image(tmp_path / f"{name}.png", np.full((30, 50, 3), 200, np.uint8))
     images = [str(tmp_path / f"{name}.png") for name in ("a", "b")]
-    assert run_words(["detect", "best.pt", *images, "--output", str(tmp_path / "found")]) == 0
+    assert run_words(["detect", str(tmp_path / "best.pt"), *images, "--output", str(tmp_path / "found")]) == 0
     printed = capsys.readouterr().out
     assert "2 texts with a score of 0.5 or more in 2 of 2 images" in printed
     assert ("2 times: 24 of them" in printed) is (more > 0)

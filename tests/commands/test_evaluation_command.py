@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from checkout import REPOSITORY
+from scenetext.commands.detection_journal import JOURNAL, DetectionJournal
 from scenetext.commands.evaluation_sets import EvaluationSet
 from scenetext.commands.set_scores import evaluate_set, file_finder, model_finder
 from scenetext.data.loading.loader import LoaderSettings
@@ -179,12 +180,9 @@ def test_cuts_in_other_processes_are_counted_where_results_are_collected(monkeyp
     assert (cuts.times, cuts.candidates) == (1, 7)
 
 
-def test_a_detector_sees_every_set_in_its_own_size(
-    test_set: EvaluationSet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """And the next set without a size in that of the run."""
+def small_task() -> DetectionTask:
     spec = find_detector("dbnet")
-    task = DetectionTask(
+    return DetectionTask(
         ClipResNet(ClipResNetSettings(layers=(1, 1, 1, 1), width=8)),
         spec,
         spec.config(inner_channels=8, level_channels=4),
@@ -192,6 +190,58 @@ def test_a_detector_sees_every_set_in_its_own_size(
         EvaluationTransformSettings(long_side=96, short_side=96),
         EvaluationSettings(),
     )
+
+
+def test_an_evaluation_that_was_cut_short_goes_on_and_gives_the_same(
+    test_set: EvaluationSet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of four images (three of the set, one to choose a threshold on) one cannot be read, which is not remembered."""
+    task, seen, limit = small_task(), [], 2
+    probabilities = np.full((1, 3), 1 / 3, np.float32)
+    word = Detection(box(5) + np.float32(1 / 3), 0.5 + 1 / 3, "A", 1 / 3, probabilities)
+    (test_set.records[0].parent / "img_2.jpg").write_bytes(b"no image")
+
+    def detect(batch: Batch) -> list[list[Detection]]:
+        if len(seen) == limit:
+            raise KeyboardInterrupt
+        seen.extend(meta.path.name for meta in batch.metas)
+        return [[word] for _ in batch.metas]
+
+    def score(folder: str, checkpoint: str) -> dict[str, Any]:
+        loader = LoaderSettings(workers=0, evaluation_batch_size=1)
+        find = model_finder(task, torch.device("cpu"), loader, seed=0, made_by={"checkpoint": checkpoint})
+        return evaluate_set(test_set, find, tmp_path / folder, pictures=0).content
+
+    monkeypatch.setattr(task, "detect", detect)
+    with pytest.raises(KeyboardInterrupt):
+        score("one", "a")
+    assert seen == ["img_1.jpg", "img_2.jpg"]
+    limit = 99
+    content = score("one", "a")
+    assert seen[2:] == ["img_2.jpg", "img_3.jpg", "other_1.jpg"], "the one that could not be read is looked at again"
+    resumed = "1 images were done already, by a run with the same detector and settings that was cut short"
+    assert resumed in content["remarks"]
+    whole = score("two", "a")
+    assert content["protocols"] == whole["protocols"], "to the last digit"
+    assert sum("skipped image" in remark for remark in content["remarks"]) == 1
+    with DetectionJournal(
+        tmp_path / "two" / JOURNAL, json.loads((tmp_path / "two" / JOURNAL).read_text().partition("\n")[0])
+    ) as kept:
+        (again,) = kept.done[test_set.records[0].parent / "img_1.jpg"]
+    assert again.character_probabilities is not None
+    np.testing.assert_array_equal(again.character_probabilities, probabilities)
+    np.testing.assert_array_equal(again.polygon, word.polygon)
+    assert (again.score, again.text, again.text_score) == (word.score, word.text, word.text_score)
+    seen.clear()
+    score("two", "b")
+    assert len(seen) == 4, "another checkpoint detects again"
+
+
+def test_a_detector_sees_every_set_in_its_own_size(
+    test_set: EvaluationSet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And the next set without a size in that of the run."""
+    task = small_task()
     widths = []
 
     def maps(images: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -200,7 +250,8 @@ def test_a_detector_sees_every_set_in_its_own_size(
 
     monkeypatch.setattr(task, "maps", maps)
     monkeypatch.setattr(task, "decoder", replace(task.decoder, decode=cutting(task.decoder.decode)))
-    find = model_finder(task, torch.device("cpu"), LoaderSettings(workers=0, evaluation_batch_size=4), seed=0)
+    loader = LoaderSettings(workers=0, evaluation_batch_size=4)
+    find = model_finder(task, torch.device("cpu"), loader, seed=0, made_by={})
     larger = replace(test_set, choose_on=(), test_size=EvaluationTransformSettings(long_side=192, short_side=192))
     report = evaluate_set(larger, find, tmp_path / "larger", pictures=0)
     assert report.content["protocols"]["ic15"]["reported"]["at_config_threshold"]["ground_truths"] == 6

@@ -14,7 +14,8 @@ import torch
 from brightness import BrightnessTask, draw_records, final_weights, make_trainer
 from scenetext.data.loading.loader import LoaderSettings
 from scenetext.errors import CheckpointError, TrainingError
-from scenetext.structures import ImageRecord
+from scenetext.geometry.candidates import count_cut
+from scenetext.structures import Batch, ImageRecord
 from scenetext.training.averaging import AveragingSettings
 from scenetext.training.checkpoint import checkpoint_path, checkpoints_of, load_checkpoint
 from scenetext.training.log import RunLog
@@ -43,6 +44,28 @@ def test_training_learns_logs_and_saves(records: list[ImageRecord], tmp_path: Pa
     assert len(list((tmp_path / "run" / "pictures" / "0").iterdir())) == 3, "one for each evaluation"
     assert len(checkpoints_of(tmp_path / "run")) == 2
     assert outcome.best == max(line["closeness"] for line in evaluations)
+
+
+def test_candidates_that_were_cut_are_logged_once_an_evaluation(
+    records: list[ImageRecord], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predict = BrightnessTask.predict
+
+    def cutting(task: BrightnessTask, batch: Batch) -> torch.Tensor:
+        if not task.training:
+            count_cut(7)
+        return predict(task, batch)
+
+    monkeypatch.setattr(BrightnessTask, "predict", cutting)
+    make_trainer(records, tmp_path, steps=4, evaluate_every=2).fit()
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    cut = [line["cut_candidates"] for line in lines if line["kind"] == "evaluation"]
+    assert len(cut) == 2
+    assert cut[0] == cut[1] > 0
+    assert cut[0] % 7 == 0
+    printed = capsys.readouterr().err
+    assert printed.count("evaluation: more candidates than the detector looks at") == 2
+    assert f"times: {cut[0]:.0f} of them" in printed
 
 
 SMOOTH_AND_IN_PARTS = {"accumulation": 2, "averaging": AveragingSettings(decay=0.9)}

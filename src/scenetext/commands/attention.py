@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from scenetext.commands.outputs import output_path
+from scenetext.commands.outputs import output_path, results_in
 
 EXAMPLES = """\
   scenetext attention outputs/oclip-words-tiny/best.pt sign.jpg "ST LING" "STRLIN " --output outputs/attention
@@ -70,10 +70,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     merge_published_names(arguments)
-    if arguments.kind == "tcm":
-        draw_guidance(arguments)
-    else:
-        draw_attention(arguments)
+    with results_in(arguments.output):
+        if arguments.kind == "tcm":
+            draw_guidance(arguments)
+        else:
+            draw_attention(arguments)
 
 
 def merge_published_names(arguments: argparse.Namespace) -> None:

@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.inputs, arguments.output
     )  # first of all: a wrong path is reported before torch is loaded
 
-    from scenetext.commands.detection_journal import DetectionJournal, made_by
+    from scenetext.commands.detection_journal import JOURNAL, DetectionJournal, made_by
     from scenetext.evaluation.files import write_detections
     from scenetext.geometry.candidates import counted_cuts
     from scenetext.inference import TextDetector
@@ -60,11 +60,10 @@ def run(arguments: argparse.Namespace) -> int:
     overrides = view_overrides(arguments)
     detector = TextDetector.load(arguments.checkpoint, arguments.device, overrides)
     score = detector.task.evaluation.threshold if arguments.score is None else arguments.score
-    journal_path = arguments.output / "detections.partial.jsonl"
     made = made_by(arguments.checkpoint, overrides, score)
     with (
         counted_cuts() as cuts,
-        DetectionJournal(journal_path, made) as journal,
+        DetectionJournal(arguments.output / JOURNAL, made) as journal,
         results_in(arguments.output, goes_on=bool(journal.done)),
     ):
         detections = detect_all(detector, images, score, arguments.output, journal)
@@ -133,6 +132,7 @@ def detect_all(
     """
     from tqdm import tqdm
 
+    from scenetext.commands.detection_journal import describe_resumed
     from scenetext.data.records.images import read_with_orientation, write_image
     from scenetext.data.transforms.evaluation import describe_test_size
 
@@ -153,9 +153,8 @@ def detect_all(
         name = f"{len(detections):05d}_{path.stem}.jpg" if stems[path.stem] > 1 else f"{path.stem}.jpg"
         write_image(output / "drawn" / name, draw_upright(pixels, orientation, detections[path]))
         journal.add(path, detections[path])
-    if resumed := len(detections) - len(long_sides):
-        print(f"{resumed} images were done already, by a run with the same detector and settings that was cut short")
-    print("\n".join(describe_test_size(long_sides, detector.task.evaluation_transform)))
+    remarks = describe_resumed(len(detections) - len(long_sides))
+    print("\n".join([*remarks, *describe_test_size(long_sides, detector.task.evaluation_transform)]))
     return detections
 
 

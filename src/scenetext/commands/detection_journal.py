@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+
 from scenetext.evaluation.files.json_files import format_image, parse_image
 from scenetext.evaluation.files.values import PredictionError
 from scenetext.structures import Detection
+
+JOURNAL = "detections.partial.jsonl"
+"""What the file is called, in the folder of the results."""
+_PROBABILITIES = "character_probabilities"
 
 
 class DetectionJournal:
@@ -46,7 +53,11 @@ class DetectionJournal:
 
     def add(self, image: Path, detections: list[Detection]) -> None:
         """Keeps the detections of an image."""
-        self._file.write(json.dumps(format_image(image, detections)) + "\n")
+        line = format_image(image, detections)
+        probabilities = [one.character_probabilities for one in detections]
+        if any(one is not None for one in probabilities):  # no part of a file for others, which have no use for it
+            line[_PROBABILITIES] = [None if one is None else one.tolist() for one in probabilities]
+        self._file.write(json.dumps(line) + "\n")
         self._file.flush()
 
     def remove(self) -> None:
@@ -57,18 +68,34 @@ class DetectionJournal:
     def _take(self, line: str) -> bool:
         """Whether a line is whole; the last one of a run that was killed may not be."""
         try:
-            name, detections = parse_image(json.loads(line))
-        except (ValueError, PredictionError):
+            content = json.loads(line)
+            probabilities = content.pop(_PROBABILITIES, None)
+            name, detections = parse_image(content)
+        except (ValueError, AttributeError, PredictionError):
             return False
-        self.done[Path(name)] = detections
+        self.done[Path(name)] = [
+            one if its_own is None else replace(one, character_probabilities=np.array(its_own, dtype=np.float32))
+            for one, its_own in zip(detections, probabilities or [None] * len(detections), strict=True)
+        ]
         return True
 
 
-def made_by(checkpoint: Path, overrides: list[str], score: float) -> dict[str, Any]:
-    """What decides about a detector's detections, for a `DetectionJournal`."""
+def made_by(checkpoint: Path, overrides: list[str], score: float = 0.0) -> dict[str, Any]:
+    """What decides about a detector's detections, for a `DetectionJournal`.
+
+    Args:
+        score: lower ones are dropped.
+    """
     status = checkpoint.stat()
     return {
         "checkpoint": [str(checkpoint.resolve()), status.st_size, status.st_mtime_ns],
         "settings": overrides,
         "score": score,
     }
+
+
+def describe_resumed(images: int) -> list[str]:
+    """A line about the images whose detections an earlier run made; none where there are none."""
+    if not images:
+        return []
+    return [f"{images} images were done already, by a run with the same detector and settings that was cut short"]

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from scenetext.commands.command_line import view_overrides
+from scenetext.commands.detection_journal import JOURNAL, made_by
 from scenetext.commands.evaluation_sets import Choices, EvaluationSet, SetSources, evaluation_sets
 from scenetext.commands.outputs import check_writable, results_in
 from scenetext.commands.set_scores import Finder, corrected, evaluate_set, file_finder, model_finder
@@ -70,13 +71,15 @@ def report_sets(
     """Measures all sets, prints their scores, and writes evaluation.json."""
     check_writable(output)
     contents = {}
+    folders = [output / measured.name if len(sets) > 1 else output for measured in sets]
     with results_in(output):
-        for measured in sets:
-            folder = output / measured.name if len(sets) > 1 else output
+        for measured, folder in zip(sets, folders, strict=True):
             report = evaluate_set(measured, find, folder, arguments.pictures)
             print(report.text)
             contents[measured.name] = report.content
         write_json(output / "evaluation.json", {**origin, "datasets": contents})
+        for folder in folders:
+            (folder / JOURNAL).unlink(missing_ok=True)
 
 
 def score_predictions(arguments: argparse.Namespace) -> None:
@@ -100,7 +103,8 @@ def score_detector(
     if arguments.lexicon is not None and not known:
         raise ConfigError(f"{arguments.checkpoint}: holds a detector that does not read; --lexicon corrects readings")
     lexicons = chosen_lexicons(arguments, CharacterSet(known) if known else None)
-    find = corrected(model_finder(task, device, loader, run.training.seed), lexicons)
+    made = made_by(arguments.checkpoint, view_overrides(arguments))
+    find = corrected(model_finder(task, device, loader, run.training.seed, made), lexicons)
     origin = {"checkpoint": str(arguments.checkpoint), "step": content["step"]}
     if arguments.lexicon is not None:
         origin["lexicon"] = str(arguments.lexicon)

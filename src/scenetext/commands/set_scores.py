@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from scenetext.commands.detection_journal import JOURNAL, DetectionJournal, describe_resumed
 from scenetext.commands.evaluation_sets import EvaluationSet
 from scenetext.data.loading.dataset import RecordDataset
 from scenetext.data.loading.loader import LoaderSettings
@@ -38,7 +39,7 @@ from scenetext.evaluation.rules import Protocol
 from scenetext.geometry.candidates import counted_cuts
 from scenetext.runs.data import read_all_records
 from scenetext.runs.usable import check_plausible, refuse_all_skipped, uses_of
-from scenetext.structures import Detection, ImageRecord
+from scenetext.structures import Batch, Detection, ImageRecord, SkippedImage
 from scenetext.tasks.detection import DetectionTask
 from scenetext.training.evaluation import evaluate
 
@@ -64,8 +65,8 @@ class Found:
     order_is_known: bool = True
 
 
-Finder = Callable[[Sequence[ImageRecord], EvaluationSet], Found]
-"""Detects, or looks up, the texts of all images of some records."""
+Finder = Callable[[Sequence[ImageRecord], EvaluationSet, Path], Found]
+"""Detects, or looks up, the texts of all images of some records; may keep them in the folder of the set's results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,25 +77,58 @@ class SetReport:
     content: dict[str, Any]
 
 
-def model_finder(task: DetectionTask, device: torch.device, loader: LoaderSettings, seed: int) -> Finder:
-    """Detects texts with a detector, in the test size of each set."""
+def model_finder(
+    task: DetectionTask, device: torch.device, loader: LoaderSettings, seed: int, made_by: Mapping[str, Any]
+) -> Finder:
+    """Detects texts with a detector, in the test size of each set.
+
+    What is detected is kept as it comes, in `JOURNAL` in the folder of the set; images that are in it are not looked at
+    again. Whoever has written the scores removes it.
+
+    Args:
+        made_by: as of a `DetectionJournal`.
+    """
     run_size = task.evaluation_transform
 
-    def find(records: Sequence[ImageRecord], measured: EvaluationSet) -> Found:
-        task.set_test_size(measured.test_size or run_size)
-        detections: dict[Path, list[Detection]] = {}
-        collector = task.collector(detections.__setitem__)
-        dataset = RecordDataset(records, task.prepare_evaluation, seed)
-        with counted_cuts() as cuts:
-            skipped = evaluate(task, dataset, collector.update, loader, device)
-            refuse_all_skipped(skipped, len(records), f"evaluation ({measured.name})")
-            collector.finish()
+    def find(records: Sequence[ImageRecord], measured: EvaluationSet, folder: Path) -> Found:
+        size = measured.test_size or run_size
+        task.set_test_size(size)
+        kept = {**made_by, "test_size": size.model_dump(mode="json")}
+        with counted_cuts() as cuts, DetectionJournal(folder / JOURNAL, kept) as journal:
+            known = {one.path: journal.done[one.path] for one in records if one.path in journal.done}
+            remaining = [one for one in records if one.path not in known]
+            dataset = RecordDataset(remaining, task.prepare_evaluation, seed)
+            new, skipped = _detect(task, dataset, loader, device, journal)
+        refuse_all_skipped(skipped, len(records), f"evaluation ({measured.name})")
         remarks = [f"skipped image: {image.reason}" for image in skipped]
         remarks += [remark for remark in [cuts.remark()] if remark]
-        remarks += describe_test_size([max(one.width, one.height) for one in records], task.evaluation_transform)
-        return Found(detections, (), tuple(remarks))
+        remarks += describe_resumed(len(known))
+        remarks += describe_test_size([max(one.width, one.height) for one in records], size)
+        return Found({**known, **new}, (), tuple(remarks))
 
     return find
+
+
+def _detect(
+    task: DetectionTask, dataset: RecordDataset, loader: LoaderSettings, device: torch.device, journal: DetectionJournal
+) -> tuple[dict[Path, list[Detection]], list[SkippedImage]]:
+    """The detections in all images, kept in a journal, and the images that cannot be read, which are not in it."""
+    detections: dict[Path, list[Detection]] = {}
+    unread: set[Path] = set()
+
+    def take(path: Path, found: list[Detection]) -> None:
+        detections[path] = found
+        if path not in unread:
+            journal.add(path, found)
+
+    def update(batch: Batch, predictions: Any) -> None:
+        unread.update(image.path for image in batch.skipped)
+        collector.update(batch, predictions)
+
+    collector = task.collector(take)
+    skipped = evaluate(task, dataset, update, loader, device) if len(dataset) else []
+    collector.finish()
+    return detections, skipped
 
 
 def corrected(find: Finder, lexicons: Lexicons | None) -> Finder:
@@ -102,8 +136,8 @@ def corrected(find: Finder, lexicons: Lexicons | None) -> Finder:
     if lexicons is None:
         return find
 
-    def find_corrected(records: Sequence[ImageRecord], measured: EvaluationSet) -> Found:
-        found = find(records, measured)
+    def find_corrected(records: Sequence[ImageRecord], measured: EvaluationSet, folder: Path) -> Found:
+        found = find(records, measured, folder)
         detections = {path: lexicons.correct(texts, path) for path, texts in found.detections.items()}
         dropped = sum(map(len, found.detections.values())) - sum(map(len, detections.values()))
         remark = f"{dropped} readings are near no word of {lexicons.source} and were dropped"
@@ -122,7 +156,7 @@ def file_finder(predictions: Mapping[str, list[Detection]], source: Path) -> Fin
 
     ordered, reordered = in_outline_order(predictions)
 
-    def find(records: Sequence[ImageRecord], measured: EvaluationSet) -> Found:
+    def find(records: Sequence[ImageRecord], measured: EvaluationSet, _: Path) -> Found:
         assigned = assign_predictions(ordered, [record.path for record in records], source)
         remarks = []
         if reordered:
@@ -157,11 +191,11 @@ def evaluate_set(measured: EvaluationSet, find: Finder, folder: Path, pictures: 
     others = read_all_records(measured.choose_on, "choosing a threshold") if measured.choose_on else None
     if others is not None:
         _check_apart(records, others, measured)
-    found = find(records, measured)
+    found = find(records, measured, folder)
     remarks = list(found.remarks)
     other: tuple[Sequence[ImageRecord], Found] | None = None
     if others is not None:
-        other = others, find(others, measured)
+        other = others, find(others, measured, folder)
         remarks += [f"{_names(measured.choose_on)}: {remark}" for remark in other[1].remarks]
     scored = {protocol: _score(records, found, protocol, measured, other) for protocol in measured.protocols}
     folder.mkdir(parents=True, exist_ok=True)

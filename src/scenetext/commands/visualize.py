@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 from scenetext.commands.command_line import add_words, share
-from scenetext.commands.outputs import output_path
+from scenetext.commands.outputs import output_path, results_in
 
 EXAMPLES = """\
   scenetext visualize dataset data/icdar2015/train.jsonl --count 12
@@ -47,12 +47,13 @@ def run(arguments: argparse.Namespace) -> None:
 
     choice = Choice(arguments.count, arguments.seed, tuple(arguments.only or ()))
     output: Path = arguments.output
-    if arguments.command == "dataset":
-        shown = show_dataset(arguments.records, choice, output)
-    elif arguments.command == "targets":
-        shown = show_targets(arguments.words, arguments.epoch, choice, output)
-    else:
-        files, threshold, device = arguments.records or (), arguments.threshold, arguments.device
-        shown = show_predictions(arguments.checkpoint, files, threshold, device, choice, output)
+    with results_in(output / arguments.command):  # the dataset's only sheet is beside these folders
+        if arguments.command == "dataset":
+            shown = show_dataset(arguments.records, choice, output)
+        elif arguments.command == "targets":
+            shown = show_targets(arguments.words, arguments.epoch, choice, output)
+        else:
+            files, threshold, device = arguments.records or (), arguments.threshold, arguments.device
+            shown = show_predictions(arguments.checkpoint, files, threshold, device, choice, output)
     for line in (*shown.remarks, *shown.sheets):
         print(line)

@@ -156,8 +156,10 @@ def show_predictions(
         outcome = evaluator.add(record.path, detections, record.instances).outcome(threshold)
         image = read_record_image(record)
         compared = _compare(image, record, detections, outcome)
-        raw = {f"{name} (output of the head, before any sigmoid)": array for name, array in maps.items()}
-        others = [*map_panels(raw, image), *crop_panels(raw), *outline_panels(raw, image)]
+        outlines = {name: array for name, array in maps.items() if is_outlines(array.shape)}
+        suffix = " (output of the head, before any sigmoid)"
+        raw = {f"{name}{suffix}": array for name, array in maps.items() if name not in outlines}
+        others = [*map_panels(raw, image), *crop_panels(raw), *outline_panels(outlines, image)]
         panels = [(f"{record.path.name}, score >= {threshold:g}", compared), *others]
         path = output / "predictions" / f"{number:06d}_{record.path.stem}.png"
         written.append(_save(path, _panels_sheet(panels, PREDICTIONS)))

@@ -17,6 +17,7 @@ from scenetext.data.loading.dataset import RecordDataset
 from scenetext.data.loading.loader import training_loader
 from scenetext.distributed import Processes
 from scenetext.errors import CheckpointError, TrainingError
+from scenetext.geometry.candidates import CandidateCuts, counted_cuts
 from scenetext.structures import Batch, SkippedImage
 from scenetext.training.checkpoint import (
     checkpoint_path,
@@ -279,25 +280,33 @@ class Trainer:
 
     def _evaluate_weights(self, log: RunLog, guard: InterruptionGuard) -> str | None:
         metric = self.task.metric(self.validation_data.records)
-        with self.learner.autocast():
-            skipped = evaluate(
-                self.task,
-                self.validation_data,
-                metric.update,
-                self.loader,
-                self.device,
-                self.processes,
-                lambda: guard.requested is not None,
-            )
-        results = self.processes.gather((guard.requested, metric, len(skipped)))
-        stop = next((name for name, _, _ in results if name is not None), None)
-        if stop is not None:
-            return stop
-        metric = results[0][1]
-        for _, other, _ in results[1:]:
-            metric.include(other)
-        metrics = metric.compute()
-        if unread := sum(count for _, _, count in results):
+        with counted_cuts() as cuts:
+            with self.learner.autocast():
+                skipped = evaluate(
+                    self.task,
+                    self.validation_data,
+                    metric.update,
+                    self.loader,
+                    self.device,
+                    self.processes,
+                    lambda: guard.requested is not None,
+                )
+            # Where other processes decode, a metric waits for them when it is pickled or computed: cuts come after it.
+            results = self.processes.gather((guard.requested, metric, cuts, len(skipped)))
+            stop = next((name for name, *_ in results if name is not None), None)
+            if stop is not None:
+                return stop
+            metric = results[0][1]
+            for _, other, *_ in results[1:]:
+                metric.include(other)
+            metrics = metric.compute()
+        all_cuts = CandidateCuts()
+        for _, _, one, _ in results:
+            all_cuts.add(one)
+        if all_cuts.times:
+            metrics["cut_candidates"] = float(all_cuts.candidates)
+            log.message(f"evaluation: {all_cuts.remark()}")
+        if unread := sum(count for *_, count in results):
             metrics["skipped_images"] = float(unread)
         self._take_metrics(metrics, self.task.best_metric, log)
         if self.processes.is_main and self.settings.pictures:

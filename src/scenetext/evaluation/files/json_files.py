@@ -40,14 +40,18 @@ def write_detections(path: Path, detections: Mapping[Path, Sequence[Detection]])
 
     Polygons are rounded to two decimals, scores to four.
     """
-    images = [format_image(image, found) for image, found in detections.items()]
+    images = [format_image(image, found, exact=False) for image, found in detections.items()]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"frame": _FRAME, "images": images}, indent=1) + "\n", encoding="utf-8")
 
 
-def format_image(image: Path, found: Sequence[Detection]) -> dict[str, Any]:
-    """Name and detections of one image as plain data."""
-    return {"path": str(image), "detections": [_format_detection(detection) for detection in found]}
+def format_image(image: Path, found: Sequence[Detection], exact: bool = True) -> dict[str, Any]:
+    """Name and detections of one image as plain data.
+
+    Args:
+        exact: `parse_image` gives the same numbers back; False = rounded as `write_detections` does.
+    """
+    return {"path": str(image), "detections": [_format_detection(detection, exact) for detection in found]}
 
 
 def parse_images(content: Mapping[str, Any]) -> list[tuple[str, list[Detection]]]:
@@ -98,15 +102,18 @@ def _parse_detection(detection: Any) -> Detection:
     )
 
 
-def _format_detection(detection: Detection) -> dict[str, Any]:
+def _format_detection(detection: Detection, exact: bool) -> dict[str, Any]:
+    def number(value: float, decimals: int) -> float:
+        return float(value) if exact else round(float(value), decimals)
+
     formatted: dict[str, Any] = {
-        "polygon": [[round(float(x), 2), round(float(y), 2)] for x, y in detection.polygon],
-        "score": round(float(detection.score), 4),
+        "polygon": [[number(x, 2), number(y, 2)] for x, y in detection.polygon],
+        "score": number(detection.score, 4),
     }
     if detection.text is not None:
         formatted["text"] = detection.text
     if detection.text_score is not None:
-        formatted["text_score"] = round(float(detection.text_score), 4)
+        formatted["text_score"] = number(detection.text_score, 4)
     return formatted
 
 
