@@ -147,7 +147,7 @@ def test_the_workflow_from_pretraining_to_detections(scenes: Path, tmp_path: Pat
     done = run(*pictures, "--device", "cpu", "--output", tmp_path / "pictures")
     assert done.returncode == 0, done.stderr
     assert "2 images at score threshold 0: precision" in done.stdout
-    assert len(list((tmp_path / "pictures" / "predictions").iterdir())) == 2
+    assert len(list((tmp_path / "pictures" / "predictions").glob("*.png"))) == 2
 
     views = ("--scales", "0.5", "1", "--flip", "--set", "evaluation.thresholds=[0.5]", "evaluation.decode_workers=1")
     done = run("tools/evaluate.py", detector / "best.pt", "--output", tmp_path / "views", "--device", "cpu", *views)
@@ -166,9 +166,12 @@ def test_ground_truth_and_targets_are_drawn(scenes: Path, tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     assert image_size(folder / "dataset.png")[1] > 3 * 480
     command = (tool, "targets", detection_config(tmp_path, records), "--output", folder)
-    done = run(*command, "--only", "TAXI", "OPEN")
-    assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in (folder / "targets").iterdir()) == ["000002_TAXI.png", "000003_OPEN.png"]
+    for words in (("EXIT",), ("TAXI", "OPEN")):
+        done = run(*command, "--only", *words)
+        assert done.returncode == 0, done.stderr
+    drawn = sorted(path.name for path in (folder / "targets").glob("*.png"))
+    assert drawn == ["000002_TAXI.png", "000003_OPEN.png"], "those of the earlier run are removed"
+    assert (folder / "dataset.png").exists()
     fails_with(run(*command, "--only", "NOWHERE"), "none of 6 images has NOWHERE in its path")
 
 

@@ -10,9 +10,13 @@ from torch import Tensor, nn
 from torchvision.models import resnet18
 
 from scenetext.conversion.detectors import convert_from_mmocr_detector, published_normalization
+from scenetext.conversion.encoders import convert_backbone
+from scenetext.runs.encoders import build_encoder
 from scenetext.runs.kinds import DETECTION
 from scenetext.runs.load import load_trained_task
 from scenetext.runs.settings import DetectionRun, load_run
+from scenetext.weights.files import read_weights
+from scenetext.weights.image_encoder import load_image_encoder
 
 MEAN_BGR = torch.tensor([122.67891434, 116.66876762, 104.00698793]).view(3, 1, 1)
 
@@ -59,7 +63,9 @@ def test_the_official_network_computes_the_same_after_conversion(tmp_path: Path)
     run = load_run(words, DetectionRun)
     done = convert_from_mmocr_detector(tmp_path / "official.pth", tmp_path / "own.pt", run)
     assert str(done).startswith("a DBNet of the official code, as dbnet on resnet")
-    assert "around the weights, removed: model, module, model." in str(done)
+    around = "around the weights, removed: model, module, model."
+    assert around in str(done)
+    assert around in str(convert_backbone(tmp_path / "official.pth", tmp_path / "backbone.safetensors"))
 
     images = torch.randint(0, 256, (1, 3, 64, 96)).float()
     with torch.no_grad():
@@ -69,6 +75,14 @@ def test_the_official_network_computes_the_same_after_conversion(tmp_path: Path)
             feature = stage(feature)
             levels.append(feature)
         expected = decoder(levels)
+        encoder = build_encoder(run.encoder).eval()
+        remarks = load_image_encoder(encoder, read_weights(tmp_path / "official.pth"))
+        statistics = (torch.tensor(each).view(3, 1, 1) for each in (encoder.pixel_mean, encoder.pixel_std))
+        mean, deviation = statistics
+        for own, level in zip(encoder((images / 255 - mean) / deviation).levels, levels, strict=True):
+            torch.testing.assert_close(own, level, rtol=1e-4, atol=1e-4)
+        assert any("it read blue, green, red in the file" in remark for remark in remarks)
+        assert not any("these weights were trained with" in remark for remark in remarks), "the run has its statistics"
         task, _, _ = load_trained_task(tmp_path / "own.pt", DETECTION)
         task.eval()
         statistics = (torch.tensor(each).view(3, 1, 1) for each in (task.encoder.pixel_mean, task.encoder.pixel_std))

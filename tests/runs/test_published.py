@@ -142,7 +142,7 @@ def test_the_visualiser_takes_the_published_command_line(tmp_path: Path) -> None
     )
     assert published.returncode == 0, published.stderr
     assert published.stdout.startswith('"ST LING": ')
-    names = {path.name for path in (tmp_path / "demo").iterdir()}
+    names = {path.name for path in (tmp_path / "demo").iterdir() if not path.name.startswith(".")}
     assert names == {"sign_attention.jpg", "sign_image.jpg", "sign_word_1.jpg", "sign_word_2.jpg"}
     missing = visualize(files["model.pt"], "--im_fn", files["sign.png"])
     assert missing.returncode == 2

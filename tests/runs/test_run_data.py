@@ -13,6 +13,7 @@ from scenetext.config import dump_yaml
 from scenetext.data.loading.combination import Part
 from scenetext.data.loading.loader import LoaderSettings, training_loader
 from scenetext.errors import ConfigError, DataError
+from scenetext.runs import shared_images
 from scenetext.runs.build import build_trainer
 from scenetext.runs.data import read_run_records
 from scenetext.runs.settings import load_run
@@ -119,3 +120,31 @@ def test_a_config_is_written_as_short_as_it_can_be_and_read_back(tmp_path: Path)
     assert load_run([str(tmp_path / "run.yaml")]) == run
     changed = load_run([str(tmp_path / "run.yaml"), "data.train=[{records: c.jsonl, weight: 0.5}]"])
     assert changed.data.train[0].weight == 0.5
+
+
+@pytest.mark.parametrize("kind", ["pretraining", "detection"])
+def test_images_that_are_learnt_from_and_measured_on_are_warned_of(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where links lead to them; without a look at any image, and at a later start without a look at any record."""
+    first, second = make_set(tmp_path / "one", "a", 5), make_set(tmp_path / "two", "b", 3)
+    link = tmp_path / "two" / "b_1.png"
+    link.unlink()
+    link.symlink_to(tmp_path / "one" / "a_2.png")
+    characters = CharacterSet.english() if kind == "pretraining" else None
+    run = make_run(kind, tmp_path, [str(first)], validation=[str(second)])
+    warning = (
+        f"warning: 1 of 3 images of {second}, such as b_1.png, are also learnt from, in {first}: values measured on "
+        "them say nothing about other images"
+    )
+    assert warning in read_run_records(run, characters).remarks
+    monkeypatch.setattr(shared_images, "_files", None)
+    assert warning in read_run_records(run, characters).remarks, "kept in the index"
+
+
+def test_of_large_collections_a_part_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = make_set(tmp_path, "a", 20)
+    monkeypatch.setattr(shared_images, "LOOKED_AT", 15)
+    run = make_run("detection", tmp_path, [str(records)], validation=[str(records)])
+    (warning,) = read_run_records(run, None).remarks
+    assert warning.startswith(f"warning: 15 of 15 images of {records}")

@@ -24,7 +24,7 @@ from scenetext.evaluation.files.reading import read_predictions
 from scenetext.evaluation.lexicon import Correction, Lexicons
 from scenetext.evaluation.report import percent
 from scenetext.runs.data import file_sets
-from scenetext.runs.load import load_trained_task, validation_files
+from scenetext.runs.load import files_of_run, load_trained_task, validation_files
 from scenetext.runs.settings import DetectionRun, PretrainingRun
 from scenetext.runs.usable import joined, refuse_all_skipped, with_words
 from scenetext.tasks.detection import DetectionTask
@@ -51,6 +51,17 @@ def chosen_sets(
     sources = SetSources(arguments.dataset, arguments.records or (), arguments.datasets, default)
     choices = Choices(arguments.protocol, arguments.threshold, arguments.choose_on or (), arguments.submission)
     return evaluation_sets(sources, evaluation, choices)
+
+
+def with_files_of_run(evaluation: EvaluationSettings, checkpoint: Path) -> EvaluationSettings:
+    """The same settings, with the records files of `datasets` found as the run's validation records are."""
+    datasets = {
+        name: one.model_copy(
+            update={key: files_of_run(getattr(one, key), checkpoint) for key in ("records", "choose_on")}
+        )
+        for name, one in evaluation.datasets.items()
+    }
+    return evaluation.model_copy(update={"datasets": datasets})
 
 
 def chosen_lexicons(arguments: argparse.Namespace, alphabet: CharacterSet | None = None) -> Lexicons | None:
@@ -108,7 +119,11 @@ def score_detector(
     origin = {"checkpoint": str(arguments.checkpoint), "step": content["step"]}
     if arguments.lexicon is not None:
         origin["lexicon"] = str(arguments.lexicon)
-    sets = chosen_sets(arguments, task.evaluation, validation_files(run, arguments.checkpoint))
+    sets = chosen_sets(
+        arguments,
+        with_files_of_run(task.evaluation, arguments.checkpoint),
+        validation_files(run, arguments.checkpoint),
+    )
     report_sets(sets, find, arguments, origin, output_folder(arguments))
 
 

@@ -77,7 +77,7 @@ def convert_from_mmocr_detector(source: Path, target: Path, run: DetectionRun[An
     model = renamed_weights(own, mmocr_names(own, run), weights, f"{source} (MMOCR's names)")
     write_checkpoint(target, run, model)
     found = f"{kind}, as {run.detector.name} on {run.encoder.name}"
-    return Conversion(target, found, len(model), (*file.others, *dropped), (*file.remarks, *_remarks(run)))
+    return Conversion(target, found, len(model), (*file.others, *dropped), file.remarks, _remarks(run))
 
 
 def convert_to_mmocr_detector(source: Path, target: Path) -> Conversion:
@@ -98,7 +98,7 @@ def convert_to_mmocr_detector(source: Path, target: Path) -> Conversion:
     )
     remark = f"MMOCR's data_preprocessor has to have mean={mean}, std={std}, bgr_to_rgb=True"
     found = f"a scenetext detector, {run.detector.name} on {run.encoder.name}"
-    return Conversion(target, found, len(own), file.others, (remark, *_remarks(run)))
+    return Conversion(target, found, len(own), file.others, file.remarks, (remark, *_remarks(run)))
 
 
 def mmocr_names(own: Mapping[str, Tensor], run: DetectionRun[Any, Any]) -> dict[str, str]:

@@ -54,7 +54,8 @@ def convert_to_mmocr(source: Path, target: Path) -> Conversion:
     remark = f"expects RGB pixels (0 to 255) with mean {mean} and std {std}"
     if model.pixel_mean != ResNet.pixel_mean:
         remark += ", which are not ImageNet's"
-    return Conversion(target, str(encoder), len(encoder.weights), (*encoder.dropped, *encoder.pool_names), (remark,))
+    dropped = (*encoder.dropped, *encoder.pool_names)
+    return Conversion(target, str(encoder), len(encoder.weights), dropped, encoder.around, (remark,))
 
 
 def _read_encoder(source: Path, target: Path, expected: Source | None = None) -> ImageEncoderWeights:
@@ -87,7 +88,7 @@ def _write_encoder(source: Path, target: Path, encoder: ImageEncoderWeights, wit
     if with_pool and encoder.pool:
         output = tuple(encoder.pool["attnpool.c_proj.weight"].shape)
         remarks.append(f"attention pool: output projection {output}; taken by a model of the same, dropped by others")
-    return Conversion(target, str(encoder), len(weights), dropped, tuple(remarks))
+    return Conversion(target, str(encoder), len(weights), dropped, encoder.around, tuple(remarks))
 
 
 def _compact(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ class Conversion:
         found: what the old one was recognised as.
         mapped: number of tensors in the new one.
         dropped: names that are in the old one alone.
+        around: what lay around the weights in the old one and was removed: `WeightFile.remarks`.
         remarks: what to know when the new one is used.
     """
 
@@ -34,11 +35,12 @@ class Conversion:
     found: str
     mapped: int
     dropped: tuple[str, ...]
+    around: Sequence[str]
     remarks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [self.found, f"mapped: {self.mapped} tensors", f"dropped: {count_groups(self.dropped)}"]
-        return "\n".join([*lines, f"written: {self.written}", *self.remarks])
+        return "\n".join([*lines, *self.around, f"written: {self.written}", *self.remarks])
 
 
 def read_source(source: Path, target: Path, expected: Source | None) -> WeightFile:

@@ -43,7 +43,7 @@ def convert_from_oclip(source: Path, target: Path, run: PretrainingRun) -> Conve
         target, run, {native.PRETRAINING + name: value for name, value in weights.items()}, task.characters
     )
     remark = f"dictionary: {run.method.characters or 'printable ASCII'}"
-    return Conversion(target, OCLIP.name, len(weights), file.others, (remark,))
+    return Conversion(target, OCLIP.name, len(weights), file.others, file.remarks, (remark,))
 
 
 def convert_to_oclip(source: Path, target: Path) -> Conversion:
@@ -61,7 +61,7 @@ def convert_to_oclip(source: Path, target: Path) -> Conversion:
         "epoch is written as 0, and there is no optimizer: to draw and to fine-tune from, not to resume",
         "the dictionary is no part of this layout; the published code reads it from its own file",
     )
-    return Conversion(target, SCENETEXT_PRETRAINING.name, len(weights), dropped, remarks)
+    return Conversion(target, SCENETEXT_PRETRAINING.name, len(weights), dropped, file.remarks, remarks)
 
 
 def published_oclip_weights(file: WeightFile, task: PretrainingTask) -> dict[str, Tensor]:

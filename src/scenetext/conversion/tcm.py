@@ -46,7 +46,7 @@ def convert_from_tcm(source: Path, target: Path, run: DetectionRun[Any, Any]) ->
     write_checkpoint(target, run, model)
     statistics = "pixel statistics are no part of such a file: encoder.pixel_mean and pixel_std must be its training's"
     found = f"{PUBLISHED_TCM.name}, as {run.detector.name} on {run.encoder.name}"
-    return Conversion(target, found, len(model), file.others, (*remarks, statistics))
+    return Conversion(target, found, len(model), file.others, file.remarks, (*remarks, statistics))
 
 
 def convert_to_tcm(source: Path, target: Path) -> Conversion:
@@ -71,7 +71,7 @@ def convert_to_tcm(source: Path, target: Path) -> Conversion:
         shape = tuple(own[PROJECTION].shape)
         remarks.append(f"pix_w is {shape}; the published FastTCM declares another shape, with which it cannot run")
     found = f"a scenetext detector, {run.detector.name} on {run.encoder.name}"
-    return Conversion(target, found, len(state), file.others, tuple(remarks))
+    return Conversion(target, found, len(state), file.others, file.remarks, tuple(remarks))
 
 
 def published_names(own: Mapping[str, Tensor], run: DetectionRun[Any, Any]) -> dict[str, str]:

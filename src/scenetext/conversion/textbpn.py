@@ -48,7 +48,7 @@ def convert_from_textbpn(source: Path, target: Path, run: DetectionRun[Any, Any]
     model = renamed_weights(own, names, weights, f"{source} (its authors' names)")
     write_checkpoint(target, run, model)
     found = f"{TEXTBPN.name}, as {run.detector.name} on {run.encoder.name}"
-    return Conversion(target, found, len(model), (*file.others, *unused))
+    return Conversion(target, found, len(model), (*file.others, *unused), file.remarks)
 
 
 def convert_to_textbpn(source: Path, target: Path) -> Conversion:
@@ -67,7 +67,7 @@ def convert_to_textbpn(source: Path, target: Path) -> Conversion:
     write_torch_file(target, {"lr": 0.0, "epoch": 0, "model": {**unused, **state}})
     remark = "lr and epoch are written as 0, and layers that their models hold but do not use are filled with 0"
     found = f"a scenetext detector, {run.detector.name} on {run.encoder.name}"
-    return Conversion(target, found, len(own), file.others, (remark,))
+    return Conversion(target, found, len(own), file.others, file.remarks, (remark,))
 
 
 def published_settings(detector: str) -> tuple[str, ...]:

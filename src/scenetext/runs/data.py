@@ -16,6 +16,7 @@ from scenetext.distributed import Processes
 from scenetext.errors import DataError
 from scenetext.runs.kinds import kind_of
 from scenetext.runs.settings import DataSettings, Run
+from scenetext.runs.shared_images import shared_images
 from scenetext.runs.usable import RecordSet, RunSets, check_run_files, joined
 from scenetext.structures import ImageRecord
 from scenetext.text.charset import CharacterSet
@@ -56,8 +57,9 @@ def read_run_records(run: Run, characters: CharacterSet | None, processes: Proce
     check = processes.once(lambda: check_run_files(data))
 
     def usable() -> RunSets:
-        sets = RunSets(training_sets(data), file_sets(data.validation, data.check_folder, "validation"), check)
-        return kind_of(run).usable(run, characters, sets)
+        training, validation = training_sets(data), file_sets(data.validation, data.check_folder, "validation")
+        remarks = tuple(shared_images(training, validation))
+        return kind_of(run).usable(run, characters, RunSets(training, validation, check, remarks))
 
     sets = processes.in_turn(usable)
     parts = parts_of(data.train, [len(one.records) for one in sets.training], data.epoch_images)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
@@ -67,14 +67,20 @@ def load_trained_task(
 
 
 def validation_files(run: Run, checkpoint: Path) -> tuple[Path, ...]:
-    """The run's validation records. Relative paths are relative to where the run was started: the working directory,
-    or, where they are not there, a folder above the checkpoint; whole paths where they are nowhere."""
+    """The run's validation records, see `files_of_run`."""
+    return files_of_run(run.data.validation, checkpoint)
+
+
+def files_of_run(paths: Iterable[Path], checkpoint: Path) -> tuple[Path, ...]:
+    """Files that the settings of a checkpoint's run name. Relative paths are relative to where the run was started: the
+    working directory, or, where they are not there, a folder above the checkpoint; whole paths where they are nowhere.
+    """
     folders = (Path.cwd(), *checkpoint.resolve().parents)
     return tuple(
         path
         if path.exists()
         else next((folder / path for folder in folders if (folder / path).exists()), Path.cwd() / path)
-        for path in run.data.validation
+        for path in paths
     )
 
 

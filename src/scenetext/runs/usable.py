@@ -160,7 +160,7 @@ def sets_with_words(run: PretrainingRun, characters: CharacterSet, sets: RunSets
     if data.word_share < 1:
         share = f"{100 * data.word_share:g} % of each image's words, at least one"
         remarks.append(f"training: {share} (data.word_share_seed {data.word_share_seed})")
-    return RunSets(kept, validation, sets.check, tuple(remarks))
+    return RunSets(kept, validation, sets.check, (*sets.remarks, *remarks))
 
 
 def with_words(

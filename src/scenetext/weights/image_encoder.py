@@ -22,6 +22,8 @@ POOL = "attnpool."
 """Prefix of the names of the attention pool."""
 _POSITIONS = "attnpool.positional_embedding"
 _POOL_OUTPUT = "attnpool.c_proj.weight"
+FIRST_CONVOLUTION = "conv1.weight"
+"""What reads the image in ResNets with a plain stem."""
 _STEM = "conv3.weight"
 """The third convolution of a stem: CLIP's ResNets have it, torchvision's have not."""
 
@@ -37,6 +39,7 @@ class ImageEncoderWeights:
         pool_names: what the file calls them.
         settings: those of the encoder, as far as they can be inferred from its weights and metadata; `name` first.
         dropped: names of the file that are part of neither, and entries that are no weights.
+        around: what lay around the weights and was removed: `WeightFile.remarks`.
     """
 
     source: Source
@@ -45,6 +48,7 @@ class ImageEncoderWeights:
     pool_names: tuple[str, ...]
     settings: dict[str, Any]
     dropped: tuple[str, ...]
+    around: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         sizes = ", ".join(f"{name} {_shown(value)}" for name, value in self.settings.items() if name != "name")
@@ -72,11 +76,13 @@ def extract_image_encoder(file: WeightFile) -> ImageEncoderWeights:
                 found[own_name] = value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
                 pool_names += [name] if own_name.startswith(POOL) else []
         weights = {name: value for name, value in found.items() if not name.startswith(POOL)}
+        if source.reads_bgr:
+            weights[FIRST_CONVOLUTION] = weights[FIRST_CONVOLUTION].flip(1)
         settings = {**source.encoder_settings(weights), **stored_encoder_settings(file.stored)}
     except CheckpointError as error:
         raise CheckpointError(f"{file.path}: {error}") from None
     pool = {name: value for name, value in found.items() if name.startswith(POOL)}
-    return ImageEncoderWeights(source, weights, pool, tuple(pool_names), settings, tuple(dropped))
+    return ImageEncoderWeights(source, weights, pool, tuple(pool_names), settings, tuple(dropped), tuple(file.remarks))
 
 
 def load_image_encoder(encoder: nn.Module, file: WeightFile, used_elsewhere: Collection[str] = ()) -> list[str]:
@@ -107,6 +113,8 @@ def load_image_encoder(encoder: nn.Module, file: WeightFile, used_elsewhere: Col
     pool, remark = fit_pool(own, found.pool)
     optional: tuple[str, ...] = () if pool else (POOL,)
     remarks = [*file.remarks, *([] if remark is None else [remark])]
+    if found.source.reads_bgr:
+        remarks.append("first convolution: it read blue, green, red in the file, and was turned to red, green, blue")
     if not any(OFFSETS in name for name in found.weights):
         offsets = tuple(name for name in own if OFFSETS in name)
         optional += offsets

@@ -14,11 +14,13 @@ from torch import Tensor
 
 from scenetext.weights.mmocr import DETECTOR_BACKBONE, rename_prefix
 
-NORMALIZATION = (
-    "encoder.pixel_mean=[0.40786863,0.45752457,0.48109378]",
-    "encoder.pixel_std=[1.0,1.0,1.0]",
-)
-"""Settings of its detectors: 104.00698793, 116.66876762 and 122.67891434 of 255 are taken off red, green and blue."""
+PIXEL_STATISTICS: Mapping[str, tuple[float, ...]] = {
+    "pixel_mean": (0.40786863, 0.45752457, 0.48109378),
+    "pixel_std": (1.0, 1.0, 1.0),
+}
+"""Settings of its encoders: 104.00698793, 116.66876762 and 122.67891434 of 255 are taken off red, green and blue."""
+NORMALIZATION = tuple(f"encoder.{name}=[{','.join(map(str, each))}]" for name, each in PIXEL_STATISTICS.items())
+"""The same on a command line."""
 _UNUSED = ("backbone.fc.", "backbone.smooth.")
 """Prefixes of layers that its ResNet has and never calls."""
 _LEVELS = 4

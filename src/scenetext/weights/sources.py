@@ -27,6 +27,7 @@ class Source:
         encoder_name: name of a tensor as scenetext's encoder has it; None: it is no part of that.
         encoder_settings: the weights under those names -> the settings of the encoder, `name` first, as far as they
             can be inferred; raises a CheckpointError if they are of no encoder that scenetext has.
+        reads_bgr: whether its first convolution reads blue, green, red, where scenetext's read red, green, blue.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Source:
     recognises: Callable[[Mapping[str, Tensor]], bool]
     encoder_name: Callable[[str], str | None]
     encoder_settings: Callable[[Mapping[str, Tensor]], dict[str, Any]] = clip.clip_resnet_settings
+    reads_bgr: bool = False
 
 
 def _behind(prefix: str) -> Callable[[str], str | None]:
@@ -128,7 +130,8 @@ OFFICIAL_DB = Source(
     sign="backbone.layer1.0.conv1.weight, decoder.in5.weight and decoder.binarize.0.weight",
     recognises=official_db.is_official_db,
     encoder_name=official_db.backbone_name,
-    encoder_settings=torchvision.resnet_settings,
+    encoder_settings=lambda weights: {**torchvision.resnet_settings(weights), **official_db.PIXEL_STATISTICS},
+    reads_bgr=True,
 )
 TEXTBPN = Source(
     name="a detector of TextBPN's authors",

@@ -6,6 +6,7 @@ import os
 import weakref
 from pathlib import Path
 
+from scenetext.data.records.images import FOREIGN_SUFFIXES, IMAGE_SUFFIXES
 from scenetext.errors import DataError
 
 
@@ -21,6 +22,12 @@ class OpenFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        if path.suffix.lower() in IMAGE_SUFFIXES | FOREIGN_SUFFIXES:
+            raise DataError(
+                "is an image, where a records file (.jsonl) is expected; scenetext prepare makes one of images and "
+                "their annotations",
+                path,
+            )
         try:
             self._number = os.open(path, os.O_RDONLY)
             weakref.finalize(self, os.close, self._number)
@@ -44,4 +51,7 @@ class OpenFile:
         return os.fstat(self._number)
 
     def _error(self, error: Exception) -> DataError:
-        return DataError(f"records file cannot be read ({getattr(error, 'strerror', None) or error})", self._path)
+        reason = str(getattr(error, "strerror", None) or error)
+        if isinstance(error, FileNotFoundError) and not self._path.is_absolute():
+            reason += f"; looked for in {Path.cwd()}"
+        return DataError(f"records file cannot be read ({reason})", self._path)
