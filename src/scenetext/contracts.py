@@ -140,6 +140,7 @@ class DetectorSpec:
         stages: second looks, one after the other; each sees the maps of those before it.
         uses_stem: whether the head reads the encoder's stem, too. Its channels are then in front of the levels', where
             the encoder has one; where it has none, the head goes without.
+        reads: whether its detections have texts; then images must not be mirrored, and no reader is added.
         added_loss_weights: weights of loss terms that are not among the config's `loss_weights`, as of a reader.
     """
 
@@ -151,6 +152,7 @@ class DetectorSpec:
     text_region: Callable[[Targets], tuple[Tensor, Tensor]]
     stages: tuple[Stage, ...] = ()
     uses_stem: bool = False
+    reads: bool = False
     added_loss_weights: Mapping[str, float] = field(default_factory=dict)
 
 

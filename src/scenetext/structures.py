@@ -30,12 +30,15 @@ class TextInstance:
         ignore: neither learnt from nor scored (illegible or too small).
         ignore_flag: where a dataset has two flags of what to ignore, and they disagree, the name of the one that is set
             ("orientation" in Total-Text). `ignore` follows the flag that was chosen when the records were made.
+        characters: (n, 4, 2) float32, a quadrangle for every character of the text without blanks, in reading order,
+            pixels of the same image; None = not annotated.
     """
 
     polygon: np.ndarray | None
     text: str | None
     ignore: bool = False
     ignore_flag: str | None = None
+    characters: np.ndarray | None = None
 
     def ignored_by(self, heeded: str) -> bool:
         """Whether a rule that heeds one of the dataset's flags ("record" for the chosen one) ignores it."""

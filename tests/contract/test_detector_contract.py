@@ -23,6 +23,7 @@ HEIGHT, WIDTH = 128, 192
 # Not longer than twice their height: a longer word comes back thinner from DBNet's kernel with the published growth.
 FIRST_WORD = np.array([(12, 10), (108, 10), (108, 58), (12, 58)], np.float32)
 SECOND_WORD = np.array([(66, 78), (168, 64), (174, 108), (72, 122)], np.float32)
+FIRST_CHARACTERS = np.array([[(x, 12), (x + 16, 12), (x + 16, 56), (x, 56)] for x in range(14, 104, 18)], np.float32)
 IGNORED_WORD = np.array([(130, 10), (185, 10), (185, 40), (130, 40)], np.float32)
 
 
@@ -67,7 +68,7 @@ def draw(*instances: TextInstance) -> Sample:
 
 def two_words() -> Sample:
     return draw(
-        TextInstance(FIRST_WORD, "first"),
+        TextInstance(FIRST_WORD, "first", characters=FIRST_CHARACTERS),
         TextInstance(SECOND_WORD, None),
         TextInstance(IGNORED_WORD, None, ignore=True),
     )

@@ -146,10 +146,14 @@ class DetectionRun(RunSettings, Generic[EncoderType, DetectorType]):
     @model_validator(mode="after")
     def _no_mirrored_texts(self) -> Self:
         """A reader would learn mirrored letters, and read them."""
-        if self.reader is not None and (self.transform.horizontal_flip or self.evaluation.flip):
+        name = str(getattr(self.detector, "name", ""))
+        reads = find_detector(name).reads
+        if reads and self.reader is not None:
+            raise ValueError(f"{name} reads by itself, without a reader: set `reader` to null")
+        if (reads or self.reader is not None) and (self.transform.horizontal_flip or self.evaluation.flip):
             raise ValueError(
-                "a reader cannot read mirrored images: with `reader`, transform.horizontal_flip must be 0 and "
-                "evaluation.flip false"
+                f"{name if reads else 'a reader'} cannot read mirrored images: transform.horizontal_flip "
+                "must be 0 and evaluation.flip false"
             )
         return self
 

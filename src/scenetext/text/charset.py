@@ -112,6 +112,12 @@ class CharacterSet:
         except KeyError as error:
             raise CharacterError(self.explain_unknown(error.args[0], word)) from None
 
+    def known_ids(self, word: str, fold_case: bool) -> list[int] | None:
+        """Ids of the characters of a word, of capital letters those of small ones where case is folded; None where it
+        is empty or has a character without an id."""
+        folded = word.lower() if fold_case else word
+        return self.encode(folded) if folded and self.knows(folded) else None
+
     def decode(self, identity: int) -> str:
         """The character of an id; what is not a character is shown in brackets: [pad], [mask], [end] or the id."""
         if 1 <= identity < self.mask:

@@ -34,6 +34,7 @@ def warp_sample(
     counts), dropped where nothing with an area remains, and ignored where less than the smallest visible share does.
     A matrix that mirrors also reverses the vertices, so that polygons keep their direction, clockwise or not, and the
     first half of them stays the upper side of the text. Texts are kept, and so are instances without polygon.
+    Characters move with their text, and are no longer known of one that is cut.
 
     Args:
         sample: polygons in pixels of its image.
@@ -85,7 +86,10 @@ def _warp_instance(
     height, width = content_size
     low, high = polygon.min(axis=0), polygon.max(axis=0)
     if (low >= -BORDER_TOLERANCE).all() and (high <= np.array([width, height]) + BORDER_TOLERANCE).all():
-        return replace(instance, polygon=polygon)
+        characters = instance.characters
+        if characters is not None:
+            characters = (characters @ matrix[:2, :2].T + matrix[:2, 2]).astype(np.float32)
+        return replace(instance, polygon=polygon, characters=characters)
     if (high <= 0).any() or (low >= [width, height]).any():
         return None
     visible = clip_polygon(polygon, width, height)
@@ -93,4 +97,4 @@ def _warp_instance(
         return None
     # The areas of crossing outlines cancel, so the share can exceed 1 there; the part that is left is valid.
     too_little = polygon_area(visible) < smallest_visible_share * polygon_area(polygon)
-    return replace(instance, polygon=visible, ignore=instance.ignore or too_little)
+    return replace(instance, polygon=visible, ignore=instance.ignore or too_little, characters=None)

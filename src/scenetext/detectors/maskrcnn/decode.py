@@ -9,6 +9,7 @@ from scenetext.contracts import Maps
 from scenetext.detectors.maskrcnn.config import MaskRCNNDecoding, MaskRCNNSettings
 from scenetext.geometry.candidates import count_cut
 from scenetext.geometry.pixel_maps import logistic
+from scenetext.geometry.stretched_masks import stretch_mask
 from scenetext.structures import Detection
 
 
@@ -54,30 +55,12 @@ def find_text(boxes: np.ndarray, scores: np.ndarray, masks: np.ndarray, config: 
 
 
 def paste_mask(mask: np.ndarray, box: np.ndarray, threshold: float) -> tuple[np.ndarray, tuple[int, int]]:
-    """A mask, stretched to the pixels of its box.
+    """A mask, stretched to the pixels of its box: (h, w) uint8, 1 = text, and the (x, y) of the first; `stretch_mask`.
 
-    The middle of every image pixel is looked up bilinearly between the middles of the pixels of the mask, with zeros
-    around it. So no pixel whose middle lies outside the box is text, at thresholds of a half and more.
-
-    Args:
-        mask: (S, S) probabilities.
-        box: (4,), real numbers.
-
-    Returns:
-        (h, w) uint8, 1 = text, of the pixels that the box touches, and the (x, y) of the first of them.
+    With zeros around the mask no pixel whose middle lies outside the box is text, at thresholds of a half and more.
     """
-    left, top = np.floor(box[:2]).astype(int).tolist()
-    right, bottom = np.ceil(box[2:]).astype(int).tolist()
-    rows = _interpolation(box[1], box[3], top, bottom, len(mask))
-    columns = _interpolation(box[0], box[2], left, right, len(mask))
-    return (rows @ mask @ columns.T >= threshold).astype(np.uint8), (left, top)
-
-
-def _interpolation(low: float, high: float, first: int, last: int, size: int) -> np.ndarray:
-    """(last - first, size) weights that look up the pixels of an image along one axis of a mask from low to high."""
-    position = (np.arange(first, last) + 0.5 - low) / (high - low) * size - 0.5
-    distance = np.abs(position[:, None] - np.arange(size))
-    return np.maximum(1 - distance, 0).astype(np.float32)
+    stretched, corner = stretch_mask(mask, box)
+    return (stretched >= threshold).astype(np.uint8), corner
 
 
 def _contours(mask: np.ndarray, config: MaskRCNNDecoding) -> list[np.ndarray]:

@@ -12,11 +12,8 @@ LEARNT = "learnt"
 
 def text_ids(text: str, settings: ReaderSettings, alphabet: CharacterSet) -> list[int] | None:
     """The ids of a text's characters; None where it is empty, too long, or has a character outside the alphabet."""
-    folded = text.lower() if settings.fold_case else text
-    if not folded or not alphabet.knows(folded):
-        return None
-    ids = alphabet.encode(folded)
-    return ids if needed_columns(ids) <= settings.columns else None
+    ids = alphabet.known_ids(text, settings.fold_case)
+    return ids if ids is not None and needed_columns(ids) <= settings.columns else None
 
 
 def why_unread(instance: TextInstance, settings: ReaderSettings, alphabet: CharacterSet) -> str:
@@ -27,7 +24,6 @@ def why_unread(instance: TextInstance, settings: ReaderSettings, alphabet: Chara
         return "without polygon"
     if not instance.text:
         return "without transcription"
-    folded = instance.text.lower() if settings.fold_case else instance.text
-    if not alphabet.knows(folded):
+    if alphabet.known_ids(instance.text, settings.fold_case) is None:
         return "with characters outside the alphabet"
-    return LEARNT if text_ids(folded, settings, alphabet) is not None else "longer than the reader's columns"
+    return LEARNT if text_ids(instance.text, settings, alphabet) is not None else "longer than the reader's columns"
