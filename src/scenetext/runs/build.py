@@ -15,6 +15,7 @@ from scenetext.data.loading.dataset import RecordDataset
 from scenetext.distributed import Processes
 from scenetext.errors import ConfigError
 from scenetext.runs.data import RunRecords, read_run_records
+from scenetext.runs.granularity import measure_granularity
 from scenetext.runs.kinds import AnyTask, kind_of, read_characters
 from scenetext.runs.settings import Run
 from scenetext.text.charset import CharacterSet
@@ -55,8 +56,9 @@ def build_trainer(
         data = _few_images(data, overfit)
     remarks = list(data.remarks)
     task = build_task(run, overfit is None, characters)
+    labels = measure_granularity(data.training)
     if not resume:
-        remarks += kind_of(run).initialise(task, run)
+        remarks += kind_of(run).initialise(task, run, labels)
     if processes is not None:
         seed_everything(run.training.seed, processes.rank)
     seed = run.training.seed
@@ -66,7 +68,11 @@ def build_trainer(
         RecordDataset(data.validation, task.prepare_evaluation, seed),
         run,
         folder,
-        {**describe_run(run, characters), "records": {str(path): one for path, one in data.contents.items()}},
+        {
+            **describe_run(run, characters),
+            "records": {str(path): one for path, one in data.contents.items()},
+            "labels": labels.model_dump(),
+        },
         processes,
         compare_with_start=kind_of(run).starts_trained(run),
     )

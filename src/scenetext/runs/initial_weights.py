@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from scenetext.errors import CheckpointError, ConfigError
+from scenetext.runs.granularity import Granularity, granularity_warning
 from scenetext.runs.settings import DetectionRun
 from scenetext.spotters.reader.stage import STAGE
 from scenetext.tasks.detection import DetectionTask
@@ -18,11 +19,14 @@ from scenetext.weights.native import DETECTOR_ENCODER
 from scenetext.weights.report import count_groups, require_fit
 
 
-def initialise_detector(task: DetectionTask, run: DetectionRun[Any, Any]) -> list[str]:
-    """Loads a whole network, where the run names one, or the encoder's weights; what fitted, a line each.
+def initialise_detector(task: DetectionTask, run: DetectionRun[Any, Any], labels: Granularity) -> list[str]:
+    """Loads a whole network, where the run names one, or the encoder's weights; what fitted, a line each, and warnings.
 
     What `run.initial_weights_except` matches is not taken from that network; if a part of the encoder is among it,
     `encoder.weights` is read first. A reader that the network does not have is new without being named.
+
+    Args:
+        labels: that the run learns from.
 
     Raises:
         CheckpointError: the file is of another network, or cannot be used for the encoder.
@@ -53,7 +57,7 @@ def initialise_detector(task: DetectionTask, run: DetectionRun[Any, Any]) -> lis
             f"initial weights: new, not taken from the file: {count_groups(new)}; in the file, not used: "
             f"{count_groups(unused)}"
         )
-    return remarks
+    return remarks + granularity_warning(content.get("labels"), labels, run.initial_weights)
 
 
 def _check_patterns(patterns: Sequence[str], own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:

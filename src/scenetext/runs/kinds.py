@@ -13,6 +13,7 @@ from torch import nn
 from scenetext.detectors import find_detector
 from scenetext.evaluation.named_rules import find_protocol
 from scenetext.runs.encoders import auxiliary_loss, build_encoder
+from scenetext.runs.granularity import Granularity
 from scenetext.runs.initial_weights import initialise_detector
 from scenetext.runs.settings import DetectionRun, PretrainingRun, Run, RunType
 from scenetext.runs.usable import RunSets, sets_to_read, sets_with_text, sets_with_words
@@ -37,7 +38,7 @@ class Kind(Generic[RunType, TaskType]):
             characters.
         characters: run -> the characters that it knows, from this file.
         build: (run, characters, augment) -> the task, with random weights.
-        initialise: (task, run) -> loads the weights that the run starts from; what fitted, a line each.
+        initialise: (task, run, its labels) -> loads the weights that the run starts from; what fitted, a line each.
         starts_trained: run -> whether those are of a whole network, which can be evaluated before the first step.
         usable: (run, characters, datasets) -> the usable part of them, with remarks.
     """
@@ -46,7 +47,7 @@ class Kind(Generic[RunType, TaskType]):
     dictionary: Callable[[RunType], str | None]
     characters: Callable[[RunType], CharacterSet | None]
     build: Callable[[RunType, CharacterSet | None, bool], TaskType]
-    initialise: Callable[[TaskType, RunType], list[str]]
+    initialise: Callable[[TaskType, RunType, Granularity], list[str]]
     starts_trained: Callable[[RunType], bool]
     usable: Callable[[RunType, CharacterSet | None, RunSets], RunSets]
 
@@ -119,7 +120,7 @@ def _reader_dictionary(run: DetectionRun[Any, Any]) -> str | None:
     return None if run.reader is None else "reader.characters"
 
 
-def _initialise_encoder(task: PretrainingTask, run: PretrainingRun) -> list[str]:
+def _initialise_encoder(task: PretrainingTask, run: PretrainingRun, labels: Granularity) -> list[str]:
     return task.encoder.load_weights()
 
 

@@ -69,7 +69,7 @@ class Trainer:
         settings: a run's settings.
         folder: run folder; checkpoints, best.pt and logs go there.
         description: plain data stored in every checkpoint beside the weights (kind of run, resolved config, hashes of
-            records files).
+            records files, what their labels look like).
         processes: of the run.
         compare_with_start: evaluate before the first step too, and compare with that: for weights that were trained
             already and must not get worse unnoticed.
