@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +60,7 @@ def add_arguments(parser: CommandParser) -> None:
     text = "folder to write a records file for each split to; default: data/<name of the folder>"
     command.add_argument("--output", type=output_path, help=text)
     add_character_arguments(command)
+    add_policy_arguments(command)
     command.set_defaults(act=prepare_folder)
 
     for name, reader in READERS.items():
@@ -140,35 +141,39 @@ def add_dataset(command: argparse.ArgumentParser, reader: Reader) -> None:
     command.add_argument("--output", type=output_path, required=True, help=text)
     add_character_arguments(command)
     if reader.is_own:
-        add_policy_arguments(command, reader.policy)
+        add_policy_arguments(command)
     command.set_defaults(act=prepare, reader=reader)
 
 
-def add_policy_arguments(command: argparse.ArgumentParser, policy: Policy) -> None:
-    """What to do with images that cannot be used, or not as they are."""
+def add_policy_arguments(command: argparse.ArgumentParser) -> None:
+    """What to do with images that cannot be used, or not as they are; what is not given is as the reader has it."""
     text = "images beside labelled ones that no annotation belongs to: skip, keep as images without text, or stop"
-    command.add_argument("--without-labels", choices=("skip", "keep", "stop"), default=policy.without_labels, help=text)
+    command.add_argument("--without-labels", choices=("skip", "keep", "stop"), help=text)
     text = "images that are missing or unreadable, or whose annotations are for another frame: skip or stop"
-    command.add_argument("--unreadable", choices=("skip", "stop"), default=policy.unreadable, help=text)
+    command.add_argument("--unreadable", choices=("skip", "stop"), help=text)
     text = "images with a line or entry that cannot be parsed: skip or stop"
-    command.add_argument("--broken", choices=("skip", "stop"), default=policy.broken, help=text)
+    command.add_argument("--broken", choices=("skip", "stop"), help=text)
     text = "share of the images, of those that are unreadable or broken, above which the command stops"
-    default = policy.maximum_skipped_share
-    command.add_argument("--maximum-skipped-share", type=float, default=default, metavar="X", help=text)
+    command.add_argument("--maximum-skipped-share", type=float, metavar="X", help=text)
     text = (
         "what polygons are drawn on: the stored pixels, the upright image (EXIF orientation applied), or whichever the "
         "annotations tell"
     )
-    command.add_argument("--frame", choices=("auto", "stored", "upright"), default=policy.frame, help=text)
+    command.add_argument("--frame", choices=("auto", "stored", "upright"), help=text)
 
 
-def chosen_policy(arguments: argparse.Namespace) -> Policy | None:
-    """What the flags say; None for a published dataset, which has none."""
+def chosen_policy(arguments: argparse.Namespace, reader: Reader) -> Policy | None:
+    """What the flags say, and where they do not, the reader; None for a published dataset, which takes no flags."""
     from scenetext.data.readers import Policy
 
-    if not arguments.reader.is_own:
+    flags = {one.name: getattr(arguments, one.name, None) for one in fields(Policy)}
+    given = {name: value for name, value in flags.items() if value is not None}
+    if not reader.is_own:
+        if given:
+            flag = f"--{next(iter(given)).replace('_', '-')}"
+            arguments.refuse(f"{flag} is for data of your own, and this is a published dataset: all of it counts")
         return None
-    return Policy(**{one.name: getattr(arguments, one.name) for one in fields(Policy)})
+    return replace(reader.policy, **given)
 
 
 def add_character_arguments(command: argparse.ArgumentParser) -> None:
@@ -195,7 +200,7 @@ def prepare(arguments: argparse.Namespace) -> None:
     options = {name: value for name, value in given.items() if value is not None}
     source: Path | None = getattr(arguments, "source", None)
     characters = CharacterCounts(known_characters(arguments))
-    policy = chosen_policy(arguments)
+    policy = chosen_policy(arguments, reader)
     with advised([options.get("ground_truths") if source is None else source]):
         if source is None:
             values = {one.name: one.default_value for one in reader.arguments}
@@ -221,7 +226,9 @@ def prepare_folder(arguments: argparse.Namespace) -> None:
     if output.suffix == ".jsonl" or output.is_file():
         arguments.refuse("--output must be a folder: a records file is written for every split")
     characters = CharacterCounts(known_characters(arguments))
-    prepare_splits(reader, recognised.found, {}, output, characters)
+    policy = chosen_policy(arguments, reader)
+    refuse_shared_folders(recognised.found, policy)
+    prepare_splits(reader, recognised.found, {}, output, characters, policy)
     print_missing(recognised.found, arguments.source)
     print_characters(characters, arguments)
 

@@ -201,3 +201,24 @@ def test_a_reader_that_finds_its_files_but_not_their_content_does_not_claim_them
     write_json(tmp_path / "annotations.json", {"polygons": FLAT})
     with pytest.raises(DataError, match="nothing that is there was recognised"):
         recognise(tmp_path, READERS)
+
+
+def icdar_folder_with_a_broken_file(folder: Path) -> list[str]:
+    for number in range(3):
+        write_photo(folder / "images" / f"{number}.jpg")
+        write_text(
+            folder / "gts" / f"{number}.txt", f"{','.join(map(str, FLAT))},word\n" if number else "this is no line\n"
+        )
+    return ["prepare", str(folder), "--output", str(folder / "out")]
+
+
+def test_one_broken_text_file_neither_hides_the_format_nor_ends_the_conversion(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = icdar_folder_with_a_broken_file(tmp_path)
+    assert not run_words(words)
+    printed = capsys.readouterr().out
+    assert "icdar-folder" in printed
+    assert "images whose annotation is broken: 1 (" in printed
+    with pytest.raises(DataError, match=r"0\.txt:1: expected x1,y1"):
+        run_words([*words, "--broken", "stop"])

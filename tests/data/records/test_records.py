@@ -238,10 +238,10 @@ def test_summary_counts_what_can_be_learnt() -> None:
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_lines_take_seconds(tmp_path: Path) -> None:
-    many = [record(tmp_path / f"{i}.jpg", *[TextInstance(QUAD + i % 97, "word")] * 4) for i in range(100_000)]
+def test_twenty_thousand_lines_take_seconds(tmp_path: Path) -> None:
+    many = [record(tmp_path / f"{i}.jpg", *[TextInstance(QUAD + i % 97, "word")] * 4) for i in range(20_000)]
     write_records(tmp_path / "a.jsonl", many)
     started = time.process_time()
     read = read_records(tmp_path / "a.jsonl")
-    assert len(read) == 100_000
-    assert time.process_time() - started < 15
+    assert len(read) == 20_000
+    assert time.process_time() - started < 3

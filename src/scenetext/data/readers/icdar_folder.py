@@ -65,8 +65,8 @@ def _image_of(truth: Path, ground_truths: Path, references: ImageReferences) -> 
 
 
 def _recognise(values: Mapping[str, Any], peek: Peek) -> str | None:
-    lines = peek.lines_of(values["ground_truths"], ".txt")
-    if not lines or not all(is_label_line(line) for line in lines):
+    lines = peek.fitting_lines(values["ground_truths"], ".txt", is_label_line)
+    if not lines:
         return None
     return f"the text files have lines of coordinates between commas, as in {lines[0]!r:.60}"
 

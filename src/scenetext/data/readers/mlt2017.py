@@ -56,8 +56,8 @@ def parse_line(line: str) -> Label:
 
 
 def _recognise(values: Mapping[str, Any], peek: Peek) -> str | None:
-    lines = peek.lines_of(values["ground_truths"], ".txt")
-    if not lines or not all(_LINE.match(line) for line in lines):
+    lines = peek.fitting_lines(values["ground_truths"], ".txt", lambda line: _LINE.match(line) is not None)
+    if not lines:
         return None
     return f"the text files have a script after the coordinates, as in {lines[0]!r:.60}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,14 @@ class Peek:
             except DataError:
                 self._lines[path] = []
         return self._lines[path]
+
+    def fitting_lines(self, folder: Path, suffix: str, fits: Callable[[str], bool]) -> list[str]:
+        """As `lines_of`, of those files alone whose lines all fit; none where these are less than half of the files:
+        some files of a set may be broken.
+        """
+        files = [lines for path in files_with(folder, suffix)[:_FILES] if (lines := self.lines(path))]
+        fitting = [lines for lines in files if all(map(fits, lines))]
+        return [line for lines in fitting for line in lines] if 2 * len(fitting) >= len(files) else []
 
     def lines_of(self, folder: Path, suffix: str) -> list[str]:
         """The first lines of the first files with a suffix in a folder."""
