@@ -17,6 +17,7 @@ Status = Literal["ok", "note", "problem"]
 REQUIRED_TORCH = (2, 6)
 EXTRAS = {
     "open_clip_torch": "CLIP's tokenizer and weights (TCM)",
+    "timm": "any of its backbones as an encoder",
     "webdataset": "tar shards for collections too large for loose files",
     "onnxruntime": "export",
     "rapidocr": "an OCR engine for weak labels",
