@@ -15,7 +15,7 @@ from scenetext.data.loading.combination import TrainingSet
 from scenetext.data.loading.loader import LoaderSettings
 from scenetext.data.transforms.evaluation import EvaluationTransformSettings, WholeImageTransformSettings
 from scenetext.data.transforms.training import TrainingTransformSettings
-from scenetext.detectors import find_detector
+from scenetext.detectors import detector_names, find_detector
 from scenetext.errors import ConfigError
 from scenetext.pretraining.oclip.config import OclipSettings
 from scenetext.runs.encoders import find_encoder
@@ -142,6 +142,17 @@ class DetectionRun(RunSettings, Generic[EncoderType, DetectorType]):
         if self.initial_weights is None and self.initial_weights_except:
             raise ValueError("initial_weights_except: there are no initial_weights from which to except anything")
         return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unmirrored_by_default(cls, values: Any) -> Any:
+        """Images of a detector that reads are not mirrored unless someone says so, which is refused."""
+        detector = values.get("detector") if isinstance(values, dict) else None
+        name = detector.get("name") if isinstance(detector, dict) else None
+        transform = values.get("transform", {}) if isinstance(values, dict) else None
+        if name not in detector_names() or not isinstance(transform, dict) or not find_detector(name).reads:
+            return values
+        return {**values, "transform": {"horizontal_flip": 0, **transform}}
 
     @model_validator(mode="after")
     def _no_mirrored_texts(self) -> Self:
