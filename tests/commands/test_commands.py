@@ -114,7 +114,7 @@ def test_the_workflow_from_pretraining_to_detections(scenes: Path, tmp_path: Pat
     )
     assert done.returncode == 0, done.stderr
     assert '"ST P": ' in done.stdout
-    pictures = {path.name for path in (tmp_path / "attention").iterdir()}
+    pictures = {path.name for path in (tmp_path / "attention").glob("*.jpg")}
     assert pictures == {"STOP_attention.jpg", "STOP_image.jpg", "STOP_word_1.jpg", "STOP_word_2.jpg"}
 
     backbone = tmp_path / "backbone.safetensors"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import cast
 
@@ -10,7 +11,9 @@ import pytest
 from PIL import Image
 
 from scenetext.commands.detect import detect_all, draw_upright, find_images, print_others
+from scenetext.commands.detection_journal import DetectionJournal
 from scenetext.data.records.images import read_image, read_with_orientation
+from scenetext.data.transforms.evaluation import EvaluationTransformSettings
 from scenetext.errors import DataError
 from scenetext.inference import TextDetector
 from scenetext.structures import Detection
@@ -55,24 +58,28 @@ def test_images_of_subfolders_links_and_odd_suffixes_are_found_and_the_rest_name
 class OneBox:
     """Stands for a detector: finds one box in the upright image, and says so in stored pixels."""
 
+    task = argparse.Namespace(evaluation_transform=EvaluationTransformSettings(long_side=64, short_side=64))
+
     def __call__(self, image: np.ndarray, orientation: int) -> list[Detection]:
         return [Detection(BOX, 0.9)]
 
 
 def test_detections_are_in_stored_pixels_and_drawn_upright(tmp_path: Path) -> None:
     path = photo(tmp_path / "a.jpg", orientation=6)
-    found = detect_all(cast("TextDetector", OneBox()), [path], 0.5, tmp_path / "out")
+    with DetectionJournal(tmp_path / "out" / "partial.jsonl", {}) as journal:
+        found = detect_all(cast("TextDetector", OneBox()), [path], 0.5, tmp_path / "out", journal)
     np.testing.assert_array_equal(found[path][0].polygon, BOX)
     drawn = read_image(tmp_path / "out" / "drawn" / "a.jpg")
-    assert drawn.shape[1] == HEIGHT
+    assert drawn.shape[0] * HEIGHT == drawn.shape[1] * WIDTH, "upright; small images are drawn larger"
     pixels, orientation = read_with_orientation(path)
     assert pixels.shape == (HEIGHT, WIDTH, 3)
     assert orientation == 6
-    changed = (draw_upright(pixels, 6, found[path])[:WIDTH, :HEIGHT] != 128).any(axis=2)
-    rows, columns = np.nonzero(changed)
+    enlarged = draw_upright(pixels, 6, found[path])
+    rows, columns = np.nonzero((enlarged != 128).any(axis=2))
+    scale = len(enlarged) / WIDTH
     # x of the upright image is height - y of the stored one, y is its x
-    assert rows.max() == pytest.approx(25, abs=2)
-    assert columns.min() == pytest.approx(10, abs=2)
+    assert rows.max() / scale == pytest.approx(25, abs=2)
+    assert columns.min() / scale == pytest.approx(10, abs=2)
 
 
 def test_an_image_that_only_pretends_to_be_a_jpeg_is_named(tmp_path: Path) -> None:

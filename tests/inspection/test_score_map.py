@@ -72,7 +72,7 @@ def test_command_writes_a_sheet_and_a_file_per_map(tmp_path: Path) -> None:
     done = command(tmp_path / "best.pt", tmp_path / "sign.png", "--output", tmp_path / "pictures")
     assert done.returncode == 0, done.stderr
     names = ("guidance", "image_embedding", "score_map_1", "visual_prompt")
-    assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == [f"sign_{name}.jpg" for name in names]
+    assert sorted(path.name for path in (tmp_path / "pictures").glob("*.jpg")) == [f"sign_{name}.jpg" for name in names]
     assert cv2.imread(str(tmp_path / "pictures" / "sign_score_map_1.jpg")).shape == IMAGE.shape
     refused = command(tmp_path / "best.pt", tmp_path / "sign.png", "ST LING")
     assert refused.returncode == 2

@@ -89,7 +89,7 @@ class LinkNetwork(nn.Module):
             relative = described[image[:, None], nodes] - described[image, place][:, None]
             found = self.convolve(relative, known, adjacent)
             at = nearest[:, :, None] == nodes[:, None]
-            chosen = found[torch.arange(len(at))[:, None], (at & known[:, None]).long().argmax(dim=2)]
+            chosen = found[torch.arange(len(at), device=at.device)[:, None], (at & known[:, None]).long().argmax(dim=2)]
             apart, linked = self.classifier(chosen.flatten(0, 1)).float().unbind(dim=1)
             return {"link": (linked - apart).view(chosen.shape[:2])}
 
