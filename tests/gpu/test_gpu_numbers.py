@@ -35,7 +35,7 @@ of one CPU differ by 0.01 on RN50."""
 HALF: dict[str, tuple[float, float]] = {"bf16": (0.2, 0.6), "fp16": (0.05, 0.8)}
 """Relative difference to fp32 of outputs and losses, and least cosine between gradients. On a CPU: 0.09 and 0.82 in
 bf16 (8 bits), 0.02 and 0.98 in fp16 (11 bits)."""
-SAFE_SCALE = 1024.0
+SAFE_SCALE = 64.0
 """A loss scale at which gradients of fresh networks fit into fp16."""
 
 
@@ -66,6 +66,8 @@ def test_outputs_losses_and_gradients_are_those_of_the_cpu(name: str, device: to
 def test_half_precision_is_finite_and_near(name: str, precision: str, device: torch.device, size: Size) -> None:
     if device.type == "cpu" and name == DEFORMABLE:
         pytest.skip("takes a CPU too long: it has no tiny size")
+    if device.type == "cpu" and name == "textbpn" and precision == "fp16":
+        pytest.skip("a CPU has no LSTM in fp16")
     exact, half = make_subject(name, device, size), make_subject(name, device, size, {"precision": precision})
     _set_scale(half, SAFE_SCALE)
     most, least_cosine = HALF[precision]
@@ -107,10 +109,12 @@ def test_detections_do_not_depend_on_where_and_how_exactly_maps_lie(name: str, d
     expected = detector.spec.decode(maps, detector.config)
     assert all(expected)
     on_device = {label: value.to(device) for label, value in maps.items()}
-    for alike in (on_device, {label: _nudged(value) for label, value in on_device.items()}):
+    # What stages add, "<stage>.<key>", is places and truth values, and never in half precision.
+    own = {label for label in on_device if "." not in label}
+    for alike in (on_device, {**on_device, **{label: _nudged(on_device[label]) for label in own}}):
         _assert_same_texts(detector.spec.decode(alike, detector.config), expected, least_overlap=0.98)
     for kind in (torch.bfloat16, torch.float16):
-        half = {label: value.to(kind) for label, value in on_device.items()}
+        half = {**on_device, **{label: on_device[label].to(kind) for label in own}}
         _assert_same_texts(detector.spec.decode(half, detector.config), expected, least_overlap=0.8)
 
 
