@@ -65,9 +65,9 @@ class Lexicon:
         Returns:
             The word and its distance; of an empty text, those of `nearest`.
         """
-        plain = self._distances(text)
         if not text:
             return self.nearest(text)
+        plain = self._distances(text)
         near = np.flatnonzero(plain <= plain.min() + _CANDIDATES_ABOVE)
         weighted = _weighted_distances(text, probabilities, self._codes[:, near], self._lengths[near], alphabet)
         best = int(weighted.argmin())
