@@ -1,6 +1,6 @@
 """Image to detections, in two lines of Python:
 
-detector = TextDetector.load("outputs/dbnet-scenes-tiny/best.pt")
+detector = TextDetector.load()  # the model that is shipped, or TextDetector.load("outputs/dbnet-scenes-tiny/best.pt")
 detections = detector("image.jpg")
 """
 
@@ -16,6 +16,7 @@ from scenetext.data.loading.dataset import collate
 from scenetext.data.records.images import read_with_orientation
 from scenetext.data.records.orientation import UPRIGHT
 from scenetext.data.records.samples import upright_sample
+from scenetext.resources import shipped_model
 from scenetext.runs.kinds import DETECTION
 from scenetext.runs.load import load_trained_task
 from scenetext.structures import Detection, PreparedSample
@@ -36,10 +37,13 @@ class TextDetector:
         self.task = task.to(device).to(memory_format=torch.channels_last).eval()
 
     @classmethod
-    def load(cls, checkpoint: Path | str, device: str = "auto", overrides: Sequence[str] = ()) -> TextDetector:
-        """A detector from a checkpoint that `scenetext train` wrote (best.pt).
+    def load(
+        cls, checkpoint: Path | str | None = None, device: str = "auto", overrides: Sequence[str] = ()
+    ) -> TextDetector:
+        """A detector from a checkpoint that `scenetext train` wrote (best.pt), or a model file made of one.
 
         Args:
+            checkpoint: the file; None = the shipped model, which detects and reads (its card: data/models/README.md).
             overrides: settings of its run to change, such as "evaluation_transform.long_side=2000", or
                 "evaluation.scales=[0.75,1,1.5]" and "evaluation.flip=true" to look at several sizes, also mirrored.
 
@@ -48,7 +52,7 @@ class TextDetector:
             ConfigError: an override cannot be used.
             DeviceError: the device is not available.
         """
-        task, _, _ = load_trained_task(Path(checkpoint), DETECTION, overrides)
+        task, _, _ = load_trained_task(Path(checkpoint or shipped_model()), DETECTION, overrides)
         return cls(task, resolve_device(device))
 
     @torch.no_grad()

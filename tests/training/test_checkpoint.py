@@ -14,8 +14,10 @@ from scenetext.training.checkpoint import (
     load_latest_checkpoint,
     remove_old_checkpoints,
     save_checkpoint,
+    save_model,
     versions,
 )
+from scenetext.weights.files import read_weights, write_safetensors
 
 
 def save(folder: Path, *steps: int) -> None:
@@ -121,3 +123,49 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.undo()
     assert load_checkpoint(path)["step"] == 1
     assert [child.name for child in tmp_path.iterdir()] == ["a.pt"]
+
+
+def model_content() -> dict[str, object]:
+    weights = {"w": torch.linspace(-2, 2, 7), "n": torch.tensor(3)}
+    config = {"encoder": {"name": "x"}, "path": None}
+    return {"kind": "detection", "config": config, "model": weights, "step": 5, "optimizer": {"state": torch.ones(9)}}
+
+
+def test_a_model_file_is_read_as_a_checkpoint_without_what_training_needs(tmp_path: Path) -> None:
+    content = model_content()
+    save_model(tmp_path / "a.safetensors", content, half=False)
+    read = load_checkpoint(tmp_path / "a.safetensors")
+    assert {key: read[key] for key in ("kind", "config", "step")} == {
+        key: content[key] for key in ("kind", "config", "step")
+    }
+    assert "optimizer" not in read
+    assert all(torch.equal(read["model"][name], value) for name, value in content["model"].items())
+    assert read_weights(tmp_path / "a.safetensors").stored == content["config"]
+
+
+def test_a_model_file_in_half_precision_is_read_in_single_precision(tmp_path: Path) -> None:
+    content = model_content()
+    save_model(tmp_path / "a.safetensors", content, half=True)
+    read = load_checkpoint(tmp_path / "a.safetensors")["model"]
+    assert read["w"].dtype == torch.float32
+    assert read["n"].dtype == torch.int64
+    assert torch.equal(read["w"], content["model"]["w"].half().float())
+
+
+def test_half_precision_refuses_what_it_cannot_hold(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"w has values .*--half"):
+        save_model(tmp_path / "a.safetensors", {**model_content(), "model": {"w": torch.tensor([1e6])}}, half=True)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({}, "not written by this program"),
+        ({"scenetext model": "{"}, "is damaged"),
+        ({"scenetext model": '{"format": "scenetext checkpoint", "format_version": 99}'}, "has format 99"),
+    ],
+)
+def test_safetensors_that_are_no_model_file_are_refused(tmp_path: Path, metadata: dict[str, str], message: str) -> None:
+    write_safetensors(tmp_path / "a.safetensors", {"w": torch.ones(2)}, metadata)
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(tmp_path / "a.safetensors")

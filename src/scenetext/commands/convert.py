@@ -43,10 +43,12 @@ WITH_CONFIG = {
         "textbpnpp totaltext resnet50",
     ),
 }
+MODEL = "a scenetext checkpoint -> its weights and settings alone, to pass on; used like a checkpoint (.safetensors)"
 TEXT_FEATURES = "CLIP (OpenAI or open_clip) -> features of sentences, for a TCM without text encoder (.safetensors)"
 EXAMPLES = """\
   scenetext convert backbone outputs/oclip-words-tiny/best.pt outputs/backbone.safetensors
   scenetext train dbnet scenes tiny encoder.weights=outputs/backbone.safetensors
+  scenetext convert model outputs/dbnet-scenes-tiny/best.pt outputs/dbnet.safetensors --half
   scenetext convert from-oclip RN50_synthtext.pt outputs/rn50.pt oclip rn50 synthtext
   scenetext attention outputs/rn50.pt sign.jpg "ST LING"
   scenetext convert from-clip RN50.pt outputs/clip_rn50.safetensors
@@ -64,6 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, purpose in SIMPLE.items():
         _add_files(commands.add_parser(name, help=purpose, description=purpose))
+    model = _add_files(commands.add_parser("model", help=MODEL, description=MODEL))
+    model.add_argument("--half", action="store_true", help="weights in half precision: half the size")
     features = _add_files(commands.add_parser("text-features", help=TEXT_FEATURES, description=TEXT_FEATURES))
     text = "sentence to encode; may be given several times. Default: that of TCM"
     features.add_argument("--prompt", action="append", dest="prompts", metavar="SENTENCE", help=text)
@@ -80,7 +84,7 @@ def _add_files(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from scenetext.conversion import detectors, encoders, pretraining, tcm, text_features, textbpn
+    from scenetext.conversion import detectors, encoders, model_files, pretraining, tcm, text_features, textbpn
     from scenetext.tcm.config import PUBLISHED_PROMPT
 
     convert_file = {
@@ -101,6 +105,8 @@ def run(arguments: argparse.Namespace) -> None:
     source, target = arguments.source, arguments.target
     if arguments.command in convert_file:
         print(convert_file[arguments.command](source, target))
+    elif arguments.command == "model":
+        print(model_files.convert_to_model_file(source, target, arguments.half))
     elif arguments.command == "text-features":
         print(text_features.convert_text_features(source, target, arguments.prompts or [PUBLISHED_PROMPT]))
     elif arguments.command in convert_detector:

@@ -5,7 +5,7 @@ EXIF orientation not applied, as records have them.
 
 The same in Python:
   from scenetext.inference import TextDetector
-  detections = TextDetector.load("outputs/dbnet-scenes-tiny/best.pt")("image.jpg")
+  detections = TextDetector.load()("image.jpg")  # or load("outputs/dbnet-scenes-tiny/best.pt")
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from scenetext.commands.command_line import add_view_arguments, share, view_overrides
 from scenetext.commands.outputs import output_path, results_in
 from scenetext.errors import DataError, ImageError
+from scenetext.resources import shipped_model
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
     from scenetext.inference import TextDetector
     from scenetext.structures import Detection
 
+MODEL_SUFFIXES = (".pt", ".pth", ".safetensors")
+"""What names of models end in."""
 _NAMES_SHOWN = 3
 EXAMPLES = """\
+  scenetext detect image.jpg
   scenetext detect outputs/dbnet-scenes-tiny/best.pt image.jpg
   scenetext detect outputs/dbnet-scenes-tiny/best.pt folder/ other.png --output outputs/found --score 0.6
   scenetext detect outputs/dbnet-scenes-tiny/best.pt folder/ --scales 0.75 1 1.5 --flip
@@ -37,8 +41,11 @@ EXAMPLES = """\
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("checkpoint", type=Path, help="a detector's best.pt, written by scenetext train")
-    parser.add_argument("inputs", type=Path, nargs="+", help="image files, and folders of images (subfolders as well)")
+    text = (
+        "image files, and folders of images (subfolders as well); before them, a detector's best.pt or another model "
+    )
+    text += f"file ({', '.join(MODEL_SUFFIXES)}). Default: the shipped model"
+    parser.add_argument("inputs", type=Path, nargs="+", metavar="[MODEL] IMAGE", help=text)
     parser.add_argument(
         "--output", type=output_path, default=Path("outputs/detections"), help="folder for drawn/ and JSON"
     )
@@ -48,9 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    images, others = find_images(
-        arguments.inputs, arguments.output
-    )  # first of all: a wrong path is reported before torch is loaded
+    model, inputs = model_and_inputs(arguments.inputs)
+    # First of all: a wrong path is reported before torch is loaded.
+    images, others = find_images(inputs, arguments.output)
 
     from scenetext.commands.detection_journal import JOURNAL, DetectionJournal, made_by
     from scenetext.evaluation.files import write_detections
@@ -58,9 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
     from scenetext.inference import TextDetector
 
     overrides = view_overrides(arguments)
-    detector = TextDetector.load(arguments.checkpoint, arguments.device, overrides)
+    detector = TextDetector.load(model, arguments.device, overrides)
     score = detector.task.evaluation.threshold if arguments.score is None else arguments.score
-    made = made_by(arguments.checkpoint, overrides, score)
+    made = made_by(model, overrides, score)
     with (
         counted_cuts() as cuts,
         DetectionJournal(arguments.output / JOURNAL, made) as journal,
@@ -77,6 +84,20 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"drawn: {arguments.output / 'drawn'}")
     print(f"JSON:  {arguments.output / 'detections.json'}")
     return 0 if detections else 1
+
+
+def model_and_inputs(paths: Sequence[Path]) -> tuple[Path, Sequence[Path]]:
+    """The model that was named before the images, by the suffix of its name, or else the shipped one; and the images.
+
+    Raises:
+        DataError: a model and no images.
+    """
+    if paths[0].suffix.lower() not in MODEL_SUFFIXES:
+        print(f"model: {shipped_model().name}, the one that is shipped; another one goes before the images")
+        return shipped_model(), paths
+    if len(paths) == 1:
+        raise DataError("is a model; name images or folders of images after it", paths[0])
+    return paths[0], paths[1:]
 
 
 def find_images(inputs: Iterable[Path], output: Path) -> tuple[list[Path], list[Path]]:

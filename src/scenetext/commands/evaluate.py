@@ -18,8 +18,10 @@ from typing import get_args
 
 from scenetext.commands.command_line import add_view_arguments, share, view_overrides
 from scenetext.commands.outputs import output_path
+from scenetext.resources import shipped_model
 
 EXAMPLES = """\
+  scenetext evaluate --records data/icdar2015/val.jsonl --protocol ic15
   scenetext evaluate outputs/dbnet-scenes-tiny/best.pt
   scenetext evaluate outputs/oclip-words-tiny/best.pt --records data/scenes/few_words/records.jsonl
   scenetext evaluate outputs/dbnet-scenes-tiny/best.pt --records data/icdar2015/val.jsonl --output outputs/val
@@ -40,7 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from scenetext.evaluation.files.submission import SubmissionFormat
     from scenetext.evaluation.named_rules import PROTOCOLS
 
-    parser.add_argument("checkpoint", type=Path, nargs="?", help="best.pt of scenetext train or scenetext pretrain")
+    parser.add_argument(
+        "checkpoint",
+        type=Path,
+        nargs="?",
+        help="best.pt of scenetext train or scenetext pretrain; default: the shipped model",
+    )
     parser.add_argument("--predictions", type=Path, help="instead of a checkpoint: JSON, folder or zip of detections")
     parser.add_argument("--records", type=Path, nargs="+", help="record files of one set; default: those of the run")
     parser.add_argument(
@@ -99,10 +106,21 @@ def run(arguments: argparse.Namespace) -> None:
         score_checkpoint(arguments)
 
 
+def take_shipped_model(arguments: argparse.Namespace) -> None:
+    """The shipped model in place of a checkpoint, where the flags name images for it."""
+    if not (arguments.records or arguments.dataset or arguments.datasets):
+        arguments.refuse("give a checkpoint, --predictions, or --records to measure the shipped model on")
+    arguments.checkpoint = shipped_model()
+    arguments.output = arguments.output or Path("outputs/evaluation")
+    print(f"model: {arguments.checkpoint.name}, the one that is shipped")
+
+
 def check_flags(arguments: argparse.Namespace) -> None:
     """Refuses flags that do not go together."""
-    if (arguments.checkpoint is None) == (arguments.predictions is None):
+    if arguments.checkpoint is not None and arguments.predictions is not None:
         arguments.refuse("give either a checkpoint or --predictions")
+    if arguments.checkpoint is None and arguments.predictions is None:
+        take_shipped_model(arguments)
     if arguments.predictions is None and (arguments.columns or arguments.axes != "xy"):
         arguments.refuse("--columns and --axes go with --predictions")
     if arguments.predictions is not None and arguments.lexicon_distance == "weighted":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import struct
 import zipfile
@@ -15,10 +16,21 @@ import torch
 
 import scenetext
 from scenetext.errors import CheckpointError
-from scenetext.weights.files import read_torch_file, write_torch_file
+from scenetext.weights.files import (
+    DESCRIPTION,
+    read_description,
+    read_torch_file,
+    read_weights,
+    write_safetensors,
+    write_torch_file,
+)
 
 FORMAT = "scenetext checkpoint"
 FORMAT_VERSION = 1
+MODEL_FILE = ".safetensors"
+"""What the name of a model file ends in."""
+_KEPT = ("kind", "config", "characters", "labels", "step", "versions", "figures")
+"""What of a checkpoint a model file keeps, besides the weights."""
 
 
 def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
@@ -30,20 +42,60 @@ def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     write_torch_file(path, {"format": FORMAT, "format_version": FORMAT_VERSION, **content})
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Reads a scenetext checkpoint; tensors are on the CPU.
+def save_model(path: Path, content: Mapping[str, Any], half: bool) -> None:
+    """Writes a model file: what is needed to use a model, as safetensors, which any program can read.
+
+    Args:
+        path: .safetensors.
+        content: of a checkpoint.
+        half: store weights in half precision, half as large.
 
     Raises:
-        CheckpointError: the file is missing, damaged (even by a single bit), of another program, or of a newer format.
+        CheckpointError: the file cannot be written, or a weight is too large for half precision.
     """
-    check_sums(path)
-    content = read_torch_file(path)
+    described = {key: content[key] for key in _KEPT if content.get(key) is not None}
+    metadata = {DESCRIPTION: json.dumps({"format": FORMAT, "format_version": FORMAT_VERSION, **described})}
+    weights = content["model"]
+    if half:
+        weights = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
+        for name, value in weights.items():
+            if value.is_floating_point() and not value.isfinite().all():
+                raise CheckpointError(f"{path}: {name} has values that half precision cannot hold; leave --half out")
+    write_safetensors(path, weights, metadata)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Reads a scenetext checkpoint or model file; tensors are on the CPU, weights in float32.
+
+    Raises:
+        CheckpointError: the file is missing, damaged (a checkpoint even by a single bit), of another program, or of a
+            newer format.
+    """
+    if path.suffix == MODEL_FILE:
+        content: Any = _read_model(path)
+    else:
+        check_sums(path)
+        content = read_torch_file(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(f"{path}: was not written by this program; foreign weights go through scenetext convert")
     version = content.get("format_version")
     if type(version) is not int or version > FORMAT_VERSION:
         raise CheckpointError(f"{path}: has format {version!r:.40}, this version reads {FORMAT_VERSION}")
     return content
+
+
+def _read_model(path: Path) -> dict[str, Any] | None:
+    """A model file as the content of a checkpoint; None = weights without a description of their model."""
+    described = read_description(path)
+    if described is None:
+        return None
+    if not isinstance(described, dict):
+        raise CheckpointError(f"{path}: is damaged: its description is no JSON object")
+    weights = {
+        name: value.float() if value.is_floating_point() else value
+        for name, value in read_weights(path).tensors.items()
+    }
+    return {**described, "model": weights}
 
 
 def check_sums(path: Path) -> None:

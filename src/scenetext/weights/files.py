@@ -19,6 +19,8 @@ from scenetext.errors import CheckpointError, kind_of_file
 from scenetext.weights.torchscript import is_torchscript, read_torchscript
 from scenetext.weights.wrappers import find_weights, strip_added_parts
 
+DESCRIPTION = "scenetext model"
+"""Key of a model file's metadata: what a checkpoint holds besides the weights, as JSON."""
 _FORBIDDEN = re.compile(r"GLOBAL ([\w.]+)")
 """In torch's message: the class or function that a file asks for."""
 
@@ -62,6 +64,8 @@ def read_weights(path: Path) -> WeightFile:
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: holds {type(content).__name__}, expected named tensors")
     stored = _read_metadata(path) if path.suffix == ".safetensors" else {}
+    if isinstance(stored.get(DESCRIPTION), Mapping):
+        stored = stored[DESCRIPTION].get("config") or {}
     try:
         tensors, keys, others = find_weights(content)
     except CheckpointError as error:
@@ -126,6 +130,16 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     except (OSError, SafetensorError) as error:
         reason = f"{error}" if path.is_file() else "there is no such file"
         raise CheckpointError(f"{path}: cannot be read as safetensors ({reason})") from None
+
+
+def read_description(path: Path) -> Any:
+    """What a model file says of its model, not checked; None where safetensors say nothing.
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+    """
+    _read_safetensors(path)
+    return _read_metadata(path).get(DESCRIPTION)
 
 
 def _read_metadata(path: Path) -> dict[str, Any]:
