@@ -13,7 +13,9 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import yaml
 
+import site_pages
 from checkout import REPOSITORY
 from scenetext.commands import VERBS
 from scenetext.commands.command_line import CommandParser
@@ -23,7 +25,7 @@ from scenetext.runs.settings import DetectionRun, PretrainingRun, load_run
 from scenetext.scenes import SceneSettings
 
 PACKAGE = REPOSITORY / "src" / "scenetext"
-PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+PAGES = [*(REPOSITORY / name for name in site_pages.PAGES), *sorted((REPOSITORY / "docs").rglob("*.md"))]
 CONFIGS = sorted((REPOSITORY / "configs").rglob("*.yaml"))
 
 KINDS = {
@@ -249,3 +251,19 @@ def test_python_imports_what_there_is(page: Path) -> None:
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("scenetext"):
                 module = import_module(node.module or "")
                 assert all(hasattr(module, alias.name) for alias in node.names), ast.unparse(node)
+
+
+def test_navigation_names_every_page_once() -> None:
+    content = (REPOSITORY / "mkdocs.yml").read_text(encoding="utf-8")
+    named = sorted(leaves(yaml.safe_load(content)["nav"]))
+    docs = REPOSITORY / "docs"
+    there = sorted([*site_pages.PAGES.values(), *(str(page.relative_to(docs)) for page in docs.rglob("*.md"))])
+    assert named == there, "every page of docs/ has a line under `nav` in mkdocs.yml"
+
+
+def leaves(navigation: object) -> list[str]:
+    if isinstance(navigation, str):
+        return [navigation]
+    parts = navigation.values() if isinstance(navigation, dict) else navigation
+    assert not isinstance(parts, str)
+    return [leaf for part in parts for leaf in leaves(part)]  # type: ignore[attr-defined]
