@@ -7,8 +7,8 @@ names. Arrays are never changed in place once they are in a record.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ class TextInstance:
         ignore_flag: where a dataset has two flags of what to ignore, and they disagree, the name of the one that is set
             ("orientation" in Total-Text). `ignore` follows the flag that was chosen when the records were made.
         characters: (n, 4, 2) float32, a quadrangle for every character of the text without blanks, in reading order,
-            pixels of the same image; None = not annotated.
+            pixels of the same image; None = not annotated. Only beside a polygon and a text.
     """
 
     polygon: np.ndarray | None
@@ -43,6 +43,15 @@ class TextInstance:
     def ignored_by(self, heeded: str) -> bool:
         """Whether a rule that heeds one of the dataset's flags ("record" for the chosen one) ignores it."""
         return self.ignore if self.ignore_flag is None or heeded == "record" else self.ignore_flag == heeded
+
+    def moved(self, move: Callable[[np.ndarray], np.ndarray]) -> TextInstance:
+        """The instance in another frame: all of its points, (N, 2) each, as `move` gives them, in float32."""
+        if self.polygon is None:
+            return self
+        characters = self.characters
+        if characters is not None:
+            characters = move(characters.reshape(-1, 2)).astype(np.float32).reshape(-1, 4, 2)
+        return replace(self, polygon=move(self.polygon).astype(np.float32), characters=characters)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,7 @@ from scenetext.drawing.detections import (
     draw_instances,
     draw_polygons,
     enlarged,
+    instances_legend,
 )
 from scenetext.errors import DataError
 from scenetext.structures import Detection, TextInstance
@@ -102,6 +105,16 @@ def test_ground_truth_shows_text_ignored_text_and_first_vertices() -> None:
     assert (plain[70:105, 10:60] == 50).all()
     assert (image == 50).all()
     np.testing.assert_array_equal(draw_instances(image, instances[2:]), image)
+
+
+def test_annotated_characters_are_drawn_and_named_in_the_legend() -> None:
+    image = np.full((300, 400, 3), 50, dtype=np.uint8)
+    word = TextInstance(box(10, 110), "ab", characters=np.stack([box(210, 110), box(310, 110)]))
+    drawn = draw_instances(image, [word], show_texts=False)
+    for left in (210, 310):
+        assert max(blue - green for _, green, blue in colours_near(drawn, left, 110)) > 60
+    assert [name for name, _ in instances_legend([word])][-1] == "character"
+    assert len(instances_legend([replace(word, characters=None)])) == 3
 
 
 GREEN = (0, 255, 0)

@@ -93,6 +93,12 @@ def flat_background(size: tuple[int, int], *_: object) -> backgrounds.Background
     return backgrounds.Background(grey, np.ones(size, dtype=np.float32), np.ones(3, dtype=np.float32), softness=0.0)
 
 
+def filled(shape: tuple[int, ...], polygon: np.ndarray) -> np.ndarray:
+    """1 in the polygon; OpenCV's origin is the centre of the first pixel, that of polygons its corner."""
+    mask = np.zeros(shape, dtype=np.uint8)
+    return cv2.fillPoly(mask, [np.round((polygon - 0.5) * 16).astype(np.int32)], 1, shift=4)
+
+
 @pytest.mark.parametrize("curved", [False, True])
 def test_ink_lies_under_the_polygons(monkeypatch: pytest.MonkeyPatch, curved: bool) -> None:
     monkeypatch.setattr(backgrounds, "procedural", flat_background)
@@ -102,17 +108,23 @@ def test_ink_lies_under_the_polygons(monkeypatch: pytest.MonkeyPatch, curved: bo
     for index in range(8):
         image, instances = scenes.scene(index)
         ink = (np.abs(image.astype(np.int32) - 128).max(axis=2) > 25).astype(np.uint8)
-        inside = np.zeros_like(ink)
+        inside, in_characters = np.zeros_like(ink), np.zeros_like(ink)
         for instance in instances:
-            one = np.zeros_like(ink)
             assert instance.polygon is not None
             points.add(len(instance.polygon))
-            # OpenCV's origin is the centre of the first pixel, that of polygons its corner.
-            cv2.fillPoly(one, [np.round((instance.polygon - 0.5) * 16).astype(np.int32)], 1, shift=4)
+            one = filled(ink.shape, instance.polygon)
             assert ink[one > 0].mean() > 0.1, "no ink where a word should be"
             inside |= one
+            assert instance.characters is not None
+            assert instance.text is not None
+            assert len(instance.characters) == len(instance.text)
+            for quad in instance.characters:
+                one = filled(ink.shape, quad)
+                assert ink[one > 0].mean() > 0.08, "no ink where a character should be, not even of a hyphen"
+                in_characters |= one
         assert ink.sum() > 100
         assert (ink & inside).sum() >= 0.97 * ink.sum()
+        assert (ink & in_characters).sum() >= 0.99 * ink.sum()
     assert points == {4, 14} if curved else {4}, "signs of three lines stay straight"
 
 
@@ -132,7 +144,15 @@ def test_polygons_are_tight(monkeypatch: pytest.MonkeyPatch) -> None:
         columns, rows = np.flatnonzero(ink.any(axis=0)), np.flatnonzero(ink.any(axis=1))
         assert instance.polygon is not None
         box = np.concatenate([instance.polygon.min(axis=0), instance.polygon.max(axis=0)])
-        np.testing.assert_allclose(box, [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], atol=1.6)
+        inked = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
+        np.testing.assert_allclose(box, inked, atol=1.6)
+        assert instance.characters is not None
+        lows, highs = instance.characters.min(axis=1), instance.characters.max(axis=1)
+        np.testing.assert_allclose([lows[:, 1].min(), highs[:, 1].max()], inked[1::2], atol=2.1)
+        # Wide as they advance, so a little wider than the ink; neighbours follow each other and hardly overlap.
+        np.testing.assert_allclose([lows[:, 0].min(), highs[:, 0].max()], inked[::2], atol=5)
+        assert (np.diff(lows[:, 0]) > 0).all()
+        assert (highs[:-1, 0] - lows[1:, 0] < 0.3 * (highs - lows)[1:, 0]).all()
 
 
 def test_ignore_height_decides() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 import cv2
@@ -16,6 +16,7 @@ HIT: Color = (0, 230, 100)
 FALSE: Color = (255, 70, 70)
 MISSED: Color = (255, 210, 0)
 IGNORED: Color = (90, 170, 255)
+CHARACTER: Color = (240, 110, 255)
 LABELLED_SIDE = 800
 """Pixels; letters of labels have 11 there."""
 SUBPIXEL_BITS = 4
@@ -83,7 +84,7 @@ def enlarged(image: np.ndarray, detections: Sequence[Detection]) -> tuple[np.nda
 
 def draw_instances(image: np.ndarray, instances: Sequence[TextInstance], show_texts: bool = True) -> np.ndarray:
     """A copy of the image with its ground truth: text green with its transcription, ignored instances blue, a yellow
-    dot on every first vertex. Instances without polygon are not drawn.
+    dot on every first vertex, annotated characters thin and pink. Instances without polygon are not drawn.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -92,7 +93,8 @@ def draw_instances(image: np.ndarray, instances: Sequence[TextInstance], show_te
     Raises:
         DataError: an image or polygon of another shape.
     """
-    canvas = image
+    annotated = [i.characters for i in instances if i.characters is not None]
+    canvas = draw_polygons(image, [quad for quads in annotated for quad in quads], CHARACTER, thickness=1)
     for ignore, color in ((True, IGNORED), (False, HIT)):
         drawn = [i for i in instances if i.polygon is not None and i.ignore == ignore]
         labels = [i.text or "" for i in drawn] if show_texts and not ignore else None
@@ -103,6 +105,12 @@ def draw_instances(image: np.ndarray, instances: Sequence[TextInstance], show_te
             x, y = np.clip(np.rint(instance.polygon[0]), -1e6, 1e6).astype(int).tolist()
             cv2.circle(canvas, (x, y), radius, MISSED, cv2.FILLED)
     return canvas
+
+
+def instances_legend(instances: Iterable[TextInstance]) -> list[tuple[str, Color]]:
+    """What the colours of `draw_instances` mean; characters are only named where one is annotated."""
+    legend = [("text", HIT), ("ignored", IGNORED), ("first vertex", MISSED)]
+    return [*legend, ("character", CHARACTER)] if any(i.characters is not None for i in instances) else legend
 
 
 def draw_comparison(

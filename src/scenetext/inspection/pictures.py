@@ -12,7 +12,7 @@ import torch
 from scenetext.data.loading.dataset import LoadedSample, RecordDataset, collate_loaded
 from scenetext.data.records.images import write_image
 from scenetext.data.records.shards import read_record_image
-from scenetext.drawing.detections import FALSE, HIT, IGNORED, MISSED, draw_comparison, draw_instances
+from scenetext.drawing.detections import FALSE, HIT, IGNORED, MISSED, draw_comparison, draw_instances, instances_legend
 from scenetext.drawing.maps import crop_panels, is_crops, is_map, is_outlines, map_panels, outline_panels
 from scenetext.drawing.sheets import add_legend, sheet
 from scenetext.errors import DataError
@@ -20,7 +20,7 @@ from scenetext.evaluation.evaluator import DetectionEvaluator
 from scenetext.evaluation.named_rules import find_protocol
 from scenetext.evaluation.scores import Outcome
 from scenetext.geometry.polygon import transform_polygon
-from scenetext.inspection.sample_sheet import LEGEND, write_sample_sheet
+from scenetext.inspection.sample_sheet import write_sample_sheet
 from scenetext.runs.data import read_all_records, training_sets
 from scenetext.runs.kinds import DETECTION, build_detection_task
 from scenetext.runs.load import load_trained_task, validation_files
@@ -113,14 +113,15 @@ def show_targets(words: Sequence[str], epoch: int, choice: Choice, output: Path)
     shown = Shown([])
     for index, record in choice.of(records):
         prepared = dataset[epoch, index].prepared
-        image = draw_instances(prepared.sample.image, prepared.sample.instances, show_texts=False)
+        instances = prepared.sample.instances
+        image, legend = draw_instances(prepared.sample.image, instances, show_texts=False), instances_legend(instances)
         first = (f"{record.path.name}, epoch {epoch}", image)
         maps = {name: array for name, array in prepared.targets.items() if is_map(array.shape, image.shape[:2])}
         lists = {name: array for name, array in prepared.targets.items() if name not in maps}
         image = prepared.sample.image
         others = [*map_panels(maps, image), *crop_panels(lists), *outline_panels(lists, image)]
         path = output / "targets" / f"{index:06d}_{record.path.stem}.png"
-        shown.sheets.append(_save(path, _panels_sheet([first, *others], LEGEND)))
+        shown.sheets.append(_save(path, _panels_sheet([first, *others], legend)))
         shown.remarks.extend(
             f"not drawn, since it is no map: {name} {array.shape}"
             for name, array in lists.items()

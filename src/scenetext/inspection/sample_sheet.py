@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,8 +12,7 @@ import numpy as np
 
 from scenetext.data.records.images import write_image
 from scenetext.data.records.samples import load_sample
-from scenetext.drawing.canvas import Color
-from scenetext.drawing.detections import HIT, IGNORED, MISSED, draw_instances
+from scenetext.drawing.detections import draw_instances, instances_legend
 from scenetext.drawing.sheets import add_legend, sheet
 from scenetext.errors import ImageError
 from scenetext.structures import ImageRecord, Sample, TextInstance
@@ -20,7 +20,6 @@ from scenetext.structures import ImageRecord, Sample, TextInstance
 COLUMNS = 3
 TILE_WIDTH = 480
 """Pixels."""
-LEGEND: tuple[tuple[str, Color], ...] = (("text", HIT), ("ignored", IGNORED), ("first vertex", MISSED))
 _WORDS_IN_TITLE = 5
 
 
@@ -38,6 +37,7 @@ def write_sample_sheet(path: Path, records: Sequence[ImageRecord], count: int = 
         What is wrong with those that cannot be decoded, which are not on the sheet.
     """
     tiles, titles, errors = [], [], []
+    shown: list[TextInstance] = []
     for index in sorted(random.Random(seed).sample(range(len(records)), min(count, len(records)))):  # noqa: S311
         try:
             sample = load_sample(records[index])
@@ -46,8 +46,9 @@ def write_sample_sheet(path: Path, records: Sequence[ImageRecord], count: int = 
             continue
         tiles.append(_tile(sample))
         titles.append(_title(records[index]))
+        shown += sample.instances
     if tiles:
-        write_image(path, add_legend(sheet(tiles, titles, COLUMNS, TILE_WIDTH), LEGEND))
+        write_image(path, add_legend(sheet(tiles, titles, COLUMNS, TILE_WIDTH), instances_legend(shown)))
     return errors
 
 
@@ -62,9 +63,8 @@ def _tile(sample: Sample) -> np.ndarray:
 
 
 def _scaled(instance: TextInstance, stretch: np.ndarray) -> TextInstance:
-    polygon = None if instance.polygon is None else instance.polygon * stretch
     text = instance.text if instance.text is not None and instance.text.isascii() else None
-    return TextInstance(polygon, text, instance.ignore)
+    return replace(instance.moved(lambda points: points * stretch), text=text)
 
 
 def _title(record: ImageRecord) -> str:

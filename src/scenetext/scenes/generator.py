@@ -80,7 +80,7 @@ class SceneGenerator:
         """Scene number `index`: the image (H, W, 3) uint8 RGB, as it is after compression, and its words.
 
         Polygons are (V, 2) float32 image pixels, clockwise from the top left of the word: 4 points, or
-        2 * `curve_points` along a curve.
+        2 * `curve_points` along a curve. Characters are annotated, in words of ASCII.
 
         Raises:
             ImageError: a background cannot be decoded.
@@ -95,11 +95,13 @@ class SceneGenerator:
         picture, words = self._compose(generator)
         image = camera.capture(picture.image, self.settings.camera, generator)
         data = camera.compress(image, self.settings.camera, generator)
-        instances = tuple(self._instance(text, polygon) for text, polygon in words)
+        instances = tuple(self._instance(*word) for word in words)
         return EncodedScene(data, image.shape[1], image.shape[0], instances)
 
-    def _compose(self, generator: np.random.Generator) -> tuple[Picture, list[tuple[str, np.ndarray]]]:
-        """The finished scene before the camera, and (text, polygon) of every word."""
+    def _compose(
+        self, generator: np.random.Generator
+    ) -> tuple[Picture, list[tuple[str, np.ndarray, np.ndarray | None]]]:
+        """The finished scene before the camera, and (text, polygon, quadrangles of characters) of every word."""
         settings = self.settings
         height = int(generator.integers(*settings.height, endpoint=True))
         width = int(generator.integers(*settings.width, endpoint=True))
@@ -109,7 +111,7 @@ class SceneGenerator:
         scene_colors = colors.palette(picture.image / picture.background.white, generator)
         shadow_direction = (generator.uniform(-0.9, 0.9), generator.uniform(0.3, 1.0))
         wanted = int(generator.integers(*settings.words, endpoint=True))
-        words: list[tuple[str, np.ndarray]] = []
+        words: list[tuple[str, np.ndarray, np.ndarray | None]] = []
         failures = 0
         while len(words) < wanted and failures < MOST_FAILURES:
             plan = signs.sample_sign(settings, self._source, self.fonts, wanted - len(words), generator)
@@ -118,7 +120,8 @@ class SceneGenerator:
                 failures += 1
                 continue
             paint_sign(picture, arranger.occupancy, sign, scene_colors, shadow_direction, settings, generator)
-            words += zip(sign.lettering.texts, sign.polygons, strict=True)
+            characters = signs.character_quads(sign.lettering, sign.warp)
+            words += zip(sign.lettering.texts, sign.polygons, characters, strict=True)
         return picture, words
 
     def _sample_pose(self, size: tuple[int, int], generator: np.random.Generator) -> Pose:
@@ -139,8 +142,10 @@ class SceneGenerator:
             return backgrounds.from_image(self.backgrounds, size, generator)
         return backgrounds.procedural(size, pose, surface.facade_probability, generator)
 
-    def _instance(self, text: str, polygon: np.ndarray) -> TextInstance:
-        return TextInstance(polygon.astype(np.float32), text, word_height(polygon) < self.settings.ignore_height)
+    def _instance(self, text: str, polygon: np.ndarray, characters: np.ndarray | None) -> TextInstance:
+        quads = None if characters is None else characters.astype(np.float32)
+        ignore = word_height(polygon) < self.settings.ignore_height
+        return TextInstance(polygon.astype(np.float32), text, ignore, characters=quads)
 
 
 def word_height(polygon: np.ndarray) -> float:

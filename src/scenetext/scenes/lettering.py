@@ -1,4 +1,4 @@
-"""Lines of text as coverage masks on a flat plane, with the box of the ink of every word."""
+"""Lines of text as coverage masks on a flat plane, with the box of the ink of every word and character."""
 
 from __future__ import annotations
 
@@ -79,12 +79,15 @@ class Lettering:
         scale: mask pixels per flat pixel.
         texts: the words.
         boxes: (len(texts), 4) float64, flat (left, top, right, bottom) of the ink, outline and margin included.
+        characters: for every word (len(word), 4) float64, the same of each of its characters: as high as its ink, as
+            wide as it advances; None where letters may be shaped by their neighbours (all but ASCII).
     """
 
     masks: np.ndarray
     scale: float
     texts: tuple[str, ...]
     boxes: np.ndarray
+    characters: tuple[np.ndarray | None, ...]
 
     def extent(self) -> np.ndarray:
         """(4,) flat box around all words."""
@@ -93,12 +96,13 @@ class Lettering:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Word:
-    """Masks (h, w, c) of one word; `box` is its ink, `baseline` a row, all in mask pixels."""
+    """Masks (h, w, c) of one word; `box` is its ink, `characters` that of each, `baseline` a row; in mask pixels."""
 
     text: str
     masks: np.ndarray
     box: tuple[int, int, int, int]
     baseline: int
+    characters: np.ndarray | None
 
 
 def rasterise(block: TextBlock, fonts: FontLibrary) -> Lettering:
@@ -113,17 +117,18 @@ def rasterise(block: TextBlock, fonts: FontLibrary) -> Lettering:
     corners_of_words, size = _arrange(lines, block, line_height * scale, scale)
     channels = 2 if block.outline else 1
     masks = np.zeros((size[1], size[0], channels), dtype=np.uint8)
-    boxes = []
+    boxes: list[np.ndarray] = []
+    characters: list[np.ndarray | None] = []
     words = [word for line in lines for word in line]
     margins = [_margin(block, line_height, line.size) for line in block.lines for _ in line.words]
     for word, (left, top), margin in zip(words, corners_of_words, margins, strict=True):
         height, width = word.masks.shape[:2]
         target = masks[top : top + height, left : left + width]
         np.maximum(target, word.masks, out=target)
-        corners = np.array(word.box, dtype=np.float64) + np.array([left, top, left, top])
-        flat = (corners - np.tile(size, 2) / 2) / scale
-        boxes.append(flat + np.array([-margin, -margin, margin, margin]))
-    return Lettering(masks, scale, tuple(word.text for word in words), np.array(boxes))
+        origin = np.array([left, top, left, top]) - np.tile(size, 2) / 2
+        boxes.append((word.box + origin) / scale + np.array([-margin, -margin, margin, margin]))
+        characters.append(None if word.characters is None else (word.characters + origin) / scale)
+    return Lettering(masks, scale, tuple(word.text for word in words), np.array(boxes), tuple(characters))
 
 
 def _arrange(
@@ -192,13 +197,31 @@ def _draw_word(word: str, face: ImageFont.FreeTypeFont, block: TextBlock) -> _Wo
             draw.text((origin + offset, baseline), text, 255, face, anchor="ls", stroke_width=stroke_width)
         layers.append(np.asarray(layer))
     masks = np.stack(layers, axis=-1)
+    characters = _character_boxes(word, pieces, face, stroke)
+    if characters is not None:
+        characters += np.array([origin, baseline, origin, baseline])
     if block.stretch != 1:
         stretched = max(1, round(masks.shape[1] * block.stretch))
+        if characters is not None:
+            characters[:, ::2] *= stretched / masks.shape[1]
         interpolation = cv2.INTER_AREA if block.stretch < 1 else cv2.INTER_LINEAR
         masks = cv2.resize(masks, (stretched, masks.shape[0]), interpolation=interpolation)
         masks = masks.reshape(masks.shape[0], masks.shape[1], -1)
     x, y, ink_width, ink_height = cv2.boundingRect((masks[..., -1] > INK_THRESHOLD).astype(np.uint8))
-    return _Word(word, masks, (x, y, x + max(1, ink_width), y + max(1, ink_height)), baseline)
+    return _Word(word, masks, (x, y, x + max(1, ink_width), y + max(1, ink_height)), baseline, characters)
+
+
+def _character_boxes(
+    word: str, pieces: list[tuple[str, int]], face: ImageFont.FreeTypeFont, stroke: int
+) -> np.ndarray | None:
+    """(len(word), 4) float64 of every character, from the start of the baseline; None where it may be shaped."""
+    if not word.isascii():
+        return None
+    lefts = [float(offset) for _, offset in pieces]
+    if len(pieces) < len(word):  # drawn as a whole: kerning moves a character against the one before it
+        lefts = [face.getlength(word[: end + 1]) - face.getlength(word[end]) for end in range(len(word))]
+    cells = [face.getbbox(character, anchor="ls", stroke_width=stroke) for character in word]
+    return np.array([np.add(cell, (left, 0, left, 0)) for cell, left in zip(cells, lefts, strict=True)])
 
 
 def _spaced(word: str, face: ImageFont.FreeTypeFont, spacing: float) -> list[tuple[str, int]]:

@@ -77,6 +77,14 @@ def word_polygons(lettering: Lettering, warp: Warp, points_per_side: int) -> lis
     return [warp.forward(box_outline(box, points)) for box in lettering.boxes]
 
 
+def character_quads(lettering: Lettering, warp: Warp) -> list[np.ndarray | None]:
+    """Image quadrangles of the characters of every word, (n, 4, 2) float64; None where they are not known."""
+    return [
+        None if boxes is None else np.stack([warp.forward(box_outline(box, 2)) for box in boxes])
+        for boxes in lettering.characters
+    ]
+
+
 def sample_style(
     settings: LetteringSettings,
     block: TextBlock,

@@ -89,7 +89,7 @@ def test_polygons_come_back_within_half_a_pixel(
     height: int, width: int, longer: int, points: list[tuple[float, float]]
 ) -> None:
     polygon = np.array(points, dtype=np.float32)
-    words = (TextInstance(polygon, "a"), TextInstance(None, "b", True))
+    words = (TextInstance(polygon, "a", characters=polygon[[[0, 1, 2, 0]]]), TextInstance(None, "b", True))
     size = packed_size((height, width), longer)
     smaller = scaled_record(ImageRecord(Path("a.png"), width, height, words), size)
     read = parse_record(format_record(smaller, "a.jpg").encode(), Path())
@@ -99,6 +99,7 @@ def test_polygons_come_back_within_half_a_pixel(
     assert first.polygon.dtype == np.float32
     back = first.polygon.astype(np.float64) * [width / size[1], height / size[0]]
     assert np.abs(back - polygon).max() < 0.5
+    np.testing.assert_array_equal(first.characters, first.polygon[[[0, 1, 2, 0]]])
     assert (first.text, first.ignore, second.polygon, second.text, second.ignore) == ("a", False, None, "b", True)
 
 

@@ -13,7 +13,17 @@ from scipy.io import loadmat, savemat
 from damage import refused, with_other_bytes
 from scenetext.data.readers import ReadReport
 from scenetext.data.readers.files import UNREADABLE
-from scenetext.data.readers.synthtext import CUT, UNMATCHED, WITHOUT_POLYGON, WRONG, WRONG_IMAGES, read_synthtext
+from scenetext.data.readers.synthtext import (
+    CUT,
+    KEEP,
+    UNMATCHED,
+    UNMATCHED_CHARACTERS,
+    WITHOUT_CHARACTERS,
+    WITHOUT_POLYGON,
+    WRONG,
+    WRONG_IMAGES,
+    read_synthtext,
+)
 from scenetext.data.records.images import write_image
 from scenetext.errors import DataError
 from scenetext.geometry.polygon import order_polygon
@@ -144,6 +154,57 @@ def test_words_that_do_not_match_their_boxes_are_kept_without(
     assert all(instance.polygon is None for instance in record.instances)
     assert report.noted[UNMATCHED].count == 1
     assert "1/a.jpg" in report.noted[UNMATCHED].examples[0]
+
+
+def with_characters(path: Path, *boxes_of_images: np.ndarray) -> tuple[list[ImageRecord], ReadReport]:
+    """Reads `gt.mat` with these in charBB."""
+    content = {name: value for name, value in loadmat(path).items() if not name.startswith("__")}
+    for number, character_boxes in enumerate(boxes_of_images):
+        content["charBB"][0, number] = character_boxes
+    savemat(path, content)
+    report = ReadReport()
+    return list(read_synthtext(path.parent, path, report, KEEP)), report
+
+
+def test_boxes_of_characters_are_kept_on_request_with_their_words(tmp_path: Path) -> None:
+    path = write_ground_truth(
+        tmp_path,
+        {
+            "1/a.jpg": (boxes(SQUARE, moved(-15, -10), moved(WIDTH, 0)), ["ab\nc", "d"]),
+            "1/one.jpg": (boxes(SQUARE), ["x"]),
+            "1/none.jpg": (np.zeros((2, 4, 0)), [" "]),
+        },
+    )
+    characters = [moved(step, 0) for step in (0, 1, -15, WIDTH)]
+    records, report = with_characters(path, boxes(*characters), boxes(SQUARE), np.zeros((2, 4, 0)))
+    first, cut, outside = records[0].instances
+    np.testing.assert_array_equal(first.characters, characters[:2])
+    assert first.characters is not None
+    assert first.characters.dtype == np.float32
+    np.testing.assert_array_equal(cut.characters, characters[2:3], "not cut as its word is")
+    assert outside.polygon is None
+    assert outside.characters is None
+    np.testing.assert_array_equal(records[1].instances[0].characters, [SQUARE])
+    assert not {UNMATCHED_CHARACTERS, WITHOUT_CHARACTERS} & report.noted.keys()
+    assert all(instance.characters is None for instance in read(tmp_path)[0][0].instances), "not asked for"
+
+
+def test_boxes_of_characters_that_are_of_no_use_are_counted(tmp_path: Path) -> None:
+    usual = (boxes(SQUARE, SQUARE), ["ab c"])
+    path = write_ground_truth(tmp_path, {"1/more.jpg": usual, "1/broken.jpg": usual})
+    records, report = with_characters(path, boxes(*[SQUARE] * 4), boxes(SQUARE, SQUARE * np.nan, SQUARE))
+    assert [[one.characters is None for one in record.instances] for record in records] == [[True, True], [True, False]]
+    assert words(records[0]) == ["ab", "c"]
+    assert report.noted[UNMATCHED_CHARACTERS].examples == ["1/more.jpg: 3 characters, 4 boxes"]
+    assert report.noted[WITHOUT_CHARACTERS].examples == ["ab in 1/broken.jpg"]
+
+
+def test_boxes_of_characters_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    path = write_ground_truth(tmp_path, {"1/a.jpg": (boxes(SQUARE), ["word"])})
+    with pytest.raises(DataError, match=r"gt\.mat: image 1: charBB has the shape \(4, 2\), expected 2 x 4 x boxes"):
+        with_characters(path, SQUARE)
+    with pytest.raises(DataError, match="--character-boxes yes: the choices are keep and skip"):
+        next(read_synthtext(tmp_path, path, ReadReport(), "yes"))
 
 
 def test_wrong_and_unreadable_images_are_dropped_and_counted(tmp_path: Path) -> None:

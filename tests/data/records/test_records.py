@@ -31,10 +31,11 @@ def assert_equal(first: list[ImageRecord], second: list[ImageRecord]) -> None:
         assert len(one.instances) == len(other.instances)
         for a, b in zip(one.instances, other.instances, strict=True):
             assert (a.text, a.ignore) == (b.text, b.ignore)
-            assert (a.polygon is None) == (b.polygon is None)
-            if a.polygon is not None:
-                assert b.polygon.dtype == np.float32
-                np.testing.assert_array_equal(a.polygon, b.polygon)
+            for one_array, other_array in ((a.polygon, b.polygon), (a.characters, b.characters)):
+                assert (one_array is None) == (other_array is None)
+                if one_array is not None:
+                    assert other_array.dtype == np.float32
+                    np.testing.assert_array_equal(one_array, other_array)
 
 
 coordinates = st.floats(-1e7, 1e7, width=32)
@@ -42,7 +43,15 @@ polygons = st.lists(st.tuples(coordinates, coordinates), min_size=3, max_size=9)
     lambda points: np.array(points, dtype=np.float32)
 )
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
-instances = st.builds(TextInstance, st.none() | polygons, st.none() | texts, st.booleans())
+annotated = st.builds(
+    lambda polygon, text, seed: TextInstance(
+        polygon, text, characters=np.random.default_rng(seed).normal(0, 900, (len(text), 4, 2)).astype(np.float32)
+    ),
+    polygons,
+    st.text("ab é中", min_size=1, max_size=4).map(lambda text: text.replace(" ", "")).filter(bool),
+    st.integers(0, 9),
+)
+instances = annotated | st.builds(TextInstance, st.none() | polygons, st.none() | texts, st.booleans())
 names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0/\\"), min_size=1, max_size=8).filter(
     lambda name: name not in (".", "..")
 )
@@ -68,6 +77,8 @@ def test_round_trip_is_exact_after_one_write(
         for a, b in zip(before.instances, after.instances, strict=True):
             if a.polygon is not None:
                 np.testing.assert_allclose(a.polygon, b.polygon, rtol=1e-7, atol=0.0051)
+            if a.characters is not None:
+                np.testing.assert_allclose(a.characters, b.characters, rtol=1e-7, atol=0.0051)
     write_records(folder / "second.jsonl", read)
     assert_equal(read, read_records(folder / "second.jsonl"))
     assert (folder / "first.jsonl").read_bytes() == (folder / "second.jsonl").read_bytes()
@@ -78,6 +89,15 @@ def test_a_line_is_compact_and_leaves_defaults_out(tmp_path: Path) -> None:
     assert (tmp_path / "a.jsonl").read_text(encoding="utf-8") == (
         '{"path":"i/ä.jpg","width":64,"height":48,"instances":[{"polygon":[[1,2],[30,2],[30,12.25],[1,12]]}]}\n'
     )
+
+
+def test_characters_are_one_for_each_that_is_no_blank(tmp_path: Path) -> None:
+    word = TextInstance(QUAD, "a b", characters=np.stack([QUAD, QUAD + 1]))
+    write_records(tmp_path / "a.jsonl", [record(tmp_path / "a.jpg", word)])
+    assert json.loads((tmp_path / "a.jsonl").read_text())["instances"][0]["characters"] == [
+        [[1, 2], [30, 2], [30, 12.25], [1, 12]],
+        [[2, 3], [31, 3], [31, 13.25], [2, 13]],
+    ]
 
 
 def test_paths_inside_the_folder_move_with_it_and_others_stay_absolute(tmp_path: Path) -> None:
@@ -118,14 +138,25 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None
         record(Path("a.jpg"), TextInstance(QUAD * 1e8, None)),
         record(Path("a.jpg"), TextInstance(None, "")),
         record(Path("a.jpg"), TextInstance(None, "half \ud800")),
+        record(Path("a.jpg"), TextInstance(QUAD, "ab", characters=QUAD[None])),
+        record(Path("a.jpg"), TextInstance(QUAD, "a", characters=QUAD[None, :3])),
+        record(Path("a.jpg"), TextInstance(QUAD, "a", characters=QUAD[None] * np.nan)),
+        record(Path("a.jpg"), TextInstance(None, "a", characters=QUAD[None])),
         record(Path("a.jpg"), size=(0, 5)),
         record(Path("half\udc80.jpg")),
     ],
-    ids=["two points", "flat", "far away", "empty text", "half a character", "no width", "name not UTF-8"],
+    ids=[
+        *("two points", "flat", "far away", "empty text", "half a character"),
+        *("a character too few", "a triangle for a character", "characters that are no numbers", "no polygon"),
+        *("no width", "name not UTF-8"),
+    ],
 )
 def test_writing_refuses_what_reading_refuses(tmp_path: Path, bad: ImageRecord) -> None:
     with pytest.raises(DataError):
         write_records(tmp_path / "a.jsonl", [bad])
+
+
+CORNERS = QUAD.tolist()
 
 
 def line(**changes: Any) -> str:
@@ -169,6 +200,23 @@ FAULTS = {
     "ignore a number": (with_instance(ignore=1), "ignore must be true or false, got 1"),
     "flag a number": (with_instance(ignore_flag=1), "ignore_flag must be a string or null, got 1"),
     "empty flag": (with_instance(ignore_flag=""), "ignore_flag is empty"),
+    "characters too many": (
+        with_instance(polygon=CORNERS, text="a b", characters=[CORNERS] * 3),
+        r"instances\[1\]: characters has 3 quadrangles for the 2 characters of 'a b'",
+    ),
+    "characters none": (with_instance(polygon=CORNERS, text="\u3000", characters=[]), "0 quadrangles for the 0"),
+    "characters without text": (with_instance(polygon=CORNERS, characters=[CORNERS]), "this one has no text"),
+    "characters without polygon": (with_instance(text="a", characters=[CORNERS]), "this one has no polygon"),
+    "characters flat": (with_instance(polygon=CORNERS, text="ab", characters=CORNERS[:2]), "must be four points"),
+    "characters a number": (with_instance(polygon=CORNERS, text="a", characters=1), "must be a list of quadrangles"),
+    "characters of flags": (
+        with_instance(polygon=CORNERS, text="a", characters=[[[True, 0]] * 4]),
+        "characters: a point must be two numbers",
+    ),
+    "characters infinite": (
+        with_instance(polygon=CORNERS, text="a", characters=[[[0.5, 7]] * 4]).replace("0.5", "-1e999"),
+        "characters: a coordinate is not finite",
+    ),
     "ignore null": (with_instance(ignore=None), "ignore must be true or false, got null"),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -165,6 +166,44 @@ def test_fate_of_a_word_at_the_border(shift: float, fate: str, ignored: bool) ->
     )
 
 
+@pytest.mark.parametrize(
+    ("shift", "text", "characters"),
+    [(0, "word", True), (-11, "word", False), (-12, None, False), (-20, None, False)],
+    ids=["inside", "a twelfth out", "a sixth out", "most of it out"],
+)
+def test_a_cut_word_keeps_neither_its_characters_nor_for_long_its_text(
+    shift: float, text: str | None, characters: bool
+) -> None:
+    quads = np.stack([box(left, 11, left + 3, 19) for left in (10, 13, 16, 19)])
+    sample = sample_of((40, 60), TextInstance(box(10, 10, 22, 20), "word", characters=quads))
+    matrix = np.array([[1.0, 0, shift], [0, 1, 0], [0, 0, 1]])
+    (found,) = warp_sample(sample, matrix, (40, 60), (40, 60), smallest_readable_share=0.9).instances
+    assert found.text == text
+    assert (found.characters is not None) == characters
+    if found.characters is not None:
+        np.testing.assert_array_equal(found.characters, quads)
+
+
+def test_characters_move_with_their_word_and_stay_in_reading_order() -> None:
+    quads = np.stack([box(left, 11, left + 3, 19) for left in (10, 13)])
+    sample = sample_of((40, 60), TextInstance(box(10, 10, 16, 20), "ab", characters=quads))
+    mirror = np.array([[-2.0, 0, 119], [0, 1, 4], [0, 0, 1]])
+    (found,) = warp_sample(sample, mirror, (60, 120), (60, 120)).instances
+    assert found.characters is not None
+    assert found.characters.dtype == np.float32
+    np.testing.assert_array_equal(found.characters.min(axis=1), [[93, 15], [87, 15]])
+    np.testing.assert_array_equal(found.characters.max(axis=1), [[99, 23], [93, 23]])
+
+
+def test_training_does_not_ask_for_the_text_of_a_word_that_it_cut() -> None:
+    """A word higher than the window can never be whole."""
+    sample = sample_of((200, 60), TextInstance(box(5, 2, 55, 198), "tall"), TextInstance(box(1, 1, 59, 199), "high"))
+    settings = TrainingTransformSettings(size=(64, 64), scale=(1, 1), region=None, text_probability=0)
+    for seed in range(3):
+        found = training_transform(sample, settings, np.random.default_rng(seed)).instances
+        assert all(instance.text is None for instance in found)
+
+
 def test_ignored_unplaced_and_broken_instances_go_through() -> None:
     line = np.array([[5, 5], [9, 5], [13, 5]], dtype=np.float32)
     crossing = box(30, 10, 45, 20)[[0, 2, 1, 3]]
@@ -279,7 +318,8 @@ TRAINING = TrainingTransformSettings(size=(160, 192))
 @pytest.mark.parametrize("seed", range(40))
 def test_training_keeps_at_least_one_whole_word(seed: int) -> None:
     sample = scattered(seed)
-    result = training_transform(sample, TRAINING, np.random.default_rng(seed))
+    named = tuple(replace(instance, ignore_flag=instance.text) for instance in sample.instances)
+    result = training_transform(replace(sample, instances=named), TRAINING, np.random.default_rng(seed))
     assert result.image.shape == (160, 192, 3)
     assert result.image.dtype == np.uint8
     known = {instance.text: instance.polygon for instance in sample.instances}
@@ -289,9 +329,11 @@ def test_training_keeps_at_least_one_whole_word(seed: int) -> None:
         assert instance.polygon.min() >= -0.011
         assert (instance.polygon.max(axis=0) <= [192.011, 160.011]).all()
         original = instance.polygon @ backwards[:2, :2].T + backwards[:2, 2]
-        share = polygon_area(original) / polygon_area(known[instance.text])
+        name = instance.ignore_flag
+        share = polygon_area(original) / polygon_area(known[name])
         assert share <= 1.001
-        assert instance.ignore == (instance.text == "w0" or share < 0.5)
+        assert instance.ignore == (name == "w0" or share < 0.5)
+        assert instance.text == (name if share > 0.9 else None)
         whole += share > 0.999 and not instance.ignore
     assert whole >= 1
 

@@ -191,8 +191,5 @@ def scaled_record(record: ImageRecord, size: tuple[int, int]) -> ImageRecord:
     """The record of the same image as JPEG of another size (height, width); polygons fill the same part of it."""
     height, width = size
     stretch = np.array([width / record.width, height / record.height])
-    instances = tuple(
-        one if one.polygon is None else replace(one, polygon=(one.polygon * stretch).astype(np.float32))
-        for one in record.instances
-    )
+    instances = tuple(one.moved(lambda points: points * stretch) for one in record.instances)
     return replace(record, path=record.path.with_suffix(".jpg"), width=width, height=height, instances=instances)

@@ -8,9 +8,10 @@ A line is a JSON object:
 `path` is relative to the folder of the records file (with "/" on every system) or absolute; `width` and `height` are
 pixels of the stored image, EXIF rotation not applied; polygons have at least three points in those pixels and may reach
 outside the image. The three keys of an instance are optional (null, null, false). Where a dataset has two flags of what
-to ignore, and they disagree, `"ignore_flag"` names the one that is set (Total-Text's "orientation"). Coordinates are
-written rounded to 1/100 pixel, far below the precision of annotations: after one write, reading and writing change
-nothing.
+to ignore, and they disagree, `"ignore_flag"` names the one that is set (Total-Text's "orientation"). Where characters
+are annotated, `"characters"` is a list of quadrangles, four points each, one for every character of the text without
+blanks, in reading order. Coordinates are written rounded to 1/100 pixel, far below the precision of annotations: after
+one write, reading and writing change nothing.
 
 An image in a tar shard (`shards.py`) has the path `<shard>.tar/<member>` and one key more, `"span": [first byte, number
 of bytes]`, its position in the shard.
@@ -30,7 +31,7 @@ from scenetext.structures import ImageRecord, TextInstance
 
 _REQUIRED_KEYS = frozenset({"path", "width", "height", "instances"})
 _RECORD_KEYS = _REQUIRED_KEYS | {"span"}
-_INSTANCE_KEYS = frozenset({"polygon", "text", "ignore", "ignore_flag"})
+_INSTANCE_KEYS = frozenset({"polygon", "text", "ignore", "ignore_flag", "characters"})
 _NUMBER_TYPES = {int, float}
 _DECIMALS = 2
 LARGEST_COORDINATE = 1e7
@@ -88,17 +89,33 @@ def format_instance(instance: TextInstance) -> dict[str, Any]:
         polygon = np.asarray(instance.polygon, dtype=np.float64)
         if polygon.ndim != 2 or polygon.shape[1] != 2 or len(polygon) < 3:
             raise RecordError(f"polygon must be (V, 2) with V >= 3, got the shape {polygon.shape}")
-        if not np.abs(polygon).max() <= LARGEST_COORDINATE:
-            raise RecordError(f"polygon: not all of its coordinates are numbers of pixels: {polygon.tolist()}")
-        points = np.round(polygon, _DECIMALS).tolist()
-        formatted["polygon"] = [[int(value) if value.is_integer() else value for value in point] for point in points]
+        formatted["polygon"] = _format_points(polygon, "polygon")
     if instance.text is not None:
         formatted["text"] = _check_text(instance.text)
     if instance.ignore:
         formatted["ignore"] = True
     if instance.ignore_flag is not None:
         formatted["ignore_flag"] = _check_text(instance.ignore_flag, "ignore_flag")
+    if instance.characters is not None:
+        quads = np.asarray(instance.characters, dtype=np.float64)
+        if quads.shape[1:] != (4, 2):
+            raise RecordError(f"characters must be (n, 4, 2), got the shape {quads.shape}")
+        _check_count(len(quads), instance.polygon, instance.text)
+        formatted["characters"] = [_format_points(quad, "characters") for quad in quads]
     return formatted
+
+
+def count_characters(text: str) -> int:
+    """Of how many characters a text consists, blanks apart: each may have a quadrangle."""
+    return sum(map(len, text.split()))
+
+
+def _format_points(points: np.ndarray, key: str) -> list[list[float]]:
+    """Points (V, 2) as they are written; whole numbers without a point."""
+    if not np.abs(points).max() <= LARGEST_COORDINATE:
+        raise RecordError(f"{key}: not all of its coordinates are numbers of pixels: {points.tolist()}")
+    rounded = np.round(points, _DECIMALS).tolist()
+    return [[int(value) if value.is_integer() else value for value in point] for point in rounded]
 
 
 def parse_json(line: bytes) -> Any:
@@ -151,14 +168,17 @@ def parse_instance(instance: Any) -> TextInstance:
     if not instance.keys() <= _INSTANCE_KEYS:
         _refuse_keys(instance, _INSTANCE_KEYS, required=frozenset())
     polygon, text, ignore = instance.get("polygon"), instance.get("text"), instance.get("ignore", False)
-    ignore_flag = instance.get("ignore_flag")
+    ignore_flag, characters = instance.get("ignore_flag"), instance.get("characters")
     if type(ignore) is not bool:
         raise RecordError(f"ignore must be true or false, got {_kind(ignore)}")
+    if text is not None:
+        _check_text(text)
     return TextInstance(
         polygon=None if polygon is None else _parse_polygon(polygon),
-        text=None if text is None else _check_text(text),
+        text=text,
         ignore=ignore,
         ignore_flag=None if ignore_flag is None else _check_text(ignore_flag, "ignore_flag"),
+        characters=None if characters is None else _parse_characters(characters, polygon, text),
     )
 
 
@@ -168,14 +188,43 @@ def _parse_polygon(points: Any) -> np.ndarray:
         raise RecordError(f"polygon must be a list of [x, y] points or null, got {_kind(points)}")
     if len(points) < 3:
         raise RecordError(f"polygon has {len(points)} points, at least 3 are needed")
+    return np.array(_coordinates(points, "polygon"), dtype=np.float32).reshape(-1, 2)
+
+
+def _parse_characters(quads: Any, polygon: Any, text: str | None) -> np.ndarray:
+    """(n, 4, 2) float32 of a list of lists of four [x, y] lists."""
+    if type(quads) is not list:
+        raise RecordError(f"characters must be a list of quadrangles or null, got {_kind(quads)}")
+    _check_count(len(quads), polygon, text)
+    points = []
+    for quad in quads:
+        if type(quad) is not list or len(quad) != 4:
+            raise RecordError(f"characters: a quadrangle must be four points [x, y], got {_kind(quad)}")
+        points += quad
+    return np.array(_coordinates(points, "characters"), dtype=np.float32).reshape(-1, 4, 2)
+
+
+def _coordinates(points: list[Any], key: str) -> list[float]:
+    """x and y of [x, y] lists, one after the other."""
     flat: list[float] = []
     for point in points:
         if type(point) is not list or len(point) != 2 or not _NUMBER_TYPES.issuperset(map(type, point)):
-            raise RecordError(f"polygon: a point must be two numbers [x, y], got {str(point)[:60]}")
+            raise RecordError(f"{key}: a point must be two numbers [x, y], got {str(point)[:60]}")
         flat += point
     if not max(map(abs, flat)) <= LARGEST_COORDINATE:
-        raise RecordError(f"polygon: a coordinate is not finite, or beyond {LARGEST_COORDINATE:.0e} pixels")
-    return np.array(flat, dtype=np.float32).reshape(-1, 2)
+        raise RecordError(f"{key}: a coordinate is not finite, or beyond {LARGEST_COORDINATE:.0e} pixels")
+    return flat
+
+
+def _check_count(quads: int, polygon: object, text: str | None) -> None:
+    """That characters belong to a text with a polygon, and are as many as it has."""
+    if polygon is None or text is None:
+        missing = "polygon" if polygon is None else "text"
+        raise RecordError(f"characters are only for an instance with polygon and text; this one has no {missing}")
+    if not 0 < quads == count_characters(text):
+        raise RecordError(
+            f"characters has {quads} quadrangles for the {count_characters(text)} characters of {text!r:.60}"
+        )
 
 
 def _check_name(name: Any) -> str:

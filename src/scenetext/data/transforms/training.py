@@ -18,6 +18,9 @@ from scenetext.structures import Sample
 _ANCHOR_SHARE = 0.95
 """Largest share of the output that the word chosen to be inside may span."""
 
+_READABLE_SHARE = 0.9
+"""A word of whose area less remains inside is still located, but no longer learnt to be read."""
+
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -95,7 +98,8 @@ def training_transform(sample: Sample, settings: TrainingTransformSettings, gene
     width, height = np.clip(np.ceil(shown - BORDER_TOLERANCE), 1, settings.size[::-1]).astype(int).tolist()
     linear_3d = np.eye(3)
     linear_3d[:2, :2] = linear
-    warped = warp_sample(sample, matrix @ linear_3d, settings.size, (height, width), settings.smallest_visible_share)
+    shares = settings.smallest_visible_share, _READABLE_SHARE
+    warped = warp_sample(sample, matrix @ linear_3d, settings.size, (height, width), *shares)
     content = vary_colours(warped.image[:height, :width], settings.photometric, generator)
     if content.shape == warped.image.shape:
         return replace(warped, image=content)

@@ -25,6 +25,7 @@ def warp_sample(
     size: tuple[int, int],
     content_size: tuple[int, int],
     smallest_visible_share: float = 0.5,
+    smallest_readable_share: float = 0.0,
     resampling: Resampling = "bilinear",
 ) -> Sample:
     """A sample seen through an affine matrix.
@@ -33,8 +34,9 @@ def warp_sample(
     dropped; partly outside, it is cut at the border (a self-crossing one is repaired first, and the largest part
     counts), dropped where nothing with an area remains, and ignored where less than the smallest visible share does.
     A matrix that mirrors also reverses the vertices, so that polygons keep their direction, clockwise or not, and the
-    first half of them stays the upper side of the text. Texts are kept, and so are instances without polygon.
-    Characters move with their text, and are no longer known of one that is cut.
+    first half of them stays the upper side of the text. Instances without polygon are kept. Texts are kept but for
+    those of which less than the smallest readable share remains: these are no longer known, as their polygon no longer
+    shows all that they say. Characters move with their text, and are no longer known of one that is cut.
 
     Args:
         sample: polygons in pixels of its image.
@@ -42,7 +44,7 @@ def warp_sample(
         size: (height, width) of the new image.
         content_size: (height, width) of its part, from the top-left corner, that may show the image; the rest is
             black.
-        smallest_visible_share: of a polygon's area, from 0 to 1.
+        smallest_visible_share, smallest_readable_share: of a polygon's area, from 0 to 1.
         resampling: bicubic for windows of whole pixels alone.
 
     Raises:
@@ -58,7 +60,9 @@ def warp_sample(
         canvas[: content_size[0], : content_size[1]] = image
         image = canvas
     instances = [
-        _warp_instance(instance, matrix, bool(determinant < 0), content_size, smallest_visible_share)
+        _warp_instance(
+            instance, matrix, bool(determinant < 0), content_size, smallest_visible_share, smallest_readable_share
+        )
         for instance in sample.instances
     ]
     meta = ImageMeta(
@@ -76,25 +80,26 @@ def _warp_instance(
     mirrored: bool,
     content_size: tuple[int, int],
     smallest_visible_share: float,
+    smallest_readable_share: float,
 ) -> TextInstance | None:
     """The instance in the new frame; None where nothing of it is inside the content."""
-    if instance.polygon is None:
+    moved = instance.moved(lambda points: points @ matrix[:2, :2].T + matrix[:2, 2])
+    polygon = moved.polygon
+    if polygon is None:
         return instance
-    polygon = (instance.polygon @ matrix[:2, :2].T + matrix[:2, 2]).astype(np.float32)
     if mirrored:  # reversed, then rolled by half: the upper side of the text stays the first half
         polygon = np.roll(polygon[::-1], len(polygon) // 2, axis=0)
     height, width = content_size
     low, high = polygon.min(axis=0), polygon.max(axis=0)
     if (low >= -BORDER_TOLERANCE).all() and (high <= np.array([width, height]) + BORDER_TOLERANCE).all():
-        characters = instance.characters
-        if characters is not None:
-            characters = (characters @ matrix[:2, :2].T + matrix[:2, 2]).astype(np.float32)
-        return replace(instance, polygon=polygon, characters=characters)
+        return replace(moved, polygon=polygon)
     if (high <= 0).any() or (low >= [width, height]).any():
         return None
     visible = clip_polygon(polygon, width, height)
     if visible is None:
         return None
     # The areas of crossing outlines cancel, so the share can exceed 1 there; the part that is left is valid.
-    too_little = polygon_area(visible) < smallest_visible_share * polygon_area(polygon)
-    return replace(instance, polygon=visible, ignore=instance.ignore or too_little, characters=None)
+    area, whole = polygon_area(visible), polygon_area(polygon)
+    ignore = instance.ignore or area < smallest_visible_share * whole
+    text = None if area < smallest_readable_share * whole else instance.text
+    return replace(instance, polygon=visible, text=text, ignore=ignore, characters=None)

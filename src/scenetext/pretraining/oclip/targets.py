@@ -166,7 +166,7 @@ class _UsableWords:
                 continue
             known = [word for word in instance.text.split() if self.charset.knows(word)]
             whole = known == [instance.text]
-            usable += [instance] if whole else [replace(instance, text=word) for word in known]
+            usable += [instance] if whole else [replace(instance, text=word, characters=None) for word in known]
         return replace(record, instances=tuple(usable))
 
 
