@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,8 @@ from scenetext.structures import Detection
 
 JOURNAL = "detections.partial.jsonl"
 """What the file is called, in the folder of the results."""
+STORED = "detections.jsonl"
+"""What the journal of a finished evaluation is called: `scenetext report` draws the detections that are in it."""
 _PROBABILITIES = "character_probabilities"
 
 
@@ -34,13 +36,12 @@ class DetectionJournal:
     def __init__(self, path: Path, made_by: Mapping[str, Any]) -> None:
         self.path = path
         self.done: dict[Path, list[Detection]] = {}
-        head = json.dumps(made_by)
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        goes_on = bool(lines) and lines[0] == head
+        lines = {}
+        for image, detections, line in _whole_lines(path, made_by):
+            self.done[image], lines[image] = detections, line
         path.parent.mkdir(parents=True, exist_ok=True)
-        kept = [line for line in lines[1:] if self._take(line)] if goes_on else []
         self._file = path.open("w", encoding="utf-8")
-        self._file.writelines(f"{line}\n" for line in [head, *kept])
+        self._file.writelines(f"{line}\n" for line in [json.dumps(made_by), *lines.values()])
         self._file.flush()
 
     def __enter__(self) -> DetectionJournal:
@@ -65,19 +66,38 @@ class DetectionJournal:
         self._file.close()
         self.path.unlink(missing_ok=True)
 
-    def _take(self, line: str) -> bool:
-        """Whether a line is whole; the last one of a run that was killed may not be."""
+
+def stored_detections(path: Path, made_by: Mapping[str, Any]) -> dict[Path, list[Detection]]:
+    """The detections in a journal by the paths of their images; none where there is no journal, or where something else
+    made them.
+
+    Args:
+        made_by: as of `DetectionJournal`.
+    """
+    return {image: detections for image, detections, _ in _whole_lines(path, made_by)}
+
+
+def _whole_lines(path: Path, made_by: Mapping[str, Any]) -> Iterator[tuple[Path, list[Detection], str]]:
+    """Image, detections and line of every whole line of a journal that has this head; the last line of a run that was
+    killed may not be whole."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    if not lines or lines[0] != json.dumps(made_by):
+        return
+    for line in lines[1:]:
         try:
             content = json.loads(line)
             probabilities = content.pop(_PROBABILITIES, None)
             name, detections = parse_image(content)
         except (ValueError, AttributeError, PredictionError):
-            return False
-        self.done[Path(name)] = [
-            one if its_own is None else replace(one, character_probabilities=np.array(its_own, dtype=np.float32))
-            for one, its_own in zip(detections, probabilities or [None] * len(detections), strict=True)
-        ]
-        return True
+            continue
+        yield (
+            Path(name),
+            [
+                one if its_own is None else replace(one, character_probabilities=np.array(its_own, dtype=np.float32))
+                for one, its_own in zip(detections, probabilities or [None] * len(detections), strict=True)
+            ],
+            line,
+        )
 
 
 def made_by(checkpoint: Path, overrides: list[str], score: float = 0.0) -> dict[str, Any]:

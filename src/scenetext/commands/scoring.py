@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from scenetext.commands.command_line import view_overrides
-from scenetext.commands.detection_journal import JOURNAL, made_by
+from scenetext.commands.detection_journal import JOURNAL, STORED, made_by
 from scenetext.commands.evaluation_sets import Choices, EvaluationSet, SetSources, evaluation_sets
 from scenetext.commands.outputs import check_writable, results_in
 from scenetext.commands.set_scores import Finder, corrected, evaluate_set, file_finder, model_finder
@@ -90,7 +90,8 @@ def report_sets(
             contents[measured.name] = report.content
         write_json(output / "evaluation.json", {**origin, "datasets": contents})
         for folder in folders:
-            (folder / JOURNAL).unlink(missing_ok=True)
+            if (folder / JOURNAL).is_file():
+                (folder / JOURNAL).replace(folder / STORED)
 
 
 def score_predictions(arguments: argparse.Namespace) -> None:

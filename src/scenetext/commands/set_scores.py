@@ -16,7 +16,7 @@ from scenetext.data.loading.dataset import RecordDataset
 from scenetext.data.loading.loader import LoaderSettings
 from scenetext.data.records.images import write_image
 from scenetext.data.records.shards import read_record_image
-from scenetext.data.transforms.evaluation import describe_test_size
+from scenetext.data.transforms.evaluation import EvaluationTransformSettings, describe_test_size
 from scenetext.drawing.detections import draw_comparison
 from scenetext.drawing.sheets import sheet
 from scenetext.errors import DataError, ImageError
@@ -78,12 +78,17 @@ class SetReport:
 
 
 def model_finder(
-    task: DetectionTask, device: torch.device, loader: LoaderSettings, seed: int, made_by: Mapping[str, Any]
+    task: DetectionTask,
+    device: torch.device,
+    loader: LoaderSettings,
+    seed: int,
+    made_by: Mapping[str, Any],
+    journal_name: str = JOURNAL,
 ) -> Finder:
     """Detects texts with a detector, in the test size of each set.
 
-    What is detected is kept as it comes, in `JOURNAL` in the folder of the set; images that are in it are not looked at
-    again. Whoever has written the scores removes it.
+    What is detected is kept as it comes, in a journal in the folder of the set; images that are in it are not looked at
+    again. Whoever has written the scores renames it.
 
     Args:
         made_by: as of a `DetectionJournal`.
@@ -93,12 +98,15 @@ def model_finder(
     def find(records: Sequence[ImageRecord], measured: EvaluationSet, folder: Path) -> Found:
         size = measured.test_size or run_size
         task.set_test_size(size)
-        kept = {**made_by, "test_size": size.model_dump(mode="json")}
-        with counted_cuts() as cuts, DetectionJournal(folder / JOURNAL, kept) as journal:
+        kept = in_test_size(made_by, size)
+        with counted_cuts() as cuts, DetectionJournal(folder / journal_name, kept) as journal:
             known = {one.path: journal.done[one.path] for one in records if one.path in journal.done}
             remaining = [one for one in records if one.path not in known]
-            dataset = RecordDataset(remaining, task.prepare_evaluation, seed)
-            new, skipped = _detect(task, dataset, loader, device, journal)
+            new: dict[Path, list[Detection]] = {}
+            skipped: list[SkippedImage] = []
+            if remaining:
+                dataset = RecordDataset(remaining, task.prepare_evaluation, seed)
+                new, skipped = _detect(task, dataset, loader, device, journal)
         refuse_all_skipped(skipped, len(records), f"evaluation ({measured.name})")
         remarks = [f"skipped image: {image.reason}" for image in skipped]
         remarks += [remark for remark in [cuts.remark()] if remark]
@@ -107,6 +115,11 @@ def model_finder(
         return Found({**known, **new}, (), tuple(remarks))
 
     return find
+
+
+def in_test_size(made_by: Mapping[str, Any], size: EvaluationTransformSettings) -> dict[str, Any]:
+    """What decides about detections (`made_by`), with the size in which images are looked at."""
+    return {**made_by, "test_size": size.model_dump(mode="json")}
 
 
 def _detect(
@@ -126,7 +139,7 @@ def _detect(
         collector.update(batch, predictions)
 
     collector = task.collector(take)
-    skipped = evaluate(task, dataset, update, loader, device) if len(dataset) else []
+    skipped = evaluate(task, dataset, update, loader, device)
     collector.finish()
     return detections, skipped
 

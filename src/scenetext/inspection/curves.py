@@ -70,6 +70,20 @@ def running_mean(values: np.ndarray, points: int) -> np.ndarray:
     return np.divide(sums[points:] - sums[:-points], inside, out=np.full(len(values), math.nan), where=inside > 0)
 
 
+def thinned(curve: Curve, points: int) -> Curve:
+    """A curve of at most so many points: each the mean of neighbouring ones, at the last of their steps."""
+    size = math.ceil(len(curve.steps) / points)
+    if size <= 1:
+        return curve
+    ends = np.minimum(np.arange(size - 1, len(curve.steps) + size - 1, size), len(curve.steps) - 1)
+    return Curve(curve.steps[ends], running_mean(curve.values, size)[ends])
+
+
+def finite_or_none(value: float) -> float | None:
+    """The value where JSON has it, which knows no NaN."""
+    return value if math.isfinite(value) else None
+
+
 def _parse(line: str) -> dict[str, Any] | None:
     """A line's content, None where it is not a whole one."""
     try:
