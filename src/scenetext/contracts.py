@@ -1,4 +1,4 @@
-"""The contracts: Encoder and its AuxiliaryLoss, DetectorSpec and its Stages, Task, Metric.
+"""The contracts: Encoder and its AuxiliaryLoss, DetectorSpec and its Stages, PretrainingSpec, Task, Metric.
 
 All else is functions and records.
 """
@@ -252,3 +252,82 @@ class Task(Protocol):
 
     def metric(self, records: Sequence[ImageRecord]) -> Metric:
         """A fresh metric for an evaluation over these records."""
+
+
+class PretrainingTask(Task, Protocol):
+    """A task whose result is handed to detectors. Its network is called `network`, the image encoder in it `visual`:
+    by these names `encoder.weights` of a detector's run and `scenetext convert` find it in a checkpoint.
+
+    Attributes:
+        settings: of the method.
+        encoder: the image encoder.
+    """
+
+    settings: Any
+
+    @property
+    def encoder(self) -> Encoder:
+        """The image encoder; its `load_weights` is called where the run does not start from a whole model."""
+
+    def study(self, records: Mapping[str, Sequence[ImageRecord]]) -> list[str]:
+        """Looks through the records of a run before it starts, resumed ones too; gives what is worth reporting.
+
+        What it keeps goes to the loader's processes with `prepare_training`, and has to follow from the records alone.
+
+        Args:
+            records: the usable ones of `data.train` under "train", and those of further keys, see
+                `DataSettings.beside`.
+        """
+
+
+@dataclass(frozen=True)
+class PretrainingParts:
+    """What the task of a pre-training is made of.
+
+    Attributes:
+        run: the settings of the run, with the groups `method`, `data` and `transform` of the method's own types.
+        characters: the `CharacterSet` of the run; None where the method knows no characters.
+        augment: False prepares training images as evaluation images.
+        detection: the task of the detector of the run, where the method trains one; else None.
+    """
+
+    run: Any
+    characters: Any
+    augment: bool = True
+    detection: Any = None
+
+
+@dataclass(frozen=True)
+class PretrainingSpec:
+    """One pre-training method, assembled from plain parts; `pretraining/<name>/__init__.py` ends with `SPEC =
+    PretrainingSpec(...)`.
+
+    Attributes:
+        settings: the group `method` of a run, a `Settings` subclass; the default of its key `name` is the name of the
+            folder. A method that knows characters has the keys `characters`, the file of its dictionary or None for
+            printable ASCII, and `unknown_characters`.
+        data: the group `data`, a `DataSettings`.
+        transform: the group `transform`.
+        task: makes the task, an `nn.Module` that is a `PretrainingTask`, with random weights.
+        usable: (records, settings, characters, results) -> the records that it can learn from, and a report on them: it
+            has the number of `images` that remain, adds up, and prints as one remark. Results are where it may be kept.
+        report: the metrics of an evaluation -> lines for people, a table in Markdown among them.
+        small: settings that make it quick to build and to run, for the contract tests.
+        image_positions: names of parameters of the task that are tables of the positions in a square image, (side^2, C)
+            or (1 + side^2, C); they are resized where a run starts from a model of another input size.
+        trains_detector: whether the run also has the groups of a detector's training: `encoder`, `detector`,
+            `evaluation_transform` and `evaluation`.
+        detector_weights: weights of the task -> those of a detector's task, by name, for `initial_weights` of a
+            detector's run; None = it hands on its image encoder alone.
+    """
+
+    settings: type[Any]
+    data: type[Any]
+    transform: type[Any]
+    task: Callable[[PretrainingParts], PretrainingTask]
+    usable: Callable[[Sequence[ImageRecord], Any, Any, Any], tuple[Sequence[ImageRecord], Any]]
+    report: Callable[[Mapping[str, float]], list[str]]
+    small: Mapping[str, Any]
+    image_positions: tuple[str, ...] = ()
+    trains_detector: bool = False
+    detector_weights: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] | None = None

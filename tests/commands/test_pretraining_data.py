@@ -20,12 +20,12 @@ from scenetext.data.readers import ReadReport
 from scenetext.data.records.files import read_records, write_records
 from scenetext.data.records.images import write_image
 from scenetext.errors import ConfigError
+from scenetext.pretraining.oclip.task import OclipTask
 from scenetext.runs.build import build_trainer, prepare_run_folder
 from scenetext.runs.kinds import PRETRAINING
 from scenetext.runs.load import load_trained_task
 from scenetext.runs.settings import PretrainingRun, load_run
 from scenetext.structures import ImageRecord, TextInstance
-from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.text.charset import CharacterSet
 from scenetext.training.checkpoint import checkpoints_of, load_latest_checkpoint
 from scenetext.training.outcome import Outcome
@@ -259,7 +259,7 @@ def test_another_dictionary_than_that_of_the_model(tmp_path: Path, characters: s
     for change in (lambda: None, dictionary.unlink):
         change()
         task, _, _ = load_trained_task(tmp_path / "run" / "best.pt", PRETRAINING)
-        assert isinstance(task, PretrainingTask)
+        assert isinstance(task, OclipTask)
         assert task.characters == CharacterSet("abcd")
 
 

@@ -12,10 +12,10 @@ import yaml
 
 from golden import golden_json
 from scenetext.config import dump_yaml, files_of, load_settings
+from scenetext.pretraining.oclip.task import OclipTask
 from scenetext.runs.build import build_task
 from scenetext.runs.settings import DetectionRun, PretrainingRun, Run, check_run, load_run
 from scenetext.scenes.settings import SceneSettings
-from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.text.charset import CharacterSet
 from scenetext.training.schedules import learning_rate_factor
 
@@ -87,7 +87,7 @@ def test_full_size_models_have_the_published_names_and_shapes(words: str, golden
     with torch.device("meta"):
         task = build_task(with_dictionary(load(f"oclip {words}"), tmp_path / "characters.txt"))
     shapes = golden_json("oclip", f"keys_{golden}.json")["shapes"]
-    assert isinstance(task, PretrainingTask)
+    assert isinstance(task, OclipTask)
     assert {name: list(value.shape) for name, value in task.network.state_dict().items()} == {
         name: one["shape"] for name, one in shapes.items()
     }

@@ -24,11 +24,11 @@ from scenetext.conversion.pretraining import (
 from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings, PooledClipResNet
 from scenetext.encoders.resnet import ResNet, ResNetSettings
 from scenetext.errors import CheckpointError, ConfigError
+from scenetext.pretraining.oclip.task import OclipTask
 from scenetext.runs.build import build_task
 from scenetext.runs.kinds import PRETRAINING, build_pretraining_task
 from scenetext.runs.load import load_trained_task
 from scenetext.runs.settings import PretrainingRun, check_run, load_run
-from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.text.charset import CharacterSet
 from scenetext.weights.files import WeightFile, read_weights, write_safetensors
 from scenetext.weights.image_encoder import load_image_encoder
@@ -87,7 +87,7 @@ def test_published_goldens_come_out_of_a_converted_checkpoint(tmp_path: Path, pr
     assert conversion.dropped == ("epoch", "name", "optimizer")
     task, read, _ = load_trained_task(tmp_path / "converted.pt", PRETRAINING)
     assert read == run
-    assert isinstance(task, PretrainingTask)
+    assert isinstance(task, OclipTask)
     with torch.no_grad():
         found = task.network.eval()(golden["images"], golden["texts"], golden["image_mask_some"])
     assert found.character_logits is not None
@@ -134,7 +134,7 @@ def test_published_to_scenetext_and_back_is_the_same(tmp_path: Path) -> None:
 def test_first_stage_models_go_both_ways_too(tmp_path: Path) -> None:
     run = pretraining(first_stage=True)
     task = build_task(run)
-    assert isinstance(task, PretrainingTask)
+    assert isinstance(task, OclipTask)
     source = published(tmp_path / "published.pt", task.network.state_dict())
     convert_from_oclip(source, tmp_path / "converted.pt", run)
     convert_to_oclip(tmp_path / "converted.pt", tmp_path / "again.pt")
@@ -167,7 +167,7 @@ def test_wrong_dictionary_is_reported_and_spare_rows_can_be_asked_for(tmp_path: 
         convert_from_oclip(source, tmp_path / "converted.pt", pretraining(**three))
     convert_from_oclip(source, tmp_path / "converted.pt", pretraining(**three, vocabulary_size=97))
     task, _, _ = load_trained_task(tmp_path / "converted.pt")
-    assert isinstance(task, PretrainingTask)
+    assert isinstance(task, OclipTask)
     assert task.network.token_embedding.num_embeddings == 97
     many = {"characters": str(tmp_path / "many.txt"), "vocabulary_size": 97}
     with pytest.raises(ConfigError, match="too small for a dictionary of 95 characters, which needs 98"):
@@ -260,7 +260,7 @@ def test_openais_layout_at_full_size_initialises_both_kinds_of_training(tmp_path
     task = build_task(run)
     remarks = task.encoder.load_weights()
     assert any("(1024, 2048)" in line and "(384, 2048)" in line for line in remarks)
-    assert isinstance(task, PretrainingTask)
+    assert isinstance(task, OclipTask)
     for name, value in task.network.visual.state_dict().items():
         if not name.startswith("attnpool."):
             assert torch.equal(value, tensors[f"visual.{name}"].to(value.dtype)), name

@@ -16,7 +16,7 @@ from scenetext.data.transforms.resampling import resize_image
 from scenetext.data.transforms.warp import warp_sample
 from scenetext.errors import ConfigError
 from scenetext.inspection.attention import attend, published_input
-from scenetext.tasks.pretraining import PretrainingTask
+from scenetext.pretraining.oclip.task import OclipTask
 from scenetext.text.charset import CharacterSet
 from weight_layouts import SMALL_OCLIP
 
@@ -26,10 +26,10 @@ ONE_GREY_LEVEL = 0.015
 """Tolerance of the golden values for another version of Pillow; with the same one the difference is rounding alone."""
 
 
-def make_task(first_stage: bool = False) -> PretrainingTask:
+def make_task(first_stage: bool = False) -> OclipTask:
     torch.manual_seed(0)
     settings = SMALL_OCLIP.model_copy(update={"first_stage": first_stage})
-    return PretrainingTask(settings, CharacterSet.english(), WholeImageTransformSettings(size=64))
+    return OclipTask(settings, CharacterSet.english(), WholeImageTransformSettings(size=64))
 
 
 def golden(name: str) -> np.ndarray:
@@ -41,7 +41,7 @@ def assert_as_published(found: torch.Tensor, expected: np.ndarray) -> None:
     np.testing.assert_allclose(found.numpy(), expected, rtol=0, atol=1e-5 if same else ONE_GREY_LEVEL)
 
 
-def normalised(task: PretrainingTask, image: np.ndarray) -> torch.Tensor:
+def normalised(task: OclipTask, image: np.ndarray) -> torch.Tensor:
     return task.normalization(torch.from_numpy(image).permute(2, 0, 1)[None])[0]
 
 

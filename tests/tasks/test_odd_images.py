@@ -15,10 +15,10 @@ from scenetext.data.transforms.evaluation import EvaluationTransformSettings, Wh
 from scenetext.data.transforms.training import TrainingTransformSettings
 from scenetext.detectors import find_detector
 from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings
+from scenetext.pretraining.oclip.task import OclipTask
 from scenetext.structures import ImageRecord, TextInstance
 from scenetext.tasks.detection import DetectionTask
 from scenetext.tasks.evaluation_settings import EvaluationSettings
-from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.text.charset import CharacterSet
 from weight_layouts import SMALL_OCLIP
 
@@ -44,7 +44,7 @@ def test_pretraining_prepares_and_learns_from_it(
 ) -> None:
     torch.manual_seed(0)
     transform = WholeImageTransformSettings(size=64, mode=mode)  # type: ignore[arg-type]
-    task = PretrainingTask(SMALL_OCLIP, CharacterSet.english(), transform)
+    task = OclipTask(SMALL_OCLIP, CharacterSet.english(), transform)
     dataset = RecordDataset([record_of(tmp_path, size, known_place)], task.prepare_training, seed=0)
     items = [dataset[epoch, 0] for epoch in range(2)]
     assert not any(item.skipped for item in items)

@@ -47,12 +47,12 @@ from scenetext.data.loading.dataset import collate
 from scenetext.detectors import detector_names, find_examples
 from scenetext.distributed import Processes
 from scenetext.errors import DataError
+from scenetext.pretraining.oclip.task import OclipTask
 from scenetext.runs.build import build_task, build_trainer
 from scenetext.runs.kinds import build_detection_task
 from scenetext.runs.settings import DetectionRun, PretrainingRun, Run, check_run
 from scenetext.structures import Batch
 from scenetext.tasks.detection import DetectionTask
-from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.training.device import autocast_to, peak_memory, resolve_precision
 from scenetext.training.learner import Learner
 
@@ -395,7 +395,7 @@ class GpuBenchmark:
 
 def _oclip_batch(learner: Learner, side: int, images: int) -> Batch:
     """So many noise images with four words each, few of them different: the time does not depend on what they show."""
-    task = cast(PretrainingTask, learner.task)
+    task = cast(OclipTask, learner.task)
     generator = np.random.default_rng(0)
     prepared = [task.prepare_training(sample, generator) for sample in drawn_samples((side, side), min(images, 8))]
     return collate([prepared[index % len(prepared)] for index in range(images)]).to(learner.device)

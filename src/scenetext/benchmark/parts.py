@@ -11,9 +11,9 @@ from torch import Tensor
 from scenetext.benchmark.measurements import Measurement, milliseconds, repeated
 from scenetext.layers.stages import IMAGE, head_maps
 from scenetext.pretraining.oclip.loss import oclip_loss
+from scenetext.pretraining.oclip.task import OclipTask
 from scenetext.structures import Batch, Features
 from scenetext.tasks.detection import DetectionTask
-from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.tcm.attached import AttachedTcmEncoder
 from scenetext.tcm.guidance import GuidedEncoder
 from scenetext.training.trainer import Trainer
@@ -51,12 +51,12 @@ def parts_of(task: object, batch: Batch) -> list[Part]:
 
     Inputs of a part are what the parts before it made, cut off from them.
     """
-    if isinstance(task, PretrainingTask):
+    if isinstance(task, OclipTask):
         return _pretraining_parts(task, batch)
     return _detection_parts(task, batch) if isinstance(task, DetectionTask) else []
 
 
-def _pretraining_parts(task: PretrainingTask, batch: Batch) -> list[Part]:
+def _pretraining_parts(task: OclipTask, batch: Batch) -> list[Part]:
     network, words, padding = task.network, batch.targets["characters"], batch.targets["padding"]
     with torch.no_grad():
         images = task.normalization(batch.images)

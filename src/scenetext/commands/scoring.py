@@ -22,14 +22,13 @@ from scenetext.data.loading.loader import LoaderSettings
 from scenetext.errors import ConfigError
 from scenetext.evaluation.files.reading import read_predictions
 from scenetext.evaluation.lexicon import Correction, Lexicons
-from scenetext.evaluation.report import percent
+from scenetext.pretraining import find_method
 from scenetext.runs.data import file_sets
 from scenetext.runs.load import files_of_run, load_trained_task, validation_files
 from scenetext.runs.settings import DetectionRun, PretrainingRun
-from scenetext.runs.usable import joined, refuse_all_skipped, with_words
+from scenetext.runs.usable import joined, refuse_all_skipped, usable_sets
 from scenetext.tasks.detection import DetectionTask
 from scenetext.tasks.evaluation_settings import EvaluationSettings
-from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.text.charset import CharacterSet
 from scenetext.training.device import resolve_device
 from scenetext.training.evaluation import evaluate
@@ -129,16 +128,18 @@ def score_detector(
 
 
 def measure_pretraining(
-    task: PretrainingTask, run: PretrainingRun, content: Mapping[str, Any], arguments: argparse.Namespace
+    task: Any, run: PretrainingRun[Any, Any, Any], content: Mapping[str, Any], arguments: argparse.Namespace
 ) -> None:
-    """Measures how well a pre-trained model reads."""
+    """Measures how well a pre-trained model does what it was trained for."""
     if arguments.dataset or arguments.datasets or arguments.protocol or arguments.choose_on or arguments.submission:
         raise ConfigError(f"{arguments.checkpoint}: holds a pre-trained model, which has no protocols; use --records")
     check_writable(output_folder(arguments))
     sets = file_sets(
         arguments.records or validation_files(run, arguments.checkpoint), run.data.check_folder, "evaluation"
     )
-    sets, remark = with_words(sets, task.characters, task.settings.unknown_characters, "evaluation")
+    spec = find_method(run.method.name)
+    known = CharacterSet(content["characters"]) if content.get("characters") else None
+    sets, remark = usable_sets(sets, spec, run.method, known, "evaluation")
     records = joined(sets)
     print(remark)
     device = resolve_device(arguments.device)
@@ -151,7 +152,9 @@ def measure_pretraining(
     skipped = [image.reason for image in unread]
     for reason in skipped:
         print(f"skipped image: {reason}")
-    result = report_pretraining(metric.compute())
+    metrics = metric.compute()
+    print("\n".join(spec.report(metrics)))
+    result = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
     origin = {"checkpoint": str(arguments.checkpoint), "step": content["step"], "skipped": skipped}
     write_json(output_folder(arguments) / "evaluation.json", {**origin, **result})
 
@@ -160,18 +163,6 @@ MEASURES: Mapping[str, Callable[[Any, Any, Mapping[str, Any], argparse.Namespace
     {"detection": score_detector, "pretraining": measure_pretraining}
 )
 """What measures a trained model, by the kind of its run."""
-
-
-def report_pretraining(metrics: dict[str, float]) -> dict[str, Any]:
-    """Prints the metrics of a pre-trained model and returns them for the JSON file."""
-    print(f"{metrics['words']:.0f} words, one hidden character each; retrieval at rank 1 / 5 among all images")
-    print("| right image | shuffled image | vision gain | top 5 | image to text | text to image |")
-    print("|---:|---:|---:|---:|---:|---:|")
-    cells = [percent(metrics[name]) for name in ("accuracy", "wrong_image_accuracy", "vision_gain", "top5_accuracy")]
-    for way in ("image_to_text", "text_to_image"):
-        cells.append(f"{percent(metrics[f'{way}_recall_1'])} / {percent(metrics[f'{way}_recall_5'])}")
-    print(f"| {' | '.join(cells)} |")
-    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
 
 
 def output_folder(arguments: argparse.Namespace) -> Path:

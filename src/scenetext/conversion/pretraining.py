@@ -10,10 +10,10 @@ from torch import Tensor
 
 from scenetext.conversion.files import Conversion, read_source, write_checkpoint
 from scenetext.errors import CheckpointError
+from scenetext.pretraining.oclip.task import OclipTask
 from scenetext.runs.kinds import build_pretraining_task
 from scenetext.runs.load import PUBLISHED_METHOD
 from scenetext.runs.settings import PretrainingRun
-from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.weights import native
 from scenetext.weights.files import WeightFile, write_torch_file
 from scenetext.weights.image_encoder import extract_image_encoder
@@ -64,7 +64,7 @@ def convert_to_oclip(source: Path, target: Path) -> Conversion:
     return Conversion(target, SCENETEXT_PRETRAINING.name, len(weights), dropped, file.remarks, remarks)
 
 
-def published_oclip_weights(file: WeightFile, task: PretrainingTask) -> dict[str, Tensor]:
+def published_oclip_weights(file: WeightFile, task: OclipTask) -> dict[str, Tensor]:
     """The weights of a published oCLIP checkpoint, after checking that they are those of a task's model.
 
     Args:

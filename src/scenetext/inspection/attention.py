@@ -15,13 +15,13 @@ from scenetext.drawing.canvas import letter_height, new_canvas, put_text
 from scenetext.errors import ConfigError
 from scenetext.pretraining.oclip.attention import ImageAttention, attention_panels, image_attention
 from scenetext.pretraining.oclip.targets import encode_typed_word
+from scenetext.pretraining.oclip.task import OclipTask, padding_grid
 from scenetext.structures import ImageMeta
-from scenetext.tasks.pretraining import PretrainingTask, padding_grid
 
 
 @torch.no_grad()
 def attend(
-    task: PretrainingTask, image: np.ndarray, typed: Sequence[str], device: torch.device, as_published: bool = False
+    task: OclipTask, image: np.ndarray, typed: Sequence[str], device: torch.device, as_published: bool = False
 ) -> ImageAttention:
     """Attention of a pre-trained model in one image. oCLIP, section 4 and figure 5.
 
@@ -65,9 +65,7 @@ def titled_panels(image: np.ndarray, attention: ImageAttention) -> list[np.ndarr
     return panels
 
 
-def evaluation_input(
-    task: PretrainingTask, image: np.ndarray, device: torch.device
-) -> tuple[Tensor, Tensor, ImageMeta]:
+def evaluation_input(task: OclipTask, image: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor, ImageMeta]:
     """An image as input of the model, prepared as in the task's evaluation.
 
     Returns:
@@ -79,7 +77,7 @@ def evaluation_input(
     return task.normalization(pixels), padding, sample.meta
 
 
-def published_input(task: PretrainingTask, image: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor, ImageMeta]:
+def published_input(task: OclipTask, image: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor, ImageMeta]:
     """An image as input of the model, prepared as in the published visualiser: aspect kept, padding exactly zero.
 
     Returns:

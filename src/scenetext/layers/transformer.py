@@ -179,3 +179,20 @@ def resize_positions(positions: Tensor, height: int, width: int) -> Tensor:
     table = positions.reshape(1, side, side, -1).permute(0, 3, 1, 2)
     resized = F.interpolate(table, (height, width), mode="bilinear", align_corners=False)
     return resized[0].flatten(1).transpose(0, 1)
+
+
+def resize_position_table(table: Tensor, rows: int) -> Tensor:
+    """A stored table of the positions of a square grid for another square grid; bilinear, see `resize_positions`.
+
+    Args:
+        table: (side^2, C), or (1 + side^2, C) with the mean position first, which is kept.
+        rows: as the table of the other grid has, likewise.
+
+    Returns:
+        (rows, C); the table itself where it cannot be resized, since either is no such table.
+    """
+    old, new = math.isqrt(len(table)), math.isqrt(rows)
+    extra = len(table) - old * old
+    if extra not in (0, 1) or rows - new * new != extra:
+        return table
+    return torch.cat([table[:extra], resize_positions(table[extra:], new, new)])

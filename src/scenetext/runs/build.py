@@ -56,6 +56,7 @@ def build_trainer(
         data = _few_images(data, overfit)
     remarks = list(data.remarks)
     task = build_task(run, overfit is None, characters)
+    remarks += kind_of(run).study(task, {"train": data.training, **data.beside})
     labels = measure_granularity(data.training)
     if not resume:
         remarks += kind_of(run).initialise(task, run, labels)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from scenetext.config import Settings
 from scenetext.data.loading.combination import Part, TrainingSet, parts_of
 from scenetext.data.loading.orders import chosen_images
+from scenetext.data.loading.settings import DataSettings
 from scenetext.data.records.files import RecordFile, RecordFiles, RecordView
 from scenetext.data.records.index import records_index
 from scenetext.data.records.results import Add
 from scenetext.distributed import Processes
 from scenetext.errors import DataError
 from scenetext.runs.kinds import kind_of
-from scenetext.runs.settings import DataSettings, Run
+from scenetext.runs.settings import Run
 from scenetext.runs.shared_images import shared_images
 from scenetext.runs.usable import RecordSet, RunSets, check_run_files, joined
 from scenetext.structures import ImageRecord
@@ -31,6 +32,7 @@ class RunRecords:
         parts: the datasets that the training records are of, and what an epoch shows of each.
         remarks: what is worth reporting about them.
         contents: hash of each records file.
+        beside: records of further keys, see `DataSettings.beside`.
     """
 
     training: Sequence[ImageRecord]
@@ -38,6 +40,7 @@ class RunRecords:
     parts: tuple[Part, ...]
     remarks: tuple[str, ...]
     contents: Mapping[Path, str]
+    beside: Mapping[str, Sequence[ImageRecord]] = field(default_factory=dict)
 
 
 def read_run_records(run: Run, characters: CharacterSet | None, processes: Processes | None = None) -> RunRecords:
@@ -59,12 +62,14 @@ def read_run_records(run: Run, characters: CharacterSet | None, processes: Proce
     def usable() -> RunSets:
         training, validation = training_sets(data), file_sets(data.validation, data.check_folder, "validation")
         remarks = tuple(shared_images(training, validation))
-        return kind_of(run).usable(run, characters, RunSets(training, validation, check, remarks))
+        beside = {key: _chosen_sets(sets, data) for key, sets in data.sets_beside.items() if sets}
+        return kind_of(run).usable(run, characters, RunSets(training, validation, check, remarks, beside))
 
     sets = processes.in_turn(usable)
     parts = parts_of(data.train, [len(one.records) for one in sets.training], data.epoch_images)
     remarks = (*check.remarks, *_remarks(data, parts), *sets.remarks)
-    return RunRecords(joined(sets.training), joined(sets.validation), parts, remarks, check.contents)
+    beside = {key: joined(named) for key, named in sets.beside.items()}
+    return RunRecords(joined(sets.training), joined(sets.validation), parts, remarks, check.contents, beside)
 
 
 def training_sets(data: DataSettings) -> list[RecordSet]:
@@ -75,7 +80,11 @@ def training_sets(data: DataSettings) -> list[RecordSet]:
     """
     if not data.train:
         raise DataError("data.train names no dataset to learn from")
-    return [_shared(one, _file_set(one.records, data.check_folder)) for one in data.train]
+    return _chosen_sets(data.train, data)
+
+
+def _chosen_sets(sets: Sequence[TrainingSet], data: DataSettings) -> list[RecordSet]:
+    return [_shared(one, _file_set(one.records, data.check_folder)) for one in sets]
 
 
 def file_sets(paths: Sequence[Path], check_folder: Path | None, purpose: str) -> list[RecordSet]:

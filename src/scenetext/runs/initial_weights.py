@@ -1,21 +1,24 @@
-"""The network that a detection run starts from: all of another run's, or all but the parts that the run names."""
+"""The network that a run starts from: all of another run's, or all but the parts that the run names."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from scenetext.errors import CheckpointError, ConfigError
+from scenetext.layers.transformer import resize_position_table
+from scenetext.pretraining import find_method
 from scenetext.runs.granularity import Granularity, granularity_warning
-from scenetext.runs.settings import DetectionRun
+from scenetext.runs.settings import DetectionRun, PretrainingRun, StartingRun
 from scenetext.spotters.reader.stage import STAGE
 from scenetext.tasks.detection import DetectionTask
 from scenetext.training.checkpoint import load_checkpoint
 from scenetext.training.parameter_groups import near_patterns
-from scenetext.weights.native import DETECTOR_ENCODER
+from scenetext.weights.native import DETECTOR_ENCODER, PRETRAINED_ENCODER
 from scenetext.weights.report import count_groups, require_fit
 
 
@@ -35,29 +38,92 @@ def initialise_detector(task: DetectionTask, run: DetectionRun[Any, Any], labels
     if run.initial_weights is None:
         return task.encoder.load_weights()
     content = load_checkpoint(run.initial_weights)
-    own, weights = task.state_dict(), content["model"]
+    weights = _detector_weights(content, run.initial_weights)
+    remarks = _start_from(task, run, content, weights, _new_reader(run, content))
+    return remarks + granularity_warning(content.get("labels"), labels, run.initial_weights)
+
+
+def initialise_pretraining(task: Any, run: PretrainingRun[Any, Any, Any], labels: Granularity) -> list[str]:
+    """As `initialise_detector`, of a pre-training; tables of positions are resized to the run's input size.
+
+    Raises:
+        CheckpointError: as `initialise_detector`, or the network knows other characters than the run.
+        ConfigError: as `initialise_detector`.
+    """
+    path = run.initial_weights
+    if path is None:
+        remarks: list[str] = task.encoder.load_weights()
+        return remarks
+    content = load_checkpoint(path)
+    known, own = content.get("characters"), getattr(task, "characters", None)
+    if known and own is not None and tuple(known) != own.characters:
+        raise CheckpointError(
+            f"{path}: knows {len(known)} characters, and this run others ({len(own)}); set method.characters to the "
+            "dictionary of that run, which lies in its folder as characters.txt"
+        )
+    weights, resized = _with_own_positions(task, content["model"], find_method(run.method.name).image_positions)
+    return [*_start_from(task, run, content, weights, []), *resized]
+
+
+def _start_from(
+    task: Any, run: StartingRun, content: Mapping[str, Any], weights: Mapping[str, Tensor], new_parts: Sequence[str]
+) -> list[str]:
+    """Loads the network of a checkpoint's content; what fitted, a line each.
+
+    Args:
+        new_parts: globs over names of weights that are new without being named by the run.
+    """
+    path, own = run.initial_weights, task.state_dict()
     _check_patterns(run.initial_weights_except, own, weights)
-    patterns = [*run.initial_weights_except, *_new_reader(run, content)]
+    patterns = [*run.initial_weights_except, *new_parts]
     new = [name for name in own if _matches(name, patterns)]
     unused = [name for name in weights if _matches(name, patterns)]
     expected = {name: own[name] for name in own.keys() - set(new)}
     taken = {name: weights[name] for name in weights.keys() - set(unused)}
     try:
-        report = require_fit(expected, taken, run.initial_weights)
+        report = require_fit(expected, taken, str(path))
     except CheckpointError as error:
         raise CheckpointError(
             f"{error}\nwhat is not to be taken from the file is named in initial_weights_except, as in "
             "initial_weights_except=head.*; nothing else may be missing or left over"
         ) from None
-    remarks = task.encoder.load_weights() if any(name.startswith(DETECTOR_ENCODER) for name in new) else []
+    in_encoder = any(name.startswith((DETECTOR_ENCODER, PRETRAINED_ENCODER)) for name in new)
+    remarks: list[str] = task.encoder.load_weights() if in_encoder else []
     task.load_state_dict(taken, strict=False)
-    remarks.append(f"initial weights: {run.initial_weights} (step {content['step']}): {report}")
+    remarks.append(f"initial weights: {path} (step {content['step']}): {report}")
     if new or unused:
         remarks.append(
             f"initial weights: new, not taken from the file: {count_groups(new)}; in the file, not used: "
             f"{count_groups(unused)}"
         )
-    return remarks + granularity_warning(content.get("labels"), labels, run.initial_weights)
+    return remarks
+
+
+def _detector_weights(content: Mapping[str, Any], path: Path) -> Mapping[str, Tensor]:
+    """The weights of a detector's task in a checkpoint of a detector, or of a method that pre-trains one."""
+    weights: Mapping[str, Tensor] = content["model"]
+    if content.get("kind") != "pretraining":
+        return weights
+    name = content["config"]["method"]["name"]
+    hand_over = find_method(name).detector_weights
+    if hand_over is None:
+        raise CheckpointError(
+            f"{path}: {name} pre-trains an image encoder, no whole detector; start from it with encoder.weights={path}"
+        )
+    return hand_over(weights)
+
+
+def _with_own_positions(
+    task: Any, weights: Mapping[str, Tensor], names: Sequence[str]
+) -> tuple[Mapping[str, Tensor], list[str]]:
+    """The weights with tables of positions of as many rows as the task has, and a remark on each that was resized."""
+    own, resized, remarks = task.state_dict(), dict(weights), []
+    for name in names:
+        if name in own and name in weights and len(own[name]) != len(weights[name]):
+            resized[name] = resize_position_table(weights[name], len(own[name]))
+            rows = f"{len(weights[name])} to {len(own[name])}"
+            remarks.append(f"initial weights: {name} is resized from {rows} positions, for another input size")
+    return resized, remarks
 
 
 def _check_patterns(patterns: Sequence[str], own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:

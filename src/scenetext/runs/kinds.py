@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from torch import nn
 
+from scenetext.contracts import DetectorSpec, PretrainingParts, PretrainingTask
 from scenetext.detectors import find_detector
 from scenetext.evaluation.named_rules import find_protocol
+from scenetext.pretraining import find_method
 from scenetext.runs.encoders import auxiliary_loss, build_encoder
 from scenetext.runs.granularity import Granularity
-from scenetext.runs.initial_weights import initialise_detector
-from scenetext.runs.settings import DetectionRun, PretrainingRun, Run, RunType
-from scenetext.runs.usable import RunSets, sets_to_read, sets_with_text, sets_with_words
+from scenetext.runs.initial_weights import initialise_detector, initialise_pretraining
+from scenetext.runs.settings import DetectionRun, DetectorPretrainingRun, PretrainingRun, Run, RunType
+from scenetext.runs.usable import RunSets, sets_for_method, sets_to_read, sets_with_text
 from scenetext.spotters.reader import with_reader
+from scenetext.structures import ImageRecord
 from scenetext.tasks.detection import DetectionTask
-from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.text.charset import CharacterSet
 
-AnyTask = PretrainingTask | DetectionTask
+AnyTask = Any
+"""A task of any kind: a `DetectionTask`, or what a pre-training method makes."""
 TaskType = TypeVar("TaskType", bound=nn.Module)
+AnyPretraining = PretrainingRun[Any, Any, Any]
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Kind(Generic[RunType, TaskType]):
         initialise: (task, run, its labels) -> loads the weights that the run starts from; what fitted, a line each.
         starts_trained: run -> whether those are of a whole network, which can be evaluated before the first step.
         usable: (run, characters, datasets) -> the usable part of them, with remarks.
+        study: (task, records by the key of `data` that names them) -> looks through them before the start; remarks.
     """
 
     name: str
@@ -50,6 +55,7 @@ class Kind(Generic[RunType, TaskType]):
     initialise: Callable[[TaskType, RunType, Granularity], list[str]]
     starts_trained: Callable[[RunType], bool]
     usable: Callable[[RunType, CharacterSet | None, RunSets], RunSets]
+    study: Callable[[TaskType, Mapping[str, Sequence[ImageRecord]]], list[str]]
 
 
 def kind_of(run: Run) -> Kind[Any, Any]:
@@ -66,11 +72,11 @@ def read_characters(run: Run) -> CharacterSet | None:
     return kind_of(run).characters(run)
 
 
-def build_pretraining_task(
-    run: PretrainingRun, characters: CharacterSet | None = None, augment: bool = True
-) -> PretrainingTask:
-    """The oCLIP model with its losses, preparation and metric; without `characters`, the run's dictionary is read."""
-    return PretrainingTask(run.method, _known(run, characters), run.transform, augment)
+def build_pretraining_task(run: AnyPretraining, characters: CharacterSet | None = None, augment: bool = True) -> Any:
+    """The task of a run's method; without `characters`, the run's dictionary is read."""
+    known = _method_characters(run) if characters is None else characters
+    detection = _detector_of(run, augment) if isinstance(run, DetectorPretrainingRun) else None
+    return find_method(run.method.name).task(PretrainingParts(run, known, augment, detection))
 
 
 def build_detection_task(
@@ -80,9 +86,14 @@ def build_detection_task(
     spec = find_detector(run.detector.name)
     if run.reader is not None:
         spec = with_reader(spec, run.reader, run.reader.alphabet() if characters is None else characters)
+    return _detector_of(run, augment, spec)
+
+
+def _detector_of(run: Any, augment: bool, spec: DetectorSpec | None = None) -> DetectionTask:
+    """The task of the detector that a run of either kind describes."""
     return DetectionTask(
         build_encoder(run.encoder),
-        spec,
+        spec or find_detector(run.detector.name),
         run.detector,
         run.transform,
         run.evaluation_transform,
@@ -92,16 +103,20 @@ def build_detection_task(
     )
 
 
-def _characters_of(dictionary: Path | None) -> CharacterSet:
-    return CharacterSet.english() if dictionary is None else CharacterSet.from_file(dictionary)
+def _method_characters(run: AnyPretraining) -> CharacterSet | None:
+    if _method_dictionary(run) is None:
+        return None
+    file: Path | None = run.method.characters
+    return CharacterSet.english() if file is None else CharacterSet.from_file(file)
 
 
-def _known(run: PretrainingRun, characters: CharacterSet | None) -> CharacterSet:
-    return _characters_of(run.method.characters) if characters is None else characters
+def _method_dictionary(run: AnyPretraining) -> str | None:
+    return "method.characters" if "characters" in type(run.method).model_fields else None
 
 
-def _usable_words(run: PretrainingRun, characters: CharacterSet | None, sets: RunSets) -> RunSets:
-    return sets_with_words(run, _known(run, characters), sets)
+def _usable_for_method(run: AnyPretraining, characters: CharacterSet | None, sets: RunSets) -> RunSets:
+    known = _method_characters(run) if characters is None else characters
+    return sets_for_method(run, find_method(run.method.name), known, sets)
 
 
 def _usable_text(run: DetectionRun[Any, Any], characters: CharacterSet | None, sets: RunSets) -> RunSets:
@@ -120,18 +135,15 @@ def _reader_dictionary(run: DetectionRun[Any, Any]) -> str | None:
     return None if run.reader is None else "reader.characters"
 
 
-def _initialise_encoder(task: PretrainingTask, run: PretrainingRun, labels: Granularity) -> list[str]:
-    return task.encoder.load_weights()
-
-
-PRETRAINING: Kind[PretrainingRun, PretrainingTask] = Kind(
+PRETRAINING: Kind[AnyPretraining, Any] = Kind(
     name="pretraining",
-    dictionary=lambda _: "method.characters",
-    characters=lambda run: _characters_of(run.method.characters),
+    dictionary=_method_dictionary,
+    characters=_method_characters,
     build=build_pretraining_task,
-    initialise=_initialise_encoder,
-    starts_trained=lambda _: False,
-    usable=_usable_words,
+    initialise=initialise_pretraining,
+    starts_trained=lambda run: run.initial_weights is not None,
+    usable=_usable_for_method,
+    study=lambda task, records: cast(PretrainingTask, task).study(records),
 )
 DETECTION: Kind[DetectionRun[Any, Any], DetectionTask] = Kind(
     name="detection",
@@ -141,5 +153,6 @@ DETECTION: Kind[DetectionRun[Any, Any], DetectionTask] = Kind(
     initialise=initialise_detector,
     starts_trained=lambda run: run.initial_weights is not None,
     usable=_usable_text,
+    study=lambda _task, _records: [],
 )
 KINDS: Mapping[str, Kind[Any, Any]] = MappingProxyType({kind.name: kind for kind in (PRETRAINING, DETECTION)})

@@ -11,9 +11,9 @@ from scenetext.data.preparation.dictionaries import read_dictionary
 from scenetext.data.transforms.evaluation import WholeImageTransformSettings
 from scenetext.errors import CheckpointError, ConfigError
 from scenetext.pretraining.oclip.config import OclipSettings
+from scenetext.pretraining.oclip.task import OclipTask
 from scenetext.runs.kinds import PRETRAINING, AnyTask, Kind, TaskType, kind_of
 from scenetext.runs.settings import Run, RunType, check_run
-from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.text.charset import CharacterSet
 from scenetext.training.checkpoint import load_checkpoint
 from scenetext.weights.files import WeightFile, read_weights
@@ -86,7 +86,7 @@ def files_of_run(paths: Iterable[Path], checkpoint: Path) -> tuple[Path, ...]:
 
 def load_pretrained(
     path: Path, dictionary: Path | None = None, model_config: Path | None = None
-) -> tuple[PretrainingTask, bool]:
+) -> tuple[OclipTask, bool]:
     """A model that reads hidden characters, from its file.
 
     Args:
@@ -116,9 +116,7 @@ def load_pretrained(
     return published_task(file, characters, {} if model_config is None else read_config(model_config)), True
 
 
-def published_task(
-    file: WeightFile, characters: CharacterSet | None, model_config: Mapping[str, Any]
-) -> PretrainingTask:
+def published_task(file: WeightFile, characters: CharacterSet | None, model_config: Mapping[str, Any]) -> OclipTask:
     """The model of a published checkpoint, in evaluation mode, computing what the published code does.
 
     Args:
@@ -137,12 +135,12 @@ def published_task(
     settings = validate(OclipSettings, values, str(file.path))
     _check_dictionary(settings, characters, file.path)
     transform = WholeImageTransformSettings(size=settings.input_size, resampling="bicubic")
-    task = PretrainingTask(settings, characters or CharacterSet.english(), transform)
+    task = OclipTask(settings, characters or CharacterSet.english(), transform)
     load_weights(task.network, file.tensors, file.path)
     return task.eval()
 
 
-def _own_task(path: Path, characters: CharacterSet | None, dictionary: Path | None) -> PretrainingTask:
+def _own_task(path: Path, characters: CharacterSet | None, dictionary: Path | None) -> OclipTask:
     task, _, _ = load_trained_task(path, PRETRAINING)
     if characters is not None and characters != task.characters:
         raise CheckpointError(

@@ -7,17 +7,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Literal, TypeVar, overload
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import model_validator
 from typing_extensions import Self
 
 from scenetext.config import Settings, validate
-from scenetext.data.loading.combination import TrainingSet
 from scenetext.data.loading.loader import LoaderSettings
-from scenetext.data.transforms.evaluation import EvaluationTransformSettings, WholeImageTransformSettings
+from scenetext.data.loading.settings import DataSettings
+from scenetext.data.transforms.evaluation import EvaluationTransformSettings
 from scenetext.data.transforms.training import TrainingTransformSettings
 from scenetext.detectors import detector_names, find_detector
 from scenetext.errors import ConfigError
-from scenetext.pretraining.oclip.config import OclipSettings
+from scenetext.pretraining import find_method
 from scenetext.runs.encoders import find_encoder
 from scenetext.runs.words import combine
 from scenetext.spotters.reader import ReaderSettings
@@ -26,49 +26,14 @@ from scenetext.training.optimizers import OptimizerSettings
 from scenetext.training.schedules import ScheduleSettings
 from scenetext.training.settings import TrainingSettings
 
+DEFAULT_METHOD = "oclip"
+"""What a pre-training without `method.name` is: configs of before there was a choice have none."""
+
 EncoderType = TypeVar("EncoderType", bound=Settings)
 DetectorType = TypeVar("DetectorType", bound=Settings)
-
-
-class DataSettings(Settings):
-    """Which records are learnt from and which are measured on."""
-
-    train: tuple[TrainingSet, ...]
-    """The datasets, each as the path of a records file, relative to the working directory, or with more settings, as
-    in {records: data/a.jsonl, share: 0.1, repeat: 3}."""
-    epoch_images: PositiveInt | None = None
-    """Images that count as an epoch where the datasets have weights; default: as many as they have. Without weights, an
-    epoch shows every image as often as its dataset's `repeat` says."""
-    validation: tuple[Path, ...]
-    """Record files for evaluation during training and for choosing the best checkpoint."""
-    check: bool = True
-    """Look through the records and at the headers of all their images before training starts. The result is kept, and
-    used until the records file changes."""
-    check_folder: Path | None = None
-    """Where indexes of records files and results of checks are kept; default: beside each records file."""
-    maximum_faulty_share: float = Field(default=0.05, ge=0, le=1)
-    """Training does not start when more than this share of a file's images is missing, cannot be read, or has another
-    size than its record says."""
-
-    @model_validator(mode="after")
-    def _all_weights_or_none(self) -> DataSettings:
-        without = [one for one in self.train if one.weight is None]
-        if without and len(without) < len(self.train):
-            names = ", ".join(str(one.records) for one in without)
-            raise ValueError(f"train: either all datasets have a weight or none; without one: {names}")
-        if without and self.epoch_images is not None:
-            raise ValueError("epoch_images is for datasets with a weight; repeat says how often others are shown")
-        return self
-
-
-class PretrainingDataSettings(DataSettings):
-    """Which records are learnt from, and how many of their words."""
-
-    word_share: float = Field(default=1.0, gt=0, le=1)
-    """Share of each image's words that is trained on, at least one word (Table 3 of the paper: 0.25, 0.5, 0.75, 1).
-    The choice is fixed for every image; evaluation takes all words."""
-    word_share_seed: NonNegativeInt = 0
-    """Which words those are, apart from `training.seed`: a repeated run sees the same ones."""
+MethodType = TypeVar("MethodType", bound=Settings)
+DataType = TypeVar("DataType", bound=DataSettings)
+TransformType = TypeVar("TransformType", bound=Settings)
 
 
 class RunSettings(Settings):
@@ -87,35 +52,80 @@ class RunSettings(Settings):
         return cls
 
 
-class PretrainingRun(RunSettings):
-    """A pre-training: `scenetext pretrain`."""
+class StartingRun(RunSettings):
+    """A run that may start from another's whole network."""
+
+    initial_weights: Path | None = None
+    """A scenetext checkpoint whose whole network this run starts from; it has to be the same there, but for parts that
+    are said to be new. It is evaluated before the first step, and later values are compared with that. null = random,
+    but for what the settings of the encoder name."""
+    initial_weights_except: tuple[str, ...] = ()
+    """Globs over names of weights, as in `head.*`: what they match is not taken from `initial_weights`, whether it is
+    there or not. All else has to fit."""
+
+    @model_validator(mode="after")
+    def _nothing_to_except_from(self) -> Self:
+        if self.initial_weights is None and self.initial_weights_except:
+            raise ValueError("initial_weights_except: there are no initial_weights from which to except anything")
+        return self
+
+
+class PretrainingRun(StartingRun, Generic[MethodType, DataType, TransformType]):
+    """A pre-training: `scenetext pretrain`. The types of `method`, `data` and `transform` follow from `method.name`.
+
+    Images of another size than those of `initial_weights` have other tables of positions, which are resized.
+    """
 
     command: ClassVar[str] = "scenetext pretrain, or name a detector"
     kind: Literal["pretraining"]
-    method: OclipSettings = OclipSettings()
-    data: PretrainingDataSettings
-    transform: WholeImageTransformSettings = WholeImageTransformSettings()
+    method: MethodType
+    data: DataType
+    transform: TransformType
     loader: LoaderSettings = LoaderSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     training: TrainingSettings
 
+    @classmethod
+    def type_for(cls, values: Mapping[str, Any], source: str) -> type[Any]:
+        """As `RunSettings.type_for`, from the name of the method; where it trains a detector, from its names, too."""
+        method = values.get("method")
+        name = method.get("name", DEFAULT_METHOD) if isinstance(method, Mapping) else DEFAULT_METHOD
+        try:
+            spec = find_method(str(name))
+        except ConfigError as error:
+            raise ConfigError(f"{source}: {error}") from None
+        if spec.trains_detector:
+            encoder, detector = _detector_types(values, source)
+            return DetectorPretrainingRun[spec.settings, spec.data, spec.transform, encoder, detector]  # type: ignore[name-defined, valid-type]
+        return PretrainingRun[spec.settings, spec.data, spec.transform]  # type: ignore[name-defined]
 
-class DetectionRun(RunSettings, Generic[EncoderType, DetectorType]):
+    @model_validator(mode="before")
+    @classmethod
+    def _groups_by_default(cls, values: Any) -> Any:
+        """Groups whose type depends on the method, and that need not be named."""
+        return {"method": {}, "transform": {}, **values} if isinstance(values, dict) else values
+
+
+class DetectorPretrainingRun(
+    PretrainingRun[MethodType, DataType, TransformType],
+    Generic[MethodType, DataType, TransformType, EncoderType, DetectorType],
+):
+    """A pre-training of a whole detector, on its encoder."""
+
+    encoder: EncoderType
+    detector: DetectorType
+    evaluation_transform: EvaluationTransformSettings = EvaluationTransformSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+
+
+class DetectionRun(StartingRun, Generic[EncoderType, DetectorType]):
     """A detector's training: `scenetext train`. The types of `encoder` and `detector` follow from their names."""
 
     command: ClassVar[str] = "scenetext train"
     kind: Literal["detection"]
     encoder: EncoderType
     detector: DetectorType
-    initial_weights: Path | None = None
-    """A scenetext checkpoint whose whole network this run starts from, as after a first training on SynthText; encoder
-    and detector have to be the same there (a `reader` may be new), and `encoder.weights` is not read. null = random,
-    but for what `encoder.weights` names. It is evaluated before the first step, and later values are compared with
-    that."""
-    initial_weights_except: tuple[str, ...] = ()
-    """Globs over names of weights, as in `head.*`: what they match is not taken from `initial_weights`, whether it is
-    there or not. All else has to fit."""
     reader: ReaderSettings | None = None
     """What reads the detected texts; null = they are detected only."""
     data: DataSettings
@@ -130,18 +140,8 @@ class DetectionRun(RunSettings, Generic[EncoderType, DetectorType]):
     @classmethod
     def type_for(cls, values: Mapping[str, Any], source: str) -> type[Any]:
         """As `RunSettings.type_for`, from the names of encoder and detector."""
-        names = {group: _name_in(values, group, source) for group in ("encoder", "detector")}
-        try:
-            encoder, detector = find_encoder(names["encoder"]).settings, find_detector(names["detector"]).config
-        except ConfigError as error:
-            raise ConfigError(f"{source}: {error}") from None
+        encoder, detector = _detector_types(values, source)
         return DetectionRun[encoder, detector]  # type: ignore[valid-type]
-
-    @model_validator(mode="after")
-    def _nothing_to_except_from(self) -> Self:
-        if self.initial_weights is None and self.initial_weights_except:
-            raise ValueError("initial_weights_except: there are no initial_weights from which to except anything")
-        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -169,7 +169,7 @@ class DetectionRun(RunSettings, Generic[EncoderType, DetectorType]):
         return self
 
 
-Run = PretrainingRun | DetectionRun[Any, Any]
+Run = PretrainingRun[Any, Any, Any] | DetectionRun[Any, Any]
 RunType = TypeVar("RunType", bound=RunSettings)
 RUN_TYPES: Mapping[str, type[Run]] = MappingProxyType({"pretraining": PretrainingRun, "detection": DetectionRun})
 """Every kind of run by its key `kind`; what else differs between them is in `runs.kinds`."""
@@ -204,6 +204,15 @@ def check_run(values: Mapping[str, Any], source: str) -> Run:
     if not isinstance(kind, str) or kind not in RUN_TYPES:
         raise ConfigError(f"{source}: kind is {kind!r}, expected {' or '.join(RUN_TYPES)}")
     return validate(RUN_TYPES[kind].type_for(values, source), values, source)
+
+
+def _detector_types(values: Mapping[str, Any], source: str) -> tuple[type[Settings], type[Settings]]:
+    """The types of the settings of an encoder and a detector, by their names."""
+    names = {group: _name_in(values, group, source) for group in ("encoder", "detector")}
+    try:
+        return find_encoder(names["encoder"]).settings, find_detector(names["detector"]).config
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from None
 
 
 def _name_in(values: Mapping[str, Any], group: str, source: str) -> str:

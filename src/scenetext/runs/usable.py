@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from tqdm import tqdm
 
+from scenetext.contracts import PretrainingSpec
+from scenetext.data.loading.settings import DataSettings, PretrainingDataSettings
 from scenetext.data.preparation.check_cache import checked_records
 from scenetext.data.preparation.checks import RecordsCheck
 from scenetext.data.preparation.plausibility import (
@@ -21,15 +23,14 @@ from scenetext.data.preparation.plausibility import (
     refuse_implausible,
     sum_of,
 )
+from scenetext.data.preparation.word_shares import keep_share_of_words
 from scenetext.data.records.files import JoinedRecords
 from scenetext.data.records.index import records_index
 from scenetext.data.records.results import Results
 from scenetext.errors import DataError
 from scenetext.evaluation.named_rules import find_protocol
 from scenetext.evaluation.rules import Protocol, SpottingProtocol
-from scenetext.pretraining.oclip.targets import WordReport, usable_texts
-from scenetext.pretraining.oclip.weak_supervision import keep_share_of_words
-from scenetext.runs.settings import DataSettings, DetectionRun, PretrainingRun
+from scenetext.runs.settings import DetectionRun, PretrainingRun
 from scenetext.spotters.reader.config import ReaderSettings
 from scenetext.spotters.reader.texts import LEARNT, why_unread
 from scenetext.structures import ImageRecord, SkippedImage
@@ -64,7 +65,8 @@ def check_run_files(data: DataSettings) -> DataCheck:
     contents: dict[Path, str] = {}
     checks: dict[Path, RecordsCheck] = {}
     remarks: list[str] = []
-    for path in dict.fromkeys([*(one.records for one in data.train), *data.validation]):
+    learnt = [one.records for sets in (data.train, *data.sets_beside.values()) for one in sets]
+    for path in dict.fromkeys([*learnt, *data.validation]):
         index = records_index(path, data.check_folder, remarks.append)
         contents[path] = index.content
         if data.check:
@@ -130,12 +132,14 @@ class RunSets:
         validation: what to be measured on.
         check: what was found when their files were looked through.
         remarks: what is worth reporting about them.
+        beside: those of further keys, see `DataSettings.beside`.
     """
 
     training: list[RecordSet]
     validation: list[RecordSet]
     check: DataCheck
     remarks: tuple[str, ...] = ()
+    beside: Mapping[str, list[RecordSet]] = field(default_factory=dict)
 
 
 def joined(sets: Sequence[RecordSet]) -> Sequence[ImageRecord]:
@@ -143,47 +147,56 @@ def joined(sets: Sequence[RecordSet]) -> Sequence[ImageRecord]:
     return sets[0].records if len(sets) == 1 else JoinedRecords([one.records for one in sets])
 
 
-def sets_with_words(run: PretrainingRun, characters: CharacterSet, sets: RunSets) -> RunSets:
-    """The same records with nothing but words that a pre-training can use, and remarks."""
-    policy, data = run.method.unknown_characters, run.data
+def sets_for_method(
+    run: PretrainingRun[Any, Any, Any], spec: PretrainingSpec, characters: CharacterSet | None, sets: RunSets
+) -> RunSets:
+    """The same records with nothing but what a pre-training method can use, and remarks."""
+    data = run.data
     kept: list[RecordSet] = []
     remarks = []
     for one in sets.training:
         purpose = "training" if len(sets.training) == 1 else f"training: {one.path}"
-        (usable,), remark = with_words([one], characters, policy, purpose)
-        kept.append(replace(usable, records=keep_share_of_words(usable.records, data.word_share, data.word_share_seed)))
+        (usable,), remark = usable_sets([one], spec, run.method, characters, purpose)
+        kept.append(_share_of_words(usable, data))
         remarks.append(remark)
     for path, check in sets.check.files.items():
         remarks += [f"warning: {path}: {doubt.cause}" for doubt in doubts(check) if not doubt.spoils]
-    validation, remark = with_words(sets.validation, characters, policy, "validation")
+    validation, remark = usable_sets(sets.validation, spec, run.method, characters, "validation")
     remarks.append(remark)
-    if data.word_share < 1:
+    if isinstance(data, PretrainingDataSettings) and data.word_share < 1:
         share = f"{100 * data.word_share:g} % of each image's words, at least one"
         remarks.append(f"training: {share} (data.word_share_seed {data.word_share_seed})")
-    return RunSets(kept, validation, sets.check, (*sets.remarks, *remarks))
+    return replace(sets, training=kept, validation=validation, remarks=(*sets.remarks, *remarks))
 
 
-def with_words(
-    sets: Sequence[RecordSet], characters: CharacterSet, policy: Literal["skip", "stop"], purpose: str
+def usable_sets(
+    sets: Sequence[RecordSet], spec: PretrainingSpec, settings: Any, characters: CharacterSet | None, purpose: str
 ) -> tuple[list[RecordSet], str]:
-    """The records that pre-training can use, and a remark on what was dropped.
+    """The records that a pre-training method can use, and a remark on what was dropped.
 
     Args:
-        policy: what a word with an unknown character leads to, see `usable_texts`.
+        settings: of the method.
         purpose: training or validation, for messages.
 
     Raises:
-        CharacterError: a character outside the dictionary, where the run's policy is to stop.
+        CharacterError: a character outside the dictionary, where the method's policy is to stop.
         DataError: nothing remains.
     """
-    usable, report = [], WordReport()
-    for one in sets:
-        records, found = usable_texts(one.records, characters, policy, one.results)
-        usable.append(replace(one, records=records))
-        report += found
+    made = [spec.usable(one.records, settings, characters, one.results) for one in sets]
+    usable = [replace(one, records=records) for one, (records, _) in zip(sets, made, strict=True)]
+    report = made[0][1]
+    for _, other in made[1:]:
+        report += other
     if not report.images:
         raise DataError(f"no image for {purpose} has a word that pre-training could use: {report}")
     return usable, f"{purpose}: {report}"
+
+
+def _share_of_words(one: RecordSet, data: DataSettings) -> RecordSet:
+    """The part of a dataset's words that is learnt from, of a method that learns from words."""
+    if not isinstance(data, PretrainingDataSettings):
+        return one
+    return replace(one, records=keep_share_of_words(one.records, data.word_share, data.word_share_seed))
 
 
 def sets_with_text(run: DetectionRun[Any, Any], sets: RunSets) -> RunSets:

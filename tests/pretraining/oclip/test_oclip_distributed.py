@@ -14,12 +14,13 @@ from torch.nn.parallel import DistributedDataParallel
 from oclip_golden import assert_stored, golden_model, golden_tensors, random_words, tiny_settings
 from processes import in_processes
 from scenetext.data.loading.loader import LoaderSettings
+from scenetext.data.loading.settings import PretrainingDataSettings
 from scenetext.data.transforms.evaluation import WholeImageTransformSettings
 from scenetext.distributed import Processes, gather_rows
 from scenetext.pretraining.oclip.loss import oclip_loss
-from scenetext.runs.settings import PretrainingDataSettings, PretrainingRun
+from scenetext.pretraining.oclip.task import OclipTask
+from scenetext.runs.settings import PretrainingRun
 from scenetext.structures import Batch, ImageMeta
-from scenetext.tasks.pretraining import PretrainingTask
 from scenetext.text.charset import CharacterSet
 from scenetext.training.learner import Learner
 from scenetext.training.optimizers import OptimizerSettings
@@ -43,7 +44,7 @@ def learner(processes: Processes, parts: int, **method: Any) -> Learner:
     """With statistics held, since those of a part of a batch are not those of the whole."""
     settings = tiny_settings(**method)
     torch.manual_seed(0)
-    task = PretrainingTask(settings, CharacterSet.english(), WholeImageTransformSettings(size=64))
+    task = OclipTask(settings, CharacterSet.english(), WholeImageTransformSettings(size=64))
     run = PretrainingRun(
         kind="pretraining",
         method=settings,

@@ -16,25 +16,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scenetext.distributed import gather_rows, rank, total_over_ranks, world_size
+from scenetext.distributed import total_over_ranks, world_size
+from scenetext.layers.contrastive import (
+    Pairs,
+    concatenated,
+    contrastive_loss,
+    published_contrastive_loss,
+    with_scaled_gradient,
+)
 from scenetext.pretraining.oclip.config import OclipSettings
 
 if TYPE_CHECKING:
     from scenetext.pretraining.oclip.model import OclipOutputs
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Pairs:
-    """Images and the words that belong to them, as the contrastive loss compares them.
-
-    Attributes:
-        images, texts: (B, D) float32, unit length; row i of both belongs together.
-        valid: (B,) bool; pairs that are false are excluded, as queries and as candidates.
-    """
-
-    images: Tensor
-    texts: Tensor
-    valid: Tensor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,25 +79,6 @@ def pairs_of(outputs: OclipOutputs, settings: OclipSettings) -> Pairs:
     return Pairs(outputs.image_features.float(), outputs.text_features.float(), valid)
 
 
-def concatenated(pairs: Sequence[Pairs]) -> Pairs:
-    """Several pairs as one, in their order."""
-    if len(pairs) == 1:
-        return pairs[0]
-    return Pairs(
-        torch.cat([each.images for each in pairs]),
-        torch.cat([each.texts for each in pairs]),
-        torch.cat([each.valid for each in pairs]),
-    )
-
-
-def with_scaled_gradient(pairs: Pairs, factor: int) -> Pairs:
-    """The same pairs; the gradient of their features is multiplied by `factor`."""
-    if factor == 1:
-        return pairs
-    images, texts = (value + (factor - 1) * (value - value.detach()) for value in (pairs.images, pairs.texts))
-    return Pairs(images, texts, pairs.valid)
-
-
 def character_loss(logits: Tensor, masked: Tensor, hidden_elsewhere: Sequence[Tensor] = ()) -> Tensor:
     """Cross-entropy of (B, N, V) logits with (B, N) ids that are not 0; 0 where there is none.
 
@@ -123,54 +97,3 @@ def published_character_loss(logits: Tensor, masked: Tensor, hidden_elsewhere: S
     total = F.cross_entropy(logits.flatten(0, 1), masked.flatten(), ignore_index=0, reduction="sum")
     own = total / masked.count_nonzero().clamp(min=1)
     return own + (total_over_ranks(own) - own.detach())
-
-
-def contrastive_loss(pairs: Pairs, scale: Tensor) -> Tensor:
-    """CLIP's symmetric loss: each image among all texts and each text among all images, mean of the two directions.
-
-    Each process compares its own pairs with those of all W processes, so it holds B x W B logits, not (W B)^2.
-
-    Args:
-        pairs: of this process.
-        scale: scalar, inverse of the temperature.
-    """
-    gathered = Pairs(gather_rows(pairs.images), gather_rows(pairs.texts), gather_rows(pairs.valid.to(torch.uint8)) > 0)
-    total = _both_directions(pairs, gathered, scale, first=rank() * len(pairs.valid))
-    # Times W: gradients are averaged over processes, and this sum has only the pairs of one.
-    return total * world_size() / (2 * gathered.valid.count_nonzero().clamp(min=1))
-
-
-def published_contrastive_loss(pairs: Pairs, scale: Tensor) -> Tensor:
-    """The same value; but the features of other processes are constants, as the published code gathers them.
-
-    With gradients averaged over W processes, the network gets 1 / W of the exact gradient and `scale` all of it.
-    """
-    start = rank() * len(pairs.valid)
-    gathered = Pairs(
-        _with_own_block(gather_rows(pairs.images.detach()), pairs.images, start),
-        _with_own_block(gather_rows(pairs.texts.detach()), pairs.texts, start),
-        gather_rows(pairs.valid.to(torch.uint8)) > 0,
-    )
-    total = _both_directions(gathered, gathered, scale, first=0)
-    return total / (2 * gathered.valid.count_nonzero().clamp(min=1))
-
-
-def _with_own_block(gathered: Tensor, own: Tensor, start: int) -> Tensor:
-    return torch.cat([gathered[:start], own, gathered[start + len(own) :]])
-
-
-def _both_directions(queries: Pairs, candidates: Pairs, scale: Tensor, first: int) -> Tensor:
-    """Sum of the cross-entropies of `queries` among `candidates`, whose rows from `first` on they are."""
-    # The lowest finite number, not minus infinity: a batch without any word would pass NaN through the softmax's
-    # gradient, which is masked out again here but stops a run under torch's anomaly detection.
-    lowest = torch.finfo(queries.images.dtype).min
-    labels = torch.arange(first, first + len(queries.valid), device=queries.valid.device)
-    labels = labels.masked_fill(~queries.valid, -100)
-    images_among_texts = scale * queries.images @ candidates.texts.T
-    texts_among_images = scale * queries.texts @ candidates.images.T
-    return torch.stack(
-        [
-            F.cross_entropy(logits.masked_fill(~candidates.valid, lowest), labels, ignore_index=-100, reduction="sum")
-            for logits in (images_among_texts, texts_among_images)
-        ]
-    ).sum()

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scenetext.encoders.clip_image import PooledClipResNet
+from scenetext.encoders.word_encoder import encode_packed, pack_words, real_words, unpack_words
+from scenetext.layers.cross_attention import CrossAttentionDecoder
 from scenetext.layers.transformer import Transformer, initialise_blocks, resize_positions
 from scenetext.pretraining.oclip.config import OclipSettings
-from scenetext.pretraining.oclip.decoder import CrossAttentionDecoder
-from scenetext.pretraining.oclip.text_encoder import encode_packed, pack_words, real_words, unpack_words
 
 LOWEST_TEMPERATURE = 0.01
 """Bound of the contrastive temperature, CLIP's."""

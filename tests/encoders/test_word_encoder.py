@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from oclip_golden import random_words
-from scenetext.pretraining.oclip.text_encoder import pack_words, real_words, unpack_words
+from scenetext.encoders.word_encoder import pack_words, real_words, unpack_words
 
 
 def test_packing_keeps_real_words_only_and_cuts_to_the_longest() -> None:

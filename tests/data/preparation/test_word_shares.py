@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenetext.pretraining.oclip.weak_supervision import keep_share_of_words
+from scenetext.data.preparation.word_shares import keep_share_of_words
 from scenetext.structures import ImageRecord, TextInstance
 
 WORDS = st.lists(st.text("ab中", min_size=1, max_size=3), max_size=12)

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 from torch import Tensor
 
-from scenetext.errors import DataError
+from scenetext.evaluation.report import percent
+from scenetext.evaluation.retrieval import RANKS, Retrieval
 from scenetext.structures import Batch
 
-RANKS = (1, 5)
-"""Ranks at which characters and retrieval are counted."""
 FIRST_STAGE_BEST = "image_to_text_recall_1"
 """Metric that chooses the best checkpoint where no characters are learnt."""
-TIE_TOLERANCE = 1e-6
-"""Similarities this close are equal: single precision gives the same product with other digits at another position."""
-_BLOCK = 1024
-"""Queries that are compared at a time; 10,000 answers then take 40 MB."""
 
 
 @dataclass(frozen=True)
-class PretrainingPredictions:
+class OclipPredictions:
     """What the model says of a batch: B images with W real words.
 
     Attributes:
@@ -41,7 +35,7 @@ class PretrainingPredictions:
     shuffled: Tensor
 
 
-class PretrainingMetric:
+class OclipMetric:
     """Counts hidden characters that are read, with the right and with a shuffled image, and collects features.
 
     The vision gain is the accuracy with the right image minus that with a shuffled one. What can be guessed from the
@@ -58,10 +52,9 @@ class PretrainingMetric:
         self._compared = 0
         self._compared_right = 0
         self._shuffled = 0
-        self._image_features: list[np.ndarray] = []
-        self._text_features: list[np.ndarray] = []
+        self._retrieval = Retrieval()
 
-    def update(self, batch: Batch, predictions: PretrainingPredictions) -> None:
+    def update(self, batch: Batch, predictions: OclipPredictions) -> None:
         """Counts the words of one batch and keeps the features of its images, those without words excluded."""
         hits = predictions.right == predictions.hidden[:, None]
         first = int(hits[:, :1].sum())
@@ -73,10 +66,12 @@ class PretrainingMetric:
             self._compared_right += first
             self._shuffled += int((predictions.shuffled == predictions.hidden).sum())
         kept = predictions.has_words
-        self._image_features.append(predictions.image_features[kept].detach().cpu().numpy())
-        self._text_features.append(predictions.text_features[kept].detach().cpu().numpy())
+        self._retrieval.add(
+            predictions.image_features[kept].detach().cpu().numpy(),
+            predictions.text_features[kept].detach().cpu().numpy(),
+        )
 
-    def include(self, other: PretrainingMetric) -> None:
+    def include(self, other: OclipMetric) -> None:
         """Adds what another process counted."""
         self._words += other._words
         self._right += other._right
@@ -84,8 +79,7 @@ class PretrainingMetric:
         self._compared += other._compared
         self._compared_right += other._compared_right
         self._shuffled += other._shuffled
-        self._image_features += other._image_features
-        self._text_features += other._text_features
+        self._retrieval.include(other._retrieval)
 
     def compute(self) -> dict[str, float]:
         """Rates in [0, 1], NaN where nothing was counted.
@@ -101,53 +95,23 @@ class PretrainingMetric:
             "top5_accuracy": _share(self._right_top, self._words),
             "wrong_image_accuracy": shuffled,
             "vision_gain": right - shuffled,
-            **self._recalls(),
+            **self._retrieval.compute(),
             "words": float(self._words),
         }
-
-    def _recalls(self) -> dict[str, float]:
-        images, texts = _stacked(self._image_features), _stacked(self._text_features)
-        found = {"image_to_text": recall_at(images, texts, RANKS), "text_to_image": recall_at(texts, images, RANKS)}
-        return {f"{way}_recall_{rank}": value for way, recalls in found.items() for rank, value in recalls.items()}
-
-
-def recall_at(queries: np.ndarray, answers: np.ndarray, ranks: Sequence[int]) -> dict[int, float]:
-    """Share of the queries whose own answer is among the most similar ones, for every rank asked for.
-
-    Answers as similar as the own one (images with the same words have the same text feature) are put in a random order,
-    and the expected share is given. So a model that gives one feature for everything has a recall of rank / N, not 1,
-    and the order of the images does not matter.
-
-    Args:
-        queries, answers: (N, D) float32 of unit length; row i of both belongs together.
-        ranks: how many of the most similar answers count, such as 1 and 5.
-
-    Returns:
-        For every rank a share in [0, 1]; NaN where N is 0.
-
-    Raises:
-        DataError: arrays of different shapes, or a rank below 1.
-    """
-    if queries.ndim != 2 or queries.shape != answers.shape or any(rank < 1 for rank in ranks):
-        raise DataError(f"recall at {list(ranks)} of queries {queries.shape} among answers {answers.shape}")
-    if not len(queries):
-        return dict.fromkeys(ranks, float("nan"))
-    found = dict.fromkeys(ranks, 0.0)
-    for start in range(0, len(queries), _BLOCK):
-        similarity = queries[start : start + _BLOCK] @ answers.T
-        rows = np.arange(len(similarity))
-        own = similarity[rows, start + rows, None]
-        better = np.count_nonzero(similarity > own + TIE_TOLERANCE, axis=1)
-        equal = np.count_nonzero(similarity >= own - TIE_TOLERANCE, axis=1) - better
-        for rank in ranks:
-            found[rank] += float(np.clip((rank - better) / equal, 0.0, 1.0).sum())
-    return {rank: total / len(queries) for rank, total in found.items()}
-
-
-def _stacked(features: list[np.ndarray]) -> np.ndarray:
-    """(N, D) of all batches."""
-    return np.concatenate(features) if features else np.zeros((0, 1), dtype=np.float32)
 
 
 def _share(part: int, whole: int) -> float:
     return part / whole if whole else float("nan")
+
+
+def report(metrics: Mapping[str, float]) -> list[str]:
+    """The values of an evaluation as one row of a table."""
+    cells = [percent(metrics[name]) for name in ("accuracy", "wrong_image_accuracy", "vision_gain", "top5_accuracy")]
+    for way in ("image_to_text", "text_to_image"):
+        cells.append(f"{percent(metrics[f'{way}_recall_1'])} / {percent(metrics[f'{way}_recall_5'])}")
+    return [
+        f"{metrics['words']:.0f} words, one hidden character each; retrieval at rank 1 / 5 among all images",
+        "| right image | shuffled image | vision gain | top 5 | image to text | text to image |",
+        "|---:|---:|---:|---:|---:|---:|",
+        f"| {' | '.join(cells)} |",
+    ]

@@ -10,25 +10,25 @@ import torch
 from scenetext.data.loading.dataset import collate
 from scenetext.data.records.samples import whole_sample
 from scenetext.data.transforms.evaluation import WholeImageTransformSettings
+from scenetext.pretraining.oclip import task as oclip_task
 from scenetext.pretraining.oclip.attention import ImageAttention, predict_hidden_characters
-from scenetext.structures import Batch, ImageMeta, TextInstance
-from scenetext.tasks import pretraining
-from scenetext.tasks.pretraining import (
-    PretrainingTask,
+from scenetext.pretraining.oclip.task import (
+    OclipTask,
     padding_grid,
 )
+from scenetext.structures import Batch, ImageMeta, TextInstance
 from scenetext.text.charset import CharacterSet
 from weight_layouts import SMALL_OCLIP
 
 
-def make_task(mode: str = "squeeze", first_stage: bool = False) -> PretrainingTask:
+def make_task(mode: str = "squeeze", first_stage: bool = False) -> OclipTask:
     torch.manual_seed(0)
     settings = SMALL_OCLIP.model_copy(update={"maximum_words": 3, "first_stage": first_stage})
     transform = WholeImageTransformSettings(size=64, mode=mode)  # type: ignore[arg-type]
-    return PretrainingTask(settings, CharacterSet.english(), transform)
+    return OclipTask(settings, CharacterSet.english(), transform)
 
 
-def make_batch(task: PretrainingTask, texts: list[tuple[str, ...]], shape: tuple[int, int] = (40, 80)) -> Batch:
+def make_batch(task: OclipTask, texts: list[tuple[str, ...]], shape: tuple[int, int] = (40, 80)) -> Batch:
     generator = np.random.default_rng(0)
     items = []
     for words in texts:
@@ -135,7 +135,7 @@ def test_pictures_show_the_characters_that_prediction_reads(monkeypatch: pytest.
     task = make_task().eval()
     batch = make_batch(task, [("HELLO", "WORLD"), ("AGAIN",)])
     sheets: list[tuple[np.ndarray, ImageAttention, str]] = []
-    monkeypatch.setattr(pretraining, "attention_sheet", lambda *values: sheets.append(values))
+    monkeypatch.setattr(oclip_task, "attention_sheet", lambda *values: sheets.append(values))
     task.pictures(batch)
     words = [word for _, attention, _ in sheets for word in attention.words]
     restored = sorted(word.typed.replace(" ", str(word.hidden)) for word in words)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from scenetext.pretraining.oclip.decoder import CrossAttentionDecoder
+from scenetext.layers.cross_attention import CrossAttentionDecoder
 
 
 def test_words_do_not_see_each_other_nor_what_is_ignored() -> None:

@@ -1,4 +1,4 @@
-"""oCLIP pre-training as a task: two losses, predictions, and the preparation of images and words."""
+"""oCLIP as a task: two losses, predictions, and the preparation of images and words."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from torch import Tensor, nn
 
-from scenetext.contracts import Encoder, Metric
+from scenetext.contracts import Encoder, Metric, PretrainingParts
 from scenetext.data.transforms.evaluation import WholeImageTransformSettings, whole_image_transform
 from scenetext.errors import ConfigError
+from scenetext.evaluation.retrieval import RANKS
 from scenetext.layers.normalization import PixelNormalization
 from scenetext.pretraining.oclip.attention import attention_sheet, image_attention
 from scenetext.pretraining.oclip.config import OclipSettings
 from scenetext.pretraining.oclip.loss import MicroBatchSummary, oclip_loss, pairs_of
+from scenetext.pretraining.oclip.metric import FIRST_STAGE_BEST, OclipMetric, OclipPredictions
 from scenetext.pretraining.oclip.model import OclipModel
 from scenetext.pretraining.oclip.targets import decode_typed_word, encode_words
 from scenetext.structures import Batch, ImageMeta, ImageRecord, PreparedSample, Sample
-from scenetext.tasks.pretraining_metric import FIRST_STAGE_BEST, RANKS, PretrainingMetric, PretrainingPredictions
 from scenetext.text.charset import CharacterSet
 
 ENCODER_STRIDE = 32
@@ -25,7 +26,7 @@ WORDS_DRAWN = 6
 """Of an image with more, the first in its slots are drawn, which are in a random order."""
 
 
-class PretrainingTask(nn.Module):
+class OclipTask(nn.Module):
     """Learns to match images with their words and to read the hidden character of each word from the image.
 
     Args:
@@ -74,7 +75,7 @@ class PretrainingTask(nn.Module):
         """The image tower: nearly all of the work, on images of one size."""
         return (self.network.visual,)
 
-    def predict(self, batch: Batch) -> PretrainingPredictions:
+    def predict(self, batch: Batch) -> OclipPredictions:
         """Features for retrieval, and the hidden characters as read from the right and from a shuffled image.
 
         The shuffled image is that of the next sample of the batch.
@@ -93,7 +94,7 @@ class PretrainingTask(nn.Module):
                     outputs.word_embeddings, outputs.image_tokens.roll(1, 0), padding.roll(1, 0)
                 )
                 shuffled = others[words].argmax(-1)
-        return PretrainingPredictions(
+        return OclipPredictions(
             outputs.image_features, outputs.text_features, outputs.has_words, hidden, right, shuffled
         )
 
@@ -124,14 +125,23 @@ class PretrainingTask(nn.Module):
         """Whole image; words and hidden characters are those that the generator gives."""
         return self._prepare(whole_image_transform(sample, self.transform, None), generator)
 
+    def study(self, records: Mapping[str, Sequence[ImageRecord]]) -> list[str]:
+        """Nothing has to be known of the records before the start."""
+        return []
+
     def metric(self, records: Sequence[ImageRecord]) -> Metric:
         """Masked-character accuracy with the right and with a shuffled image; in the first stage, retrieval alone."""
-        return PretrainingMetric()
+        return OclipMetric()
 
     def _prepare(self, sample: Sample, generator: np.random.Generator) -> PreparedSample:
         texts = [instance.text for instance in sample.instances if instance.text and not instance.ignore]
         targets = encode_words(texts, self.characters, self.settings, generator)
         return PreparedSample(sample, {**targets, "padding": padding_grid(sample.meta, sample.image.shape[:2])})
+
+
+def make_task(parts: PretrainingParts) -> OclipTask:
+    """The task of a run."""
+    return OclipTask(parts.run.method, parts.characters, parts.run.transform, parts.augment)
 
 
 def vocabulary_size(settings: OclipSettings, characters: CharacterSet) -> int:
