@@ -23,6 +23,7 @@ SIMPLE = {
     "to-mmocr": "any source -> the image encoder under MMOCR's names (.pth)",
     "to-mmocr-detector": "a scenetext detector -> under the names of MMOCR 1.x (.pth)",
     "to-tcm": "a scenetext detector with TCM -> the published layout, of MMOCR 0.x (.pth)",
+    "to-mask-textspotter": "a scenetext Mask TextSpotter -> under the names of its published code (.pth)",
     "to-textbpn": "a scenetext TextBPN or TextBPN++ -> under the names of its authors (.pth)",
 }
 WITH_CONFIG = {
@@ -37,6 +38,10 @@ WITH_CONFIG = {
     "from-tcm": (
         "a published TCM detector, of MMOCR 0.x -> a scenetext checkpoint of a detector (.pt)",
         "dbnet icdar2015 tcm",
+    ),
+    "from-mask-textspotter": (
+        "Mask TextSpotter v3 of its published code -> a scenetext checkpoint of a spotter (.pt)",
+        "mask_textspotter totaltext resnet50",
     ),
     "from-textbpn": (
         "a TextBPN or TextBPN++ of its authors -> a scenetext checkpoint of a detector (.pt)",
@@ -58,6 +63,7 @@ EXAMPLES = """\
   scenetext convert to-mmocr-detector outputs/dbnet/best.pt outputs/dbnet_mmocr.pth
   scenetext convert from-tcm tcm_dbnet.pth outputs/tcm_dbnet.pt dbnet icdar2015 tcm
   scenetext convert text-features RN50.pt outputs/text.safetensors --prompt "many words in a photo."
+  scenetext convert from-mask-textspotter model.pth outputs/spotter.pt mask_textspotter totaltext resnet50
   scenetext convert from-textbpn TextBPN_resnet50_300.pth outputs/textbpn.pt textbpn ctw1500 resnet50
 """
 
@@ -84,7 +90,16 @@ def _add_files(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from scenetext.conversion import detectors, encoders, model_files, pretraining, tcm, text_features, textbpn
+    from scenetext.conversion import (
+        detectors,
+        encoders,
+        mask_textspotter,
+        model_files,
+        pretraining,
+        tcm,
+        text_features,
+        textbpn,
+    )
     from scenetext.tcm.config import PUBLISHED_PROMPT
 
     convert_file = {
@@ -95,11 +110,13 @@ def run(arguments: argparse.Namespace) -> None:
         "to-mmocr": encoders.convert_to_mmocr,
         "to-mmocr-detector": detectors.convert_to_mmocr_detector,
         "to-tcm": tcm.convert_to_tcm,
+        "to-mask-textspotter": mask_textspotter.convert_to_mask_textspotter,
         "to-textbpn": textbpn.convert_to_textbpn,
     }
     convert_detector = {
         "from-mmocr-detector": (detectors.convert_from_mmocr_detector, _published_run),
         "from-tcm": (tcm.convert_from_tcm, _published_run),
+        "from-mask-textspotter": (mask_textspotter.convert_from_mask_textspotter, _mask_textspotter_run),
         "from-textbpn": (textbpn.convert_from_textbpn, _textbpn_run),
     }
     source, target = arguments.source, arguments.target
@@ -145,3 +162,12 @@ def _textbpn_run(arguments: argparse.Namespace) -> DetectionRun[Any, Any]:
     settings = published_settings(load_run(arguments.words, DetectionRun).detector.name)
     print(f"computes as published, unless overridden: {', '.join(settings)}")
     return load_run([*settings, *arguments.words], DetectionRun)
+
+
+def _mask_textspotter_run(arguments: argparse.Namespace) -> DetectionRun[Any, Any]:
+    """The settings of a published Mask TextSpotter, which computes as published where nothing else is asked for."""
+    from scenetext.conversion.mask_textspotter import PUBLISHED
+    from scenetext.runs.settings import DetectionRun, load_run
+
+    print(f"computes as published, unless overridden: {', '.join(PUBLISHED)}")
+    return load_run([*PUBLISHED, *arguments.words], DetectionRun)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import torch
@@ -23,6 +23,7 @@ from scenetext.weights.files import WeightFile, read_weights, write_torch_file
 from scenetext.weights.image_encoder import ImageEncoderWeights, extract_image_encoder
 from scenetext.weights.report import require_fit
 from scenetext.weights.sources import (
+    MASK_TEXTSPOTTER,
     MMOCR,
     MMOCR_RESNET,
     OFFICIAL_DB,
@@ -34,7 +35,9 @@ from scenetext.weights.sources import (
 
 MMOCR_NORMALIZATION = ("encoder.pixel_mean=[0.485,0.456,0.406]", "encoder.pixel_std=[0.229,0.224,0.225]")
 """Settings of all detectors that MMOCR publishes, those on CLIP's backbone too: ImageNet's statistics."""
-_OTHER_COMMANDS: Mapping[Source, str] = MappingProxyType({PUBLISHED_TCM: "from-tcm", TEXTBPN: "from-textbpn"})
+_OTHER_COMMANDS: Mapping[Source, str] = MappingProxyType(
+    {PUBLISHED_TCM: "from-tcm", TEXTBPN: "from-textbpn", MASK_TEXTSPOTTER: "from-mask-textspotter"}
+)
 """What converts detectors of other sources."""
 
 
@@ -174,6 +177,25 @@ def head_prefixes(detector: str) -> Mapping[str, str]:
         )
     names: Mapping[str, str] = module.NAMES
     return names
+
+
+def published_part(detector: str, authors: str) -> ModuleType:
+    """The `published.py` of a detector whose authors have other names for its weights than MMOCR.
+
+    Args:
+        authors: who publishes such files.
+
+    Raises:
+        ConfigError: the detector is none of theirs.
+    """
+    module = optional_file(detector, "published")
+    whose = None if module is None else module.AUTHORS
+    if module is None or whose != authors:
+        raise ConfigError(
+            f"{detector} cannot be converted: it is none of {authors} (there is no published.py of theirs in its "
+            "folder, with the names of its weights)"
+        )
+    return module
 
 
 def _prefix_of_all(detector: str) -> str:

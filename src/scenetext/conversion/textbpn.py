@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from scenetext.conversion.detectors import empty_weights, renamed_weights, require_encoder
+from scenetext.conversion.detectors import empty_weights, published_part, renamed_weights, require_encoder
 from scenetext.conversion.files import Conversion, read_source, write_checkpoint
-from scenetext.detectors import optional_file
+from scenetext.detectors.textbpn.published import AUTHORS
 from scenetext.errors import ConfigError
 from scenetext.runs.kinds import DETECTION
 from scenetext.runs.load import load_trained_task
@@ -76,7 +75,7 @@ def published_settings(detector: str) -> tuple[str, ...]:
     Raises:
         ConfigError: it is none of these authors'.
     """
-    settings: tuple[str, ...] = _published(detector).SETTINGS
+    settings: tuple[str, ...] = published_part(detector, AUTHORS).SETTINGS
     return settings
 
 
@@ -86,7 +85,7 @@ def textbpn_names(own: Mapping[str, Tensor], run: DetectionRun[Any, Any]) -> dic
     Raises:
         ConfigError: the detector is none of theirs, or there is no name for one of the weights.
     """
-    prefixes: Mapping[str, str] = _published(run.detector.name).NAMES
+    prefixes: Mapping[str, str] = published_part(run.detector.name, AUTHORS).NAMES
     if run.encoder.name != ENCODER or run.encoder.stem != "plain":
         raise ConfigError(
             f"TextBPN's authors have no encoder like this {run.encoder.name}; encoder.name has to be {ENCODER} with "
@@ -103,13 +102,3 @@ def textbpn_names(own: Mapping[str, Tensor], run: DetectionRun[Any, Any]) -> dic
             raise ConfigError(f"{run.detector.name} cannot be converted: its authors have no name for {name}")
         names[name] = foreign
     return names
-
-
-def _published(detector: str) -> ModuleType:
-    module = optional_file(detector, "published")
-    if module is None:
-        raise ConfigError(
-            f"{detector} cannot be converted: it is none of TextBPN's authors (there is no "
-            f"detectors/{detector}/published.py with the names of its weights there)"
-        )
-    return module

@@ -9,7 +9,17 @@ from typing import Any
 from torch import Tensor
 
 from scenetext.errors import CheckpointError
-from scenetext.weights import clip, mmocr, native, oclip, official_db, published_tcm, textbpn, torchvision
+from scenetext.weights import (
+    clip,
+    mask_textspotter,
+    mmocr,
+    native,
+    oclip,
+    official_db,
+    published_tcm,
+    textbpn,
+    torchvision,
+)
 from scenetext.weights.files import WeightFile
 from scenetext.weights.wrappers import strip_parents
 
@@ -140,6 +150,14 @@ TEXTBPN = Source(
     encoder_name=textbpn.from_textbpn_name,
     encoder_settings=torchvision.resnet_settings,
 )
+MASK_TEXTSPOTTER = Source(
+    name="Mask TextSpotter v3 of its authors",
+    sign="backbone.body.stem.conv1.weight and proposal.head.seg_out.0.0.weight",
+    recognises=mask_textspotter.is_mask_textspotter,
+    encoder_name=mask_textspotter.from_published_name,
+    encoder_settings=lambda weights: {**torchvision.resnet_settings(weights), **mask_textspotter.PIXEL_STATISTICS},
+    reads_bgr=True,
+)
 
 SOURCES: tuple[Source, ...] = (
     SCENETEXT_PRETRAINING,
@@ -156,6 +174,7 @@ SOURCES: tuple[Source, ...] = (
     PUBLISHED_TCM,
     TORCHVISION,
     TEXTBPN,
+    MASK_TEXTSPOTTER,
 )
 
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from scenetext.detectors.textbpn.config import STEPS
 
+AUTHORS = "TextBPN's authors"
 _NECK_AND_MAPS = {
     "neck.first": "fpn.deconv5",
     "neck.enlarge_stem": "fpn.backbone.up2",

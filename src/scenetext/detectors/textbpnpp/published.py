@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from scenetext.detectors.textbpn.published import head_names
+from scenetext.detectors.textbpn.published import AUTHORS, head_names
 from scenetext.detectors.textbpnpp.transformer import BLOCKS
+
+__all__ = ["AUTHORS", "NAMES", "SETTINGS"]
 
 _STEP = {
     "norm": "bn0",

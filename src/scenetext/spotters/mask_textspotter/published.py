@@ -8,7 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-LICENCE = "the published weights of Mask TextSpotter v3 are under CC BY-NC 4.0: for non-commercial use"
+AUTHORS = "Mask TextSpotter v3's authors"
+LICENCE = (
+    "licence: the published weights of Mask TextSpotter v3 are under CC BY-NC 4.0, for non-commercial use alone; so is "
+    "what is made of them"
+)
 _MASK = "roi_heads.mask.predictor"
 _READER = f"{_MASK}.seq"
 _BOX = "roi_heads.box"
