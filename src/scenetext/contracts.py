@@ -226,6 +226,16 @@ class Task(Protocol):
             others: summaries of the other micro-batches; empty where there are none or `summary` gives None.
         """
 
+    def after_update(self) -> None:
+        """Called after every step that changed the weights, once for all its micro-batches, on every process."""
+
+    def after_evaluation(self, metrics: Mapping[str, float]) -> Sequence[str]:
+        """What is worth reporting of an evaluation beside its values, a line each; called on every process.
+
+        Raises:
+            TrainingError: the run must not go on.
+        """
+
     def summary(self, batch: Batch) -> Any:
         """What the losses of other micro-batches need to know of this one; None where they need nothing.
 

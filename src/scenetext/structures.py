@@ -93,11 +93,18 @@ class ImageMeta:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """An image in memory with its text. Polygons are in pixels of `image`, after any transforms."""
+    """An image in memory with its text. Polygons are in pixels of `image`, after any transforms.
+
+    Attributes:
+        image: with a fourth channel where it is a glyph layer: how much of every pixel is letters, 0 to 255.
+        unlabelled: another image that is learnt from together with this one, whose text is unknown; if any is in its
+            record, that is for measuring alone.
+    """
 
     image: np.ndarray
     instances: tuple[TextInstance, ...]
     meta: ImageMeta
+    unlabelled: Sample | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import yaml
@@ -38,6 +39,25 @@ def test_workers_do_not_change_a_byte(tmp_path: Path, scenes: SceneGenerator) ->
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     assert seen == [f"{index:06d}.jpg" for index in range(11)]
     assert (alone.images, alone.words, alone.ignored) == (together.images, together.words, together.ignored)
+
+
+def test_glyph_layers_are_the_scenes_with_their_letters_known(tmp_path: Path, scenes: SceneGenerator) -> None:
+    report = generate(scenes, tmp_path, 4, glyphs=True)
+    assert yaml.safe_load((tmp_path / "scenes.yaml").read_text())["glyphs"] is True
+    for index, record in enumerate(read_records(report.records)):
+        layer, (scene, instances) = read_image(record.path, keep_alpha=True), scenes.scene(index)
+        assert record.path.name == f"{index:06d}.png"
+        assert layer.shape == (*scene.shape[:2], 4)
+        assert np.abs(layer[..., :3].astype(int) - scene).mean() < 12, "the same scene, before the camera"
+        inside = np.zeros(scene.shape[:2], dtype=np.uint8)
+        for stored, made in zip(record.instances, instances, strict=True):
+            np.testing.assert_allclose(stored.polygon, made.polygon, atol=0.0051)
+            word = cv2.fillPoly(np.zeros_like(inside), [np.rint(made.polygon).astype(np.int32)], 1)  # type: ignore[union-attr]
+            assert 0.1 < (layer[..., 3] > 127)[word > 0].mean() < 0.9, "letters, and ground between them"
+            inside |= word
+        assert layer[..., 3][cv2.dilate(inside, np.ones((5, 5))) == 0].max() == 0, "nothing but words is letters"
+    generate(scenes, tmp_path, 1, overwrite=True)
+    assert [path.name for path in (tmp_path / "images").iterdir()] == ["000000.jpg"]
 
 
 def test_records_say_what_the_images_show(tmp_path: Path, scenes: SceneGenerator) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class BrightnessMetric:
 
 class BrightnessTask(nn.Module):
     """`signal_at`: sends this process a signal in that forward; `signal_in_evaluation`: in the first evaluation;
-    `nan_at`: forwards whose loss is not a number."""
+    `nan_at`: forwards whose loss is not a number. `updates`: the steps that changed the weights, so far."""
 
     best_metric = "closeness"
     overfit_mark = 0.5
@@ -53,6 +53,7 @@ class BrightnessTask(nn.Module):
         self.out = nn.Linear(4, 1)
         self.signal_at, self.nan_at, self.calls = signal_at, set(nan_at), 0
         self.signal_in_evaluation = signal_in_evaluation
+        self.updates = 0
 
     def predict(self, batch: Batch) -> Tensor:
         if self.signal_in_evaluation and not self.training:
@@ -61,6 +62,12 @@ class BrightnessTask(nn.Module):
 
     def pictures(self, batch: Batch) -> dict[str, np.ndarray]:
         return {batch.metas[0].path.stem: np.ascontiguousarray(batch.images[0].permute(1, 2, 0).numpy())}
+
+    def after_update(self) -> None:
+        self.updates += 1
+
+    def after_evaluation(self, metrics: Mapping[str, float]) -> list[str]:
+        return [f"looked at {metrics['images']:.0f} images after {self.updates} updates"]
 
     def summary(self, batch: Batch) -> None:
         return None

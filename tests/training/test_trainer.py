@@ -165,6 +165,16 @@ def test_loss_that_is_not_finite_changes_nothing_and_is_reported(
     assert any(record.path.name in message for record in records), "the images are named"
 
 
+def test_a_task_hears_of_every_step_that_was_taken_and_of_evaluations(
+    records: list[ImageRecord], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not of micro-batches, nor of a step that was skipped; what it says of an evaluation is logged."""
+    task = BrightnessTask(nan_at=[3])
+    make_trainer(records, tmp_path / "run", task, steps=5, evaluate_every=5, accumulation=2).fit()
+    assert task.updates == 4
+    assert f"looked at {len(records)} images after 4 updates" in capsys.readouterr().err
+
+
 def test_too_many_losses_that_are_not_finite_stop_the_run(records: list[ImageRecord], tmp_path: Path) -> None:
     trainer = make_trainer(
         records, tmp_path / "run", BrightnessTask(nan_at=range(3, 99)), maximum_non_finite_steps=3, steps=20

@@ -12,6 +12,8 @@ Written to the output folder:
   sheet.jpg          a sample with its polygons, to look at first (ignored words in red)
   scenes.yaml        settings, seed and versions: all that is needed to make the same images again
 
+With --glyphs, glyph layers for FreeReal: images/*.png, whose fourth channel says which pixels are letters.
+
 The images depend on the seed, not on the number of workers. Take another seed for a validation set.
 """
 
@@ -37,6 +39,7 @@ EXAMPLES = """\
   scenetext generate single_word --output outputs/words --count 20000 --seed 1
   scenetext generate street --output outputs/mine --count 500 \\
       --backgrounds backgrounds --fonts fonts --words words.txt words='[5, 20]' layout.curve_probability=0.5
+  scenetext generate street --glyphs --output outputs/glyphs --count 20000 --seed 2
 """
 
 
@@ -58,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=resource_folder("words") / "english.txt",
         help="one word a line, UTF-8",
     )
+    parser.add_argument("--glyphs", action="store_true", help="write glyph layers, to be pasted on other images")
     parser.add_argument("--overwrite", action="store_true", help="replace scenes that are in the output folder")
     parser.add_argument("--print-config", action="store_true", help="print the resolved settings and stop")
 
@@ -104,6 +108,7 @@ def run(arguments: argparse.Namespace) -> None:
                 "photographs": str(arguments.backgrounds) if arguments.backgrounds else None,
             },
             on_image=lambda _: progress.update(),
+            glyphs=arguments.glyphs,
         )
         progress.refresh()
     picture = arguments.output / "sheet.jpg"

@@ -64,12 +64,15 @@ class Picture:
 
     Attributes:
         image: (H, W, 3) float32, 0..255, changed in place.
+        coverage: (H, W) float32 in [0, 1], changed in place: share of every pixel that is paint of letters, outlines
+            included, boards and shadows not.
         background: light, exposure and softness that everything added has to match.
     """
 
     def __init__(self, background: Background) -> None:
         self.background = background
         self.image = background.image.copy()
+        self.coverage = np.zeros(self.size, dtype=np.float32)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -111,11 +114,13 @@ class Picture:
             strength = strength * _worn(covers[0].shape, style.wear, generator)
         if style.outline is not None and len(covers) > 1:
             self._blend(box, covers[1] * strength, style.outline * light)
+            self._cover(box, covers[1] * strength)
         color = style.color * light
         if style.gradient:
             rows = np.linspace(0.5, -0.5, box[3] - box[1], dtype=np.float32)[:, None, None]
             color = color * (1 + np.float32(style.gradient) * rows)
         self._blend(box, covers[0] * strength, color)
+        self._cover(box, covers[0] * strength)
 
     def paint_post(self, box: Box, color: np.ndarray) -> None:
         """Adds an upright round post."""
@@ -170,6 +175,12 @@ class Picture:
         left, top, right, bottom = box
         target = self.image[top:bottom, left:right]
         target += cover[..., None] * (color - target)
+
+    def _cover(self, box: Box, cover: np.ndarray) -> None:
+        """Adds letters to the coverage: paint over paint."""
+        left, top, right, bottom = box
+        target = self.coverage[top:bottom, left:right]
+        target += cover * (1 - target)
 
 
 def _warp_pixels(pixels: np.ndarray, origin: tuple[float, float], scale: float, warp: Warp, box: Box) -> np.ndarray:

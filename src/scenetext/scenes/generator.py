@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from scenetext.data.records.images import encode_image
+from scenetext.data.transforms import camera
 from scenetext.errors import DataError
-from scenetext.scenes import backgrounds, camera, colors, signs
+from scenetext.scenes import backgrounds, colors, signs
 from scenetext.scenes.arrangement import SHRINK, Arranger
 from scenetext.scenes.composition import Picture
 from scenetext.scenes.fonts import FontLibrary
@@ -28,7 +30,7 @@ FOCAL = 1.3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedScene:
-    """A scene as it is stored: the bytes of a JPEG file, its width and height in pixels, and its words."""
+    """A scene as it is stored: the bytes of an image file, its width and height in pixels, and its words."""
 
     data: bytes
     width: int
@@ -95,8 +97,20 @@ class SceneGenerator:
         picture, words = self._compose(generator)
         image = camera.capture(picture.image, self.settings.camera, generator)
         data = camera.compress(image, self.settings.camera, generator)
-        instances = tuple(self._instance(*word) for word in words)
-        return EncodedScene(data, image.shape[1], image.shape[0], instances)
+        return EncodedScene(data, image.shape[1], image.shape[0], self._instances(words))
+
+    def encoded_layer(self, index: int) -> EncodedScene:
+        """The letters of scene number `index`, to be pasted on other images: a PNG file with four channels.
+
+        The colours are those of the finished scene before the camera; the fourth channel says how much of every pixel
+        is paint of letters, 0 to 255. Boards, shadows and posts are in the colours alone.
+        """
+        generator = np.random.default_rng(np.random.SeedSequence([self.seed, index]))
+        picture, words = self._compose(generator)
+        channels = np.dstack([picture.image, 255 * picture.coverage])
+        layer = np.clip(np.rint(channels), 0, 255).astype(np.uint8)
+        data = encode_image(layer, Path("layer.png"))
+        return EncodedScene(data, layer.shape[1], layer.shape[0], self._instances(words))
 
     def _compose(
         self, generator: np.random.Generator
@@ -142,10 +156,17 @@ class SceneGenerator:
             return backgrounds.from_image(self.backgrounds, size, generator)
         return backgrounds.procedural(size, pose, surface.facade_probability, generator)
 
-    def _instance(self, text: str, polygon: np.ndarray, characters: np.ndarray | None) -> TextInstance:
-        quads = None if characters is None else characters.astype(np.float32)
-        ignore = word_height(polygon) < self.settings.ignore_height
-        return TextInstance(polygon.astype(np.float32), text, ignore, characters=quads)
+    def _instances(self, words: Sequence[tuple[str, np.ndarray, np.ndarray | None]]) -> tuple[TextInstance, ...]:
+        """The words with polygons and characters; those too low to be read are ignored."""
+        return tuple(
+            TextInstance(
+                polygon.astype(np.float32),
+                text,
+                word_height(polygon) < self.settings.ignore_height,
+                characters=None if characters is None else characters.astype(np.float32),
+            )
+            for text, polygon, characters in words
+        )
 
 
 def word_height(polygon: np.ndarray) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from scenetext.data.transforms.contrast import PLAIN_COLORS, choose_lettering, measure_ground
 from scenetext.scenes import colors
 from scenetext.scenes.arrangement import PlacedSign
 from scenetext.scenes.boards import draw_board
@@ -41,9 +42,9 @@ def paint_sign(
     color = None
     if not sign.plan.on_board and sign.edge_strength <= MOST_EDGE_STRENGTH:
         box = pixel_box(np.concatenate(sign.polygons), 1, picture.size)
-        ground = colors.measure_ground(picture.pixels_below(box))
+        ground = measure_ground(picture.pixels_below(box))
         if ground.high - ground.low <= LARGEST_SPREAD:
-            color = colors.choose_lettering(ground, _paints(scene_colors), picture.mean_light(box), minimum, generator)
+            color = choose_lettering(ground, _paints(scene_colors), picture.mean_light(box), minimum, generator)
     painted = color is not None
     if color is None:
         color = _paint_board(picture, occupancy, sign, scene_colors, shadow_direction, settings, generator)
@@ -83,18 +84,18 @@ def _board_colors(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(board, letters) with enough contrast in the light (3,); black on white where no other pair has it."""
     board, letters = colors.choose_board(scene_colors, generator)
-    ground = colors.measure_ground((board * light)[None])
+    ground = measure_ground((board * light)[None])
     for paints in (letters[None], _paints(scene_colors)):
-        chosen = colors.choose_lettering(ground, paints, light, minimum, generator)
+        chosen = choose_lettering(ground, paints, light, minimum, generator)
         if chosen is not None:
             return board, chosen
-    white, black = np.asarray(colors.PLAIN_COLORS[:2], dtype=np.float32)
+    white, black = np.asarray(PLAIN_COLORS[:2], dtype=np.float32)
     return white, black
 
 
 def _paints(scene_colors: np.ndarray) -> np.ndarray:
     """(N, 3) colours that letters may be painted in: those of the scene and the usual ones."""
-    return np.concatenate([scene_colors, np.asarray(colors.PLAIN_COLORS, dtype=np.float32)])
+    return np.concatenate([scene_colors, np.asarray(PLAIN_COLORS, dtype=np.float32)])
 
 
 def _paint_post(picture: Picture, occupancy: Occupancy, sign: PlacedSign, generator: np.random.Generator) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from scenetext.config import Settings
+from scenetext.data.transforms.camera import CameraSettings
 
 
 def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
@@ -27,17 +28,9 @@ PositiveRange = Annotated[
     tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]],
     AfterValidator(_ordered),
 ]
-NonNegativeRange = Annotated[
-    tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]],
-    AfterValidator(_ordered),
-]
 CountRange = Annotated[tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]], AfterValidator(_ordered)]
 SideRange = Annotated[
     tuple[Annotated[int, Field(ge=32, le=4096)], Annotated[int, Field(ge=32, le=4096)]],
-    AfterValidator(_ordered),
-]
-QualityRange = Annotated[
-    tuple[Annotated[int, Field(ge=1, le=100)], Annotated[int, Field(ge=1, le=100)]],
     AfterValidator(_ordered),
 ]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -133,17 +126,6 @@ class SurfaceSettings(Settings):
     """Share of images whose background is a real image, where a folder of images is given; the rest are procedural."""
     facade_probability: Share = 0.75
     """Share of procedural backgrounds with windows, ground or sky; the rest show one wall from near."""
-
-
-class CameraSettings(Settings):
-    """What a camera does to the finished scene."""
-
-    blur_sigma: NonNegativeRange = (0.2, 1.1)
-    """Gaussian blur, pixels; below 0.3 none is applied."""
-    noise: NonNegativeRange = (0.5, 5.0)
-    """Standard deviation of sensor noise at middle grey, in levels of 255."""
-    jpeg_quality: QualityRange = (55, 95)
-    """Quality of the one JPEG compression."""
 
 
 class SceneSettings(Settings):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scenetext.data.transforms.contrast import lightness
 from scenetext.errors import DataError
 from scenetext.scenes import colors
 from scenetext.scenes.composition import LetterStyle, Shadow
@@ -95,7 +96,7 @@ def sample_style(
 ) -> LetterStyle:
     """How the letters of a sign are painted in `color`; `shadow_direction` is (x, y) per unit of depth."""
     size = max(line.size for line in block.lines)
-    light = float(colors.lightness(color[None])[0])
+    light = float(lightness(color[None])[0])
     outline = None
     if block.outline:
         outline = colors.vary(np.asarray((16, 16, 18) if light > 50 else (246, 244, 238)), generator)

@@ -30,7 +30,7 @@ IMAGES_NAME = "images"
 LARGEST_CHUNK = 32
 """Images that a process makes before it reports: few, so that Ctrl-C acts soon; not too few, since the fonts are
 opened again for each chunk."""
-_IMAGE_PATTERN = re.compile(r"\d{6,}\.jpg")
+_IMAGE_PATTERN = re.compile(r"\d{6,}\.(jpg|png)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ def generate(
     overwrite: bool = False,
     provenance: Mapping[str, Any] | None = None,
     on_image: Callable[[ImageRecord], object] | None = None,
+    glyphs: bool = False,
 ) -> GenerationReport:
     """Makes scenes 0 to count - 1 and writes `images/000000.jpg` ..., `records.jsonl` and `scenes.yaml`.
 
@@ -70,6 +71,7 @@ def generate(
         overwrite: remove the scenes that an earlier call left in the folder.
         provenance: plain values to keep in `scenes.yaml`, as the command and its arguments.
         on_image: called with every record, in order; for progress.
+        glyphs: write glyph layers (`SceneGenerator.encoded_layer`), `images/000000.png` ..., in place of scenes.
 
     Raises:
         DataError: count or workers below 1, a folder that holds records, or an error of `SceneGenerator.scene`.
@@ -81,12 +83,12 @@ def generate(
     start = time.perf_counter()
     _clear(output, overwrite)
     (output / IMAGES_NAME).mkdir(parents=True, exist_ok=True)
-    _write_description(output / DESCRIPTION_NAME, scenes, count, provenance or {})
+    _write_description(output / DESCRIPTION_NAME, scenes, count, {**(provenance or {}), "glyphs": glyphs})
     words = ignored = 0
 
     def observed() -> Iterator[ImageRecord]:
         nonlocal words, ignored
-        for record in _make(scenes, output / IMAGES_NAME, count, min(workers, count)):
+        for record in _make(scenes, output / IMAGES_NAME, count, min(workers, count), glyphs):
             words += len(record.instances)
             ignored += sum(instance.ignore for instance in record.instances)
             if on_image is not None:
@@ -98,20 +100,21 @@ def generate(
     return GenerationReport(records, count, words, ignored, time.perf_counter() - start)
 
 
-def _make(scenes: SceneGenerator, folder: Path, count: int, workers: int) -> Iterator[ImageRecord]:
+def _make(scenes: SceneGenerator, folder: Path, count: int, workers: int, glyphs: bool) -> Iterator[ImageRecord]:
     """Writes the images and yields their records in order."""
     size = int(np.clip(count // (8 * workers), 1, LARGEST_CHUNK))
     chunks = [range(first, min(first + size, count)) for first in range(0, count, size)]
-    for records in in_processes(partial(_write_chunk, scenes, folder), chunks, workers):
+    for records in in_processes(partial(_write_chunk, scenes, folder, glyphs), chunks, workers):
         yield from records
 
 
-def _write_chunk(scenes: SceneGenerator, folder: Path, numbers: range) -> list[ImageRecord]:
+def _write_chunk(scenes: SceneGenerator, folder: Path, glyphs: bool, numbers: range) -> list[ImageRecord]:
+    make, suffix = (scenes.encoded_layer, "png") if glyphs else (scenes.encoded_scene, "jpg")
     records = []
     with one_opencv_thread():  # the processes share the cores
         for number in numbers:
-            scene = scenes.encoded_scene(number)
-            path = folder / f"{number:06d}.jpg"
+            scene = make(number)
+            path = folder / f"{number:06d}.{suffix}"
             path.write_bytes(scene.data)
             records.append(ImageRecord(path, scene.width, scene.height, scene.instances))
     return records

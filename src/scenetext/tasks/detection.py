@@ -88,6 +88,13 @@ class DetectionTask(nn.Module):
         made = self.encoder(normalised)
         return replace(made, side={**made.side, IMAGE: normalised})
 
+    def after_update(self) -> None:
+        """Nothing: no other weights follow the trained ones."""
+
+    def after_evaluation(self, metrics: Mapping[str, float]) -> tuple[str, ...]:
+        """Nothing beside the values."""
+        return ()
+
     def summary(self, batch: Batch) -> None:
         """Nothing: no image is compared with another."""
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
-from torch.optim.swa_utils import get_ema_multi_avg_fn
+from torch import nn
 
 from scenetext.config import Settings
 from scenetext.errors import CheckpointError
+from scenetext.layers.moving_average import move_averages, moving_tensors
 
 
 class AveragingSettings(Settings):
@@ -45,7 +45,7 @@ class WeightAverage:
 
     def __init__(self, model: nn.Module, settings: AveragingSettings) -> None:
         self.settings = settings
-        self.averages = {name: value.detach().clone() for name, value in _moving_tensors(model).items()}
+        self.averages = {name: value.detach().clone() for name, value in moving_tensors(model).items()}
         self.updates = 0
         self._swapped = False
 
@@ -54,9 +54,7 @@ class WeightAverage:
         decay = self.settings.decay
         if self.settings.warmup:
             decay = min(decay, (1 + self.updates) / (10 + self.updates))
-        values = _moving_tensors(model)
-        average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-        average(list(self.averages.values()), [values[name].detach() for name in self.averages], self.updates)
+        move_averages(self.averages, moving_tensors(model), decay)
         self.updates += 1
 
     @contextmanager
@@ -104,17 +102,8 @@ class WeightAverage:
 
     @torch.no_grad()
     def _swap(self, model: nn.Module) -> None:
-        values = _moving_tensors(model)
+        values = moving_tensors(model)
         for name, average in self.averages.items():
             held = values[name].detach().clone()
             values[name].copy_(average)
             average.copy_(held)
-
-
-def _moving_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Tensors of floating point that training changes; a shared one once, buffers that are not saved are constants."""
-    by_identity: dict[int, tuple[str, Tensor]] = {}
-    for name, value in model.state_dict(keep_vars=True).items():
-        if value.is_floating_point() and (value.requires_grad or not isinstance(value, nn.Parameter)):
-            by_identity.setdefault(id(value), (name, value))
-    return dict(by_identity.values())

@@ -123,8 +123,10 @@ class Learner:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.overflows += overflowed
-        if self.average is not None and not overflowed:
-            self.average.update(self.module)
+        if not overflowed:
+            self.task.after_update()
+            if self.average is not None:
+                self.average.update(self.module)
         self._statistics = None
 
     def discard(self) -> None:

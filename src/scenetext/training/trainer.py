@@ -318,6 +318,8 @@ class Trainer:
     def _take_metrics(self, metrics: dict[str, float], best: str, log: RunLog) -> None:
         is_best = self.outcome.take(metrics, best)
         log.metrics("evaluation", self.outcome.step, metrics, self.outcome.against_start(best))
+        for remark in self.task.after_evaluation(metrics):
+            log.message(remark)
         if is_best and self.processes.is_main:
             self._save_best(f"best {best} so far: {format_value(metrics[best])}", log)
 

@@ -147,3 +147,31 @@ def test_images_and_targets_of_different_sizes_are_padded_with_zeros() -> None:
 def test_what_makes_no_batch_is_refused(items: list[PreparedSample], message: str) -> None:
     with pytest.raises(DataError, match=message):
         collate(items)
+
+
+def pair(sample: Sample, generator: np.random.Generator) -> PreparedSample:
+    assert sample.unlabelled is not None
+    own, other = sample.image[0, 0], sample.unlabelled.image[0, 0]
+    return PreparedSample(sample, {"own": own, "other": other, "draw": generator.random(2)})
+
+
+def test_an_unlabelled_image_is_drawn_for_every_sample(tmp_path: Path) -> None:
+    """By key and seed alone; the labelled ones keep their fourth channel, damaged ones of both are replaced."""
+    (tmp_path / "layers").mkdir()
+    records = make_records(tmp_path / "layers", 3, damaged=(1,))
+    write_image(records[0].path, np.full((20, 30, 4), 77, dtype=np.uint8))
+    (tmp_path / "other").mkdir()
+    others = make_records(tmp_path / "other", 5, damaged=(2,))
+    dataset, again = (RecordDataset(records, pair, 7, unlabelled=others) for _ in range(2))
+    seen, skipped = set(), set()
+    for number in range(40):
+        item, same = dataset[number, 0], again[number, 0]
+        assert item.prepared.targets["own"].tolist() == [77] * 4
+        assert item.prepared.targets["other"].tolist() == same.prepared.targets["other"].tolist()
+        assert item.prepared.targets["draw"].tolist() == same.prepared.targets["draw"].tolist()
+        seen.add(int(item.prepared.targets["other"][0]))
+        skipped |= {image.path for image in item.skipped}
+    assert seen == {0, 1, 3, 4}
+    assert skipped == {others[2].path}
+    assert dataset[0, 1].skipped[0].path == records[1].path
+    assert dataset[0, 1].prepared.targets["own"].tolist() == [2, 2, 2], "without a fourth channel as it is"

@@ -21,8 +21,8 @@ from scenetext.data.transforms.evaluation import (
     whole_image_transform,
 )
 from scenetext.data.transforms.resampling import resize_image
-from scenetext.data.transforms.training import TrainingTransformSettings, training_transform
-from scenetext.data.transforms.warp import warp_sample
+from scenetext.data.transforms.training import TrainingTransformSettings, training_geometry, training_transform
+from scenetext.data.transforms.warp import warp_instances, warp_sample
 from scenetext.errors import DataError
 from scenetext.geometry.polygon import polygon_area, signed_area
 from scenetext.structures import Sample, TextInstance
@@ -476,3 +476,32 @@ def test_crops_are_taken_where_places_are_known_and_only_there() -> None:
 def test_settings_refuse_what_cannot_work(kind: type, values: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         kind(**values)
+
+
+def test_a_fourth_channel_goes_where_the_colours_go() -> None:
+    """Glyph layers: what is true of colours and alpha apart is true of both together."""
+    sample = scattered(3)
+    alpha = sample.image[..., :1] // 2 + 20
+    layer = replace(sample, image=np.dstack([sample.image, alpha]))
+    settings = TrainingTransformSettings(size=(96, 128))
+    for seed in range(3):
+        both = training_geometry(layer, settings, np.random.default_rng(seed))
+        colours = training_geometry(sample, settings, np.random.default_rng(seed))
+        apart = training_geometry(
+            replace(sample, image=np.repeat(alpha, 3, axis=2)), settings, np.random.default_rng(seed)
+        )
+        np.testing.assert_array_equal(both.image, np.dstack([colours.image, apart.image[..., :1]]))
+        assert both.image.shape == (96, 128, 4)
+        assert len(both.instances) == len(colours.instances)
+
+
+def test_instances_can_follow_a_warp_that_was_made_without_them() -> None:
+    sample = scattered(4)
+    settings = TrainingTransformSettings(size=(96, 128), smallest_visible_share=0.5)
+    made = training_geometry(sample, settings, np.random.default_rng(1))
+    followed = warp_instances(sample.instances, np.linalg.inv(made.meta.to_original), made.meta.content_size)
+    assert [one.ignore for one in followed] == [one.ignore for one in made.instances]
+    for one, other in zip(followed, made.instances, strict=True):
+        assert one.polygon is not None
+        assert other.polygon is not None
+        np.testing.assert_allclose(one.polygon, other.polygon, atol=1e-3)

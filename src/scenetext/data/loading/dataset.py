@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ Prepare = Callable[[Sample, np.random.Generator], PreparedSample]
 
 _READING_ATTEMPTS = 10
 _BLANK_SIZE = (64, 64)
+_UNLABELLED = 1
+"""Ends the seeds by which unlabelled images are drawn, apart from those of what is done to a sample."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,19 +44,27 @@ class RecordDataset(Dataset[LoadedSample]):
         seed: of all random choices of `prepare`.
         parts: the datasets that the records are of, one after the other, and what an epoch shows of each; None = every
             image once.
+        unlabelled: images of which one is drawn for every sample to train on, as its `Sample.unlabelled`; those of the
+            records then keep their fourth channel, where they are glyph layers. Empty = none.
 
     Raises:
         DataError: there are no records, or they are not those of the parts.
     """
 
     def __init__(
-        self, records: Sequence[ImageRecord], prepare: Prepare, seed: int, parts: Sequence[Part] | None = None
+        self,
+        records: Sequence[ImageRecord],
+        prepare: Prepare,
+        seed: int,
+        parts: Sequence[Part] | None = None,
+        unlabelled: Sequence[ImageRecord] = (),
     ) -> None:
         if not records:
             raise DataError("a dataset needs at least one image")
         self.records = records
         self.prepare = prepare
         self.seed = seed
+        self.unlabelled = unlabelled
         self.parts = (Part(len(records), len(records)),) if parts is None else tuple(parts)
         if sum(part.images for part in self.parts) != len(records):
             raise DataError(f"{len(records)} records are not those of the parts {self.parts}")
@@ -73,18 +83,12 @@ class RecordDataset(Dataset[LoadedSample]):
         Raises:
             ImageError: no image could be read in ten attempts.
         """
-        round_number, index = key
-        skipped: list[SkippedImage] = []
-        for step in range(min(_READING_ATTEMPTS, len(self.records))):
-            record = self.records[(index + step) % len(self.records)]
-            try:
-                sample = load_sample(record)
-            except ImageError as error:
-                skipped.append(SkippedImage(record.path, str(error)))
-                continue
-            return LoadedSample(self.prepare(sample, self._generator(round_number, index)), tuple(skipped))
-        reasons = "\n".join(f"  {image.reason}" for image in skipped)
-        raise ImageError(f"none of {len(skipped)} images in a row could be read:\n{reasons}")
+        sample, skipped = _first_readable(self.records, key[1], keep_alpha=bool(self.unlabelled))
+        if self.unlabelled:
+            drawn = np.random.default_rng([self.seed, *key, _UNLABELLED]).integers(len(self.unlabelled))
+            other, also_skipped = _first_readable(self.unlabelled, int(drawn))
+            sample, skipped = replace(sample, unlabelled=other), (*skipped, *also_skipped)
+        return LoadedSample(self.prepare(sample, self._generator(*key)), skipped)
 
     def evaluation_item(self, index: int) -> LoadedSample:
         """A sample to evaluate on; for an image that cannot be read, a black one without text.
@@ -103,6 +107,21 @@ class RecordDataset(Dataset[LoadedSample]):
 
     def _generator(self, round_number: int, index: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, round_number, index])
+
+
+def _first_readable(
+    records: Sequence[ImageRecord], index: int, keep_alpha: bool = False
+) -> tuple[Sample, tuple[SkippedImage, ...]]:
+    """The sample at an index, or the next one that can be read; and those that could not."""
+    skipped: list[SkippedImage] = []
+    for step in range(min(_READING_ATTEMPTS, len(records))):
+        record = records[(index + step) % len(records)]
+        try:
+            return load_sample(record, keep_alpha), tuple(skipped)
+        except ImageError as error:
+            skipped.append(SkippedImage(record.path, str(error)))
+    reasons = "\n".join(f"  {image.reason}" for image in skipped)
+    raise ImageError(f"none of {len(skipped)} images in a row could be read:\n{reasons}")
 
 
 def collate(prepared: Sequence[PreparedSample], skipped: Sequence[SkippedImage] = ()) -> Batch:

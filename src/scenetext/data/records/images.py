@@ -92,14 +92,14 @@ class ImageHeader:
     orientation: int = UPRIGHT
 
 
-def read_image(path: Path) -> np.ndarray:
+def read_image(path: Path, keep_alpha: bool = False) -> np.ndarray:
     """Decodes an image file: see `decode_image`.
 
     Raises:
         ImageError: the file is missing, or holds no whole image.
         OSError: this process may open no more files, which is no fault of the image.
     """
-    return decode_image(_content(path), path)
+    return decode_image(_content(path), path, keep_alpha)
 
 
 def read_with_orientation(path: Path) -> tuple[np.ndarray, int]:
@@ -116,7 +116,7 @@ def read_with_orientation(path: Path) -> tuple[np.ndarray, int]:
         return image, UPRIGHT
 
 
-def decode_image(data: bytes, path: Path) -> np.ndarray:
+def decode_image(data: bytes, path: Path, keep_alpha: bool = False) -> np.ndarray:
     """The content of an image file as pixels.
 
     Grey images become RGB, alpha is dropped, 16 bits become 8 (the high byte); of an animation the first frame
@@ -124,9 +124,10 @@ def decode_image(data: bytes, path: Path) -> np.ndarray:
 
     Args:
         path: where the content comes from, for error messages.
+        keep_alpha: of an image of 8 bits, as a fourth channel where there is one.
 
     Returns:
-        (H, W, 3) uint8, RGB.
+        (H, W, 3) uint8, RGB; or (H, W, 4), with alpha.
 
     Raises:
         ImageError: the content is empty, not an image, too large (`pixel_limit`) or cut off. Decoders fill the missing
@@ -138,7 +139,9 @@ def decode_image(data: bytes, path: Path) -> np.ndarray:
     if _is_truncated(data):
         raise ImageError(f"image is truncated: its {len(data)} bytes stop before the end mark", path)
     _check_pixels(_quick_size(data), path)
-    image = _decode(data)
+    image = _decode_with_alpha(data) if keep_alpha else None
+    if image is None:
+        image = _decode(data)
     if image is None:
         reason = _HEIC if _is_heic(data) else "damaged, or of an unknown format"
         raise ImageError(f"is not an image that can be decoded ({reason})", path)
@@ -174,7 +177,7 @@ def write_image(path: Path, image: np.ndarray, quality: int = _JPEG_QUALITY) -> 
 
     Args:
         path: .jpg or .png, or another suffix that OpenCV knows.
-        image: (H, W, 3) uint8, RGB.
+        image: (H, W, 3) uint8, RGB; or (H, W, 4), with alpha, in a format that has it.
         quality: JPEG quality from 1 to 100; no other format looks at it.
 
     Raises:
@@ -191,12 +194,14 @@ def encode_image(image: np.ndarray, path: Path, quality: int = _JPEG_QUALITY) ->
     Raises:
         ImageError: as `write_image`.
     """
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+    suffix = path.suffix.lower()
+    channels = (3,) if suffix in _JPEG_SUFFIXES else (3, 4)
+    if image.ndim != 3 or image.shape[2] not in channels or image.dtype != np.uint8 or not image.size:
         raise ImageError(f"cannot write {image.dtype} of shape {image.shape}, expected uint8 (height, width, 3)", path)
     try:
-        suffix = path.suffix.lower()
         options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix in _JPEG_SUFFIXES else []
-        done, data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
+        order = cv2.COLOR_RGB2BGR if image.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
+        done, data = cv2.imencode(suffix, cv2.cvtColor(image, order), options)
     except cv2.error:
         done = False
     if not done:
@@ -315,6 +320,17 @@ def _decode(data: bytes) -> np.ndarray | None:
     if image is None or _RGB_FLAG is not None:
         return image
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+
+
+def _decode_with_alpha(data: bytes) -> np.ndarray | None:
+    """(H, W, 4) uint8 RGBA; None where there is no alpha, or more than 8 bits."""
+    try:
+        image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        return None
+    if image is None or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 4:
+        return None
+    return cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA, dst=image)
 
 
 def _decode_gif(data: bytes) -> np.ndarray | None:

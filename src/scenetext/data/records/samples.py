@@ -13,13 +13,16 @@ from scenetext.errors import ImageError
 from scenetext.structures import ImageMeta, ImageRecord, Sample, TextInstance
 
 
-def load_sample(record: ImageRecord) -> Sample:
+def load_sample(record: ImageRecord, keep_alpha: bool = False) -> Sample:
     """The image of a record with its text, as stored.
+
+    Args:
+        keep_alpha: as a fourth channel, where the file has one, as glyph layers have.
 
     Raises:
         ImageError: the image cannot be read, or has not the size that the record gives (its polygons would not fit).
     """
-    image = read_record_image(record)
+    image = read_record_image(record, keep_alpha)
     height, width = image.shape[:2]
     if (height, width) != (record.height, record.width):
         raise ImageError(

@@ -29,13 +29,15 @@ _IMAGE_HEADER = 1 << 12
 """Bytes in which nearly every image says its size."""
 
 
-def read_record_image(record: ImageRecord) -> np.ndarray:
-    """The image of a record, from its own file or from a shard: (H, W, 3) uint8, RGB.
+def read_record_image(record: ImageRecord, keep_alpha: bool = False) -> np.ndarray:
+    """The image of a record, from its own file or from a shard: (H, W, 3) uint8, RGB; alpha as in `decode_image`.
 
     Raises:
         ImageError: it cannot be read; an image in a shard is named by shard and member.
     """
-    return read_image(record.path) if record.span is None else decode_image(record_content(record), record.path)
+    if record.span is None:
+        return read_image(record.path, keep_alpha)
+    return decode_image(record_content(record), record.path, keep_alpha)
 
 
 def record_image_size(record: ImageRecord) -> tuple[int, int]:

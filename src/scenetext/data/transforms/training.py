@@ -83,7 +83,12 @@ class TrainingTransformSettings(Settings):
 
 
 def training_transform(sample: Sample, settings: TrainingTransformSettings, generator: np.random.Generator) -> Sample:
-    """Mirrors, turns, scales and crops at random, in one warp; then varies the colours.
+    """Random geometry (`training_geometry`); then varies the colours."""
+    return vary_content(training_geometry(sample, settings, generator), settings.photometric, generator)
+
+
+def training_geometry(sample: Sample, settings: TrainingTransformSettings, generator: np.random.Generator) -> Sample:
+    """Mirrors, turns, scales and crops at random, in one warp.
 
     Cropped is a window (or a region, see `RegionCropSettings`) that contains at least one word that is not ignored,
     where there is one. Of windows, one is taken that cuts as few others as can be had; regions cut none. Where the
@@ -99,13 +104,18 @@ def training_transform(sample: Sample, settings: TrainingTransformSettings, gene
     linear_3d = np.eye(3)
     linear_3d[:2, :2] = linear
     shares = settings.smallest_visible_share, _READABLE_SHARE
-    warped = warp_sample(sample, matrix @ linear_3d, settings.size, (height, width), *shares)
-    content = vary_colours(warped.image[:height, :width], settings.photometric, generator)
-    if content.shape == warped.image.shape:
-        return replace(warped, image=content)
-    image = np.zeros_like(warped.image)
+    return warp_sample(sample, matrix @ linear_3d, settings.size, (height, width), *shares)
+
+
+def vary_content(sample: Sample, settings: PhotometricSettings, generator: np.random.Generator) -> Sample:
+    """Randomly varied colours where the image is; padding stays black."""
+    height, width = sample.meta.content_size
+    content = vary_colours(sample.image[:height, :width], settings, generator)
+    if content.shape == sample.image.shape:
+        return replace(sample, image=content)
+    image = np.zeros_like(sample.image)
     image[:height, :width] = content
-    return replace(warped, image=image)
+    return replace(sample, image=image)
 
 
 def _draw_linear(settings: TrainingTransformSettings, generator: np.random.Generator) -> np.ndarray:

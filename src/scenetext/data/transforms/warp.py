@@ -6,6 +6,7 @@ Coordinates have their origin at the corner of the top-left pixel, so pixel (col
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -51,27 +52,36 @@ def warp_sample(
         DataError: the matrix is not affine or not invertible, or the resampling is not for it.
     """
     matrix = np.asarray(matrix, dtype=np.float64)
-    determinant = np.linalg.det(matrix) if np.isfinite(matrix).all() else 0.0
-    if not determinant or not np.array_equal(matrix[2], [0, 0, 1]):
+    invertible = np.isfinite(matrix).all() and np.linalg.det(matrix) != 0
+    if not invertible or not np.array_equal(matrix[2], [0, 0, 1]):
         raise DataError(f"a warp needs an affine matrix that can be inverted, got {matrix.tolist()}")
     image = warp_image(sample.image, matrix, content_size, resampling)
     if content_size != size:
-        canvas = np.zeros((*size, 3), dtype=np.uint8)
+        canvas = np.zeros((*size, *image.shape[2:]), dtype=np.uint8)
         canvas[: content_size[0], : content_size[1]] = image
         image = canvas
-    instances = [
-        _warp_instance(
-            instance, matrix, bool(determinant < 0), content_size, smallest_visible_share, smallest_readable_share
-        )
-        for instance in sample.instances
-    ]
     meta = ImageMeta(
         path=sample.meta.path,
         original_size=sample.meta.original_size,
         to_original=sample.meta.to_original @ np.linalg.inv(matrix),
         content_size=content_size,
     )
-    return Sample(image, tuple(instance for instance in instances if instance is not None), meta)
+    shares = smallest_visible_share, smallest_readable_share
+    return Sample(image, warp_instances(sample.instances, matrix, content_size, *shares), meta)
+
+
+def warp_instances(
+    instances: Sequence[TextInstance],
+    matrix: np.ndarray,
+    content_size: tuple[int, int],
+    smallest_visible_share: float = 0.5,
+    smallest_readable_share: float = 0.0,
+) -> tuple[TextInstance, ...]:
+    """The instances that are left after a warp, as `warp_sample` moves, cuts and ignores them."""
+    mirrored = bool(np.linalg.det(matrix) < 0)
+    shares = smallest_visible_share, smallest_readable_share
+    warped = [_warp_instance(one, matrix, mirrored, content_size, *shares) for one in instances]
+    return tuple(instance for instance in warped if instance is not None)
 
 
 def _warp_instance(

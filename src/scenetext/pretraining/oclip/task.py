@@ -66,6 +66,13 @@ class OclipTask(nn.Module):
         outputs = self.network(images, batch.targets["characters"], batch.targets["padding"])
         return oclip_loss(outputs, batch.targets["masked"], self.settings, others)
 
+    def after_update(self) -> None:
+        """Nothing: no other weights follow the trained ones."""
+
+    def after_evaluation(self, metrics: Mapping[str, float]) -> tuple[str, ...]:
+        """Nothing beside the values."""
+        return ()
+
     def summary(self, batch: Batch) -> MicroBatchSummary:
         """The features of a micro-batch, with which the contrastive loss of the others compares its own."""
         features = self.network.features(self.normalization(batch.images), batch.targets["characters"])

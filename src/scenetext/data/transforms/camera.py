@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import cv2
 import numpy as np
+from pydantic import AfterValidator, Field
 
-from scenetext.scenes.settings import CameraSettings
+from scenetext.config import Settings
+from scenetext.data.transforms.evaluation import check_range
 
+NonNegativeRange = Annotated[
+    tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]], AfterValidator(check_range)
+]
+QualityRange = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=100)], Annotated[int, Field(ge=1, le=100)]], AfterValidator(check_range)
+]
 LEAST_BLUR = 0.3
 """Gaussian sigma in pixels below which a blur changes nothing that is visible."""
+
+
+class CameraSettings(Settings):
+    """What a camera does to the finished scene."""
+
+    blur_sigma: NonNegativeRange = (0.2, 1.1)
+    """Gaussian blur, pixels; below 0.3 none is applied."""
+    noise: NonNegativeRange = (0.5, 5.0)
+    """Standard deviation of sensor noise at middle grey, in levels of 255."""
+    jpeg_quality: QualityRange = (55, 95)
+    """Quality of the one JPEG compression."""
 
 
 def capture(image: np.ndarray, settings: CameraSettings, generator: np.random.Generator) -> np.ndarray:
