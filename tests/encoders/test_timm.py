@@ -47,6 +47,7 @@ def has_weights_of(encoder: TimmEncoder, weights: dict[str, Tensor]) -> bool:
         ("mobilenetv3_small_050", (8, 16, 24, 288)),
         ("swin_tiny_patch4_window7_224", (96, 192, 384, 768)),
         ("test_resnet", (32, 48, 192, 96)),
+        ("test_vit", (256, 256, 256, 256)),
     ],
 )
 def test_levels_have_the_order_and_sizes_of_every_encoder_and_all_weights_learn(
@@ -77,6 +78,33 @@ def test_levels_are_what_timm_extracts() -> None:
         for level, expected in zip(encoder(images).levels, theirs(images), strict=True):
             nchw = expected if expected.shape[1] == level.shape[1] else expected.permute(0, 3, 1, 2)
             torch.testing.assert_close(level, nchw)
+
+
+@torch.no_grad()
+def test_levels_of_a_vision_transformer_are_made_from_its_last_map() -> None:
+    """Before its last norm, class and register tokens removed, at a size that the model was not made for."""
+    images = torch.randn(2, 3, 64, 96)
+    encoder = encoder_of("test_vit3", pyramid_channels=8).eval()
+    theirs = timm.create_model("test_vit3", dynamic_img_size=True).eval()
+    theirs.load_state_dict({**theirs.state_dict(), **encoder.timm.state_dict()})
+    tokens = theirs.forward_intermediates(images, norm=False, intermediates_only=True, output_fmt="NLC")[-1]
+    last = tokens.transpose(1, 2).reshape(2, -1, 4, 6)
+    assert encoder.pyramid is not None
+    for level, expected in zip(encoder(images).levels, encoder.pyramid(last), strict=True):
+        torch.testing.assert_close(level, expected)
+
+
+@torch.no_grad()
+def test_patches_of_14_pixels_see_the_image_at_14_sixteenths() -> None:
+    """So a level at stride 16 has one value for each patch, as the published weights saw the image."""
+    encoder = encoder_of("eva02_tiny_patch14_224", pyramid_channels=8).eval()
+    seen: list[Tensor] = []
+    encoder.timm.patch_embed.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    gradient = torch.linspace(0, 1, 96).expand(1, 3, 64, 96)
+    encoder(gradient)
+    assert seen[0].shape == (1, 3, 56, 84)
+    centres = (torch.arange(84) + 0.5) * 96 / 84 - 0.5
+    torch.testing.assert_close(seen[0][0, 0, 0], (centres / 95).clamp(0, 1))
 
 
 def _in_timms_model(name: str, own: dict[str, Tensor]) -> str:
@@ -120,8 +148,43 @@ def test_the_encoder_of_a_scenetext_detector_is_loaded(prefix: str, tmp_path: Pa
     named = {f"{prefix}{name}": value for name, value in weights.items()}
     torch.save({"model": {**named, "head.weight": torch.zeros(1)}, "step": 7}, tmp_path / "best.pt")
     encoder = encoder_of(SMALL, weights=tmp_path / "best.pt")
-    assert encoder.load_weights()[-1] == "dropped: head (1), step (1)"
+    assert encoder.load_weights()[-1] == "dropped: step (1), head (1)"
     assert has_weights_of(encoder, weights)
+
+
+def test_a_file_of_a_vision_transformer_has_no_pyramid(tmp_path: Path) -> None:
+    weights = whole_model("test_vit").state_dict()
+    save_file(weights, tmp_path / "vit.safetensors")
+    encoder = encoder_of("test_vit", weights=tmp_path / "vit.safetensors", pyramid_channels=8)
+    lines = encoder.load_weights()
+    assert has_weights_of(encoder, weights)
+    assert lines[-2:] == ["dropped: head (2), norm (2)", "not in the file, random instead: pyramid (32)"]
+
+
+@pytest.mark.parametrize(("has", "wants"), [((32,), (4, 8, 16, 32)), ((4, 8, 16, 32), (32,))], ids=["new", "unused"])
+def test_levels_of_a_pyramid_are_taken_where_both_have_them(
+    has: tuple[int, ...], wants: tuple[int, ...], tmp_path: Path
+) -> None:
+    settings = TimmSettings(model="test_vit", pyramid_channels=8)
+    weights = randomised(TimmEncoder(settings, has))
+    torch.save({"model": {f"network.visual.{name}": value for name, value in weights.items()}}, tmp_path / "best.pt")
+    encoder = TimmEncoder(settings.model_copy(update={"weights": tmp_path / "best.pt"}), wants)
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    lines = encoder.load_weights()
+    new = {4: "levels of the pyramid that are not in the file, random instead: 3"}
+    assert new.get(len(wants), "levels of the pyramid that this encoder does not have, dropped: 3") in lines
+    for name, value in encoder.state_dict().items():
+        assert torch.equal(value, weights.get(name, before[name]))
+    assert any(name.startswith("pyramid.32.") for name in weights.keys() & before.keys())
+
+
+def test_a_checkpoint_of_another_tag_is_warned_of(tmp_path: Path) -> None:
+    """Other published weights of a model have other statistics of pixels."""
+    weights = {f"encoder.{name}": value for name, value in encoder_of(SMALL).state_dict().items()}
+    content = {"model": weights, "config": {"encoder": {"name": "timm", "model": f"{SMALL}.r160_in1k"}}}
+    torch.save(content, tmp_path / "best.pt")
+    lines = encoder_of(SMALL, weights=tmp_path / "best.pt").load_weights()
+    assert any(f"encoder.model={SMALL}.r160_in1k; this run has {SMALL}" in line for line in lines)
 
 
 def test_a_file_of_the_models_authors_is_loaded(tmp_path: Path) -> None:
@@ -219,7 +282,7 @@ def test_a_model_without_published_weights_says_so() -> None:
     [
         ("convnext_tinny", r"no model 'convnext_tinny'; did you mean convnext_tiny\?"),
         ("convnext_tiny.fb_in2k", r"of convnext_tiny timm \S+ has: .*convnext_tiny\.fb_in1k"),
-        ("test_vit", r"test_vit has levels of strides 16; detectors read 4, 8, 16 and 32"),
+        ("visformer_tiny", r"visformer_tiny has levels of strides 8, 16, 32; detectors read 4, 8, 16 and 32"),
         ("test_maxvit", r"test_maxvit does not take images of any size.* at 64 x 96 it fails \(AssertionError"),
         ("mobilevitv2_050", r"at 64 x 96 it gives levels of .*\(1, 256, 2, 4\)\], expected .*\(1, 256, 2, 3\)\]"),
         ("hf-hub:someone/model", "has no model 'hf-hub:someone/model'"),

@@ -1,28 +1,37 @@
-"""Any backbone of the timm library with levels at strides 4, 8, 16 and 32 (ConvNeXt, Swin, EfficientNet, MobileNet)."""
+"""Any backbone of the timm library with levels at strides 4, 8, 16 and 32 (ConvNeXt, Swin, EfficientNet, MobileNet), or
+with one stride throughout (plain vision transformers), from which a simple pyramid makes these levels."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from scenetext.contracts import EncoderSpec
 from scenetext.encoders.settings import EncoderSettings
+from scenetext.encoders.simple_pyramid import SimplePyramid
 from scenetext.errors import ConfigError, did_you_mean
 from scenetext.structures import Features
 from scenetext.weights.files import read_weights
-from scenetext.weights.timm import load_timm_weights, published_weights
+from scenetext.weights.image_encoder import load_image_encoder
+from scenetext.weights.report import count_groups
+from scenetext.weights.sources import SCENETEXT_TIMM
+from scenetext.weights.timm import ENCODER, load_timm_weights, published_weights
 
 STRIDES = (4, 8, 16, 32)
 """Input pixels per feature pixel of the levels that detectors read."""
 TRIAL_SIZE = (64, 96)
 """Height and width of the image on which a new model has to show that it takes any size, in pixels."""
-_ANY_SIZE: Mapping[str, Any] = {"strict_img_size": False}
-"""Argument of models such as Swin that otherwise take images of one size only; others do not know it."""
+_ANY_SIZE: Sequence[Mapping[str, Any]] = ({"strict_img_size": False}, {"dynamic_img_size": True})
+"""Arguments of Swin and its kind, and of vision transformers, which otherwise take images of one size only; others do
+not know them."""
 
 
 class TimmSettings(EncoderSettings):
@@ -35,16 +44,24 @@ class TimmSettings(EncoderSettings):
     weights: Path | Literal["pretrained"] | None = None
     """Weights to start from: a file of this model (timm's or its authors', a scenetext checkpoint); pretrained = those
     that timm publishes, downloaded once into the cache of Hugging Face; None = random."""
+    pyramid_channels: PositiveInt = 256
+    """Channels of every level of a plain vision transformer; models with levels of their own have other channels."""
 
 
 class TimmEncoder(nn.Module):
     """A model of timm as an `Encoder` of four levels, strides 4, 8, 16, 32; what only its classifier needs is removed.
 
-    Its parameters have timm's names, below `timm`.
+    Its parameters have timm's names, below `timm`. A plain vision transformer has one map, from which a `SimplePyramid`
+    below `pyramid` makes the levels. Where the side of its patches is no power of two (14), the image is resized by as
+    much as it takes for the levels to have their sizes (by 14 / 16).
+
+    Args:
+        settings: which model.
+        strides: of the levels that are needed, among 4, 8, 16 and 32.
 
     Attributes:
-        channels: of the four levels, as the model has them.
-        strides: (4, 8, 16, 32).
+        channels: of the levels, as the model has them, or `pyramid_channels`.
+        strides: as given.
         pixel_mean, pixel_std: RGB statistics of its input; those of the published weights unless the settings say
             otherwise.
 
@@ -53,17 +70,26 @@ class TimmEncoder(nn.Module):
             any size.
     """
 
-    strides: tuple[int, ...] = STRIDES
-
-    def __init__(self, settings: TimmSettings) -> None:
+    def __init__(self, settings: TimmSettings, strides: tuple[int, ...] = STRIDES) -> None:
         super().__init__()
         self.settings = settings
+        self.strides: tuple[int, ...] = strides
         model = _create(settings.model, num_classes=0)
         self.pixel_mean = settings.pixel_mean or _three(model.pretrained_cfg["mean"])
         self.pixel_std = settings.pixel_std or _three(model.pretrained_cfg["std"])
-        levels = _levels(settings.model, model)
-        self.channels: tuple[int, ...] = tuple(model.feature_info[level]["num_chs"] for level in levels)
-        self.levels: list[int] = model.prune_intermediate_layers(levels, prune_norm=True, prune_head=True)
+        last = {level["reduction"]: index for index, level in enumerate(getattr(model, "feature_info", ()))}
+        self.pyramid: SimplePyramid | None = None
+        if len(last) == 1:
+            ((self.patch, index),) = last.items()
+            self.cell = 2 ** round(math.log2(self.patch))
+            width = settings.pyramid_channels
+            self.pyramid = SimplePyramid(model.feature_info[index]["num_chs"], self.cell, strides, width)
+            self.channels: tuple[int, ...] = (width,) * len(strides)
+            indices = [index]
+        else:
+            indices = _chosen_levels(settings.model, last, strides)
+            self.channels = tuple(model.feature_info[index]["num_chs"] for index in indices)
+        self.levels: list[int] = model.prune_intermediate_layers(indices, prune_norm=True, prune_head=True)
         self.timm = model
         self._require_levels()
 
@@ -77,15 +103,23 @@ class TimmEncoder(nn.Module):
         if weights is None:
             return []
         file = published_weights(name, self.timm.pretrained_cfg) if weights == "pretrained" else read_weights(weights)
+        if any(source.recognises(file.tensors) for source in SCENETEXT_TIMM):
+            return load_image_encoder(self, file)
         with torch.device("meta"):
             whole = _create(name)
-        return load_timm_weights(self.timm, whole, name, file)
+        lines = load_timm_weights(self.timm, whole, name, file)
+        new = [each for each in self.state_dict() if not each.startswith(ENCODER)]
+        return [*lines, f"not in the file, random instead: {count_groups(new)}"] if new else lines
 
     def _levels_of(self, images: Tensor) -> list[Tensor]:
-        """The four levels, (B, C, H / stride, W / stride) each, whatever order of axes the model computes in."""
-        return self.timm.forward_intermediates(
+        """The levels, (B, C, H / stride, W / stride) each, whatever order of axes the model computes in."""
+        if self.pyramid is not None and self.patch != self.cell:
+            size = [side * self.patch // self.cell for side in images.shape[-2:]]
+            images = F.interpolate(images, size, mode="bilinear")
+        maps: list[Tensor] = self.timm.forward_intermediates(
             images, indices=self.levels, norm=False, output_fmt="NCHW", intermediates_only=True
         )
+        return maps if self.pyramid is None else self.pyramid(maps[-1])
 
     def _require_levels(self) -> None:
         """Refuses a model that needs one size of image, or whose levels are not what it says of them."""
@@ -93,7 +127,7 @@ class TimmEncoder(nn.Module):
         images = torch.zeros(1, 3, height, width)
         if images.is_meta:
             return  # names and shapes of the weights alone are asked for; not every model computes without numbers
-        sizes = zip(self.channels, STRIDES, strict=True)
+        sizes = zip(self.channels, self.strides, strict=True)
         expected = [(1, channels, height // stride, width // stride) for channels, stride in sizes]
         problem: str | None = None
         self.timm.eval()
@@ -133,22 +167,26 @@ def _create(name: str, **arguments: Any) -> Any:
         known = ", ".join(tagged) or "no published weights"
         raise ConfigError(f"encoder.model: {name!r} is unknown; of {architecture} timm {timm.__version__} has: {known}")
     record = timm.models.get_pretrained_cfg(name)
-    if record is not None and record.fixed_input_size:
+    for any_size in _ANY_SIZE if record is not None and record.fixed_input_size else ():
         with suppress(TypeError):
-            return timm.create_model(name, **arguments, **_ANY_SIZE)
+            return timm.create_model(name, **arguments, **any_size)
     return timm.create_model(name, **arguments)
 
 
-def _levels(name: str, model: Any) -> list[int]:
-    """The last level of each of the four strides, as an index of those that a model of timm offers."""
-    last = {level["reduction"]: index for index, level in enumerate(getattr(model, "feature_info", ()))}
+def _chosen_levels(name: str, last: Mapping[int, int], strides: Sequence[int]) -> list[int]:
+    """The last level of each of these strides, as an index of those that a model of timm offers.
+
+    Args:
+        last: strides of the model -> index of the last level of each.
+    """
     if not set(STRIDES) <= last.keys():
         found = ", ".join(map(str, sorted(last))) or "none"
         raise ConfigError(
             f"encoder.model: timm's {name} has levels of strides {found}; detectors read 4, 8, 16 and 32. Models that "
-            "have these: ConvNeXt, Swin, EfficientNet, MobileNet, ResNet, RegNet, PVT v2 and others"
+            "have these: ConvNeXt, Swin, EfficientNet, MobileNet, ResNet, RegNet, PVT v2 and others; vision "
+            "transformers of one stride get them from a pyramid"
         )
-    return [last[stride] for stride in STRIDES]
+    return [last[stride] for stride in strides]
 
 
 def _three(values: tuple[float, ...]) -> tuple[float, float, float]:

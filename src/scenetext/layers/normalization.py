@@ -1,4 +1,4 @@
-"""Pixels to the numbers that an encoder expects, on the device."""
+"""Pixels to the numbers that an encoder expects, on the device; and layer norm for maps."""
 
 from __future__ import annotations
 
@@ -27,3 +27,11 @@ class PixelNormalization(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """images: (B, 3, H, W) uint8; returns the same shape and memory layout in float32."""
         return torch.addcmul(self.shift, images.float(), self.scale)
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer norm over the channels of every position of (B, C, H, W)."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) to the same."""
+        return super().forward(features.movedim(1, -1)).movedim(-1, 1)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from scenetext.encoders import backbones
 from scenetext.errors import ConfigError
+from scenetext.layers.normalization import ChannelNorm
 from scenetext.tcm.config import AttachedTcmSettings, AttachSettings
 from scenetext.tcm.guidance import INITIAL_GATE, GuidedEncoder
 from scenetext.tcm.loading import load_attached_weights
@@ -62,14 +63,6 @@ class AttachedTcmEncoder(GuidedEncoder):
         return tuple(
             level + added.to(level.dtype) if index == self.guided_level else level for index, level in enumerate(levels)
         )
-
-
-class ChannelNorm(nn.LayerNorm):
-    """Layer norm over the channels of every position of (B, C, H, W)."""
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) to the same."""
-        return super().forward(features.movedim(1, -1)).movedim(-1, 1)
 
 
 def _projection(attach: AttachSettings, channels: int, joint: int) -> nn.Module:

@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from scenetext.errors import CheckpointError
 from scenetext.layers.transformer import resize_positions
 from scenetext.weights.files import WeightFile
-from scenetext.weights.native import PIXEL_STATISTICS, stored_encoder_settings
+from scenetext.weights.native import stored_encoder_settings, stored_settings
 from scenetext.weights.report import count_groups, load_weights
 from scenetext.weights.sources import Source, identify_source, without_parents
+from scenetext.weights.timm import ENCODER as TIMM
+from scenetext.weights.timm import fit_pyramid
 from scenetext.weights.torchvision import OFFSETS, STEM_AND_READERS, has_deep_stem
 
 POOL = "attnpool."
@@ -78,7 +80,8 @@ def extract_image_encoder(file: WeightFile) -> ImageEncoderWeights:
         weights = {name: value for name, value in found.items() if not name.startswith(POOL)}
         if source.reads_bgr:
             weights[FIRST_CONVOLUTION] = weights[FIRST_CONVOLUTION].flip(1)
-        settings = {**source.encoder_settings(weights), **stored_encoder_settings(file.stored)}
+        settings = source.encoder_settings(weights)
+        settings |= stored_encoder_settings(file.stored, settings["name"])
     except CheckpointError as error:
         raise CheckpointError(f"{file.path}: {error}") from None
     pool = {name: value for name, value in found.items() if name.startswith(POOL)}
@@ -93,19 +96,19 @@ def load_image_encoder(encoder: nn.Module, file: WeightFile, used_elsewhere: Col
     and a deep stem stays at random where the file has a plain one.
 
     Args:
-        encoder: one of those in `encoders`, or `encoders.clip_image.PooledClipResNet`.
+        encoder: one of those in `encoders`, with or without an attention pool.
         used_elsewhere: names of the file that another part of the model takes; not reported as dropped.
 
     Returns:
         What was recognised, loaded and dropped, a line each.
 
     Raises:
-        CheckpointError: the source is unknown, or anything but the pool does not fit; the message lists it.
+        CheckpointError: the source is unknown, or anything else does not fit; the message lists it.
     """
     file = without_parents(file)
     found = extract_image_encoder(file)
     own = encoder.state_dict()
-    if (_STEM in own) != (_STEM in found.weights):
+    if _architecture(own) != _architecture(found.weights):
         raise CheckpointError(
             f"{file.path} ({found}) is of another architecture than the run's encoder; "
             f"set encoder.name={found.settings['name']}, or choose other weights"
@@ -119,25 +122,35 @@ def load_image_encoder(encoder: nn.Module, file: WeightFile, used_elsewhere: Col
         offsets = tuple(name for name in own if OFFSETS in name)
         optional += offsets
         remarks += ["deformable convolutions: ordinary ones in the file, offsets start at zero"] if offsets else []
-    weights = found.weights
+    weights, new_levels, level_remarks = fit_pyramid(own, found.weights)
+    optional += new_levels
+    remarks += level_remarks
     if has_deep_stem(own) and not has_deep_stem(weights):
         weights = {name: value for name, value in weights.items() if not name.startswith(STEM_AND_READERS)}
         optional += STEM_AND_READERS
         remarks.append("deep stem: a plain one in the file; the stem and the layers that read it stay random")
-    remarks += _differing_statistics(encoder, found.settings)
+    remarks += _differing_settings(encoder, found.settings)
     report = load_weights(encoder, {**weights, **pool}, f"{file.path} ({found})", optional)
     dropped = found.dropped if pool else (*found.dropped, *found.pool_names)
     dropped = tuple(name for name in dropped if name not in used_elsewhere)
     return [f"encoder weights: {file.path}: {found}; {report}", *remarks, f"dropped: {count_groups(dropped)}"]
 
 
-def _differing_statistics(encoder: nn.Module, settings: Mapping[str, Any]) -> list[str]:
-    """A warning for each statistic of pixels that differs between the weights' training and the encoder."""
+def _architecture(names: Collection[str]) -> str:
+    """Which of the three kinds of encoders has these names: those of CLIP, of timm, or torchvision."""
+    if any(name.startswith(TIMM) for name in names):
+        return "timm"
+    return "clip_resnet" if _STEM in names else "resnet"
+
+
+def _differing_settings(encoder: nn.Module, settings: Mapping[str, Any]) -> list[str]:
+    """A warning for each setting that weights do not show and that differs between their training and the encoder."""
+    own = {name: getattr(encoder, name, getattr(encoder.settings, name, None)) for name in settings}
     return [
         f"warning: these weights were trained with encoder.{name}={_shown(settings[name])}; this run has "
-        f"{_shown(getattr(encoder, name))}"
-        for name in PIXEL_STATISTICS
-        if name in settings and settings[name] != getattr(encoder, name)
+        f"{_shown(own[name])}"
+        for name in stored_settings(settings["name"])
+        if name in settings and settings[name] != own[name]
     ]
 
 

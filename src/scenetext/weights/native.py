@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 PRETRAINING = "network."
@@ -15,14 +16,22 @@ TCM_IMAGE_ENCODER = "encoder.image."
 """Prefix of the image encoder within a detector's TCM encoder, of either kind."""
 PIXEL_STATISTICS = ("pixel_mean", "pixel_std")
 """Settings of every encoder: what the pixels were normalised with."""
-STORED_SETTINGS = (*PIXEL_STATISTICS, "bottleneck_stride")
-"""Settings of encoders that change what they compute and that cannot be inferred from their weights."""
+_NOT_IN_WEIGHTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"resnet": ("bottleneck_stride",), "timm": ("model", "pyramid_channels")}
+)
+"""Further settings of encoders, by their name, that cannot be inferred from their weights."""
 
 
-def stored_encoder_settings(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of `STORED_SETTINGS` that a scenetext file holds beside its weights; those that are None are skipped.
+def stored_settings(encoder: str) -> tuple[str, ...]:
+    """Settings of the encoder of that name that change what it computes and cannot be inferred from its weights."""
+    return (*PIXEL_STATISTICS, *_NOT_IN_WEIGHTS.get(encoder, ()))
+
+
+def stored_encoder_settings(stored: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Those of `stored_settings` that a scenetext file holds beside its weights; those that are None are skipped.
 
     Args:
+        name: of the encoder.
         stored: `WeightFile.stored`: the settings of a detector's or a pre-training's run, or an encoder's metadata.
     """
     method = stored.get("method")
@@ -30,5 +39,5 @@ def stored_encoder_settings(stored: Mapping[str, Any]) -> dict[str, Any]:
     encoder = run["encoder"] if isinstance(run.get("encoder"), Mapping) else stored
     if isinstance(encoder.get("attach"), Mapping):  # attached TCM: they are those of the encoder within
         encoder = encoder["attach"]["encoder"]
-    known = {name: encoder[name] for name in STORED_SETTINGS if encoder.get(name) is not None}
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
+    known = {key: encoder[key] for key in stored_settings(name) if encoder.get(key) is not None}
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in known.items()}

@@ -18,6 +18,7 @@ from scenetext.weights import (
     official_db,
     published_tcm,
     textbpn,
+    timm,
     torchvision,
 )
 from scenetext.weights.files import WeightFile
@@ -50,6 +51,17 @@ class Source:
 
 def _behind(prefix: str) -> Callable[[str], str | None]:
     return lambda name: name[len(prefix) :] if name.startswith(prefix) else None
+
+
+def _scenetext_timm(name: str, prefix: str) -> Source:
+    """What scenetext saves with an encoder of timm, whose names are behind a prefix; the model is not told by them."""
+    return Source(
+        name=f"{name} on a backbone of timm",
+        sign=f"{prefix}{timm.ENCODER}*",
+        recognises=lambda weights: any(each.startswith(prefix + timm.ENCODER) for each in weights),
+        encoder_name=_behind(prefix),
+        encoder_settings=lambda _: {"name": "timm"},
+    )
 
 
 SCENETEXT_PRETRAINING = Source(
@@ -158,6 +170,12 @@ MASK_TEXTSPOTTER = Source(
     encoder_settings=lambda weights: {**torchvision.resnet_settings(weights), **mask_textspotter.PIXEL_STATISTICS},
     reads_bgr=True,
 )
+SCENETEXT_TIMM: tuple[Source, ...] = (
+    _scenetext_timm("a scenetext pre-training", native.PRETRAINED_ENCODER),
+    _scenetext_timm("a scenetext detector", native.DETECTOR_ENCODER),
+    _scenetext_timm("a scenetext detector with TCM", native.TCM_IMAGE_ENCODER),
+    _scenetext_timm("a scenetext image encoder", ""),
+)
 
 SOURCES: tuple[Source, ...] = (
     SCENETEXT_PRETRAINING,
@@ -175,6 +193,7 @@ SOURCES: tuple[Source, ...] = (
     TORCHVISION,
     TEXTBPN,
     MASK_TEXTSPOTTER,
+    *SCENETEXT_TIMM,
 )
 
 

@@ -1,9 +1,9 @@
-"""Weights of timm's models: a scenetext checkpoint's, timm's own, their authors', and those in the cache of its hub."""
+"""Weights of timm's models: timm's own, their authors', and those in the cache of its hub; names in scenetext's."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from scenetext.errors import CheckpointError
 from scenetext.weights.files import WeightFile, read_weights
-from scenetext.weights.native import DETECTOR_ENCODER, TCM_IMAGE_ENCODER
 from scenetext.weights.report import count_groups, load_weights
 from scenetext.weights.wrappers import strip_parents
 
 ENCODER = "timm."
-"""Prefix of all names within scenetext's encoder; the rest are timm's."""
+"""Prefix, within scenetext's encoder, of what is timm's; the rest of these names is as timm has it."""
+PYRAMID = "pyramid."
+"""Prefix of the levels that scenetext makes for a vision transformer; the stride of the level is the next part."""
 _FILES = ("model.safetensors", "pytorch_model.bin")
 """What a repository on the hub may call its weights, in the order in which they are looked for."""
 _TRANSLATIONS = ("checkpoint_filter_fn", "_filter_fn")
@@ -39,8 +40,9 @@ def load_timm_weights(model: nn.Module, whole: nn.Module, name: str, file: Weigh
     Raises:
         CheckpointError: the file is not of this model; the message lists what differs.
     """
-    tensors, removed = _with_timms_names(model, whole, file.tensors)
-    if not tensors:
+    tensors, _ = strip_parents(file.tensors, lambda weights: _is_known(model, _translated(weights, whole)))
+    tensors = _translated(tensors, whole)
+    if not _is_known(model, tensors):
         first = ", ".join(list(file.tensors)[:_FIRST_NAMES])
         more = f" and {len(file.tensors) - _FIRST_NAMES} more" if len(file.tensors) > _FIRST_NAMES else ""
         raise CheckpointError(
@@ -54,29 +56,37 @@ def load_timm_weights(model: nn.Module, whole: nn.Module, name: str, file: Weigh
     source = f"{file.path} (timm's {name})"
     report = load_weights(model, used, source)
     lines = [f"encoder weights: {source}; {report}", *file.remarks]
-    return [*lines, f"dropped: {count_groups((*unused, *removed, *file.others))}"]
+    return [*lines, f"dropped: {count_groups((*unused, *file.others))}"]
 
 
-def _with_timms_names(
-    model: nn.Module, whole: nn.Module, tensors: Mapping[str, Tensor]
-) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """The model's tensors in a file under timm's names, and the file's names of all others; nothing: they are foreign.
+def fit_pyramid(
+    own: Mapping[str, Tensor], weights: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], tuple[str, ...], list[str]]:
+    """An encoder's weights for one that may need other levels of the pyramid: a pre-training has the last level alone.
 
-    A file is of the model where it has at least half of its names.
+    Args:
+        own: the encoder's state, which the weights are for.
+
+    Returns:
+        The weights without the levels that it has not, the prefixes of its levels that are not among them, and remarks.
     """
+    has, given = _pyramid_levels(own), _pyramid_levels(weights)
+    new, unused = tuple(sorted(has - given)), tuple(sorted(given - has))
+    kept = {name: value for name, value in weights.items() if not (unused and name.startswith(unused))}
+    remarks = [f"levels of the pyramid that are not in the file, random instead: {len(new)}"] if new else []
+    remarks += [f"levels of the pyramid that this encoder does not have, dropped: {len(unused)}"] if unused else []
+    return kept, new, remarks
+
+
+def _pyramid_levels(names: Iterable[str]) -> set[str]:
+    """Prefixes of the levels of a pyramid."""
+    return {f"{PYRAMID}{name.split('.')[1]}." for name in names if name.startswith(PYRAMID)}
+
+
+def _is_known(model: nn.Module, weights: Mapping[str, Tensor]) -> bool:
+    """Whether named tensors are of a model: they have at least half of its names."""
     own = model.state_dict()
-
-    def is_known(weights: Mapping[str, Tensor]) -> bool:
-        return 2 * len(own.keys() & weights.keys()) >= len(own)
-
-    for prefix in (f"{DETECTOR_ENCODER}{ENCODER}", f"{TCM_IMAGE_ENCODER}{ENCODER}"):
-        found = {name.removeprefix(prefix): each for name, each in tensors.items() if name.startswith(prefix)}
-        if found:
-            removed = tuple(name for name in tensors if not name.startswith(prefix))
-            return (found if is_known(found) else {}), removed
-    found, _ = strip_parents(tensors, lambda weights: is_known(_translated(weights, whole)))
-    found = _translated(found, whole)
-    return (found if is_known(found) else {}), ()
+    return 2 * len(own.keys() & weights.keys()) >= len(own)
 
 
 def _translated(tensors: Mapping[str, Tensor], whole: nn.Module) -> dict[str, Tensor]:
@@ -88,7 +98,7 @@ def _translated(tensors: Mapping[str, Tensor], whole: nn.Module) -> dict[str, Te
     try:
         return dict(translate(dict(tensors), whole))
     except (AttributeError, KeyError, IndexError, RuntimeError, TypeError, ValueError):
-        return dict(tensors)  # of another model; said with its names by who asked
+        return dict(tensors)  # of another model; said with its names by the caller
 
 
 def published_weights(name: str, published: Mapping[str, Any]) -> WeightFile:
