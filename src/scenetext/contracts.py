@@ -140,8 +140,11 @@ class DetectorSpec:
         stages: second looks, one after the other; each sees the maps of those before it.
         uses_stem: whether the head reads the encoder's stem, too. Its channels are then in front of the levels', where
             the encoder has one; where it has none, the head goes without.
-        reads: whether its detections have texts; then images must not be mirrored, and no reader is added.
+        reads: whether its detections have texts; then images must not be mirrored, no reader is added, and its settings
+            have `alphabet`, `alphabet_file` in its place, and `characters`, those of either.
         added_loss_weights: weights of loss terms that are not among the config's `loss_weights`, as of a reader.
+        learns: name of the only stage that learns; None = everything does. Encoder, head and other stages are frozen
+            then, and in training they are not even run: that stage has to do with the images and the targets.
     """
 
     config: type[Any]
@@ -154,6 +157,7 @@ class DetectorSpec:
     uses_stem: bool = False
     reads: bool = False
     added_loss_weights: Mapping[str, float] = field(default_factory=dict)
+    learns: str | None = None
 
 
 @dataclass(frozen=True)

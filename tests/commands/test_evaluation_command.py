@@ -19,7 +19,7 @@ import torch
 from checkout import REPOSITORY
 from scenetext.commands.detection_journal import JOURNAL, DetectionJournal
 from scenetext.commands.evaluation_sets import EvaluationSet
-from scenetext.commands.set_scores import evaluate_set, file_finder, model_finder
+from scenetext.commands.set_scores import Found, Score, by_text_scores, evaluate_set, file_finder, model_finder
 from scenetext.data.loading.loader import LoaderSettings
 from scenetext.data.records.files import write_records
 from scenetext.data.records.images import write_image
@@ -281,3 +281,35 @@ def test_command_scores_files_of_several_sets(test_set: EvaluationSet, predictio
     reported = written["datasets"]["others"]["protocols"]["ic15"]["reported"]
     assert reported["at_config_threshold"]["threshold"] == 0.0, "all that is in the file"
     assert (tmp_path / "results" / "others" / "per_image.jsonl").is_file()
+
+
+@pytest.mark.parametrize(
+    ("least", "score", "scores", "remarks"),
+    [
+        (None, "detection", [0.9, 0.5], []),
+        (0.6, "detection", [0.9], ["1 detections with a text score below 0.6 were dropped"]),
+        (None, "text", [0.8, 0.4], ["scores are those of: text"]),
+        (
+            0.4,
+            "product",
+            [0.72, 0.2],
+            ["0 detections with a text score below 0.4 were", "scores are those of: product"],
+        ),
+    ],
+)
+def test_uncertain_texts_are_dropped_and_scores_may_be_theirs(
+    test_set: EvaluationSet, least: float | None, score: Score, scores: list[float], remarks: list[str]
+) -> None:
+    path = Path("img_1.jpg")
+    found = [Detection(box(5), 0.9, "stop", 0.8), Detection(box(40), 0.5, "exlt", 0.4)]
+    find = by_text_scores(lambda *_: Found({path: found}), least, score)
+    given = find((), test_set, Path())
+    assert [one.score for one in given.detections[path]] == pytest.approx(scores)
+    assert [one.text_score for one in given.detections[path]] == [0.8, 0.4][: len(scores)], "as it was"
+    assert [one.startswith(remark) for one, remark in zip(given.remarks, remarks, strict=True)] == [True] * len(remarks)
+
+
+def test_texts_without_a_score_cannot_be_chosen_by_it(test_set: EvaluationSet, predictions: Path) -> None:
+    find = by_text_scores(file_finder(read_predictions(predictions), predictions), 0.5, "detection")
+    with pytest.raises(DataError, match="a detection has no text score; --text-threshold and --score need one"):
+        evaluate_set(test_set, find, predictions.parent / "scores", 0)

@@ -115,6 +115,9 @@ def test_1_ned_counts_pairs_and_what_has_no_partner() -> None:
     score = scored(detections, instances, "lsvt_end_to_end")
     assert (score.found, score.position_matches) == (0, 1)
     assert score.edit_similarity == pytest.approx(0.75 / 3)
+    assert score.word_accuracy == 0
+    right = [Detection(box(0), 0.9, "stop"), Detection(box(100), 0.9, "EXIST"), Detection(box(300), 0.9, "EXIT")]
+    assert scored(right, instances, "lsvt_end_to_end").word_accuracy == 0.5, "of the two in the right position"
     evaluator = DetectionEvaluator(find_protocol("lsvt_end_to_end"), (0.5,))
     evaluator.add(Path("a.jpg"), detections, instances)
     text = format_sweep(evaluator.scores())

@@ -94,6 +94,16 @@ def test_ablation_of_tcm_has_nine_rows_with_the_switches_of_the_paper() -> None:
         assert ("encoder.visual_prompt" in changed) == (visual == "×")
 
 
+def test_tests_of_readings_name_their_lexicon_and_least_score() -> None:
+    runs = plan_table(load_table(TABLES, "oclip", "table_8"), Options("full", Path("runs")))
+    cells = {title: step.arguments for title, step in runs[0].cells.items()}
+    folder = "data/icdar2015/lexicons/ch4_test_vocabularies_per_image"
+    flags = ("--text-threshold", "0.7", "--lexicon", folder, "--lexicon-distance", "weighted", "--lexicon-limit", "1.5")
+    assert cells["S"][-len(flags) - 2 : -2] == flags
+    assert "--lexicon-limit" not in cells["G"]
+    assert cells["Full"][cells["Full"].index("--protocol") + 1] == "totaltext_end_to_end"
+
+
 CONFIG = {
     "kind": "detection",
     "encoder": {"name": "clip_resnet", "layers": [1, 1, 1, 1], "width": 8},

@@ -133,3 +133,14 @@ def test_a_command_that_ends_worse_says_so_and_where_the_best_is(
     )
     lines = map(json.loads, (folder / "log.jsonl").read_text().splitlines())
     assert [line["hmean"] for line in lines if line["kind"] == "evaluation"] == [0.6, 0.7, 0.4]
+
+
+def test_a_reader_alone_needs_a_detector_to_read_behind(tmp_path: Path, trained: Path) -> None:
+    """Which stays as it is; of its own, the reader has everything that learns."""
+    reader = {"reader": {"name": "ctc", "freeze_detector": True}, "transform": {"horizontal_flip": 0}}
+    with pytest.raises(ConfigError, match="name the detector to read behind, initial_weights="):
+        build_trainer(make(tmp_path, **reader), tmp_path / "run")
+    trainer, remarks = build_trainer(make(tmp_path, initial_weights=str(trained), **reader), tmp_path / "run")
+    learning = {name for name, each in trainer.module.named_parameters() if each.requires_grad}
+    assert learning == {name for name, _ in trainer.module.named_parameters() if ".later.reading." in name}
+    assert any("initial weights: new, not taken from the file: head" in remark for remark in remarks)

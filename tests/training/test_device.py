@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from scenetext.training import device as device_module
 from scenetext.training.device import (
     architecture_is_covered,
     explained_device_errors,
+    fast_precision,
     overlooked_gpu,
     resolve_device,
     resolve_precision,
@@ -151,3 +153,17 @@ def test_deterministic_mode_holds_torch_and_cublas(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":0:0")
     with pytest.raises(ConfigError, match=r"CUBLAS_WORKSPACE_CONFIG=:0:0.*unset it"):
         use_deterministic_algorithms()
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"), [("flags : sse2 avx512_bf16 fma", "bf16"), ("flags : avx512f", "auto"), (None, "auto")]
+)
+def test_bf16_is_fast_on_cpus_with_instructions_for_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flags: str | None, expected: str
+) -> None:
+    description = tmp_path / "cpuinfo"
+    if flags is not None:
+        description.write_text(flags)
+    monkeypatch.setattr(device_module, "_CPU_DESCRIPTION", description)
+    assert fast_precision(torch.device("cpu")) == expected
+    assert fast_precision(torch.device("cuda", 0)) == "auto"

@@ -14,7 +14,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import torch
 
     from scenetext.benchmark.measurements import Measurement
+    from scenetext.benchmark.reading import Found
     from scenetext.runs.settings import DetectionRun, Run
     from scenetext.tasks.detection import DetectionTask
     from scenetext.training.trainer import Trainer
@@ -41,6 +42,7 @@ EXAMPLES = """\
   scenetext benchmark overhead oclip words tiny --repetitions 50
   scenetext benchmark detection dbnet icdar2015 resnet50 vs pan icdar2015 resnet18 --images 30
   scenetext benchmark pace dbnet icdar2015 scratch vs dbnet icdar2015 tcm --set training.precision=fp32
+  scenetext benchmark reading outputs/reader/best.pt --records data/icdar2015/val.jsonl --engine rapidocr
   scenetext benchmark size dbnet icdar2015 fasttcm --size 640
 """
 Report = tuple[str, dict[str, Any]]
@@ -57,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "what the training loop costs beside a bare one, and how long it waits for data"
     add_command(commands, "overhead", measure_overheads, text, "Steps of both in alternation, on the same batch.")
     add_detector_commands(commands)
+    add_reading_command(commands)
     add_gpu_command(commands)
 
 
@@ -82,6 +85,22 @@ def add_detector_commands(commands: Any) -> None:
     text = "parameters and operations of detectors"
     command = add_command(commands, "size", count_sizes, text, "Counted; no data and no weights are read.")
     command.add_argument("--size", type=positive, default=640, help="side of the image, pixels; a multiple of 32")
+
+
+def add_reading_command(commands: Any) -> None:
+    """What trained detectors and readers cost, part by part, and an OCR engine beside them."""
+    text = "what an image costs trained detectors and readers, part by part, and what they find"
+    command = commands.add_parser("reading", help=text, description=f"Measures {text}, one real image at a time.")
+    command.add_argument("checkpoints", type=Path, nargs="+", metavar="CHECKPOINT", help="best.pt of scenetext train")
+    command.add_argument("--records", type=Path, required=True, nargs="+", help="record files of the images")
+    command.add_argument("--images", type=positive, default=30, help="how many, the first ones")
+    command.add_argument("--engine", choices=["rapidocr"], help="an OCR engine to measure beside them")
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    text = "processor: time that threads are busy, for a machine that others keep busy (best with OMP_NUM_THREADS=1)"
+    command.add_argument("--clock", choices=("wall", "processor"), default="wall", help=text)
+    command.add_argument("--set", nargs="+", default=[], metavar="key=value", help="settings of all runs to change")
+    command.add_argument("--json", type=Path, metavar="FILE", help="also write the metrics here")
+    command.set_defaults(function=measure_reading)
 
 
 def add_gpu_command(commands: Any) -> None:
@@ -219,6 +238,48 @@ def measure_detectors(arguments: argparse.Namespace) -> Report:
     from scenetext.benchmark.detection import measure_in_alternation
 
     return report(measure_in_alternation(named_detectors(arguments), arguments.images, arguments.repetitions))
+
+
+def measure_reading(arguments: argparse.Namespace) -> Report:
+    from scenetext.benchmark.reading import scored, time_reading
+    from scenetext.runs.data import read_all_records
+    from scenetext.runs.kinds import DETECTION
+    from scenetext.runs.load import load_trained_task
+    from scenetext.training.device import resolve_device
+
+    clock = time.perf_counter if arguments.clock == "wall" else time.process_time
+    device = resolve_device(arguments.device)
+    records = read_all_records(arguments.records, "benchmark")[: arguments.images]
+    columns = {}
+    for checkpoint in arguments.checkpoints:
+        task, run, _ = load_trained_task(checkpoint, DETECTION, arguments.set)
+        name = f"{run.detector.name}{' with reader' if run.reader is not None else ''}, {checkpoint.parent.name}"
+        metrics, found = time_reading(task.to(device), records, device, clock)
+        columns[name] = [*metrics, *scored(records, found)]
+    if arguments.engine is not None:
+        metrics, found = time_engine([record.path for record in records], clock)
+        columns[arguments.engine] = [*metrics, *scored(records, found)]
+    return report(columns)
+
+
+def time_engine(images: Sequence[Path], clock: Callable[[], float]) -> tuple[list[Measurement], Found]:
+    """Milliseconds of an OCR engine for an image, and the words that it finds (`scenetext acquire --word-boxes`)."""
+    from scenetext.acquisition.rapidocr_engine import RapidOcrEngine
+    from scenetext.benchmark.measurements import milliseconds
+    from scenetext.benchmark.reading import TOTAL
+    from scenetext.structures import Detection
+
+    engine = RapidOcrEngine(word_boxes=True)
+    engine.recognize(images[0])
+    seconds, found = [], {}
+    for image in images:
+        began = clock()
+        texts = engine.recognize(image)
+        seconds.append(clock() - began)
+        found[image] = [
+            Detection(one.polygon, one.confidence, one.text, one.confidence) for one in texts if one.polygon is not None
+        ]
+    return [milliseconds(TOTAL, seconds)], found
 
 
 def count_sizes(arguments: argparse.Namespace) -> Report:

@@ -62,6 +62,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"rule; may be repeated; `scenetext list rules` explains: {', '.join(PROTOCOLS)}",
     )
     parser.add_argument("--threshold", type=share, help="fixed score threshold; default: evaluation.threshold")
+    parser.add_argument("--text-threshold", type=share, help="drop detections whose text score is lower")
+    parser.add_argument(
+        "--score",
+        choices=("detection", "text", "product"),
+        default="detection",
+        help="the score that thresholds are swept over: of the detection, of its text, or the product of both",
+    )
     parser.add_argument("--choose-on", type=Path, nargs="+", metavar="RECORDS", help="other images, for a threshold")
     parser.add_argument("--submission", choices=get_args(SubmissionFormat), help="write a file for the server")
     parser.add_argument(

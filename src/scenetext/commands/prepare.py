@@ -38,6 +38,7 @@ EXAMPLES = """\
       --output data/lsvt/all.jsonl --characters-output data/lsvt/characters.txt
   scenetext prepare oclip-table --table train_char.csv --output data/mine/train.jsonl
   scenetext prepare check data/icdar2015/train.jsonl data/icdar2015/test.jsonl
+  scenetext prepare rotated data/icdar2013/test.jsonl --degrees 45 --output data/icdar2013_45
   scenetext prepare shards data/synthtext/train.jsonl --output data/synthtext/shards
   scenetext prepare pack data/icdar2015/train.jsonl data/totaltext/train.jsonl --output data/packed
   scenetext prepare pack data/acquired/records.jsonl --output data/packed --share 3/64
@@ -84,6 +85,13 @@ def add_arguments(parser: CommandParser) -> None:
     command.add_argument("--images-per-shard", type=int, default=10_000, metavar="N", help="images of a shard")
     command.add_argument("--seed", type=int, default=0, help="of the random order")
     command.set_defaults(act=make_shards)
+
+    text = "images turned by an angle, with their records: rotated ICDAR 2013 and the like"
+    command = commands.add_parser("rotated", help=text, description=f"{text}. The canvas grows, so no text is cut.")
+    command.add_argument("records", type=Path, nargs="+", help="records files (.jsonl)")
+    command.add_argument("--degrees", type=float, required=True, metavar="N", help="clockwise; negative: the other way")
+    command.add_argument("--output", type=output_path, required=True, metavar="FOLDER", help="folder to write to")
+    command.set_defaults(act=rotate)
 
     text = "records and their images, made smaller, to tar shards: to carry data sets to another machine"
     description = f"{text.capitalize()}. Each records file becomes a folder, OUTPUT/<its folder>_<its name>."
@@ -309,6 +317,15 @@ def make_shards(arguments: argparse.Namespace) -> None:
     count = write_shards(records, arguments.output, arguments.images_per_shard, arguments.seed, report)
     print(f"{arguments.output / RECORDS_NAME}: {count} images in shards of {arguments.images_per_shard}")
     print_report(report)
+
+
+def rotate(arguments: argparse.Namespace) -> None:
+    """Turns the images of records."""
+    from scenetext.data.preparation.rotation import RECORDS_NAME, write_turned
+    from scenetext.data.records.files import RecordFiles
+
+    count = write_turned(RecordFiles(arguments.records), arguments.output, arguments.degrees)
+    print(f"{arguments.output / RECORDS_NAME}: {count} images, turned by {arguments.degrees:g} degrees")
 
 
 def pack(arguments: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ from scenetext.commands.command_line import view_overrides
 from scenetext.commands.detection_journal import JOURNAL, STORED, made_by
 from scenetext.commands.evaluation_sets import Choices, EvaluationSet, SetSources, evaluation_sets
 from scenetext.commands.outputs import check_writable, results_in
-from scenetext.commands.set_scores import Finder, corrected, evaluate_set, file_finder, model_finder
+from scenetext.commands.set_scores import Finder, by_text_scores, corrected, evaluate_set, file_finder, model_finder
 from scenetext.data.loading.dataset import RecordDataset
 from scenetext.data.loading.loader import LoaderSettings
 from scenetext.errors import ConfigError
@@ -75,6 +75,19 @@ def chosen_lexicons(arguments: argparse.Namespace, alphabet: CharacterSet | None
     return Lexicons(arguments.lexicon, arguments.lexicon_pairs, correction)
 
 
+def with_readings(find: Finder, arguments: argparse.Namespace, alphabet: CharacterSet | None = None) -> Finder:
+    """The same texts as the command line wants their readings: first without uncertain ones, then corrected."""
+    certain = by_text_scores(find, arguments.text_threshold, arguments.score)
+    return corrected(certain, chosen_lexicons(arguments, alphabet))
+
+
+def how_readings_count(arguments: argparse.Namespace) -> dict[str, Any]:
+    """For evaluation.json: what the command line changes in readings; nothing where it changes nothing."""
+    values = {"lexicon": arguments.lexicon and str(arguments.lexicon), "text_threshold": arguments.text_threshold}
+    values["score"] = None if arguments.score == "detection" else arguments.score
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def report_sets(
     sets: list[EvaluationSet], find: Finder, arguments: argparse.Namespace, origin: dict[str, Any], output: Path
 ) -> None:
@@ -98,8 +111,8 @@ def score_predictions(arguments: argparse.Namespace) -> None:
     evaluation = EvaluationSettings(threshold=0.0, thresholds=FILE_THRESHOLDS)
     predictions = read_predictions(arguments.predictions, arguments.columns, arguments.axes)
     output: Path = arguments.output or arguments.predictions.parent / f"{arguments.predictions.stem}_evaluation"
-    find = corrected(file_finder(predictions, arguments.predictions), chosen_lexicons(arguments))
-    origin = {"predictions": str(arguments.predictions), "lexicon": arguments.lexicon and str(arguments.lexicon)}
+    find = with_readings(file_finder(predictions, arguments.predictions), arguments)
+    origin = {"predictions": str(arguments.predictions), **how_readings_count(arguments)}
     report_sets(chosen_sets(arguments, evaluation, ()), find, arguments, origin, output)
 
 
@@ -113,12 +126,10 @@ def score_detector(
     known = content.get("characters")
     if arguments.lexicon is not None and not known:
         raise ConfigError(f"{arguments.checkpoint}: holds a detector that does not read; --lexicon corrects readings")
-    lexicons = chosen_lexicons(arguments, CharacterSet(known) if known else None)
     made = made_by(arguments.checkpoint, view_overrides(arguments))
-    find = corrected(model_finder(task, device, loader, run.training.seed, made), lexicons)
-    origin = {"checkpoint": str(arguments.checkpoint), "step": content["step"]}
-    if arguments.lexicon is not None:
-        origin["lexicon"] = str(arguments.lexicon)
+    found = model_finder(task, device, loader, run.training.seed, made)
+    find = with_readings(found, arguments, CharacterSet(known) if known else None)
+    origin = {"checkpoint": str(arguments.checkpoint), "step": content["step"], **how_readings_count(arguments)}
     sets = chosen_sets(
         arguments,
         with_files_of_run(task.evaluation, arguments.checkpoint),

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -65,6 +65,8 @@ class Found:
     order_is_known: bool = True
 
 
+Score = Literal["detection", "text", "product"]
+"""What a detection is kept or dropped by: the score of its polygon, that of its text, or the product of both."""
 Finder = Callable[[Sequence[ImageRecord], EvaluationSet, Path], Found]
 """Detects, or looks up, the texts of all images of some records; may keep them in the folder of the set's results."""
 
@@ -157,6 +159,41 @@ def corrected(find: Finder, lexicons: Lexicons | None) -> Finder:
         return replace(found, detections=detections, remarks=(*found.remarks, *([remark] if dropped else [])))
 
     return find_corrected
+
+
+def by_text_scores(find: Finder, least: float | None, score: Score) -> Finder:
+    """The same texts, but for those that are read with little certainty, with scores that may count the reading in.
+
+    Args:
+        least: texts of a lower text score are dropped; None = none are.
+        score: what is swept over: that of the detection, of the text, or their product.
+
+    Raises:
+        DataError: a detection has no text score (when the finder is used).
+    """
+    if least is None and score == "detection":
+        return find
+
+    def find_by_text(records: Sequence[ImageRecord], measured: EvaluationSet, folder: Path) -> Found:
+        found = find(records, measured, folder)
+        detections = {path: _by_text_scores(texts, least, score, path) for path, texts in found.detections.items()}
+        dropped = sum(map(len, found.detections.values())) - sum(map(len, detections.values()))
+        remarks = [f"{dropped} detections with a text score below {least:g} were dropped"] if least is not None else []
+        remarks += [f"scores are those of: {score}"] if score != "detection" else []
+        return replace(found, detections=detections, remarks=(*found.remarks, *remarks))
+
+    return find_by_text
+
+
+def _by_text_scores(detections: Sequence[Detection], least: float | None, score: Score, path: Path) -> list[Detection]:
+    kept = []
+    for one in detections:
+        if one.text_score is None:
+            raise DataError("a detection has no text score; --text-threshold and --score need one for each", path)
+        if least is None or one.text_score >= least:
+            values = {"detection": one.score, "text": one.text_score, "product": one.score * one.text_score}
+            kept.append(replace(one, score=values[score]))
+    return kept
 
 
 def file_finder(predictions: Mapping[str, list[Detection]], source: Path) -> Finder:

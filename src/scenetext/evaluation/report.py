@@ -62,7 +62,7 @@ def reported_scores(
 def format_sweep(sweep: SweepScores) -> str:
     """A markdown table, rates in percent, headed by the rule and followed by what was counted."""
     reads = isinstance(sweep.protocol, SpottingProtocol)
-    heads = ["threshold", "precision", "recall", "hmean", *(["1-NED"] if reads else []), "found", "hits"]
+    heads = ["threshold", "precision", "recall", "hmean", *(["1-NED", "words read"] if reads else []), "found", "hits"]
     heads += ["ground truths", "detections"]
     lines = [
         f"Protocol {sweep.protocol.name}: {sweep.protocol.rule()}.",
@@ -72,7 +72,8 @@ def format_sweep(sweep: SweepScores) -> str:
         f"|{'---:|' * len(heads)}---|",
     ]
     for score in sweep.scores:
-        rates = [score.precision, score.recall, score.hmean, *([score.edit_similarity] if reads else [])]
+        texts = [score.edit_similarity, score.word_accuracy] if reads else []
+        rates = [score.precision, score.recall, score.hmean, *texts]
         numbers = [score.found, score.hits, score.ground_truths, score.detections]
         mark = "best on this set" if score is sweep.best and sweep.ground_truths else ""
         cells = [f"{score.threshold:g}", *map(percent, rates), *(f"{number:.10g}" for number in numbers), mark]
@@ -115,7 +116,10 @@ def score_report(score: ThresholdScore, protocol: Protocol) -> dict[str, Any]:
         "ground_truths": score.ground_truths,
         "detections": score.detections,
     }
-    return {**report, "1-ned": _defined(score.edit_similarity)} if isinstance(protocol, SpottingProtocol) else report
+    if not isinstance(protocol, SpottingProtocol):
+        return report
+    read = {"1-ned": score.edit_similarity, "word_accuracy": score.word_accuracy}
+    return {**report, **{name: _defined(value) for name, value in read.items()}}
 
 
 def format_reported(reported: ReportedScores) -> str:

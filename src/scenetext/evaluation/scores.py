@@ -95,6 +95,11 @@ class ThresholdScore:
         return self._rate(self.similarity, self.detections + self.ground_truths - self.position_matches)
 
     @property
+    def word_accuracy(self) -> float:
+        """Share of the detections in the right position whose text is right, too."""
+        return self._rate(self.hits, self.position_matches)
+
+    @property
     def errors(self) -> float:
         """What is missed and what is false, together."""
         return self.detections - self.hits + self.ground_truths - self.found

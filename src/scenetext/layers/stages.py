@@ -28,13 +28,16 @@ def head_maps(
     Args:
         head: what `spec.head` made.
         targets: of the batch, with a seed for every image where the detector has stages; None = evaluation, without
-            the maps that are for stages only.
+            the maps that are for stages only. Where one stage alone learns, nothing else is run with targets.
     """
-    maps: dict[str, Tensor] = dict(head(features))
+    alone = None if targets is None else spec.learns
+    maps: dict[str, Tensor] = {} if alone else dict(head(features))
     if spec.stages and IMAGE in features.side:
         maps[f"{_FOR_STAGES}_{IMAGE}"] = features.side[IMAGE]
     later: Any = getattr(head, "later", {})
     for number, stage in enumerate(spec.stages):
+        if alone not in (None, stage.name):
+            continue
         proposals = _propose(stage, number, maps, targets, config)
         looks = later[stage.name](maps, proposals) if stage.name in later else {}
         maps.update({f"{stage.name}.{name}": value for name, value in {**proposals, **looks}.items()})
@@ -67,7 +70,7 @@ def _propose(stage: Stage, number: int, maps: Maps, targets: Targets | None, con
         for name, value in maps.items()
         if not name.startswith(_FOR_STAGES)
     }
-    some = next(iter(seen.values()))
+    some = next(iter(maps.values()))
     seeds = [0] * len(some) if targets is None else targets[SEED].tolist()
     found = []
     with torch.no_grad(), torch.autocast(some.device.type, enabled=False):

@@ -11,7 +11,7 @@ from typing import Literal
 
 from scenetext.errors import ConfigError
 from scenetext.reproduction import MetricName, Size
-from scenetext.reproduction.tables import COUNTS, RATES, Column, Row, SceneSet, Table
+from scenetext.reproduction.tables import COUNTS, RATES, Column, LexiconSettings, Row, SceneSet, Table
 from scenetext.runs.settings import check_run
 from scenetext.runs.words import combine
 
@@ -201,10 +201,18 @@ def _test_step(table: Table, column: Column, stage: _PlannedStage, options: Opti
         test = experiment.tests[column.test]
         arguments += ("--records", *map(str, test.records))
         arguments += ("--set", *test.overrides) if test.overrides else ()
+        arguments += () if test.text_threshold is None else ("--text-threshold", f"{test.text_threshold:g}")
+        arguments += () if test.lexicon is None else _lexicon_flags(test.lexicon)
     folder = options.output / f"test-{column.test or column.training}-{_digest(arguments)}"
     arguments += ("--output", str(folder))
     title = f"test on {column.test or 'the validation records'}"
     return Step("test", title, "evaluate", arguments, folder, folder / "evaluation.json")
+
+
+def _lexicon_flags(lexicon: LexiconSettings) -> tuple[str, ...]:
+    flags: tuple[str, ...] = ("--lexicon", str(lexicon.words), "--lexicon-distance", lexicon.distance)
+    flags += () if lexicon.pairs is None else ("--lexicon-pairs", str(lexicon.pairs))
+    return flags if lexicon.limit is None else (*flags, "--lexicon-limit", f"{lexicon.limit:g}")
 
 
 def _scene_step(scenes: SceneSet, options: Options) -> Step:

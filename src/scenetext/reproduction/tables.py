@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -12,7 +13,7 @@ from scenetext.errors import ConfigError
 from scenetext.evaluation.named_rules import ProtocolName
 from scenetext.reproduction import MetricName, Paper, Size
 
-RATES: tuple[MetricName, ...] = ("precision", "recall", "hmean")
+RATES: tuple[MetricName, ...] = ("precision", "recall", "hmean", "1-ned")
 COUNTS: tuple[MetricName, ...] = ("parameters", "trainable_parameters", "operations")
 
 
@@ -44,6 +45,19 @@ class Training(Settings):
     """Rule by which its validation records are counted, one of `scenetext.evaluation.named_rules`."""
 
 
+class LexiconSettings(Settings):
+    """A list of words that readings are corrected with, and how (`scenetext evaluate --lexicon`)."""
+
+    words: Path
+    """A file for all images, or a folder with one for each."""
+    pairs: Path | None = None
+    """How they are written out; null = as they are."""
+    distance: Literal["plain", "weighted"] = "weighted"
+    """weighted: changes of characters that the reader was not sure of cost less."""
+    limit: float | None = None
+    """Readings as far as this from every word are dropped; null = none are."""
+
+
 class Test(Settings):
     """A measurement of a trained model on other images than its own validation records."""
 
@@ -53,6 +67,10 @@ class Test(Settings):
     """Settings of the run to change for this test, such as its test size."""
     protocol: ProtocolName = "ic15"
     """Rule by which they are counted."""
+    text_threshold: float | None = Field(default=None, ge=0, le=1)
+    """Detections of a lower text score are dropped; null = none are."""
+    lexicon: LexiconSettings | None = None
+    """What readings are corrected with; null = nothing."""
 
 
 class Column(Settings):

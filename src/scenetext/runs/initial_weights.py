@@ -33,9 +33,11 @@ def initialise_detector(task: DetectionTask, run: DetectionRun[Any, Any], labels
 
     Raises:
         CheckpointError: the file is of another network, or cannot be used for the encoder.
-        ConfigError: a pattern that matches nothing, or patterns that match everything.
+        ConfigError: a pattern that matches nothing, or patterns that match everything; no network to read behind.
     """
     if run.initial_weights is None:
+        if run.reader is not None and run.reader.freeze_detector:
+            raise ConfigError("reader.freeze_detector: name the detector to read behind, initial_weights=RUN/best.pt")
         return task.encoder.load_weights()
     content = load_checkpoint(run.initial_weights)
     weights = _detector_weights(content, run.initial_weights)

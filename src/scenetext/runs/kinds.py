@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from torch import nn
 
+from scenetext.config import validate
 from scenetext.contracts import DetectorSpec, PretrainingParts, PretrainingTask
 from scenetext.detectors import find_detector
 from scenetext.evaluation.named_rules import find_protocol
@@ -83,10 +84,14 @@ def build_detection_task(
     run: DetectionRun[Any, Any], characters: CharacterSet | None = None, augment: bool = True
 ) -> DetectionTask:
     """A detector on its encoder, with a reader where the run has one; without `characters`, its dictionary is read."""
-    spec = find_detector(run.detector.name)
-    if run.reader is not None:
-        spec = with_reader(spec, run.reader, run.reader.alphabet() if characters is None else characters)
-    return _detector_of(run, augment, spec)
+    spec, config = find_detector(run.detector.name), run.detector
+    known = _read_by(run) if characters is None else characters
+    if known is not None and run.reader is not None:
+        spec = with_reader(spec, run.reader, known)
+    elif known is not None:
+        values = {**config.model_dump(mode="json"), "alphabet": "".join(known.characters), "alphabet_file": None}
+        config = validate(type(config), values, "detector")
+    return _detector_of(run.model_copy(update={"detector": config}), augment, spec)
 
 
 def _detector_of(run: Any, augment: bool, spec: DetectorSpec | None = None) -> DetectionTask:
@@ -127,12 +132,18 @@ def _usable_text(run: DetectionRun[Any, Any], characters: CharacterSet | None, s
     return replace(usable, remarks=(*usable.remarks, f"{rule.name}: {rule.note}")) if rule.note else usable
 
 
-def _reader_characters(run: DetectionRun[Any, Any]) -> CharacterSet | None:
-    return None if run.reader is None else run.reader.alphabet()
+def _read_by(run: DetectionRun[Any, Any]) -> CharacterSet | None:
+    """The characters of its reader, or of a detector that reads by itself."""
+    if run.reader is not None:
+        return run.reader.alphabet()
+    found: CharacterSet | None = run.detector.characters if find_detector(run.detector.name).reads else None
+    return found
 
 
-def _reader_dictionary(run: DetectionRun[Any, Any]) -> str | None:
-    return None if run.reader is None else "reader.characters"
+def _dictionary_key(run: DetectionRun[Any, Any]) -> str | None:
+    if run.reader is not None:
+        return "reader.characters"
+    return "detector.alphabet_file" if find_detector(run.detector.name).reads else None
 
 
 PRETRAINING: Kind[AnyPretraining, Any] = Kind(
@@ -147,8 +158,8 @@ PRETRAINING: Kind[AnyPretraining, Any] = Kind(
 )
 DETECTION: Kind[DetectionRun[Any, Any], DetectionTask] = Kind(
     name="detection",
-    dictionary=_reader_dictionary,
-    characters=_reader_characters,
+    dictionary=_dictionary_key,
+    characters=_read_by,
     build=build_detection_task,
     initialise=initialise_detector,
     starts_trained=lambda run: run.initial_weights is not None,

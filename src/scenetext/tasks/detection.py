@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from torch import Tensor, nn
@@ -56,6 +56,9 @@ class DetectionTask(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.head = spec.head(config, head_channels(spec, encoder))
+        if spec.learns is not None:
+            self.requires_grad_(False)
+            cast(nn.ModuleDict, self.head.later)[spec.learns].requires_grad_(True)
         self.normalization = PixelNormalization(encoder.pixel_mean, encoder.pixel_std)
         self.spec = spec
         self.config = config
@@ -76,9 +79,12 @@ class DetectionTask(nn.Module):
 
     def forward(self, batch: Batch, others: Sequence[None] = ()) -> dict[str, Tensor]:
         """The unweighted loss terms of the detector and, where it has any, of its encoder."""
-        features = self._features(batch.images)
+        alone = self.spec.learns is not None
+        features = Features((), {IMAGE: self.normalization(batch.images)}) if alone else self._features(batch.images)
         maps = head_maps(self.head, self.spec, features, batch.targets, self.config)
         losses = self.spec.loss(maps, batch.targets, self.config)
+        if alone:
+            return losses
         added = auxiliary_losses(self.auxiliary_loss, features.side, self.spec, batch.targets, self.config.name)
         return {**losses, **added}
 

@@ -7,6 +7,7 @@ import resource
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -19,6 +20,9 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 _OUT_OF_MEMORY_MESSAGES = ("out of memory", "ALLOC_FAILED", "can't allocate memory")
 """In messages of torch, cuDNN and cuBLAS, and of torch on a CPU; not all of them are `OutOfMemoryError`s."""
+_CPU_DESCRIPTION = Path("/proc/cpuinfo")
+_BF16_INSTRUCTIONS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+"""As Linux calls them, the last on ARM. Without any, bf16 is emulated and slower than float32."""
 _NO_DETERMINISM_MESSAGE = "torch.use_deterministic_algorithms"
 _DETERMINISTIC_WORKSPACES = (":4096:8", ":16:8")
 """Values of CUBLAS_WORKSPACE_CONFIG with which cuBLAS gives the same bits every time."""
@@ -200,6 +204,14 @@ def resolve_precision(precision: Precision, device: torch.device) -> Literal["fp
     if precision == "auto":
         return "bf16" if has_bf16 else "fp16"
     return precision
+
+
+def fast_precision(device: torch.device) -> Precision:
+    """The quickest precision in which small networks train well: bf16 also on CPUs that have instructions for it."""
+    if device.type != "cpu" or not _CPU_DESCRIPTION.is_file():
+        return "auto"
+    words = set(_CPU_DESCRIPTION.read_text(encoding="utf-8", errors="replace").split())
+    return "bf16" if words & _BF16_INSTRUCTIONS else "auto"
 
 
 def autocast_to(precision: Literal["fp32", "bf16", "fp16"], device: torch.device) -> AbstractContextManager[None]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import torch
 from pydantic import ValidationError
 
 from scenetext.errors import ConfigError
+from scenetext.runs.kinds import build_detection_task, read_characters
 from scenetext.runs.settings import DetectionRun, load_run
 from scenetext.spotters.mask_textspotter.config import MaskTextSpotterSettings
 
@@ -58,3 +62,20 @@ def test_mirroring_is_refused(setting: str) -> None:
 def test_a_second_reader_is_refused() -> None:
     with pytest.raises(ConfigError, match="mask_textspotter reads by itself"):
         load_run([*WORDS, "reader"], DetectionRun)
+
+
+def test_the_alphabet_of_a_file_is_part_of_the_model(tmp_path: Path) -> None:
+    """A checkpoint holds the characters; with them, the file is not read again."""
+    file = tmp_path / "characters.txt"
+    file.write_text("字\n牌\nA\na\n", encoding="utf-8")
+    words = ["mask_textspotter", "totaltext", "tiny", f"detector.alphabet_file={file}"]
+    with pytest.raises(ConfigError, match="capital letters, which are never read with fold_case"):
+        build_detection_task(load_run(words, DetectionRun))
+    run = load_run([*words, "detector.fold_case=false"], DetectionRun)
+    characters = read_characters(run)
+    file.unlink()
+    assert characters is not None
+    with torch.device("meta"):
+        task = build_detection_task(run, characters)
+    assert (task.config.alphabet, task.config.alphabet_file) == ("字牌Aa", None)
+    assert "".join(task.config.characters.characters) == "字牌Aa"

@@ -12,6 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from detector_subjects import Subject, make_subject
+from scenetext.data.loading.dataset import collate
+from scenetext.data.transforms.evaluation import EvaluationTransformSettings
+from scenetext.data.transforms.training import TrainingTransformSettings
 from scenetext.errors import ConfigError
 from scenetext.layers.stages import IMAGE
 from scenetext.runs.settings import check_run
@@ -22,6 +25,8 @@ from scenetext.spotters.reader.places import annotated_place
 from scenetext.spotters.reader.stage import STAGE
 from scenetext.spotters.reader.texts import LEARNT, text_ids, why_unread
 from scenetext.structures import Features, TextInstance
+from scenetext.tasks.detection import DetectionTask
+from scenetext.tasks.evaluation_settings import EvaluationSettings
 from scenetext.text.charset import CharacterSet
 from text_samples import make_sample, word
 
@@ -61,6 +66,45 @@ def test_the_detector_does_not_notice_the_reader() -> None:
     terms[STAGE].backward()
     for name, parameter in reading.named_parameters():
         assert (parameter.grad is not None and bool(parameter.grad.any())) == name.startswith(f"later.{STAGE}."), name
+
+
+def test_behind_a_frozen_detector_only_the_reader_is_run_and_learns() -> None:
+    alone = make_subject("dbnet")
+    spec = with_reader(alone.spec, SETTINGS.model_copy(update={"freeze_detector": True}), ALPHABET)
+    task = DetectionTask(
+        Unused(),
+        spec,
+        alone.config,
+        TrainingTransformSettings(size=(96, 96), horizontal_flip=0),
+        EvaluationTransformSettings(),
+        EvaluationSettings(protocol="ic15_end_to_end"),
+    )
+    weights = {name: value.clone() for name, value in task.state_dict().items()}
+    prepared = [task.prepare_training(make_sample(TEXTS[:1], SIZE), np.random.default_rng(0)) for _ in range(2)]
+    assert all(name.startswith((STAGE, "seed")) for name in prepared[0].targets)
+    losses = task.train()(collate(prepared))
+    assert list(losses) == [STAGE]
+    losses[STAGE].backward()
+    for name, parameter in task.named_parameters():
+        assert (parameter.grad is not None) == name.startswith(f"head.later.{STAGE}."), name
+    changed = {name for name, value in task.state_dict().items() if not torch.equal(value, weights[name])}
+    assert all(name.startswith(f"head.later.{STAGE}.") for name in changed), "no statistics of the detector"
+    with pytest.raises(AssertionError, match="evaluation needs the encoder"):
+        task.eval().maps(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))
+
+
+class Unused(nn.Module):
+    """An encoder that may not be asked in training."""
+
+    channels, strides = (8, 8, 8, 8), (4, 8, 16, 32)
+    pixel_mean = pixel_std = (0.5, 0.5, 0.5)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 8, 3)
+
+    def forward(self, _: Tensor) -> Features:
+        raise AssertionError("evaluation needs the encoder, training does not")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
@@ -143,6 +144,8 @@ class MaskTextSpotterSettings(Settings):
 
     alphabet: str = string.digits + string.ascii_lowercase
     """The characters that are read, each once. A text with other characters is located, but not learnt to be read."""
+    alphabet_file: Path | None = None
+    """Dictionary file, one character a line, in place of `alphabet`; a checkpoint holds the characters themselves."""
     fold_case: bool = True
     """Read capital letters as small ones."""
     pyramid_channels: PositiveInt = 256
@@ -172,11 +175,17 @@ class MaskTextSpotterSettings(Settings):
 
     @property
     def characters(self) -> CharacterSet:
-        """The alphabet with its ids, from 1 on."""
-        return CharacterSet(self.alphabet)
+        """The alphabet with its ids, from 1 on.
+
+        Raises:
+            DataError: the dictionary file cannot be read or is broken.
+        """
+        return CharacterSet(self.alphabet) if self.alphabet_file is None else CharacterSet.from_file(self.alphabet_file)
 
     @model_validator(mode="after")
     def _alphabet_fits(self) -> Self:
+        if self.alphabet_file is not None:  # read when the run is built, and checked then
+            return self
         try:
             count = len(self.characters)
         except DataError as error:

@@ -55,6 +55,8 @@ class ReaderSettings(Settings):
     jitter: JitterSettings = JitterSettings()
     loss_weight: NonNegativeFloat = 1.0
     """Of the reading loss, beside those of the detector."""
+    freeze_detector: bool = False
+    """Only the reader learns: the detector stays as `initial_weights` has it, and is not run in training."""
 
     @property
     def columns(self) -> int:

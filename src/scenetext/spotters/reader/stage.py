@@ -42,6 +42,7 @@ def with_reader(spec: DetectorSpec, settings: ReaderSettings, alphabet: Characte
         decode=reading.decode,
         stages=(*spec.stages, Stage(STAGE, reading.propose)),
         added_loss_weights={**spec.added_loss_weights, STAGE: settings.loss_weight},
+        learns=STAGE if settings.freeze_detector else None,
     )
 
 
@@ -70,8 +71,9 @@ class Reading:
         """The detector's targets, and where words are, and what they are.
 
         Returns:
-            Besides the detector's: reading_place (N, 2, S, 2) float32, sides in pixels; reading_ids (N, L) int64,
-            padded with 0; reading_length (N,) int64. Only of texts that are known, in the alphabet and not too long.
+            Besides the detector's, where it learns: reading_place (N, 2, S, 2) float32, sides in pixels; reading_ids
+            (N, L) int64, padded with 0; reading_length (N,) int64. Only of texts that are known, in the alphabet and
+            not too long.
         """
         places, words = [], []
         for instance in sample.instances:
@@ -86,7 +88,7 @@ class Reading:
         for row, ids in zip(padded, words, strict=True):
             row[: len(ids)] = ids
         return {
-            **self.spec.targets(sample, config),
+            **({} if self.settings.freeze_detector else self.spec.targets(sample, config)),
             f"{STAGE}_place": np.array(places, np.float32).reshape(-1, 2, POINTS, 2),
             f"{STAGE}_ids": padded,
             f"{STAGE}_length": np.array([len(ids) for ids in words], np.int64),
@@ -105,12 +107,12 @@ class Reading:
         }
 
     def loss(self, maps: Maps, targets: Targets, config: Any) -> dict[str, Tensor]:
-        """The detector's terms and that of the reader."""
+        """The detector's terms, where it learns, and that of the reader."""
         valid = maps[f"{STAGE}.valid"]
         lengths = torch.where(valid, maps[f"{STAGE}.length"], 0).flatten()
         read = maps[f"{STAGE}.log_probabilities"].flatten(0, 1)
         return {
-            **self.spec.loss(maps, targets, config),
+            **({} if self.settings.freeze_detector else self.spec.loss(maps, targets, config)),
             STAGE: ctc_loss(read, maps[f"{STAGE}.ids"].flatten(0, 1), lengths),
         }
 
