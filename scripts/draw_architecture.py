@@ -111,7 +111,7 @@ def oclip() -> Diagram:
         drawing.arrow(start.right, end.left)
     drawing.arrow(pool.right, contrast.left, label=f"mean position, {feature}", at=(690, 92))
     places = seen.outputs["visual.attnpool"].shape[1] - 1
-    drawing.arrow(pool.bottom, (550, 230), decoder.left, label=f"{places} positions: keys, values", at=(560, 222))
+    drawing.arrow(pool.bottom, (550, 230), decoder.left, label=f"{places} keys, values", at=(560, 222))
     drawing.arrow((650, 345), (790, 345), decoder.bottom, label="queries", at=(670, 338))
     drawing.arrow((650, 375), (910, 375), (910, 120), (930, 120), label=f"mean over words, {feature}", at=(670, 392))
     drawing.legend((20, 415), LEGEND)

@@ -126,7 +126,8 @@ class DetectorSpec:
     """One detector, assembled from plain parts; `detectors/<name>/__init__.py` ends with `SPEC = DetectorSpec(...)`.
 
     Attributes:
-        config: its settings, a `Settings` subclass with at least `name` and `loss_weights`.
+        config: its settings, a `Settings` subclass with at least `name`, `loss_weights` and `decoding.polygon_shape`,
+            by which data sets ask for quadrilaterals ("quad") or outlines ("polygon").
         head: (config, encoder channels) -> module that takes `Features` and returns named maps (logits). Neck included.
             Channels are those of the levels; see `uses_stem`.
             Maps whose names begin with "features" are there for stages to sample from, beside "features_image", the

@@ -251,6 +251,15 @@ def test_perfect_maps_decode_to_the_words(subject: Subject) -> None:
         assert all(found.score > subject.examples.least_score for found in detections)
 
 
+def test_data_sets_can_ask_for_quadrilaterals(subject: Subject) -> None:
+    """`decoding.polygon_shape` is a setting of every detector: the configs of data sets have it."""
+    decoding = subject.config.decoding.model_copy(update={"polygon_shape": "quad"})
+    config = subject.config.model_copy(update={"decoding": decoding})
+    assert type(config).model_validate(config.model_dump()) == config, "a value that the setting takes"
+    (found,) = subject.spec.decode(subject.perfect_maps(subject.targets([two_words()])), config)
+    assert [len(detection.polygon) for detection in found] == [4, 4]
+
+
 def test_untrained_maps_decode_to_proper_detections(subject: Subject) -> None:
     with torch.no_grad():
         maps = subject.maps(subject.head().eval(), random_features(), None)

@@ -16,6 +16,13 @@ class BlobLossWeights(Settings):
     """Balanced cross-entropy of the kernel map."""
 
 
+class BlobDecoding(Settings):
+    """From the map to detections."""
+
+    polygon_shape: Literal["quad", "polygon"] = "polygon"
+    """Outlines as they are, or as rotated rectangles; data sets set it."""
+
+
 class BlobSettings(Settings):
     """Blob."""
 
@@ -25,5 +32,7 @@ class BlobSettings(Settings):
     """Channels of the fused levels."""
     margin: int = Field(default=3, ge=1)
     """Distance between a text and its kernel; pixels."""
+    decoding: BlobDecoding = BlobDecoding()
+    """From the map to detections."""
     loss_weights: BlobLossWeights = BlobLossWeights()
     """Weight of every loss term."""

@@ -22,6 +22,8 @@ def _find(probability: np.ndarray, config: BlobSettings) -> list[Detection]:
     for contour in contours:
         grown = largest_part(offset_polygon(contour[:, 0], config.margin))
         if grown is not None and cv2.contourArea(contour) > 16:
+            if config.decoding.polygon_shape == "quad":
+                grown = cv2.boxPoints(cv2.minAreaRect(grown.astype(np.float32)))
             inside = cv2.drawContours(np.zeros(probability.shape, np.uint8), [contour], -1, 1, cv2.FILLED)
             score = float(probability[inside.view(bool)].mean())
             found.append(Detection(grown.astype(np.float32), score))
