@@ -41,6 +41,12 @@ def assert_as_published(found: torch.Tensor, expected: np.ndarray) -> None:
     np.testing.assert_allclose(found.numpy(), expected, rtol=0, atol=1e-5 if same else ONE_GREY_LEVEL)
 
 
+def test_without_words_there_is_the_map_of_the_image_alone() -> None:
+    seen = attend(make_task(), golden("wide.image"), [], CPU)
+    assert seen.words == ()
+    assert np.isfinite(seen.heat).all()
+
+
 def normalised(task: OclipTask, image: np.ndarray) -> torch.Tensor:
     return task.normalization(torch.from_numpy(image).permute(2, 0, 1)[None])[0]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scenetext.config import flat_settings
 from scenetext.data.records.images import write_image
 from scenetext.evaluation.evaluator import DetectionEvaluator
 from scenetext.evaluation.named_rules import find_protocol
@@ -19,7 +20,6 @@ from scenetext.inspection.report.content import (
     curve_panels,
     dataset_names,
     describe_runs,
-    flat_settings,
     page_thresholds,
     settings_tables,
 )

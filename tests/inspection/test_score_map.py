@@ -13,6 +13,7 @@ import torch
 from command_process import run_tool
 from scenetext.data.records.images import write_image
 from scenetext.errors import ConfigError
+from scenetext.inspection.predictions import examine
 from scenetext.inspection.score_map import guidance_panels, guidance_sheet, text_guidance
 from scenetext.runs.build import build_task
 from scenetext.runs.settings import DetectionRun, load_run
@@ -43,6 +44,15 @@ def test_maps_cover_the_image_and_no_padding() -> None:
     assert [title.split(",")[0] for title in panels] == ["score map"] * 3 + ["image embedding I", "visual prompt"]
     assert all(panel.shape == IMAGE.shape for panel in panels.values())
     assert guidance_sheet(IMAGE, guidance).shape[1] > 800
+
+
+def test_the_page_of_a_detector_shows_them_after_the_maps_of_its_head() -> None:
+    task, _ = detector()
+    _, panels = examine(task, IMAGE, CPU)
+    titles = [title for title, _ in panels]
+    assert titles[0].startswith("probability")
+    assert [title.split(",")[0] for title in titles[-3:]] == ["score map", "image embedding I", "visual prompt"]
+    assert panels[-1][1].shape == IMAGE.shape
 
 
 def test_model_without_visual_prompt_or_words_has_fewer_maps() -> None:

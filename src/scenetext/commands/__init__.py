@@ -22,7 +22,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "this machine": ("doctor", "demo"),
     "data": ("prepare", "generate", "acquire"),
     "training": ("pretrain", "train", "convert"),
-    "results": ("evaluate", "detect", "visualize", "attention", "plot", "report"),
+    "results": ("evaluate", "detect", "visualize", "attention", "plot", "report", "app"),
     "experiments": ("benchmark", "reproduce", "list"),
 }
 """Every verb, in the order of the help."""

@@ -199,6 +199,15 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="build everything, run two steps and one evaluation, estimate time and memory; no run folder",
     )
+    parser.add_argument(
+        "--find-learning-rate",
+        type=int,
+        nargs="?",
+        const=100,
+        metavar="STEPS",
+        help="train for so many steps (100) while the learning rate rises, draw the losses and suggest a rate; no "
+        "checkpoint is written",
+    )
     parser.add_argument("--print-config", action="store_true", help="print the resolved settings and stop")
 
 

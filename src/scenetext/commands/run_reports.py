@@ -17,7 +17,7 @@ from scenetext.commands.detection_journal import STORED, made_by, stored_detecti
 from scenetext.commands.evaluation_sets import EvaluationSet
 from scenetext.commands.outputs import check_writable
 from scenetext.commands.set_scores import Found, evaluated, in_test_size, model_finder
-from scenetext.config import read_config
+from scenetext.config import flat_settings, read_config
 from scenetext.data.loading.loader import LoaderSettings
 from scenetext.errors import ConfigError
 from scenetext.evaluation.named_rules import find_protocol
@@ -29,7 +29,6 @@ from scenetext.inspection.report.content import (
     curve_panels,
     dataset_names,
     describe_runs,
-    flat_settings,
     page_thresholds,
     settings_tables,
 )

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Literal
 
+from scenetext.commands.learning_rate import find_learning_rate
 from scenetext.config import dump_yaml
 from scenetext.distributed import Processes, is_restarted, joined_processes
 from scenetext.errors import ConfigError
@@ -49,6 +50,8 @@ def run_training(arguments: argparse.Namespace, kind: Literal["pretraining", "de
 
 
 def _train(arguments: argparse.Namespace, run: Run, folder: Path, processes: Processes) -> int:
+    if arguments.find_learning_rate is not None and (arguments.resume or arguments.dry_run):
+        raise ConfigError("--find-learning-rate goes neither with --resume nor with --dry-run")
     if arguments.fresh_optimizer and not arguments.resume:
         raise ConfigError("--fresh-optimizer goes with --resume: a new run's optimiser is fresh anyway")
     resume = arguments.resume or (is_restarted() and bool(checkpoints_of(folder)))
@@ -64,6 +67,10 @@ def _train(arguments: argparse.Namespace, run: Run, folder: Path, processes: Pro
     remarks += _opening(trainer, run)
     if arguments.dry_run:
         _print(processes, [*remarks, *dry_run(trainer)])
+        return 0
+    if arguments.find_learning_rate is not None:
+        _print(processes, remarks)
+        _print(processes, find_learning_rate(trainer, run, folder, arguments.find_learning_rate))
         return 0
     if processes.is_main:
         prepare_run_folder(folder, run, trainer.description.get("characters"), resume or is_restarted())
@@ -112,7 +119,8 @@ def _close(outcome: Outcome, trainer: Trainer, folder: Path, overfit: int | None
         lines.append(f"best {name}: {best} after step {outcome.best_step}: {folder / 'best.pt'}")
     if not outcome.interrupted and (warning := outcome.warning(name, folder / "best.pt")) is not None:
         lines.append(warning)
-    lines.append(f"run folder: {folder} (config.yaml, log.jsonl, tensorboard/, checkpoints/)")
+    events = "tensorboard/, " if "tensorboard" in trainer.settings.loggers else ""
+    lines.append(f"run folder: {folder} (config.yaml, log.jsonl, {events}checkpoints/)")
     if outcome.interrupted or overfit is None:
         _print(trainer.processes, lines)
         return EXIT_CODE_INTERRUPTED if outcome.interrupted else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -122,6 +123,18 @@ def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], prefix: 
         elif old != new:
             messages.append(f"setting changed since the checkpoint: {prefix}{key}: {old} -> {new}")
     return messages
+
+
+def flat_settings(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested plain values by dotted key, each as JSON text."""
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            flat |= flat_settings(value, f"{name}.")
+        else:
+            flat[name] = json.dumps(value, ensure_ascii=False)
+    return flat
 
 
 def _read_with_bases(path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:

@@ -62,4 +62,4 @@ def encode_packed(
 def unpack_words(embeddings: Tensor, words: PackedWords, shape: tuple[int, int]) -> Tensor:
     """(M + 1, D) -> (B, N, D) with `shape` = (B, N): each real word to its slot, the last row to every empty one."""
     empty = embeddings[-1].expand(shape[0] * shape[1], -1)
-    return empty.index_copy(0, words.slots, embeddings[:-1]).view(*shape, -1)
+    return empty.index_copy(0, words.slots, embeddings[:-1]).view(*shape, embeddings.shape[-1])

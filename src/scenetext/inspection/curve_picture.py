@@ -55,6 +55,19 @@ def choose_metrics(runs: Runs, wanted: list[str] | None) -> list[str]:
     return list(dict.fromkeys(chosen))
 
 
+def figure_type() -> type[Figure]:
+    """matplotlib's figure.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ConfigError("drawing curves needs matplotlib; install it with: pip install scenetext[plot]") from None
+    return Figure
+
+
 def draw_runs(runs: Runs, metrics: list[str], smooth: int) -> Figure:
     """The picture: a panel per metric, a colour per run.
 
@@ -64,13 +77,9 @@ def draw_runs(runs: Runs, metrics: list[str], smooth: int) -> Figure:
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ConfigError("drawing curves needs matplotlib; install it with: pip install scenetext[plot]") from None
     columns = min(len(metrics), PANELS_PER_ROW)
     rows = math.ceil(len(metrics) / columns)
-    picture = Figure(figsize=(PANEL_INCHES[0] * columns, PANEL_INCHES[1] * rows), layout="constrained")
+    picture = figure_type()(figsize=(PANEL_INCHES[0] * columns, PANEL_INCHES[1] * rows), layout="constrained")
     panels = list(picture.subplots(rows, columns, squeeze=False).flat)
     for panel, metric in zip(panels, metrics, strict=False):
         _draw_panel(panel, metric, runs, smooth if metric.startswith("train/") else 1)

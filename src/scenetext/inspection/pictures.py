@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from scenetext.data.loading.dataset import LoadedSample, RecordDataset, collate_loaded
+from scenetext.data.loading.dataset import RecordDataset, collate_loaded
 from scenetext.data.records.images import write_image
 from scenetext.data.records.shards import read_record_image
 from scenetext.drawing.detections import FALSE, HIT, IGNORED, MISSED, draw_comparison, draw_instances, instances_legend
@@ -19,7 +19,7 @@ from scenetext.errors import DataError
 from scenetext.evaluation.evaluator import DetectionEvaluator
 from scenetext.evaluation.named_rules import find_protocol
 from scenetext.evaluation.scores import Outcome
-from scenetext.geometry.polygon import transform_polygon
+from scenetext.inspection.predictions import head_panels, predict_with_maps
 from scenetext.inspection.sample_sheet import write_sample_sheet
 from scenetext.runs.data import read_all_records, training_sets
 from scenetext.runs.kinds import DETECTION, build_detection_task
@@ -27,7 +27,6 @@ from scenetext.runs.load import load_trained_task, validation_files
 from scenetext.runs.settings import DetectionRun, load_run
 from scenetext.runs.usable import joined
 from scenetext.structures import Detection, ImageRecord
-from scenetext.tasks.detection import DetectionTask
 from scenetext.training.device import resolve_device
 
 PREDICTIONS = (
@@ -153,46 +152,16 @@ def show_predictions(
     dataset = RecordDataset(records, task.prepare_evaluation, 0)
     written = []
     for index, (number, record) in enumerate(chosen):
-        detections, maps = _predict(task, dataset.evaluation_item(index), target)
+        detections, arrays = predict_with_maps(task, collate_loaded([dataset.evaluation_item(index)]).to(target))
         outcome = evaluator.add(record.path, detections, record.instances).outcome(threshold)
         image = read_record_image(record)
         compared = _compare(image, record, detections, outcome)
-        outlines = {name: array for name, array in maps.items() if is_outlines(array.shape)}
-        suffix = " (output of the head, before any sigmoid)"
-        raw = {f"{name}{suffix}": array for name, array in maps.items() if name not in outlines}
-        others = [*map_panels(raw, image), *crop_panels(raw), *outline_panels(outlines, image)]
-        panels = [(f"{record.path.name}, score >= {threshold:g}", compared), *others]
+        panels = [(f"{record.path.name}, score >= {threshold:g}", compared), *head_panels(arrays, image)]
         path = output / "predictions" / f"{number:06d}_{record.path.stem}.png"
         written.append(_save(path, _panels_sheet(panels, PREDICTIONS)))
     score, rule = evaluator.scores().at(threshold), evaluator.protocol.rule()
     rates = f"precision {score.precision:.3f}, recall {score.recall:.3f}, hmean {score.hmean:.3f}"
     return Shown(written, [f"{len(records)} images at score threshold {threshold:g}: {rates} (rule: {rule})"])
-
-
-def _predict(
-    task: DetectionTask, item: LoadedSample, device: torch.device
-) -> tuple[list[Detection], dict[str, np.ndarray]]:
-    """The detections of an image; its maps without their padding, (h, w) or (C, h, w) each; crops, (N, C, h, w); and
-    outlines, (N, V, 2) or (N, steps, V, 2), in original pixels."""
-    batch = collate_loaded([item]).to(device)
-    (detections,) = task.detect(batch)
-    shares = np.array(batch.metas[0].content_size) / batch.images.shape[2:]
-    arrays = {name: value[0].float().cpu().numpy() for name, value in task.maps(batch.images).items()}
-    maps = {name: array for name, array in arrays.items() if is_map(array.shape, tuple(batch.images.shape[2:]))}
-    crops = {name: array for name, array in arrays.items() if is_crops(array.shape)}
-    outlines = {name: array for name, array in arrays.items() if name not in maps and is_outlines(array.shape)}
-    to_original = batch.metas[0].to_original
-    moved = {
-        name: transform_polygon(array.reshape(-1, 2), to_original).reshape(array.shape)
-        for name, array in outlines.items()
-    }
-    return detections, {name: _cut_to_content(array, shares) for name, array in maps.items()} | crops | moved
-
-
-def _cut_to_content(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """The part (height, width), given as shares, of a map (..., h, w) from its top-left corner."""
-    height, width = np.ceil(shares * values.shape[-2:]).astype(int).tolist()
-    return values[..., :height, :width]
 
 
 def _compare(image: np.ndarray, record: ImageRecord, detections: Sequence[Detection], outcome: Outcome) -> np.ndarray:

@@ -84,6 +84,15 @@ def files_of_run(paths: Iterable[Path], checkpoint: Path) -> tuple[Path, ...]:
     )
 
 
+def holds_pretraining(path: Path) -> bool:
+    """Whether a file is what `load_pretrained` takes, by the names of its weights; False where it cannot be read."""
+    try:
+        source = identify_source(without_parents(read_weights(path)).tensors)
+    except CheckpointError:
+        return False  # whoever loads it as something else says what is wrong with it
+    return source in (SCENETEXT_PRETRAINING, OCLIP)
+
+
 def load_pretrained(
     path: Path, dictionary: Path | None = None, model_config: Path | None = None
 ) -> tuple[OclipTask, bool]:

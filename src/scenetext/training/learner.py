@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, cast
@@ -45,6 +45,7 @@ class Learner:
         images: of an epoch; the schedule and the run's length may be stated in epochs.
 
     Attributes:
+        rate_at: learning rate of a step, by the number of steps finished before; that of the schedule.
         learning_rate: of the step at hand, of parameters whose group has the factor 1.
         overflows: steps of this process, since it started, that were skipped because gradients overflowed under fp16.
 
@@ -81,6 +82,7 @@ class Learner:
                 part.compile()
         self._forward = _distributed(self.module, device) if processes.count > 1 else self.module
         self._statistics: StatisticsSnapshot | None = None
+        self.rate_at: Callable[[int], float] = self.scheduled_rate
         self.learning_rate = 0.0
         self.overflows = 0
 
@@ -113,6 +115,11 @@ class Learner:
         norm = self._clip()
         values = torch.stack([*sums.values(), norm.to(self.device)]).tolist()
         return dict(zip([*sums, "gradient_norm"], values, strict=True))
+
+    def scheduled_rate(self, step: int) -> float:
+        """The learning rate that the settings give a step, by the number of steps finished before."""
+        factor = learning_rate_factor(step, self.total_steps, self.schedule, self.steps_per_epoch)
+        return factor * scaled_learning_rate(self.optimizer_settings, self.batch_size)
 
     def update(self, overflowed: bool = False) -> None:
         """Takes the step.
@@ -201,8 +208,7 @@ class Learner:
         keep_frozen_norms_still(self.module)
         if self.training.batch_norm == "frozen":
             hold_statistics(self.module)
-        factor = learning_rate_factor(step, self.total_steps, self.schedule, self.steps_per_epoch)
-        self.learning_rate = factor * scaled_learning_rate(self.optimizer_settings, self.batch_size)
+        self.learning_rate = self.rate_at(step)
         set_learning_rate(self.optimizer, self.learning_rate)
         self.optimizer.zero_grad(set_to_none=True)
         self._statistics = StatisticsSnapshot(self.module)

@@ -1,4 +1,4 @@
-"""What a run reports while it goes on: a progress bar or plain lines, TensorBoard, JSON lines for scripts, pictures."""
+"""What a run reports while it goes on: a progress bar or plain lines, JSON lines for scripts, pictures, loggers."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ import json
 import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from scenetext.data.records.images import write_image
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
+from scenetext.training.loggers import LoggedRun, LoggerName, Loggers
 
 
 class RunLog:
-    """Writes one run's log to the terminal, to `log.jsonl`, TensorBoard files and pictures under the run folder.
+    """Writes one run's log to the terminal, to `log.jsonl` and pictures under the run folder, and to loggers.
 
     The terminal gets a progress bar where it is one, and a plain line per logged step where it is not. A resumed run
     appends to `log.jsonl`; lines of steps that are trained again come twice, the later ones count.
@@ -29,6 +27,8 @@ class RunLog:
     Args:
         rank: of this process; all but the first keep silent.
         quiet: write files, and nothing to the terminal.
+        loggers: where metrics and pictures go as well.
+        config: resolved settings of the run, for the loggers.
     """
 
     def __init__(
@@ -39,13 +39,14 @@ class RunLog:
         description: str,
         rank: int = 0,
         quiet: bool = False,
+        loggers: Sequence[LoggerName] = ("tensorboard",),
+        config: Mapping[str, Any] | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._silent = rank > 0
         self._file = None if self._silent else (folder / "log.jsonl").open("a", encoding="utf-8")
-        self._tensorboard_folder = folder / "tensorboard"
         self._picture_folder = folder / "pictures"
-        self._tensorboard: SummaryWriter | None = None
+        self._loggers = Loggers(loggers, LoggedRun(folder, first_step, config or {}), self.message)
         self._first_step = first_step
         self._quiet = quiet or self._silent
         self._interactive = sys.stderr.isatty() and not self._quiet
@@ -73,9 +74,7 @@ class RunLog:
         if self._silent:
             return
         self._write_line({"kind": kind, "step": step, **values})
-        writer = self._writer()
-        for name, value in values.items():
-            writer.add_scalar(f"{kind}/{name}", value, step, new_style=True)
+        self._loggers.metrics(kind, step, values)
         # Nothing to average over, such as scores where nothing was detected; a loss that is not a number is one.
         nothing = "none" if kind == "evaluation" else "nan"
         text = "  ".join(
@@ -90,14 +89,14 @@ class RunLog:
     def pictures(self, step: int, pictures: Mapping[str, np.ndarray]) -> None:
         """Keeps named pictures, (H, W, 3) uint8 RGB, after `step` finished steps.
 
-        In TensorBoard, and as pictures/<name>/step_<step>.jpg in the run folder.
+        With the loggers, and as pictures/<name>/step_<step>.jpg in the run folder.
 
         Raises:
             ImageError: an array is no picture.
         """
         for name, picture in pictures.items():
             write_image(self._picture_folder / name / f"step_{step:08d}.jpg", picture)
-            self._writer().add_image(f"pictures/{name}", picture, step, dataformats="HWC")
+            self._loggers.picture(step, name, picture)
 
     def message(self, text: str) -> None:
         """A line on the terminal that does not disturb the progress bar."""
@@ -117,18 +116,21 @@ class RunLog:
     ) -> None:
         """Closes; what goes wrong with that must not hide the error of the run."""
         try:
-            self.close()
+            self.close(failed=error is not None)
         except OSError:
             if error is None:
                 raise
 
-    def close(self) -> None:
-        """Flushes and closes everything; the log cannot be used afterwards."""
+    def close(self, failed: bool = False) -> None:
+        """Flushes and closes everything; the log cannot be used afterwards.
+
+        Args:
+            failed: the run ended with an error.
+        """
         self._bar.close()
         if self._file is not None:
             self._file.close()
-        if self._tensorboard is not None:
-            self._tensorboard.close()
+        self._loggers.close(failed)
 
     def _write_line(self, values: Mapping[str, object]) -> None:
         if self._file is None:
@@ -136,13 +138,6 @@ class RunLog:
         plain = {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in values.items()}
         self._file.write(json.dumps(plain) + "\n")
         self._file.flush()
-
-    def _writer(self) -> SummaryWriter:
-        if self._tensorboard is None:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._tensorboard = SummaryWriter(str(self._tensorboard_folder), purge_step=self._first_step)
-        return self._tensorboard
 
     def _time_left(self, step: int) -> str:
         done = step - self._first_step

@@ -11,6 +11,7 @@ from scenetext.config import Settings
 from scenetext.data.loading.loader import LoaderSettings
 from scenetext.training.averaging import AveragingSettings
 from scenetext.training.device import Precision
+from scenetext.training.loggers import LoggerName
 from scenetext.training.optimizers import OptimizerSettings
 from scenetext.training.schedules import ScheduleSettings
 
@@ -34,6 +35,9 @@ class TrainingSettings(Settings):
     """How many of the newest step checkpoints stay; the best one is kept as well, as best.pt."""
     log_every: PositiveInt = 20
     """Steps between logged training values (means over those steps)."""
+    loggers: tuple[LoggerName, ...] = ("tensorboard",)
+    """Where metrics and pictures go beside log.jsonl: tensorboard, wandb (Weights & Biases), mlflow; the last two need
+    their packages. One that fails does not stop the run."""
     pictures: NonNegativeInt = 4
     """Validation images, the first ones, on which every evaluation also draws what the model makes of them."""
     device: str = "auto"

@@ -31,6 +31,7 @@ from scenetext.training.evaluation import draw, evaluate
 from scenetext.training.interruption import InterruptionGuard
 from scenetext.training.learner import Learner
 from scenetext.training.log import RunLog, format_value
+from scenetext.training.loggers import check_loggers
 from scenetext.training.outcome import Outcome
 from scenetext.training.seed import random_state, restore_random_state
 from scenetext.training.settings import RunSettings
@@ -88,6 +89,7 @@ class Trainer:
     ) -> None:
         self.settings = settings.training
         self.processes = processes or Processes()
+        check_loggers(self.settings.loggers)
         if self.settings.deterministic:
             use_deterministic_algorithms()
         self.device = process_device(self.settings.device)
@@ -149,10 +151,9 @@ class Trainer:
             CheckpointError: the last state of the run cannot be saved, or the log not be written (disk full); the
                 checkpoints that are there stay as they are.
         """
-        first, name = self.outcome.step, self.folder.name
         try:
             with (
-                RunLog(self.folder, first, self.total_steps, name, self.processes.rank) as log,
+                self._log() as log,
                 InterruptionGuard(
                     lambda name: log.message(f"{name} received: saving after this step (Ctrl-C again to stop at once)")
                 ) as guard,
@@ -165,6 +166,17 @@ class Trainer:
                 "whole: make room, then go on with --resume"
             ) from error
         return self.outcome
+
+    def _log(self) -> RunLog:
+        return RunLog(
+            self.folder,
+            self.outcome.step,
+            self.total_steps,
+            self.folder.name,
+            self.processes.rank,
+            loggers=self.settings.loggers,
+            config=self.description.get("config"),
+        )
 
     def _run(self, log: RunLog, guard: InterruptionGuard) -> None:
         stop = self._catch_up_evaluation(log, guard)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,18 +42,6 @@ class ReportedRun:
     facts: Mapping[str, str]
     scores: DetectionEvaluator | None = None
     threshold: float = 0.5
-
-
-def flat_settings(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested plain values by dotted key, each as JSON text."""
-    flat: dict[str, str] = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping) and value:
-            flat |= flat_settings(value, f"{name}.")
-        else:
-            flat[name] = json.dumps(value, ensure_ascii=False)
-    return flat
 
 
 def describe_runs(runs: Sequence[ReportedRun]) -> list[dict[str, Any]]:

@@ -1,0 +1,6 @@
+"""`scenetext app`, from a checkout."""
+
+from scenetext.commands import run_tool
+
+if __name__ == "__main__":
+    run_tool(__file__)
