@@ -84,12 +84,15 @@ class EncoderSpec:
         build: settings -> the encoder, an `nn.Module` with random weights.
         small: settings that make it quick to build and to run, for the contract tests.
         auxiliary_loss: settings -> what it adds to a detector's losses; None = nothing.
+        build_last_level: settings -> the encoder without what only finer levels need, for methods that read the last
+            level alone: every parameter has to learn. None = as `build`, where the last level needs all.
     """
 
     settings: type[Any]
     build: Callable[[Any], Encoder]
     small: Mapping[str, Any]
     auxiliary_loss: Callable[[Any], AuxiliaryLoss] | None = None
+    build_last_level: Callable[[Any], Encoder] | None = None
 
     @property
     def name(self) -> str:

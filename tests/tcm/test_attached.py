@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from scenetext.config import validate
+from scenetext.conversion.encoders import convert_backbone
 from scenetext.encoders import backbones
 from scenetext.encoders.clip_text import ClipTextEncoder
 from scenetext.errors import CheckpointError, ConfigError
@@ -215,7 +216,13 @@ def test_another_encoder_needs_a_file_for_the_text_side(tmp_path: Path) -> None:
     assert any("text encoder weights" in line for line in built.load_weights())
 
 
-@pytest.mark.parametrize("image", [CLIP, {"name": "resnet", "depth": 18}], ids=["clip", "resnet"])
+CONVNEXT = {"name": "timm", "model": "test_convnext"}
+VIT = {"name": "timm", "model": "test_vit", "pyramid_channels": 8}
+
+
+@pytest.mark.parametrize(
+    "image", [CLIP, {"name": "resnet", "depth": 18}, CONVNEXT, VIT], ids=["clip", "resnet", "convnext", "vit"]
+)
 def test_a_detector_on_it_fills_everything(image: dict[str, Any], tmp_path: Path) -> None:
     source = encoder(image, text_weights="none")
     for parameter in source.parameters():
@@ -229,6 +236,21 @@ def test_a_detector_on_it_fills_everything(image: dict[str, Any], tmp_path: Path
     plain: Any = alone.build(alone.settings.model_validate({**image, "weights": path}))
     plain.load_weights()
     assert all(torch.equal(value, source.image.state_dict()[name]) for name, value in plain.state_dict().items())
+
+
+@pytest.mark.parametrize("image", [CONVNEXT, VIT], ids=["convnext", "vit"])
+def test_a_backbone_of_timm_comes_out_of_its_checkpoint(image: dict[str, Any], tmp_path: Path) -> None:
+    """The model's name is that of the settings within."""
+    built = encoder(image, text_weights="none")
+    config = {"kind": "detection", "encoder": built.settings.model_dump(mode="json")}
+    content = {"model": {f"encoder.{name}": value for name, value in built.state_dict().items()}, "config": config}
+    torch.save(content, tmp_path / "best.pt")
+    conversion = convert_backbone(tmp_path / "best.pt", tmp_path / "backbone.safetensors")
+    assert f"timm of model {image['model']}" in conversion.found
+    settings = {**image, "weights": tmp_path / "backbone.safetensors"}
+    plain: Any = backbones()["timm"].build(backbones()["timm"].settings.model_validate(settings))
+    plain.load_weights()
+    assert all(torch.equal(value, built.image.state_dict()[name]) for name, value in plain.state_dict().items())
 
 
 def features_file(path: Path, sentences: list[str], channels: int = 16) -> Path:

@@ -13,12 +13,14 @@ from scenetext.config import validate
 from scenetext.contracts import Encoder
 from scenetext.conversion.files import Conversion, read_source
 from scenetext.encoders.resnet import ResNet
+from scenetext.errors import CheckpointError
 from scenetext.runs.encoders import build_encoder, find_encoder
 from scenetext.weights import mmocr, native
 from scenetext.weights.files import write_safetensors, write_torch_file
 from scenetext.weights.image_encoder import ImageEncoderWeights, extract_image_encoder
 from scenetext.weights.report import require_fit
 from scenetext.weights.sources import CLIP, MMOCR, Source
+from scenetext.weights.timm import fit_pyramid
 
 
 def convert_backbone(source: Path, target: Path) -> Conversion:
@@ -47,7 +49,9 @@ def convert_from_mmocr(source: Path, target: Path) -> Conversion:
 def convert_to_mmocr(source: Path, target: Path) -> Conversion:
     """The backbone of any known source under MMOCR's names, as a torch file {state_dict}."""
     encoder = _read_encoder(source, target)
-    rename = mmocr.BACKBONE_NAMES[encoder.settings["name"]]
+    rename = mmocr.BACKBONE_NAMES.get(encoder.settings["name"])
+    if rename is None:
+        raise CheckpointError(f"{source}: holds {encoder}; MMOCR has no such backbone")
     write_torch_file(target, {"state_dict": {rename(name): value for name, value in encoder.weights.items()}})
     model = _empty_encoder(encoder, source)
     mean, std = ([round(255 * value, 3) for value in values] for values in (model.pixel_mean, model.pixel_std))
@@ -64,12 +68,18 @@ def _read_encoder(source: Path, target: Path, expected: Source | None = None) ->
     model = _empty_encoder(encoder, source)
     if not isinstance(model, nn.Module):
         raise TypeError("an encoder with weights is an nn.Module")
-    require_fit(model, encoder.weights, f"{source} ({encoder})")
+    _, other_levels, _ = fit_pyramid(model.state_dict(), encoder.weights)  # a pre-training has the last one alone
+    require_fit(model, encoder.weights, f"{source} ({encoder})", other_levels)
     return encoder
 
 
 def _empty_encoder(encoder: ImageEncoderWeights, source: Path) -> Encoder:
     """The encoder of these settings, without weights."""
+    if encoder.settings["name"] == "timm" and "model" not in encoder.settings:
+        raise CheckpointError(
+            f"{source}: does not say which model of timm it holds, as scenetext's checkpoints and backbone files do; "
+            "name the file in encoder.weights of a run that says encoder.model"
+        )
     settings = validate(find_encoder(encoder.settings["name"]).settings, encoder.settings, str(source))
     with torch.device("meta"):
         return build_encoder(settings)

@@ -74,6 +74,12 @@ def published_oclip_weights(file: WeightFile, task: OclipTask) -> dict[str, Tens
         CheckpointError: sizes differ (each is listed with the setting that decides it), or names or shapes do.
     """
     encoder = extract_image_encoder(file)
+    kind = task.settings.encoder.name
+    if kind != encoder.settings["name"]:
+        raise CheckpointError(
+            f"{file.path} does not fit the settings:\n  method.encoder.name: {encoder.settings['name']} in the file, "
+            f"{kind} in the settings"
+        )
     found = {
         **oclip_sizes(file.tensors),
         "encoder.layers": encoder.settings["layers"],

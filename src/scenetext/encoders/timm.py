@@ -194,4 +194,9 @@ def _three(values: tuple[float, ...]) -> tuple[float, float, float]:
     return red, green, blue
 
 
-SPEC = EncoderSpec(settings=TimmSettings, build=TimmEncoder, small={"model": "mobilenetv3_small_050"})
+SPEC = EncoderSpec(
+    settings=TimmSettings,
+    build=TimmEncoder,
+    small={"model": "mobilenetv3_small_050"},
+    build_last_level=lambda settings: TimmEncoder(settings, STRIDES[-1:]),
+)

@@ -20,7 +20,13 @@ from scenetext.weights.files import WeightFile, read_weights
 from scenetext.weights.image_encoder import extract_image_encoder
 from scenetext.weights.oclip import oclip_sizes
 from scenetext.weights.report import load_weights
-from scenetext.weights.sources import OCLIP, SCENETEXT_PRETRAINING, identify_source, without_parents
+from scenetext.weights.sources import (
+    OCLIP,
+    SCENETEXT_PRETRAINING,
+    SCENETEXT_PRETRAININGS,
+    identify_source,
+    without_parents,
+)
 
 PUBLISHED_METHOD: Mapping[str, Any] = {"word_pooling": "slots", "clamp_logit_scale": False}
 """Settings of the method in which the defaults differ from what published models compute."""
@@ -118,7 +124,7 @@ def load_pretrained(
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
     characters = None if dictionary is None else read_dictionary(dictionary)
-    if source is SCENETEXT_PRETRAINING:
+    if source in SCENETEXT_PRETRAININGS:
         return _own_task(path, characters, dictionary), False
     if source is not OCLIP:
         raise CheckpointError(f"{path}: holds {source.name}, expected {SCENETEXT_PRETRAINING.name} or {OCLIP.name}")

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import reduce
-from operator import or_
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import (
-    Discriminator,
-    Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    Tag,
-    model_validator,
-)
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 from typing_extensions import Self
 
 from scenetext.config import Settings
-from scenetext.encoders import backbones
+from scenetext.encoders.choice import BackboneSettings
 from scenetext.encoders.clip_image import EXPANSION, ClipImageSettings, ClipResNetSettings
 from scenetext.encoders.clip_text import ClipTextSettings
 
@@ -167,24 +155,6 @@ class TcmSettings(ClipImageSettings, GuidanceSettings):
                 "pool; set pool_heads"
             )
         return self
-
-
-def _backbone_name(settings: object) -> Any:
-    return settings.get("name") if isinstance(settings, Mapping) else getattr(settings, "name", None)
-
-
-if TYPE_CHECKING:
-    BackboneSettings = Any
-else:
-    BackboneSettings = Annotated[
-        reduce(or_, (Annotated[spec.settings, Tag(name)] for name, spec in backbones().items())),
-        Discriminator(
-            _backbone_name,
-            custom_error_type="backbone",
-            custom_error_message=f"name says which encoder to build, one of {', '.join(backbones())}",
-        ),
-    ]
-    """The settings of any encoder in `encoders`; which, says their `name`."""
 
 
 class AttachSettings(Settings):

@@ -170,8 +170,17 @@ MASK_TEXTSPOTTER = Source(
     encoder_settings=lambda weights: {**torchvision.resnet_settings(weights), **mask_textspotter.PIXEL_STATISTICS},
     reads_bgr=True,
 )
+SCENETEXT_RESNET_PRETRAINING = Source(
+    name="a scenetext pre-training on torchvision's ResNet",
+    sign="network.visual.conv1.weight and no network.visual.conv3.weight, or network.visual.stem.0.weight",
+    recognises=lambda weights: torchvision.is_torchvision_resnet(weights, native.PRETRAINED_ENCODER),
+    encoder_name=_behind(native.PRETRAINED_ENCODER),
+    encoder_settings=torchvision.resnet_settings,
+)
+SCENETEXT_TIMM_PRETRAINING = _scenetext_timm("a scenetext pre-training", native.PRETRAINED_ENCODER)
+SCENETEXT_PRETRAININGS = (SCENETEXT_PRETRAINING, SCENETEXT_RESNET_PRETRAINING, SCENETEXT_TIMM_PRETRAINING)
 SCENETEXT_TIMM: tuple[Source, ...] = (
-    _scenetext_timm("a scenetext pre-training", native.PRETRAINED_ENCODER),
+    SCENETEXT_TIMM_PRETRAINING,
     _scenetext_timm("a scenetext detector", native.DETECTOR_ENCODER),
     _scenetext_timm("a scenetext detector with TCM", native.TCM_IMAGE_ENCODER),
     _scenetext_timm("a scenetext image encoder", ""),
@@ -179,6 +188,7 @@ SCENETEXT_TIMM: tuple[Source, ...] = (
 
 SOURCES: tuple[Source, ...] = (
     SCENETEXT_PRETRAINING,
+    SCENETEXT_RESNET_PRETRAINING,
     SCENETEXT_DETECTOR,
     SCENETEXT_TCM_DETECTOR,
     SCENETEXT_TCM_RESNET_DETECTOR,

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator, model_validator
+from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveInt, field_validator, model_validator
 
 from scenetext.config import Settings
+from scenetext.encoders.choice import BackboneSettings
 from scenetext.encoders.clip_image import ClipResNetSettings
 
 LossName = Literal["character", "contrastive"]
+
+
+def _of_clip_unless_named(settings: Any) -> Any:
+    return {"name": "clip_resnet", **settings} if isinstance(settings, Mapping) else settings
 
 
 class OclipSettings(Settings):
     """The model, its words and its objective."""
 
     name: Literal["oclip"] = "oclip"
-    encoder: ClipResNetSettings = ClipResNetSettings()
+    encoder: Annotated[BackboneSettings, BeforeValidator(_of_clip_unless_named)] = ClipResNetSettings()
+    """The image encoder, any in `encoders`; without a `name`, CLIP's ResNet as published."""
     input_size: int = Field(default=512, ge=32, multiple_of=32)
     """Side of the square input, in pixels; fixes the size of both positional tables of the image."""
     embed_dim: PositiveInt = 384

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scenetext.encoders.clip_image import PooledClipResNet
+from scenetext.encoders.pooled import pooled_encoder
 from scenetext.encoders.word_encoder import encode_packed, pack_words, real_words, unpack_words
 from scenetext.layers.cross_attention import CrossAttentionDecoder
 from scenetext.layers.transformer import Transformer, initialise_blocks, resize_positions
@@ -76,7 +76,7 @@ class OclipModel(nn.Module):
         super().__init__()
         self.settings = settings
         width, joint = settings.text_width, settings.embed_dim
-        self.visual = PooledClipResNet(settings.encoder, settings.grid, joint)
+        self.visual = pooled_encoder(settings.encoder, settings.grid, joint)
         self.transformer = Transformer(width, settings.text_layers, settings.text_heads, causal=True)
         self.token_embedding = nn.Embedding(vocabulary_size, width)
         self.positional_embedding = nn.Parameter(torch.empty(settings.context_length, width))
@@ -108,7 +108,7 @@ class OclipModel(nn.Module):
         words = self.encode_words(characters)
         last_level = self.visual(images).levels[-1]
         tokens = self.visual.attnpool(last_level)
-        logits = self.decode_characters(words, tokens, image_mask, last_level.shape[-2:])
+        logits = self.decode_characters(words, tokens, image_mask, (last_level.shape[-2], last_level.shape[-1]))
         return self._outputs(words, real_words(characters), tokens[:, 0], tokens, logits)
 
     def features(self, images: Tensor, characters: Tensor) -> OclipOutputs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import numpy as np
 from torch import Tensor, nn
@@ -80,7 +81,7 @@ class OclipTask(nn.Module):
 
     def compiled_parts(self) -> Sequence[nn.Module]:
         """The image tower: nearly all of the work, on images of one size."""
-        return (self.network.visual,)
+        return (cast(nn.Module, self.network.visual),)
 
     def predict(self, batch: Batch) -> OclipPredictions:
         """Features for retrieval, and the hidden characters as read from the right and from a shuffled image.
