@@ -20,7 +20,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("detectors.*", "spotters.*", "pretraining.*", "tcm"),
     ("tasks", "training"),
     ("runs",),
-    ("inference", "conversion", "inspection", "scenes", "acquisition", "benchmark", "reproduction"),
+    ("inference", "conversion", "export", "inspection", "scenes", "acquisition", "benchmark", "reproduction"),
     ("commands",),
     ("__main__",),
 )

@@ -149,6 +149,8 @@ class DetectorSpec:
         added_loss_weights: weights of loss terms that are not among the config's `loss_weights`, as of a reader.
         learns: name of the only stage that learns; None = everything does. Encoder, head and other stages are frozen
             then, and in training they are not even run: that stage has to do with the images and the targets.
+        training_maps: names of maps that losses alone read. Each is the result of the head's module of this name, and
+            without that module, which inference removes, the head makes no such map.
     """
 
     config: type[Any]
@@ -162,6 +164,7 @@ class DetectorSpec:
     reads: bool = False
     added_loss_weights: Mapping[str, float] = field(default_factory=dict)
     learns: str | None = None
+    training_maps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from scenetext.runs.kinds import DETECTION
 from scenetext.runs.load import load_trained_task
 from scenetext.structures import Detection, PreparedSample
 from scenetext.tasks.detection import DetectionTask
+from scenetext.tasks.inference import InferencePrecision, prepare_for_inference
 from scenetext.training.device import explained_device_errors, resolve_device
 
 
@@ -28,22 +29,33 @@ class TextDetector:
     """A trained detector that takes images of any size; the same preparation as in evaluation.
 
     Args:
-        task: a detection task with its weights.
+        task: a detection task with its weights; it is changed, see `prepare_for_inference`.
         device: where it runs.
+        precision: of its network; auto = bf16 on a CPU that multiplies in it, which moves scores by some thousandths
+            and can drop or add a detection at a threshold; else fp32.
+
+    Attributes:
+        inference: how it computes, for printing.
     """
 
-    def __init__(self, task: DetectionTask, device: torch.device) -> None:
+    def __init__(self, task: DetectionTask, device: torch.device, precision: InferencePrecision = "auto") -> None:
         self.device = device
-        self.task = task.to(device).to(memory_format=torch.channels_last).eval()
+        self.task = task
+        self.inference = prepare_for_inference(task, device, precision)
 
     @classmethod
     def load(
-        cls, checkpoint: Path | str | None = None, device: str = "auto", overrides: Sequence[str] = ()
+        cls,
+        checkpoint: Path | str | None = None,
+        device: str = "auto",
+        overrides: Sequence[str] = (),
+        precision: InferencePrecision = "auto",
     ) -> TextDetector:
-        """A detector from a checkpoint that `scenetext train` wrote (best.pt), or a model file made of one.
+        """A detector from a checkpoint that `scenetext train` wrote (best.pt), or a file made of one: model, ONNX.
 
         Args:
             checkpoint: the file; None = the shipped model, which detects and reads (its card: data/models/README.md).
+            precision: see the class; an exported network has its own.
             overrides: settings of its run to change, such as "evaluation_transform.long_side=2000", or
                 "evaluation.scales=[0.75,1,1.5]" and "evaluation.flip=true" to look at several sizes, also mirrored.
 
@@ -53,7 +65,7 @@ class TextDetector:
             DeviceError: the device is not available.
         """
         task, _, _ = load_trained_task(Path(checkpoint or shipped_model()), DETECTION, overrides)
-        return cls(task, resolve_device(device))
+        return cls(task, resolve_device(device), precision)
 
     @torch.no_grad()
     def __call__(self, image: np.ndarray | Path | str, orientation: int = UPRIGHT) -> list[Detection]:

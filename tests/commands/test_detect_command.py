@@ -20,6 +20,7 @@ WORD = Detection(np.array([(5, 5), (40, 5), (40, 20), (5, 20)], dtype=np.float32
 
 
 class Detector:
+    inference = "network: none"
     """Finds one word in every image, among so many candidates more than it may look at."""
 
     def __init__(self, more: int) -> None:

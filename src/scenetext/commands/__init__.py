@@ -21,7 +21,7 @@ from scenetext.errors import ConfigError, did_you_mean
 GROUPS: dict[str, tuple[str, ...]] = {
     "this machine": ("doctor", "demo"),
     "data": ("prepare", "generate", "acquire"),
-    "training": ("pretrain", "train", "convert"),
+    "training": ("pretrain", "train", "convert", "export"),
     "results": ("evaluate", "detect", "visualize", "attention", "plot", "report", "app"),
     "experiments": ("benchmark", "reproduce", "list"),
 }

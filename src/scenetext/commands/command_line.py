@@ -228,6 +228,12 @@ def add_view_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_precision_argument(parser: argparse.ArgumentParser, default: str) -> None:
+    """The flag of commands that use a trained detector, for `scenetext.tasks.inference`."""
+    help_ = "of the network; auto: bf16 on a CPU that multiplies in it, else fp32"
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default=default, help=help_)
+
+
 def view_overrides(arguments: argparse.Namespace) -> list[str]:
     """The flags of `add_view_arguments` as overrides of a run's settings."""
     overrides = [] if arguments.scales is None else [f"evaluation.scales={arguments.scales}"]

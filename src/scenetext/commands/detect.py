@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scenetext.commands.command_line import add_view_arguments, share, view_overrides
+from scenetext.commands.command_line import add_precision_argument, add_view_arguments, share, view_overrides
 from scenetext.commands.outputs import output_path, results_in
 from scenetext.errors import DataError, ImageError
 from scenetext.resources import shipped_model
@@ -51,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--score", type=share, help="drop lower scores; default: the run's evaluation.threshold")
     add_view_arguments(parser)
+    add_precision_argument(parser, "auto")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
 
 
@@ -65,9 +66,10 @@ def run(arguments: argparse.Namespace) -> int:
     from scenetext.inference import TextDetector
 
     overrides = view_overrides(arguments)
-    detector = TextDetector.load(model, arguments.device, overrides)
+    detector = TextDetector.load(model, arguments.device, overrides, arguments.precision)
+    print(detector.inference)
     score = detector.task.evaluation.threshold if arguments.score is None else arguments.score
-    made = made_by(model, overrides, score)
+    made = made_by(model, [*overrides, str(detector.inference)], score)
     with (
         counted_cuts() as cuts,
         DetectionJournal(arguments.output / JOURNAL, made) as journal,

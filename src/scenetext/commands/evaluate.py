@@ -16,7 +16,7 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-from scenetext.commands.command_line import add_view_arguments, share, view_overrides
+from scenetext.commands.command_line import add_precision_argument, add_view_arguments, share, view_overrides
 from scenetext.commands.outputs import output_path
 from scenetext.resources import shipped_model
 
@@ -99,6 +99,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pictures", type=int, default=12, help="how many of the worst images to draw")
     add_view_arguments(parser)
     parser.add_argument("--workers", type=int, help="loader processes; default: one less than the cores")
+    add_precision_argument(parser, "fp32")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
 
 

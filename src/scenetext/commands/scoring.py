@@ -29,6 +29,7 @@ from scenetext.runs.settings import DetectionRun, PretrainingRun
 from scenetext.runs.usable import joined, refuse_all_skipped, usable_sets
 from scenetext.tasks.detection import DetectionTask
 from scenetext.tasks.evaluation_settings import EvaluationSettings
+from scenetext.tasks.inference import prepare_for_inference
 from scenetext.text.charset import CharacterSet
 from scenetext.training.device import resolve_device
 from scenetext.training.evaluation import evaluate
@@ -121,15 +122,17 @@ def score_detector(
 ) -> None:
     """Scores a detector."""
     device = resolve_device(arguments.device)
-    task.to(device).to(memory_format=torch.channels_last)
+    inference = prepare_for_inference(task, device, arguments.precision)
+    print(inference)
     loader = LoaderSettings(workers=arguments.workers, evaluation_batch_size=run.loader.evaluation_batch_size)
     known = content.get("characters")
     if arguments.lexicon is not None and not known:
         raise ConfigError(f"{arguments.checkpoint}: holds a detector that does not read; --lexicon corrects readings")
-    made = made_by(arguments.checkpoint, view_overrides(arguments))
+    made = made_by(arguments.checkpoint, [*view_overrides(arguments), str(inference)])
     found = model_finder(task, device, loader, run.training.seed, made)
     find = with_readings(found, arguments, CharacterSet(known) if known else None)
-    origin = {"checkpoint": str(arguments.checkpoint), "step": content["step"], **how_readings_count(arguments)}
+    of_model = {"checkpoint": str(arguments.checkpoint), "step": content["step"], "network": str(inference)}
+    origin = {**of_model, **how_readings_count(arguments)}
     sets = chosen_sets(
         arguments,
         with_files_of_run(task.evaluation, arguments.checkpoint),

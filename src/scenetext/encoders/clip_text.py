@@ -63,5 +63,5 @@ class ClipTextEncoder(nn.Module):
         """
         tokens = embeddings + self.positional_embedding[: embeddings.shape[1]]
         encoded = self.transformer(tokens)
-        read = encoded[torch.arange(len(ends), device=ends.device), ends]
+        read = encoded[torch.arange(ends.shape[0], device=ends.device), ends]
         return self.ln_final(read) @ self.text_projection

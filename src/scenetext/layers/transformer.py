@@ -173,7 +173,7 @@ def resize_positions(positions: Tensor, height: int, width: int) -> Tensor:
 
     Returns the table itself where the grid has its size.
     """
-    side = round(positions.shape[0] ** 0.5)
+    side = math.isqrt(len(positions))
     if (height, width) == (side, side):
         return positions
     table = positions.reshape(1, side, side, -1).permute(0, 3, 1, 2)

@@ -84,6 +84,12 @@ def build_detection_task(
     run: DetectionRun[Any, Any], characters: CharacterSet | None = None, augment: bool = True
 ) -> DetectionTask:
     """A detector on its encoder, with a reader where the run has one; without `characters`, its dictionary is read."""
+    spec, config = known_detector(run, characters)
+    return _detector_of(run.model_copy(update={"detector": config}), augment, spec)
+
+
+def known_detector(run: DetectionRun[Any, Any], characters: CharacterSet | None = None) -> tuple[DetectorSpec, Any]:
+    """The detector of a run, with a reader where the run has one, and its settings with the characters that it knows."""
     spec, config = find_detector(run.detector.name), run.detector
     known = _read_by(run) if characters is None else characters
     if known is not None and run.reader is not None:
@@ -91,7 +97,13 @@ def build_detection_task(
     elif known is not None:
         values = {**config.model_dump(mode="json"), "alphabet": "".join(known.characters), "alphabet_file": None}
         config = validate(type(config), values, "detector")
-    return _detector_of(run.model_copy(update={"detector": config}), augment, spec)
+    return spec, config
+
+
+def known_characters(content: Mapping[str, Any], path: Path) -> CharacterSet | None:
+    """The characters that a stored model knows; None where its run knows none, or stored none as earlier versions."""
+    known = content.get("characters")
+    return CharacterSet(known, path) if known else None
 
 
 def _detector_of(run: Any, augment: bool, spec: DetectorSpec | None = None) -> DetectionTask:

@@ -12,7 +12,8 @@ from scenetext.data.transforms.evaluation import WholeImageTransformSettings
 from scenetext.errors import CheckpointError, ConfigError
 from scenetext.pretraining.oclip.config import OclipSettings
 from scenetext.pretraining.oclip.task import OclipTask
-from scenetext.runs.kinds import PRETRAINING, AnyTask, Kind, TaskType, kind_of
+from scenetext.runs.exported import is_exported, load_exported_task
+from scenetext.runs.kinds import DETECTION, PRETRAINING, AnyTask, Kind, TaskType, kind_of, known_characters
 from scenetext.runs.settings import Run, RunType, check_run
 from scenetext.text.charset import CharacterSet
 from scenetext.training.checkpoint import load_checkpoint
@@ -54,6 +55,8 @@ def load_trained_task(
 ) -> tuple[Any, Any, dict[str, Any]]:
     """A trained model from a scenetext checkpoint: the task with its weights, its run's settings, the whole content.
 
+    An exported network (.onnx) is one, too: its content has no weights, and its task cannot be trained.
+
     Args:
         kind: what it must be; None = any.
         overrides: settings of the run to change, `key.sub=value`, such as its test size.
@@ -62,12 +65,15 @@ def load_trained_task(
         CheckpointError: the file is damaged, foreign, or of another kind.
         ConfigError: an override cannot be used.
     """
+    if is_exported(path):
+        if kind not in (None, DETECTION):
+            raise CheckpointError(f"{path}: holds a {DETECTION.name} model, expected {kind.name}")
+        return load_exported_task(path, overrides)
     content = load_checkpoint(path)
     if kind is not None and content.get("kind") != kind.name:
         raise CheckpointError(f"{path}: holds a {content.get('kind')} model, expected {kind.name}")
     run = check_run(override_values(content["config"], overrides), str(path))
-    known = content.get("characters")  # absent where a run knows none, and from checkpoints of before it was stored
-    task = kind_of(run).build(run, CharacterSet(known, path) if known else None, True)
+    task = kind_of(run).build(run, known_characters(content, path), True)
     load_weights(task, content["model"], path)
     return task, run, content
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from scenetext.contracts import AuxiliaryLoss, DetectorSpec, Encoder, Maps, Metric
@@ -37,6 +39,9 @@ class DetectionTask(nn.Module):
         evaluation: the scoring rule.
         augment: False prepares training images as evaluation images (for `--overfit`).
         auxiliary_loss: what the encoder adds to the detector's losses; None = nothing.
+
+    Attributes:
+        autocast: what `maps` computes in, inputs of convolutions and products rounded to it; None = as the caller says.
     """
 
     best_metric = "hmean"
@@ -69,13 +74,16 @@ class DetectionTask(nn.Module):
         self.decoder = Decoder(spec.decode, config, evaluation.merge_iou)
         self._largest_view = _enlarged(evaluation_transform, max(evaluation.scales))
         self.auxiliary_loss = auxiliary_loss
+        self.autocast: torch.dtype | None = None
         self.loss_weights: Mapping[str, float] = merged_loss_weights(
             {**config.loss_weights.model_dump(), **spec.added_loss_weights}, auxiliary_loss
         )
 
     def maps(self, images: Tensor) -> Maps:
         """The maps of (B, 3, H, W) uint8 images that are decoded."""
-        return head_maps(self.head, self.spec, self._features(images), None, self.config)
+        lower = self.autocast
+        with nullcontext() if lower is None else torch.autocast(images.device.type, lower):
+            return head_maps(self.head, self.spec, self._features(images), None, self.config)
 
     def forward(self, batch: Batch, others: Sequence[None] = ()) -> dict[str, Tensor]:
         """The unweighted loss terms of the detector and, where it has any, of its encoder."""

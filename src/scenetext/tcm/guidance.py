@@ -104,8 +104,8 @@ class GuidedEncoder(nn.Module, ABC):
         if self.visual_prompt is not None:
             difference = self.visual_gate * self.visual_prompt(embeddings, text)
             embeddings = embeddings + difference
-            side["visual_prompt"] = difference.transpose(1, 2).reshape(len(images), -1, height, width)
-        score = cosine_map(embeddings, self._refined(text, tokens)).reshape(len(images), -1, height, width)
+            side["visual_prompt"] = difference.transpose(1, 2).reshape(images.shape[0], -1, height, width)
+        score = cosine_map(embeddings, self._refined(text, tokens)).reshape(images.shape[0], -1, height, width)
         if self.logit_scale is not None:
             score = score * self.logit_scale.exp()
         side["score_map"] = score
@@ -124,7 +124,7 @@ class GuidedEncoder(nn.Module, ABC):
         text = self._prompted_text(image)
         if self.similarity is not None:
             text = bimodal_similarity(text, self.similarity(image))
-        return text.to(tokens.dtype).expand(len(tokens), -1, -1)
+        return text.to(tokens.dtype).expand(tokens.shape[0], -1, -1)
 
     def _refined(self, text: Tensor, tokens: Tensor) -> Tensor:
         """The text features (B, K, C) as the image is compared with them: with what they read from its tokens."""
@@ -142,6 +142,17 @@ class GuidedEncoder(nn.Module, ABC):
         if self._text_cache is None:
             self._text_cache = self.prompts(self.text_encoder, image)
         return self._text_cache
+
+    @torch.no_grad()
+    def store_text(self) -> None:
+        """Puts the text features in the place of prompts and text encoder, where no image changes them; for export."""
+        if self.text_encoder is None or self.prompts.reads_images:
+            return
+        stored = StoredText(self.prompts.classes, self.settings.embed_dim)
+        image = torch.zeros(1, self.settings.embed_dim, device=self.text_encoder.text_projection.device)
+        stored.features = self.prompts(self.text_encoder, image)[0]
+        self.prompts, self.text_encoder = stored, None
+        self.clear_text_cache()
 
     def clear_text_cache(self) -> None:
         """Makes the next forward pass compute the text feature again; call it if weights change in evaluation mode."""

@@ -24,4 +24,5 @@ SPEC = DetectorSpec(
     loss=loss,
     decode=decode,
     text_region=text_region,
+    training_maps=("threshold",),
 )

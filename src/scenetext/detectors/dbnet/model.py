@@ -95,9 +95,12 @@ class DBNetHead(nn.Module):
         self.apply(_initialise)
 
     def forward(self, features: Features) -> dict[str, Tensor]:
-        """Features of images (B, 3, H, W), to logits "probability" and "threshold", (B, H, W) each."""
+        """Features of images (B, 3, H, W), to logits "probability" and "threshold", (B, H, W) each.
+
+        Inference has no branch "threshold", and then there is no such map (`DetectorSpec.training_maps`).
+        """
         fused = self.pyramid(features.levels)
-        return {"probability": self.probability(fused), "threshold": self.threshold(fused)}
+        return {name: branch(fused) for name, branch in self.named_children() if isinstance(branch, MapBranch)}
 
 
 def head(config: DBNetSettings, channels: Sequence[int]) -> DBNetHead:
