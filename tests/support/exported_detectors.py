@@ -13,6 +13,7 @@ from scenetext.detectors import find_examples
 from scenetext.export.forms import FORMS
 from scenetext.export.network import write_network
 from scenetext.runs.build import build_task, describe_run
+from scenetext.runs.kinds import read_characters
 from scenetext.runs.settings import DetectionRun, check_run
 from scenetext.tasks.detection import DetectionTask
 
@@ -63,7 +64,7 @@ def export(
     form: str = "scenetext",
     size: tuple[int, int] = (64, 96),
 ) -> list[str]:
-    content = {**describe_run(run, None if run.reader is None else run.reader.alphabet()), "step": 7}
+    content = {**describe_run(run, read_characters(run)), "step": 7}
     return write_network(task, run, content, FORMS[form], size, path)
 
 

@@ -43,6 +43,7 @@ EXAMPLES = """\
   scenetext benchmark detection dbnet icdar2015 resnet50 vs pan icdar2015 resnet18 --images 30
   scenetext benchmark pace dbnet icdar2015 scratch vs dbnet icdar2015 tcm --set training.precision=fp32
   scenetext benchmark reading outputs/reader/best.pt --records data/icdar2015/val.jsonl --engine rapidocr
+  scenetext benchmark inference dbnet icdar2015 resnet18 --size 736 1312
   scenetext benchmark size dbnet icdar2015 fasttcm --size 640
 """
 Report = tuple[str, dict[str, Any]]
@@ -81,6 +82,13 @@ def add_detector_commands(commands: Any) -> None:
     command.add_argument("--training-repetitions", type=int, default=3, help="rounds of training steps; 0 = none")
     text = "processor: time that threads are busy, for a machine that others keep busy (best with OMP_NUM_THREADS=1)"
     command.add_argument("--clock", choices=("wall", "processor"), default="wall", help=text)
+
+    text = "one detector's network on this CPU in every way: PyTorch as trained, folded, in bf16, ONNX Runtime, int8"
+    manner = "In alternation, round by round, on noise. No data and no weights are read."
+    command = add_command(commands, "inference", measure_inference, text, manner)
+    command.add_argument(
+        "--size", type=positive, nargs=2, default=[736, 1312], metavar=("HEIGHT", "WIDTH"), help="multiples of 32"
+    )
 
     text = "parameters and operations of detectors"
     command = add_command(commands, "size", count_sizes, text, "Counted; no data and no weights are read.")
@@ -280,6 +288,20 @@ def time_engine(images: Sequence[Path], clock: Callable[[], float]) -> tuple[lis
             Detection(one.polygon, one.confidence, one.text, one.confidence) for one in texts if one.polygon is not None
         ]
     return [milliseconds(TOTAL, seconds)], found
+
+
+def measure_inference(arguments: argparse.Namespace) -> Report:
+    from scenetext.benchmark.inference import compare_ways, ways_table
+    from scenetext.commands.inference_ways import ways_of
+
+    height, width = arguments.size
+    tables, content = [], {}
+    for name, run in named_detectors(arguments).items():
+        with tempfile.TemporaryDirectory() as folder:
+            ways = compare_ways(ways_of(run, Path(folder)), (height, width), arguments.repetitions)
+        tables.append(f"{name}, {height} x {width}\n\n{ways_table(ways)}")
+        content[name] = {way: [asdict(metric) for metric in metrics] for way, metrics in ways.items()}
+    return "\n\n".join(tables), content
 
 
 def count_sizes(arguments: argparse.Namespace) -> Report:

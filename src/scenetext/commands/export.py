@@ -106,7 +106,7 @@ def _validation_images(files: Sequence[Path]) -> list[Path]:
 
 def _quantize(task: DetectionTask, arguments: argparse.Namespace) -> None:
     """Replaces the file by its int8 form, and prints what that costs."""
-    from scenetext.export.quantization import cost_table, measure, quantize
+    from scenetext.export.quantization import calibration_images, cost_table, measure, quantize
     from scenetext.runs.data import read_all_records
     from scenetext.runs.exported import load_exported_task
 
@@ -117,7 +117,7 @@ def _quantize(task: DetectionTask, arguments: argparse.Namespace) -> None:
     calibration: Sequence[ImageRecord] = records[:count]
     measured = {"ONNX Runtime, fp32": measure(load_exported_task(arguments.target, arguments.set)[0], records)}
     quantized = arguments.target.with_suffix(".partial")
-    quantize(arguments.target, quantized, task, calibration)
+    quantize(arguments.target, quantized, calibration_images(task, calibration))
     quantized.replace(arguments.target)
     measured["ONNX Runtime, int8"] = measure(load_exported_task(arguments.target, arguments.set)[0], records)
     print(f"int8: ranges from {count} of the images that are measured")

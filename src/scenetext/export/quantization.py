@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from scenetext.data.loading.dataset import RecordDataset, collate_loaded
 from scenetext.data.loading.loader import LoaderSettings
@@ -20,15 +21,14 @@ from scenetext.tasks.detection import DetectionMetric, DetectionTask
 from scenetext.training.evaluation import evaluate
 
 
-def quantize(source: Path, target: Path, task: DetectionTask, records: Sequence[ImageRecord]) -> None:
+def quantize(source: Path, target: Path, images: Iterable[Tensor]) -> None:
     """Weights (per channel) and maps between layers as integers of 8 bits.
 
     Ranges of maps are those of calibration images. Metadata are kept.
 
     Args:
         source, target: ONNX files, in float32 and in int8.
-        task: prepares the images.
-        records: the calibration images.
+        images: (B, 3, H, W) float32, normalised; the calibration images, batch by batch.
 
     Raises:
         ConfigError: onnxruntime or onnx is missing.
@@ -40,9 +40,9 @@ def quantize(source: Path, target: Path, task: DetectionTask, records: Sequence[
             f'--int8 needs onnx and onnxruntime, which cannot be imported ({error}): pip install "scenetext[export]"'
         ) from None
 
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
+    class Reader(CalibrationDataReader):
         def __init__(self) -> None:
-            self.inputs = _inputs(task, records)
+            self.inputs = ({INPUT: np.ascontiguousarray(each.numpy())} for each in images)
 
         def get_next(self) -> dict[str, np.ndarray] | None:
             return next(self.inputs, None)
@@ -64,13 +64,11 @@ def quantize(source: Path, target: Path, task: DetectionTask, records: Sequence[
         root.setLevel(level)
 
 
-@torch.no_grad()
-def _inputs(task: DetectionTask, records: Sequence[ImageRecord]) -> Iterator[dict[str, np.ndarray]]:
-    """What the network sees of every image."""
+def calibration_images(task: DetectionTask, records: Sequence[ImageRecord]) -> Iterator[Tensor]:
+    """What the network sees of every image, (1, 3, H, W) float32."""
     dataset = RecordDataset(records, task.prepare_evaluation, 0)
     for index in range(len(records)):
-        images = collate_loaded([dataset.evaluation_item(index)]).images
-        yield {INPUT: np.ascontiguousarray(task.normalization(images).numpy())}
+        yield task.normalization(collate_loaded([dataset.evaluation_item(index)]).images)
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ def build_detection_task(
 
 
 def known_detector(run: DetectionRun[Any, Any], characters: CharacterSet | None = None) -> tuple[DetectorSpec, Any]:
-    """The detector of a run, with a reader where the run has one, and its settings with the characters that it knows."""
+    """The detector of a run, with its reader where it has one, and its settings with the characters that it knows."""
     spec, config = find_detector(run.detector.name), run.detector
     known = _read_by(run) if characters is None else characters
     if known is not None and run.reader is not None:
