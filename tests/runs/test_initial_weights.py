@@ -98,6 +98,22 @@ def test_evaluations_of_a_run_from_trained_weights_are_counted(tmp_path: Path, t
     assert build_trainer(make(tmp_path, initial_weights=str(trained)), tmp_path / "run")[0].evaluations == 3
 
 
+def test_parts_that_a_run_freezes_by_name_end_as_they_began(tmp_path: Path, trained: Path) -> None:
+    """Statistics of their norms, too; a part of the encoder alone, and the rest learns."""
+    frozen = ("encoder.conv", "encoder.bn", "encoder.layer1.", "encoder.layer2.")
+    patterns = ["encoder.conv?.*", "encoder.bn?.*", "encoder.layer[12].*"]
+    groups = [{"pattern": pattern, "learning_rate_factor": 0} for pattern in patterns]
+    run = make(tmp_path, initial_weights=str(trained), optimizer={"groups": groups, "learning_rate": 1e-2})
+    trainer, _ = build_trainer(run, tmp_path / "run")
+    trainer.fit()
+    before = load_checkpoint(trained)["model"]
+    last = sorted((tmp_path / "run" / "checkpoints").iterdir())[-1]
+    moved = {name for name, value in load_checkpoint(last)["model"].items() if not torch.equal(value, before[name])}
+    assert not [name for name in moved if name.startswith(frozen)]
+    assert {"encoder.layer3.0.conv1.weight", "encoder.layer3.0.bn1.running_mean"} <= moved
+    assert any(name.startswith("head.") for name in moved)
+
+
 class Scripted:
     """A metric that finds these values, one evaluation after the other."""
 

@@ -166,7 +166,19 @@ def test_groups_are_reported() -> None:
         "adamw, peak learning rate 0.2 (0.1 for a batch of 8) at a batch of 16",
         "1.*: 0.002 M parameters, peak learning rate 0.1, weight decay 0",
         "*: 0.5 M parameters, peak learning rate 0.2, weight decay 0.01",
-        "frozen: 1.001 M parameters",
+        "0.*: 1.001 M parameters, frozen",
+    ]
+
+
+def test_what_a_model_froze_itself_is_reported_apart() -> None:
+    model = nn.Sequential(nn.Linear(10, 100), nn.Linear(100, 20, bias=False), nn.Linear(20, 1))
+    model[0].requires_grad_(False)
+    settings = OptimizerSettings(groups=(group("*.bias", 0), group("1.*", 0)))
+    build_optimizer(model, settings)
+    assert describe_groups(model, settings, batch_size=8)[2:] == [
+        "by the model itself: 0.001 M parameters, frozen",
+        "*.bias: 0.000101 M parameters, frozen",
+        "1.*: 0.002 M parameters, frozen",
     ]
 
 

@@ -11,7 +11,13 @@ from torch import nn
 
 from scenetext.config import Settings
 from scenetext.errors import CheckpointError, ConfigError
-from scenetext.training.parameter_groups import ParameterGroup, ParameterGroupSettings, freeze, parameter_groups
+from scenetext.training.parameter_groups import (
+    ParameterGroup,
+    ParameterGroupSettings,
+    freeze,
+    frozen_by_pattern,
+    parameter_groups,
+)
 
 FUSED_DEVICES = ("cpu", "cuda")
 """Where torch 2.6 and newer have one kernel for a whole update."""
@@ -125,10 +131,8 @@ def describe_groups(model: nn.Module, settings: OptimizerSettings, batch_size: i
             f"{group.settings.pattern}: {_millions(group.parameters.values())}, "
             f"peak learning rate {rate:g}, weight decay {group.weight_decay:g}"
         )
-    frozen = [parameter for parameter in model.parameters() if not parameter.requires_grad]
-    if frozen:
-        lines.append(f"frozen: {_millions(frozen)}")
-    return lines
+    frozen = frozen_by_pattern(model, settings.groups).items()
+    return lines + [f"{pattern or 'by the model itself'}: {_millions(each)}, frozen" for pattern, each in frozen]
 
 
 def _millions(parameters: Iterable[nn.Parameter]) -> str:

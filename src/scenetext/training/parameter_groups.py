@@ -105,6 +105,24 @@ def freeze(model: nn.Module, groups: Sequence[ParameterGroupSettings]) -> list[s
     return [name for name, parameter in names_and_parameters.items() if not parameter.requires_grad]
 
 
+def frozen_by_pattern(
+    model: nn.Module, groups: Sequence[ParameterGroupSettings]
+) -> dict[str | None, list[nn.Parameter]]:
+    """What `freeze` froze, by the pattern that says so; None: what the model had frozen itself, as TCM its text.
+
+    Raises:
+        ConfigError: a pattern that changes nothing, see `assign_groups`.
+    """
+    names_and_parameters = _named_parameters(model)
+    assigned = assign_groups(list(names_and_parameters), groups)
+    found: dict[str | None, list[nn.Parameter]] = {}
+    for name, parameter in names_and_parameters.items():
+        if not parameter.requires_grad:
+            group = assigned[name]
+            found.setdefault(None if group.learning_rate_factor else group.pattern, []).append(parameter)
+    return found
+
+
 def keep_frozen_norms_still(module: nn.Module) -> None:
     """Puts the norms of frozen parts into evaluation mode, so that their statistics are not updated either.
 

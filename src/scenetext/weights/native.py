@@ -17,7 +17,7 @@ TCM_IMAGE_ENCODER = "encoder.image."
 PIXEL_STATISTICS = ("pixel_mean", "pixel_std")
 """Settings of every encoder: what the pixels were normalised with."""
 _NOT_IN_WEIGHTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"resnet": ("bottleneck_stride",), "timm": ("model", "pyramid_channels")}
+    {"resnet": ("bottleneck_stride",), "timm": ("model",)}
 )
 """Further settings of encoders, by their name, that cannot be inferred from their weights."""
 

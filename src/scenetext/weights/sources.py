@@ -60,7 +60,7 @@ def _scenetext_timm(name: str, prefix: str) -> Source:
         sign=f"{prefix}{timm.ENCODER}*",
         recognises=lambda weights: any(each.startswith(prefix + timm.ENCODER) for each in weights),
         encoder_name=_behind(prefix),
-        encoder_settings=lambda _: {"name": "timm"},
+        encoder_settings=timm.timm_settings,
     )
 
 

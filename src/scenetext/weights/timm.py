@@ -59,6 +59,12 @@ def load_timm_weights(model: nn.Module, whole: nn.Module, name: str, file: Weigh
     return [*lines, f"dropped: {count_groups((*unused, *file.others))}"]
 
 
+def timm_settings(weights: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Settings of `encoders.timm` that the weights of an encoder imply; `model` is not among them."""
+    ends = [value for name, value in weights.items() if name.startswith(PYRAMID)]
+    return {"name": "timm", "pyramid_channels": len(ends[-1])} if ends else {"name": "timm"}
+
+
 def fit_pyramid(
     own: Mapping[str, Tensor], weights: Mapping[str, Tensor]
 ) -> tuple[dict[str, Tensor], tuple[str, ...], list[str]]:
