@@ -340,6 +340,7 @@ class PretrainingSpec:
             `evaluation_transform` and `evaluation`.
         detector_weights: weights of the task -> those of a detector's task, by name, for `initial_weights` of a
             detector's run; None = it hands on its image encoder alone.
+        weights_from_detector: the way back, for a run of the method that starts from a detector's.
     """
 
     settings: type[Any]
@@ -352,3 +353,4 @@ class PretrainingSpec:
     image_positions: tuple[str, ...] = ()
     trains_detector: bool = False
     detector_weights: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] | None = None
+    weights_from_detector: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] | None = None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from scenetext.data.loading.dataset import RecordDataset
@@ -39,8 +40,10 @@ class BrightnessMetric:
 
 class BrightnessTask(nn.Module):
     """`signal_at`: sends this process a signal in that forward; `signal_in_evaluation`: in the first evaluation;
-    `nan_at`: forwards whose loss is not a number. `updates`: the steps that changed the weights, so far."""
+    `nan_at`: forwards whose loss is not a number. `updates`: the steps that changed the weights, so far. `follower`:
+    moves toward weights after each of these, as a teacher does."""
 
+    follower: Tensor
     best_metric = "closeness"
     overfit_mark = 0.5
 
@@ -54,6 +57,7 @@ class BrightnessTask(nn.Module):
         self.signal_at, self.nan_at, self.calls = signal_at, set(nan_at), 0
         self.signal_in_evaluation = signal_in_evaluation
         self.updates = 0
+        self.register_buffer("follower", torch.zeros(1, 4))
 
     def predict(self, batch: Batch) -> Tensor:
         if self.signal_in_evaluation and not self.training:
@@ -65,6 +69,7 @@ class BrightnessTask(nn.Module):
 
     def after_update(self) -> None:
         self.updates += 1
+        self.follower.lerp_(self.out.weight.detach(), 0.5)
 
     def after_evaluation(self, metrics: Mapping[str, float]) -> list[str]:
         return [f"looked at {metrics['images']:.0f} images after {self.updates} updates"]

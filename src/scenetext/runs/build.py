@@ -65,7 +65,7 @@ def build_trainer(
     seed = run.training.seed
     trainer = Trainer(
         task,
-        RecordDataset(data.training, task.prepare_training, seed, data.parts),
+        RecordDataset(data.training, task.prepare_training, seed, data.parts, data.beside.get("unlabelled", ())),
         RecordDataset(data.validation, task.prepare_evaluation, seed),
         run,
         folder,

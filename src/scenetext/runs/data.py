@@ -17,7 +17,7 @@ from scenetext.distributed import Processes
 from scenetext.errors import DataError
 from scenetext.runs.kinds import kind_of
 from scenetext.runs.settings import Run
-from scenetext.runs.shared_images import shared_images
+from scenetext.runs.shared_images import refuse_shared_images, shared_images
 from scenetext.runs.usable import RecordSet, RunSets, check_run_files, joined
 from scenetext.structures import ImageRecord
 from scenetext.text.charset import CharacterSet
@@ -63,6 +63,8 @@ def read_run_records(run: Run, characters: CharacterSet | None, processes: Proce
         training, validation = training_sets(data), file_sets(data.validation, data.check_folder, "validation")
         remarks = tuple(shared_images(training, validation))
         beside = {key: _chosen_sets(sets, data) for key, sets in data.sets_beside.items() if sets}
+        for key, sets in beside.items():
+            refuse_shared_images(sets, validation, f"data.{key}")
         return kind_of(run).usable(run, characters, RunSets(training, validation, check, remarks, beside))
 
     sets = processes.in_turn(usable)

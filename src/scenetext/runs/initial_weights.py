@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from scenetext.contracts import PretrainingSpec
 from scenetext.errors import CheckpointError, ConfigError
 from scenetext.layers.transformer import resize_position_table
 from scenetext.pretraining import find_method
@@ -63,7 +64,8 @@ def initialise_pretraining(task: Any, run: PretrainingRun[Any, Any, Any], labels
             f"{path}: knows {len(known)} characters, and this run others ({len(own)}); set method.characters to the "
             "dictionary of that run, which lies in its folder as characters.txt"
         )
-    weights, resized = _with_own_positions(task, content["model"], find_method(run.method.name).image_positions)
+    spec = find_method(run.method.name)
+    weights, resized = _with_own_positions(task, _method_weights(spec, content), spec.image_positions)
     return [*_start_from(task, run, content, weights, []), *resized]
 
 
@@ -113,6 +115,13 @@ def _detector_weights(content: Mapping[str, Any], path: Path) -> Mapping[str, Te
             f"{path}: {name} pre-trains an image encoder, no whole detector; start from it with encoder.weights={path}"
         )
     return hand_over(weights)
+
+
+def _method_weights(spec: PretrainingSpec, content: Mapping[str, Any]) -> Mapping[str, Tensor]:
+    """The weights of a method's task in a checkpoint of its own kind, or of a detector, from which some start."""
+    weights: Mapping[str, Tensor] = content["model"]
+    is_detector = content.get("kind") == "detection" and spec.weights_from_detector is not None
+    return spec.weights_from_detector(weights) if is_detector and spec.weights_from_detector else weights
 
 
 def _with_own_positions(

@@ -9,6 +9,7 @@ import numpy as np
 
 from scenetext.config import Settings
 from scenetext.data.records.results import Add, text_hash
+from scenetext.errors import DataError
 from scenetext.runs.usable import RecordSet
 from scenetext.structures import ImageRecord
 
@@ -46,6 +47,26 @@ def shared_images(training: Sequence[RecordSet], validation: Sequence[RecordSet]
                     f"are also learnt from, in {one.path}: values measured on them say nothing about other images"
                 )
     return warnings
+
+
+def refuse_shared_images(learnt: Sequence[RecordSet], validation: Sequence[RecordSet], key: str) -> None:
+    """Refuses images of the validation among those that are learnt from beside the training images: nobody means it.
+
+    Args:
+        key: of the settings that names them.
+
+    Raises:
+        DataError: names one of them.
+    """
+    for one in learnt:
+        for other in validation:
+            found = _compared(one, other)
+            if found.shared:
+                raise DataError(
+                    f"{key}: {found.shared} of its images, such as {found.example}, are also measured on, in "
+                    f"{other.path}; leave them out",
+                    one.path,
+                )
 
 
 def _compared(one: RecordSet, other: RecordSet) -> SharedImages:

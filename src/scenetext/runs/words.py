@@ -39,6 +39,7 @@ AXES: Mapping[str, str] = {
     "trials": "trial",
 }
 """Folders of configs, in the order in which their files are merged, and what one of these is called."""
+_TRAINS = "trains"
 METHODS: Mapping[str, str] = {"detectors": "detection", "pretraining": "pretraining"}
 """Folders whose files define a run, and its kind."""
 
@@ -46,6 +47,9 @@ METHODS: Mapping[str, str] = {"detectors": "detection", "pretraining": "pretrain
 @dataclass(frozen=True)
 class Config:
     """One file of a combination.
+
+    The key `trains` of a method's file says that the method trains runs of another kind, as a pre-training does that
+    learns a whole detector: with it go the files of that kind, and what they hold for that kind.
 
     Attributes:
         word: its name on the command line: its stem, or its path.
@@ -65,12 +69,12 @@ class Config:
     @property
     def settings(self) -> dict[str, Any]:
         """The part that always applies."""
-        return {key: value for key, value in self.content.items() if key != "with"}
+        return {key: value for key, value in self.content.items() if key not in ("with", _TRAINS)}
 
     @property
     def kind(self) -> str | None:
         """The kind of run that it is for; None = any."""
-        return self.content.get("kind")
+        return self.content.get(_TRAINS, self.content.get("kind"))
 
     @property
     def title(self) -> str:
@@ -175,18 +179,21 @@ def _ordered(configs: Sequence[Config], source: str) -> list[Config]:
 
 def _merged(configs: Sequence[Config], source: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
+    kind: str | None = None
     present: frozenset[str] = frozenset()
     for index, config in enumerate(configs):
         before, others = present, configs[:index]
-        if config.kind and values.get("kind", config.kind) != config.kind:
-            raise ConfigError(f"{source}: {config.word} is for {config.kind} runs, this is a {values['kind']} run")
+        if config.kind and kind not in (None, config.kind):
+            raise ConfigError(f"{source}: {config.word} is for {config.kind} runs, this is a {kind} run")
+        kind = kind or config.kind
         values = merge(values, config.settings)
-        present |= config.names | ({str(values["kind"])} if "kind" in values else frozenset())
+        present |= config.names | ({kind} if kind else frozenset())
         new = [pair for other in others for pair in other.pairs if pair[0] <= present and not pair[0] <= before]
         new += [pair for pair in config.pairs if pair[0] <= present]
         for _, settings in sorted(new, key=lambda pair: len(pair[0])):
             values = merge(values, settings)
-    return values
+    trainer = next((config for config in configs if _TRAINS in config.content), None)
+    return values if trainer is None else {**values, "kind": trainer.content["kind"]}
 
 
 def _pairs(content: Any, needed: frozenset[str], path: Path) -> Iterator[tuple[frozenset[str], dict[str, Any]]]:
@@ -204,7 +211,7 @@ def _require_complete(values: Mapping[str, Any], configs: Sequence[Config], kind
     missing = _missing_axes(values, configs, kind)
     if not missing:
         return
-    run_kind = values.get("kind", kind)
+    run_kind = next((config.kind for config in configs if config.kind), values.get("kind", kind))
     known = all_configs()
     fitting = [
         each.word for axis in missing for each in known[axis] if axis in METHODS or each.kind in (None, run_kind)
@@ -218,7 +225,14 @@ def _missing_axes(values: Mapping[str, Any], configs: Sequence[Config], kind: st
         return [axis for axis, its_kind in METHODS.items() if values.get("kind", kind) in (None, its_kind)]
     if "data" not in values:
         return ["datasets"]
-    encoder = values.get("encoder", {})
-    if values.get("kind") == "detection" and isinstance(encoder, Mapping) and "name" not in encoder:
+    trains_detector = any(config.kind == "detection" for config in configs)
+    if trains_detector and not _has_name(values.get("detector", {})):
+        return ["detectors"]
+    if (trains_detector or values.get("kind") == "detection") and not _has_name(values.get("encoder", {})):
         return ["encoders"]
     return []
+
+
+def _has_name(group: Any) -> bool:
+    """Whether a group names what it is of; what is no group is complained about where settings are checked."""
+    return not isinstance(group, Mapping) or "name" in group

@@ -15,7 +15,8 @@ class DataSettings(Settings):
     """Which records are learnt from and which are measured on."""
 
     beside: ClassVar[tuple[str, ...]] = ()
-    """Further keys with datasets, as `train` has them, of a method that learns from other images in another way."""
+    """Further keys with datasets, as `train` has them, of a method that learns from other images in another way. Of one
+    called `unlabelled`, an image is drawn for each of `train`: see `RecordDataset`."""
     train: tuple[TrainingSet, ...]
     """The datasets, each as the path of a records file, relative to the working directory, or with more settings, as
     in {records: data/a.jsonl, share: 0.1, repeat: 3}."""
