@@ -1,6 +1,6 @@
 """Image to detections, in two lines of Python:
 
-detector = TextDetector.load()  # the model that is shipped, or TextDetector.load("outputs/dbnet-scenes-tiny/best.pt")
+detector = TextDetector.load()  # the shipped model, or a trained one: TextDetector.load("outputs/words/best.pt")
 detections = detector("image.jpg")
 """
 
