@@ -14,6 +14,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "structures", "resources"),
     ("contracts", "config", "distributed"),
     ("geometry", "text", "layers", "drawing"),
+    ("recognition",),
     ("data.records", "weights"),
     ("data.transforms", "data.loading", "data.readers", "encoders", "evaluation"),
     ("data.preparation",),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from scenetext.structures import Batch, Detection, Features, ImageRecord, PreparedSample, Sample
+from scenetext.structures import Batch, Detection, Features, ImageRecord, PreparedSample, Sample, TextInstance
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -144,8 +144,9 @@ class DetectorSpec:
         stages: second looks, one after the other; each sees the maps of those before it.
         uses_stem: whether the head reads the encoder's stem, too. Its channels are then in front of the levels', where
             the encoder has one; where it has none, the head goes without.
-        reads: whether its detections have texts; then images must not be mirrored, no reader is added, and its settings
-            have `alphabet`, `alphabet_file` in its place, and `characters`, those of either.
+        unread: (instance, config) -> why its text is not learnt to be read, in words, or None where it is; only of a
+            detector that reads. Then images must not be mirrored, no reader is added, and its settings have `alphabet`,
+            `alphabet_file` in its place, `characters`, those of either, and `unknown_characters`.
         added_loss_weights: weights of loss terms that are not among the config's `loss_weights`, as of a reader.
         learns: name of the only stage that learns; None = everything does. Encoder, head and other stages are frozen
             then, and in training they are not even run: that stage has to do with the images and the targets.
@@ -161,10 +162,15 @@ class DetectorSpec:
     text_region: Callable[[Targets], tuple[Tensor, Tensor]]
     stages: tuple[Stage, ...] = ()
     uses_stem: bool = False
-    reads: bool = False
+    unread: Callable[[TextInstance, Any], str | None] | None = None
     added_loss_weights: Mapping[str, float] = field(default_factory=dict)
     learns: str | None = None
     training_maps: tuple[str, ...] = ()
+
+    @property
+    def reads(self) -> bool:
+        """Whether its detections have texts."""
+        return self.unread is not None
 
 
 @dataclass(frozen=True)

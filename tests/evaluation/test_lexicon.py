@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from golden import golden_arrays, golden_json
 from scenetext.errors import DataError
-from scenetext.evaluation.lexicon import Correction, Lexicon, Lexicons
+from scenetext.evaluation.lexicon import Correction, Lexicon, Lexicons, read_lexicon
 from scenetext.evaluation.spotting import edit_distance
 from scenetext.structures import Detection
 from scenetext.text.charset import CharacterSet
@@ -110,6 +110,18 @@ def test_pairs_say_how_words_are_written(tmp_path: Path) -> None:
         Lexicons(words, pairs)
     with pytest.raises(DataError, match="pairs are a file for a file of words"):
         Lexicons(words, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("read", "expected"),
+    [("joes", ("JOE'S", 1)), ("new york", ("New York", 0)), ("NEWYORK", ("New York", 1)), ("", ("&", 1))],
+    ids=["a mark", "a blank and case", "a blank too few", "nothing read"],
+)
+def test_words_of_a_list_may_have_marks_blanks_and_any_case(
+    tmp_path: Path, read: str, expected: tuple[str, int]
+) -> None:
+    (tmp_path / "words.txt").write_text("\ufeffJOE'S\r\n  \r\n New York \r\n&\r\nnew york\r\n", encoding="utf-8")
+    assert read_lexicon(tmp_path / "words.txt").nearest(read) == expected
 
 
 def test_each_image_has_its_words_and_pairs(tmp_path: Path) -> None:

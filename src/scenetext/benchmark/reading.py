@@ -21,7 +21,7 @@ from scenetext.data.records.samples import load_sample
 from scenetext.evaluation.evaluator import DetectionEvaluator
 from scenetext.evaluation.named_rules import find_protocol
 from scenetext.evaluation.scores import DEFAULT_THRESHOLDS
-from scenetext.spotters.reader.model import CtcReader
+from scenetext.spotters.reader.model import WordReader
 from scenetext.structures import Batch, Detection, ImageRecord
 from scenetext.tasks.decoding import Decoder
 from scenetext.tasks.detection import DetectionTask
@@ -125,7 +125,9 @@ def _watched(task: DetectionTask, watch: Stopwatch) -> Callable[[Batch], list[li
         decode=_timed(task.spec.decode, watch, "decoding"),
     )
     later = dict(getattr(task.head, "later", nn.ModuleDict()).items())
-    networks = {f"{name}: network": one.columns for name, one in later.items() if isinstance(one, CtcReader)}
+    readers = {name: one for name, one in later.items() if isinstance(one, WordReader)}
+    networks: dict[str, nn.Module] = {f"{name}: network": one.columns for name, one in readers.items()}
+    networks |= {f"{name}: attention": one.reader for name, one in readers.items() if one.reader is not None}
     for name, module in {"encoder": cast(nn.Module, task.encoder), "head": task.head, **later, **networks}.items():
         module.forward = _timed(module.forward, watch, name)
     task.spec, task.decoder = spec, Decoder(spec.decode, task.config, task.evaluation.merge_iou)

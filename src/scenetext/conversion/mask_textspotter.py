@@ -53,7 +53,8 @@ def convert_from_mask_textspotter(source: Path, target: Path, run: DetectionRun[
     }
     model = renamed_weights(shapes, names, file.tensors, f"{source} (its published names)")
     counters = {name: torch.zeros_like(value, device="cpu") for name, value in own.items() if name not in names}
-    write_checkpoint(target, run, {**counters, **_turned({name: _of_text(name, model[name]) for name in model})})
+    weights = {**counters, **_turned({name: _of_text(name, model[name]) for name in model})}
+    write_checkpoint(target, run, weights, run.detector.characters)
     found = f"{MASK_TEXTSPOTTER.name}, as {run.detector.name} on {run.encoder.name}"
     return Conversion(target, found, len(model), file.others, file.remarks, (LICENCE,))
 

@@ -46,6 +46,12 @@ def head_maps(
     return maps
 
 
+def of_stage(maps: Maps, name: str) -> dict[str, Tensor]:
+    """What a stage gave, proposals included, under its own names."""
+    prefix = f"{name}."
+    return {key.removeprefix(prefix): value for key, value in maps.items() if key.startswith(prefix)}
+
+
 def pad_proposals(images: Sequence[Proposals]) -> dict[str, Tensor]:
     """The places of several images as tensors (B, P, ...), with "valid" (B, P) bool.
 

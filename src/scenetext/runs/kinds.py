@@ -138,8 +138,10 @@ def _usable_for_method(run: AnyPretraining, characters: CharacterSet | None, set
 
 def _usable_text(run: DetectionRun[Any, Any], characters: CharacterSet | None, sets: RunSets) -> RunSets:
     usable = sets_with_text(run, sets)
-    if run.reader is not None and characters is not None:
-        usable = sets_to_read(run.reader, characters, usable)
+    spec, config = known_detector(run, characters)
+    if (unread := spec.unread) is not None:
+        policy = (run.reader or config).unknown_characters
+        usable = sets_to_read(lambda instance: unread(instance, config), policy, usable)
     rule = find_protocol(run.evaluation.protocol)
     return replace(usable, remarks=(*usable.remarks, f"{rule.name}: {rule.note}")) if rule.note else usable
 

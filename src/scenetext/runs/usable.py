@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tqdm import tqdm
 
@@ -27,15 +27,16 @@ from scenetext.data.preparation.word_shares import keep_share_of_words
 from scenetext.data.records.files import JoinedRecords
 from scenetext.data.records.index import records_index
 from scenetext.data.records.results import Results
-from scenetext.errors import DataError
+from scenetext.errors import CharacterError, DataError
 from scenetext.evaluation.named_rules import find_protocol
 from scenetext.evaluation.rules import Protocol, SpottingProtocol
+from scenetext.recognition.recognizer import OUTSIDE_ALPHABET
 from scenetext.runs.settings import DetectionRun, PretrainingRun
-from scenetext.spotters.reader.config import ReaderSettings
-from scenetext.spotters.reader.texts import LEARNT, why_unread
-from scenetext.structures import ImageRecord, SkippedImage
+from scenetext.structures import ImageRecord, SkippedImage, TextInstance
 from scenetext.text.charset import CharacterSet
 
+Policy = Literal["skip", "stop"]
+"""What becomes of a text with characters outside the alphabet: it is skipped, or it stops the run."""
 _COUNTED_IMAGES = 10_000
 """Images of a dataset whose texts are counted for a reader: a start must not read all of a large collection."""
 
@@ -226,23 +227,35 @@ def uses_of(protocols: Iterable[Protocol]) -> tuple[Use, ...]:
     return ("detection", "reading") if are_texts_scored else ("detection",)
 
 
-def sets_to_read(settings: ReaderSettings, characters: CharacterSet, sets: RunSets) -> RunSets:
-    """The same records, and a remark on the texts that a reader cannot learn, among the first images of every dataset.
+def sets_to_read(unread: Callable[[TextInstance], str | None], policy: Policy, sets: RunSets) -> RunSets:
+    """The same records, and a remark on the texts that no reader learns, among the first images of every dataset.
+
+    Args:
+        unread: why a text is not learnt, in words; None = it is.
+        policy: what a text with a character outside the alphabet leads to.
 
     Raises:
-        DataError: it can learn none of them.
+        CharacterError: there is one, where the policy is to stop.
+        DataError: none can be learnt.
     """
-    counts: Counter[str] = Counter()
-    seen = 0
+    counts: Counter[str | None] = Counter()
+    seen = annotated = 0
     for one in sets.training:
         for record in islice(one.records, _COUNTED_IMAGES):
-            counts.update(why_unread(instance, settings, characters) for instance in record.instances)
             seen += 1
-    learnt = counts.pop(LEARNT, 0)
+            for instance in record.instances:
+                reason = unread(instance)
+                counts[reason] += 1
+                annotated += reason is None and instance.characters is not None
+                if reason == OUTSIDE_ALPHABET and policy == "stop":
+                    message = f"the text {instance.text!r:.60} has characters outside the alphabet; add them to it, or"
+                    raise CharacterError(f"{message} skip such texts (unknown_characters: skip)", record.path)
+    learnt = counts.pop(None, 0)
     left_out = ", ".join(f"{count} {reason}" for reason, count in counts.most_common()) or "none"
     if not learnt:
         raise DataError(f"the reader can learn none of the texts of the first {seen} training images: {left_out}")
-    remark = f"training: of the texts of {seen} images the reader learns {learnt}; left out: {left_out}"
+    boxes = f", {annotated} of them with boxes of their characters" if annotated else ""
+    remark = f"training: of the texts of {seen} images the reader learns {learnt}{boxes}; left out: {left_out}"
     return replace(sets, remarks=(*sets.remarks, remark))
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from detector_subjects import make_subject
+from detector_subjects import Subject, make_subject
 from scenetext.errors import ConfigError
 from scenetext.layers.feature_pyramid import FeaturePyramid
 from scenetext.spotters.mask_textspotter.config import MaskTextSpotterSettings
@@ -116,15 +118,24 @@ def test_heads_need_four_levels() -> None:
         head(MaskTextSpotterSettings(), (8, 8, 8))
 
 
-def learn(image_words: list[list[TextInstance]], levels: Features) -> tuple[nn.Module, dict[str, Tensor]]:
+def learn(
+    image_words: list[list[TextInstance]], levels: Features, reader: str = "attention"
+) -> tuple[nn.Module, dict[str, Tensor]]:
     """The gradients and loss terms of a batch of samples of 64 x 96 pixels."""
-    subject = make_subject("mask_textspotter")
+    subject = reading_subject(reader)
     network = subject.head()
     targets = subject.targets([make_sample(words, (64, 96)) for words in image_words])
     maps = subject.maps(network, levels, targets)
     terms = subject.spec.loss(maps, targets, subject.config)
     subject.total(maps, targets).backward()
     return network, terms
+
+
+def reading_subject(reader: str) -> Subject:
+    """The small spotter with one reader or the other."""
+    subject = make_subject("mask_textspotter")
+    reading = subject.config.reading.model_copy(update={"name": reader})
+    return replace(subject, config=subject.config.model_copy(update={"reading": reading}))
 
 
 def levels(scale: float) -> Features:
@@ -162,3 +173,29 @@ def test_every_parameter_has_a_finite_gradient(batch: str, scale: int) -> None:
     reads = batch in ("one of two without text", "with and without characters", "a crossing and a thin text")
     assert bool(terms["reading"] > 0) is reads
     assert bool(terms["character"] > 0) is (batch == "with and without characters")
+
+
+@pytest.mark.parametrize("batch", ["only ignored", "with and without characters", "texts that cannot be read"])
+def test_a_ctc_reader_takes_the_place_of_attention(batch: str) -> None:
+    network, terms = learn(BATCHES[batch], levels(1), "ctc")
+    assert all(term.isfinite() and term.requires_grad for term in terms.values())
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+    assert bool(terms["reading"] > 0) is (batch == "with and without characters")
+
+
+def test_what_a_ctc_reader_finds_is_decoded() -> None:
+    """From the box and mask of a text, as the stages give them, and columns that say "cat"."""
+    subject = reading_subject("ctc")
+    targets = subject.targets([make_sample([TextInstance(BOX, "x")], (64, 96))])
+    maps = dict(subject.perfect_maps(targets))
+    columns = torch.zeros(subject.config.reading.size[1], dtype=torch.int64)
+    columns[2:8:2] = torch.tensor(subject.config.characters.encode("cat"))
+    likely = torch.nn.functional.one_hot(columns, len(subject.config.alphabet) + 1) * 0.9 + 0.1 / 37
+    maps["masks.log_probabilities"] = likely.log()[None, None]
+    ((found,),) = subject.spec.decode(maps, subject.config)
+    assert found.text == "cat"
+    assert found.text_score == pytest.approx(0.9 + 0.1 / 37)
+    assert found.character_probabilities is not None
+    assert found.character_probabilities.shape == (3, 36)

@@ -19,11 +19,9 @@ from scenetext.errors import ConfigError
 from scenetext.layers.stages import IMAGE
 from scenetext.runs.settings import check_run
 from scenetext.spotters.reader import ReaderSettings, with_reader
-from scenetext.spotters.reader.ctc import best_path, ctc_loss
-from scenetext.spotters.reader.model import CtcReader
+from scenetext.spotters.reader.model import WordReader
 from scenetext.spotters.reader.places import annotated_place
 from scenetext.spotters.reader.stage import STAGE
-from scenetext.spotters.reader.texts import LEARNT, text_ids, why_unread
 from scenetext.structures import Features, TextInstance
 from scenetext.tasks.detection import DetectionTask
 from scenetext.tasks.evaluation_settings import EvaluationSettings
@@ -32,15 +30,18 @@ from text_samples import make_sample, word
 
 ALPHABET = CharacterSet(string.digits + string.ascii_lowercase)
 SETTINGS = ReaderSettings(channels=4)
+ATTENTION = ReaderSettings(
+    name="attention", channels=4, attention={"size": (2, 8), "channels": 8, "steps": 18, "beams": 2}
+)
 SIZE = (96, 160)
 FIRST = np.array([(10, 10), (90, 10), (90, 40), (10, 40)], np.float32)
 SECOND = np.array([(20, 55), (140, 55), (140, 88), (20, 88)], np.float32)
 TEXTS = [TextInstance(FIRST, "Exit2"), TextInstance(SECOND, "café"), word(SECOND + np.float32(4), ignore=True)]
 
 
-def subject(name: str = "dbnet") -> Subject:
+def subject(name: str = "dbnet", settings: ReaderSettings = SETTINGS) -> Subject:
     alone = make_subject(name)
-    return Subject(with_reader(alone.spec, SETTINGS, ALPHABET), alone.config, alone.examples)
+    return Subject(with_reader(alone.spec, settings, ALPHABET), alone.config, alone.examples)
 
 
 def features(images: int) -> Features:
@@ -123,8 +124,9 @@ class Unused(nn.Module):
         pytest.param([TextInstance(FIRST, "word", ignore=True)], id="ignored"),
     ],
 )
-def test_odd_texts_give_finite_losses_and_gradients(texts: list[TextInstance]) -> None:
-    one = subject()
+@pytest.mark.parametrize("settings", [SETTINGS, ATTENTION], ids=["ctc", "attention"])
+def test_odd_texts_give_finite_losses_and_gradients(texts: list[TextInstance], settings: ReaderSettings) -> None:
+    one = subject(settings=settings)
     network = one.head()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         terms = losses(one, network, one.targets([make_sample(texts, SIZE)] * 2), 2)
@@ -133,9 +135,10 @@ def test_odd_texts_give_finite_losses_and_gradients(texts: list[TextInstance]) -
     assert all(each.grad is not None and each.grad.isfinite().all() for each in network.parameters())
 
 
+@pytest.mark.parametrize("settings", [SETTINGS, ATTENTION], ids=["ctc", "attention"])
 @pytest.mark.parametrize("name", ["dbnet", "psenet"])
-def test_what_is_detected_is_read(name: str) -> None:
-    one = subject(name)
+def test_what_is_detected_is_read(name: str, settings: ReaderSettings) -> None:
+    one = subject(name, settings)
     sample, empty = make_sample(TEXTS[:1], SIZE), make_sample([], SIZE)
     perfect = one.perfect_maps(one.targets([sample, empty]))
     head = one.head().eval()
@@ -182,10 +185,10 @@ def test_decoding_travels_to_other_processes() -> None:
 )
 def test_texts_are_folded_and_must_fit(text: str, expected: str | None) -> None:
     """32 columns; between equal neighbours one is needed for a blank."""
-    ids = text_ids(text, SETTINGS, ALPHABET)
+    readable = SETTINGS.readable(ALPHABET)
+    ids = readable.ids(text)
     assert (ids and "".join(map(ALPHABET.decode, ids))) == expected
-    reason = why_unread(TextInstance(FIRST, text), SETTINGS, ALPHABET)
-    assert (reason == LEARNT) is (expected is not None)
+    assert (readable.why_unread(TextInstance(FIRST, text)) is None) is (expected is not None)
 
 
 @pytest.mark.parametrize("mirrored", [{"transform": {"horizontal_flip": 0.5}}, {"evaluation": {"flip": True}}])
@@ -204,26 +207,48 @@ def test_mirrored_images_are_refused(mirrored: dict[str, object]) -> None:
         check_run({**values, **mirrored}, "test")
 
 
-@pytest.mark.slow
-def test_thirty_two_words_are_overfitted() -> None:
-    """Drawn words of four characters are read without a mistake."""
+def drawn_words(count: int, length: int) -> tuple[list[str], Tensor]:
+    """Random words and their images (count, 3, 32, 128), in [0, 1]."""
     generator = np.random.default_rng(0)
-    words = ["".join(generator.choice(list(ALPHABET.characters), 4)) for _ in range(32)]
-    images = np.full((32, 3, 32, 128), 80, np.uint8)
+    words = ["".join(generator.choice(list(ALPHABET.characters), length)) for _ in range(count)]
+    images = np.full((count, 3, 32, 128), 80, np.uint8)
     for image, text in zip(images, words, strict=True):
         image[:] = cv2.putText(image[0].copy(), text, (16, 25), cv2.FONT_HERSHEY_SIMPLEX, 1, 220, 2)
+    return words, torch.from_numpy(images).float() / 255
+
+
+def overfitted(settings: ReaderSettings, words: list[str], images: Tensor, steps: int) -> list[str]:
+    """What a reader reads of whole images that it has learnt."""
     torch.manual_seed(0)
-    reader = CtcReader(ReaderSettings(channels=8), len(ALPHABET))
+    reader, recognizer = WordReader(settings, len(ALPHABET)), settings.recognizer(ALPHABET)
     place = torch.from_numpy(annotated_place(np.array([(0, 0), (128, 0), (128, 32), (0, 32)], np.float32)))
-    proposals = {"place": place[None, None].expand(32, 1, -1, -1, -1), "valid": torch.ones(32, 1, dtype=torch.bool)}
-    maps = {"features_image": torch.from_numpy(images).float() / 255}
+    valid = torch.ones(len(words), 1, dtype=torch.bool)
+    proposals = {"place": place[None, None].expand(len(words), 1, -1, -1, -1), "valid": valid}
     ids = torch.tensor([ALPHABET.encode(text) for text in words])
+    lengths = torch.full((len(words),), len(words[0]))
+    learnt = {name: each[:, None] for name, each in recognizer.targets(ids, lengths).items()}
+    maps = {"features_image": images}
     optimizer = torch.optim.AdamW(reader.parameters(), lr=5e-3)
-    for _ in range(150):
-        loss = ctc_loss(reader(maps, proposals)["log_probabilities"][:, 0], ids, torch.full((32,), 4))
+    for _ in range(steps):
+        loss = recognizer.loss({**learnt, **reader(maps, {**proposals, **learnt})}, valid)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     with torch.no_grad():
-        read = reader.eval()(maps, proposals)["log_probabilities"][:, 0].numpy()
-    assert ["".join(map(ALPHABET.decode, best_path(each).ids)) for each in read] == words
+        found = {name: each[:, 0].numpy() for name, each in reader.eval()(maps, proposals).items()}
+    read = [recognizer.read({name: found[name][row] for name in recognizer.outputs}) for row in range(len(words))]
+    return ["".join(map(ALPHABET.decode, each.ids)) for each in read]
+
+
+@pytest.mark.slow
+def test_thirty_two_words_are_overfitted() -> None:
+    """Drawn words of four characters are read without a mistake."""
+    words, images = drawn_words(32, 4)
+    assert overfitted(ReaderSettings(channels=8), words, images, 150) == words
+
+
+def test_attention_behind_any_detector_overfits_a_few_words() -> None:
+    words, images = drawn_words(4, 3)
+    attention = {"size": (2, 8), "channels": 24, "steps": 6, "beams": 2}
+    settings = ReaderSettings(name="attention", channels=4, attention=attention)
+    assert overfitted(settings, words, images, 60) == words

@@ -14,11 +14,17 @@ from scenetext.spotters.mask_textspotter.loss import loss
 from scenetext.spotters.mask_textspotter.model import head
 from scenetext.spotters.mask_textspotter.stages import propose_boxes, propose_masks
 from scenetext.spotters.mask_textspotter.targets import targets
+from scenetext.structures import TextInstance
 
 
 def text_region(targets: Targets) -> tuple[Tensor, Tensor]:
     """The text kernels, and where these are known, (B, H, W) uint8 each."""
     return targets["kernels"], targets["kernels_valid"]
+
+
+def unread(instance: TextInstance, config: MaskTextSpotterSettings) -> str | None:
+    """Why a text is not learnt to be read; None = it is."""
+    return config.readable.why_unread(instance)
 
 
 SPEC = DetectorSpec(
@@ -29,5 +35,5 @@ SPEC = DetectorSpec(
     decode=decode,
     text_region=text_region,
     stages=(Stage("boxes", propose_boxes), Stage("masks", propose_masks)),
-    reads=True,
+    unread=unread,
 )

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
+from scenetext.recognition.recognizer import Reading
 from scenetext.spotters.mask_textspotter.config import MaskTextSpotterSettings
 from scenetext.spotters.mask_textspotter.targets import UNKNOWN_CHARACTER
 
 NOT_KNOWN = -1
 """Pixels of a character map of which nothing is known."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CharacterReading:
-    """What character maps say.
-
-    Attributes:
-        ids: (T,) int64, of the characters, from 1.
-        score: mean of the probabilities of the characters; 0 where there is none.
-        probabilities: (T, C) float32, mean of the maps of all characters in the region of each.
-    """
-
-    ids: np.ndarray
-    score: float
-    probabilities: np.ndarray
 
 
 def character_target(quads: np.ndarray, ids: np.ndarray, box: np.ndarray, size: int, shrink: float) -> np.ndarray:
@@ -73,8 +57,8 @@ def shrunk_quad(quad: np.ndarray, share: float) -> np.ndarray:
     return quad
 
 
-def read_maps(probabilities: np.ndarray, config: MaskTextSpotterSettings, along: np.ndarray) -> CharacterReading:
-    """The reading of one region.
+def read_maps(probabilities: np.ndarray, config: MaskTextSpotterSettings, along: np.ndarray) -> Reading:
+    """The reading of one region; its score is the mean of the probabilities of its characters.
 
     Args:
         probabilities: (C + 1, h, w) float32, background first.
@@ -96,6 +80,7 @@ def read_maps(probabilities: np.ndarray, config: MaskTextSpotterSettings, along:
         middle = np.array((left + width / 2, top + height / 2))
         places.append(middle[0] if config.published else middle @ along)
     if not means:
-        return CharacterReading(np.zeros(0, np.int64), 0.0, np.zeros((0, len(probabilities) - 1), np.float32))
+        return Reading.nothing(len(probabilities) - 1)
     ordered = np.stack(means)[np.argsort(places, kind="stable")].astype(np.float32)
-    return CharacterReading(ordered.argmax(axis=1) + 1, float(ordered.max(axis=1).mean()), ordered)
+    ids = (ordered.argmax(axis=1) + 1).tolist()
+    return Reading(tuple(ids), float(ordered.max(axis=1).mean()), ordered)

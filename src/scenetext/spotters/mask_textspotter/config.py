@@ -11,6 +11,9 @@ from typing_extensions import Self
 
 from scenetext.config import Settings
 from scenetext.errors import DataError
+from scenetext.recognition.attention import AttentionRecognizer, AttentionSettings
+from scenetext.recognition.ctc import CtcRecognizer
+from scenetext.recognition.recognizer import ReadableTexts, Recognizer
 from scenetext.text.charset import CharacterSet
 
 STRIDE = 4
@@ -97,19 +100,11 @@ class MaskSettings(Settings):
     """What every corner of a character moves inwards, as a share of the shorter side at it (EAST)."""
 
 
-class ReadingSettings(Settings):
-    """The spatial attentional module (SAM), which reads a text character by character."""
+class ReadingSettings(AttentionSettings):
+    """The reader: the spatial attentional module (SAM), or a CTC reader on the same map."""
 
-    size: tuple[PositiveInt, PositiveInt] = (8, 32)
-    """(height, width) of the map that it looks at."""
-    channels: PositiveInt = 256
-    """Of the map, of the state and of the attention."""
-    steps: int = Field(default=32, ge=2)
-    """The most characters of a text, the end included. Longer texts are not learnt from."""
-    beams: PositiveInt = 6
-    """Readings that are followed at a time."""
-    codes: Literal["fixed", "learnt"] = "fixed"
-    """Codes of places and characters: one-hot, or learnt, as in the published weights."""
+    name: Literal["attention", "ctc"] = "attention"
+    """attention is published. ctc reads the columns of the map (`size`, `channels`), without steps, beams and codes."""
 
 
 class DecodingSettings(Settings):
@@ -148,6 +143,9 @@ class MaskTextSpotterSettings(Settings):
     """Dictionary file, one character a line, in place of `alphabet`; a checkpoint holds the characters themselves."""
     fold_case: bool = True
     """Read capital letters as small ones."""
+    unknown_characters: Literal["skip", "stop"] = "skip"
+    """What a text with a character outside the alphabet leads to: it is located, but not learnt to be read, and
+    counted; or the run stops and names it."""
     pyramid_channels: PositiveInt = 256
     """Channels of every level of the feature pyramid."""
     fusion_channels: PositiveInt = 64
@@ -181,6 +179,18 @@ class MaskTextSpotterSettings(Settings):
             DataError: the dictionary file cannot be read or is broken.
         """
         return CharacterSet(self.alphabet) if self.alphabet_file is None else CharacterSet.from_file(self.alphabet_file)
+
+    @property
+    def recognizer(self) -> Recognizer:
+        """What the reader learns from and what it reads."""
+        if self.reading.name == "ctc":
+            return CtcRecognizer(self.reading.size[1])
+        return AttentionRecognizer(self.reading.steps, len(self.alphabet))
+
+    @property
+    def readable(self) -> ReadableTexts:
+        """Which texts it learns."""
+        return ReadableTexts(self.characters, self.fold_case, self.recognizer)
 
     @model_validator(mode="after")
     def _alphabet_fits(self) -> Self:

@@ -10,7 +10,8 @@ import numpy as np
 from scenetext.contracts import Maps
 from scenetext.geometry.pixel_maps import logistic
 from scenetext.geometry.stretched_masks import stretch_mask
-from scenetext.spotters.mask_textspotter.characters import CharacterReading, read_maps
+from scenetext.recognition.recognizer import Reading
+from scenetext.spotters.mask_textspotter.characters import read_maps
 from scenetext.spotters.mask_textspotter.config import DecodingSettings, MaskTextSpotterSettings
 from scenetext.structures import Detection
 from scenetext.text.charset import CharacterSet
@@ -30,7 +31,7 @@ def decode(maps: Maps, config: MaskTextSpotterSettings) -> list[list[Detection]]
     Returns:
         For every image its texts, best first, in pixels of the (padded) input image.
     """
-    names = ["valid", "box", "text", "logits", "ids", "probabilities", "distributions"]
+    names = ["valid", "box", "text", "logits", *config.recognizer.outputs]
     names += ["characters"] if "masks.characters" in maps else []
     arrays = {name: maps[f"masks.{name}"].detach().float().cpu().numpy() for name in names}
     return [
@@ -43,10 +44,10 @@ def find_texts(places: Mapping[str, np.ndarray], config: MaskTextSpotterSettings
     """The texts of one image.
 
     Args:
-        places: box (P, 4), text (P,), logits (P, S, S), ids and probabilities (P, T), distributions (P, T, C + 2), and
-            perhaps characters (P, C + 1, S, S), as the stages give them.
+        places: box (P, 4), text (P,), logits (P, S, S), outputs of the recogniser (P, ...), and perhaps characters (P,
+            C + 1, S, S), as the stages give them.
     """
-    decoding, alphabet = config.decoding, config.characters
+    decoding, alphabet, recognizer = config.decoding, config.characters, config.recognizer
     scores = logistic(places["text"])
     found, reading_scores = [], []
     for index in np.argsort(-scores, kind="stable"):
@@ -54,15 +55,13 @@ def find_texts(places: Mapping[str, np.ndarray], config: MaskTextSpotterSettings
         polygon = mask_polygon(mask, places["box"][index], decoding)
         if polygon is None:
             continue
-        read = read_sequence(
-            places["ids"][index], places["probabilities"][index], places["distributions"][index], len(alphabet)
-        )
+        read = recognizer.read({name: places[name][index] for name in recognizer.outputs})
         if "characters" in places:
             seen = read_maps(_softmax(places["characters"][index]), config, _direction(mask > decoding.mask_threshold))
             if seen.score < decoding.least_character_score:
                 continue
         else:
-            seen = CharacterReading(np.zeros(0, np.int64), 0.0, read.probabilities[:0])
+            seen = Reading.nothing(len(alphabet))
         if read.score < decoding.least_reading_score:
             continue
         found.append(_text(polygon, float(scores[index]), read if read.score >= seen.score else seen, alphabet))
@@ -101,27 +100,6 @@ def mask_polygon(mask: np.ndarray, box: np.ndarray, settings: DecodingSettings) 
     return (outline + corner).astype(np.float32) if len(outline) >= 3 else None
 
 
-def read_sequence(
-    ids: np.ndarray, probabilities: np.ndarray, distributions: np.ndarray, characters: int
-) -> CharacterReading:
-    """What the attention read.
-
-    Args:
-        ids: (T,), the end included, then -1.
-        probabilities: (T,), of these.
-        distributions: (T, C + 2), with start and end.
-        characters: C.
-
-    Returns:
-        Its score is the mean of the probabilities, that of the end included; its probabilities are those of each
-        character, times the probability of all that was read before it.
-    """
-    steps = int((ids >= 0).sum())
-    length = int(((ids >= 1) & (ids <= characters)).sum())
-    score = float(probabilities[:steps].mean()) if steps else 0.0
-    return CharacterReading(ids[:length].astype(np.int64), score, distributions[:length, 1:-1])
-
-
 def suppress_common_hulls(polygons: list[np.ndarray], scores: list[float], threshold: float) -> list[int]:
     """Indices of the polygons that stay, in rising order.
 
@@ -153,8 +131,8 @@ def _boxes_meet(first: np.ndarray, second: np.ndarray) -> bool:
     return bool((first.min(axis=0) < second.max(axis=0)).all() and (second.min(axis=0) < first.max(axis=0)).all())
 
 
-def _text(polygon: np.ndarray, score: float, reading: CharacterReading, alphabet: CharacterSet) -> Detection:
-    word = "".join(alphabet.decode(identity) for identity in reading.ids.tolist())
+def _text(polygon: np.ndarray, score: float, reading: Reading, alphabet: CharacterSet) -> Detection:
+    word = "".join(alphabet.decode(identity) for identity in reading.ids)
     return Detection(polygon, score, word, reading.score, reading.probabilities)
 
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from scenetext.contracts import DetectorExamples, Targets
 from scenetext.layers.region_masks import polygon_masks
+from scenetext.recognition.attention import UNKNOWN, sequence_targets
 from scenetext.spotters.mask_textspotter.config import MaskTextSpotterSettings
-from scenetext.spotters.mask_textspotter.reader import UNKNOWN, sequence_targets
 from scenetext.spotters.mask_textspotter.targets import TEXT
 
 

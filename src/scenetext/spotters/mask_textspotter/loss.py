@@ -8,9 +8,9 @@ from torch import Tensor
 
 from scenetext.contracts import Maps, Targets
 from scenetext.layers.pixel_losses import dice_loss
+from scenetext.layers.stages import of_stage
 from scenetext.spotters.mask_textspotter.characters import NOT_KNOWN
 from scenetext.spotters.mask_textspotter.config import MaskTextSpotterSettings
-from scenetext.spotters.mask_textspotter.reader import UNKNOWN, sequence_loss
 
 
 def loss(maps: Maps, targets: Targets, config: MaskTextSpotterSettings) -> dict[str, Tensor]:
@@ -19,7 +19,7 @@ def loss(maps: Maps, targets: Targets, config: MaskTextSpotterSettings) -> dict[
     Args:
         maps: what the head and the stages give; the stages have compared them with the targets.
         targets: kernels.
-        config: not used.
+        config: says how texts are read.
 
     Returns:
         segmentation: dice over all pixels of the batch.
@@ -40,7 +40,7 @@ def loss(maps: Maps, targets: Targets, config: MaskTextSpotterSettings) -> dict[
             "box_offset": box_offset,
             "mask": _mask_loss(maps["masks.logits"].float(), maps["masks.wanted"], masks),
             "character": _character_term(maps, masks),
-            "reading": sequence_loss(maps["masks.steps"], torch.where(masks[..., None], maps["masks.asked"], UNKNOWN)),
+            "reading": config.recognizer.loss(of_stage(maps, "masks"), masks),
         }
 
 

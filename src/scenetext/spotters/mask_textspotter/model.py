@@ -14,8 +14,9 @@ from scenetext.errors import ConfigError
 from scenetext.layers.feature_pyramid import FeaturePyramid
 from scenetext.layers.region_masks import polygon_masks
 from scenetext.layers.region_pooling import on_valid_places
+from scenetext.recognition.attention import AttentionReader
+from scenetext.recognition.ctc import CtcMapReader
 from scenetext.spotters.mask_textspotter.config import BOX_CELLS, STRIDE, MaskTextSpotterSettings
-from scenetext.spotters.mask_textspotter.reader import AttentionReader
 from scenetext.structures import Features
 
 FUSED = "features_fused"
@@ -108,18 +109,24 @@ class MaskHead(nn.Module):
                 nn.init.zeros_(parameter)
             else:
                 nn.init.kaiming_normal_(parameter, mode="fan_out", nonlinearity="relu")
-        self.reader = AttentionReader(config.reading, width, characters)
+        reading = config.reading
+        self.fed = config.recognizer.fed
+        self.reader = (
+            CtcMapReader(reading.size, reading.channels, width, characters)
+            if reading.name == "ctc"
+            else AttentionReader(reading, width, characters)
+        )
 
     def forward(self, maps: Maps, proposals: Proposals) -> dict[str, Tensor]:
         """The valid places to maps of a side of S pixels, twice the cells, and what the reader makes of them.
 
         Args:
-            proposals: "box" (B, P, 4), "polygon" (B, P, V, 2) and, where the reader is to be fed, "fed" (B, P, T).
+            proposals: "box" (B, P, 4), "polygon" (B, P, V, 2) and, in training, what the reader is fed.
 
         Returns:
             logits: (B, P, S, S) of text.
             characters: (B, P, C + 1, S, S) logits, background first; only with character maps.
-            What `AttentionReader` returns, (B, P, ...).
+            What the reader returns, (B, P, ...).
         """
 
         def look(image: Tensor, place: Tensor) -> dict[str, Tensor]:
@@ -128,7 +135,7 @@ class MaskHead(nn.Module):
             for layer in self.convolutions:
                 hidden = F.relu(layer(hidden))
             hidden = F.relu(self.upsample(hard_masked(hidden, polygon, box)))
-            fed = proposals["fed"][image, place] if "fed" in proposals else None
+            fed = proposals[self.fed][image, place] if self.fed is not None and self.fed in proposals else None
             found = {"logits": self.logits(hidden)[:, 0], **self.reader(hidden, fed)}
             return found if self.characters is None else {**found, "characters": self.characters(hidden)}
 

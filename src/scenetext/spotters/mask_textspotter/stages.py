@@ -14,7 +14,6 @@ from scenetext.layers.region_masks import polygon_masks
 from scenetext.spotters.mask_textspotter.characters import character_target
 from scenetext.spotters.mask_textspotter.config import BOX_DEVIATIONS, MaskTextSpotterSettings
 from scenetext.spotters.mask_textspotter.proposals import find_proposals, stack_polygons
-from scenetext.spotters.mask_textspotter.reader import sequence_targets
 from scenetext.spotters.mask_textspotter.targets import IGNORED
 
 _NEVER = 2.0
@@ -65,7 +64,7 @@ def propose_masks(
         box: (P, 4), polygon: (P, V, 2).
         In evaluation also text: (P,), logits of the box.
         In training also wanted: (P, S, S) uint8, 1 = text; wanted_characters: (P, S, S) int64, see `character_target`;
-        fed and asked: (P, T) int64, see `sequence_targets`.
+        What the recogniser learns from, (P, ...).
     """
     if targets is None:
         return find_boxes(maps, config)
@@ -75,16 +74,12 @@ def propose_masks(
     known = targets["kinds"] > 0
     truth = {name: targets[name][known][text] for name in _OF_TEXTS}
     size = 2 * config.masks.cells
-    fed, asked = sequence_targets(
-        truth["text_ids"], truth["text_length"], config.reading.steps, len(config.alphabet) + 1
-    )
     return {
         "box": box,
         "polygon": maps["boxes.polygon"][chosen],
         "wanted": polygon_masks(truth["polygons"], box, size).to(torch.uint8),
         "wanted_characters": _character_targets(truth, box, size, config.masks.character_shrink),
-        "fed": fed,
-        "asked": asked,
+        **config.recognizer.targets(truth["text_ids"], truth["text_length"]),
     }
 
 

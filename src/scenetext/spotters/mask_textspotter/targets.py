@@ -50,8 +50,8 @@ def targets(sample: Sample, config: MaskTextSpotterSettings) -> dict[str, np.nda
         boxes.append(box)
         kinds.append(IGNORED if instance.ignore or small else TEXT)
         kept.append(instance)
-    alphabet = config.characters
-    texts = [_text(one, config, alphabet) for one in kept]
+    alphabet, readable = config.characters, config.readable
+    texts = [[] if one.ignore else readable.ids(one.text) or [] for one in kept]
     quads, characters = _characters(kept, config, alphabet)
     return {
         "kernels": kernels,
@@ -102,14 +102,6 @@ def _box(instance: TextInstance, height: int, width: int) -> np.ndarray | None:
         return None
     last = (width - 1, height - 1)
     return np.concatenate((np.clip(low, 0, last), np.clip(high, 0, last)))
-
-
-def _text(instance: TextInstance, config: MaskTextSpotterSettings, alphabet: CharacterSet) -> list[int]:
-    """The ids of a text that is learnt to be read; nothing of others."""
-    if instance.text is None or instance.ignore:
-        return []
-    ids = alphabet.known_ids(instance.text, config.fold_case) or []
-    return ids if len(ids) < config.reading.steps else []
 
 
 def _characters(

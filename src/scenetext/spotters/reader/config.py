@@ -9,6 +9,9 @@ from typing import Literal
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from scenetext.config import Settings
+from scenetext.recognition.attention import AttentionRecognizer, AttentionSettings
+from scenetext.recognition.ctc import CtcRecognizer
+from scenetext.recognition.recognizer import ReadableTexts, Recognizer
 from scenetext.text.charset import CharacterSet
 
 
@@ -32,10 +35,14 @@ class JitterSettings(Settings):
 class ReaderSettings(Settings):
     """The network, its alphabet and where it looks."""
 
-    name: Literal["ctc"] = "ctc"
+    name: Literal["ctc", "attention"] = "ctc"
+    """How a straightened word becomes text: all columns at once, or one character after the other, which takes several
+    times as long; see `attention`."""
     characters: Path | None = None
-    """Dictionary file, one character a line; null = digits and small letters. A text with other characters is not
-    learnt from, and counted."""
+    """Dictionary file, one character a line; null = digits and small letters."""
+    unknown_characters: Literal["skip", "stop"] = "skip"
+    """What a text with a character outside the dictionary leads to: it is not learnt from, and counted; or the run
+    stops and names it."""
     fold_case: bool = True
     """Read capital letters as small ones."""
     height: int = Field(default=32, ge=16, multiple_of=16)
@@ -52,6 +59,8 @@ class ReaderSettings(Settings):
     upright_aspect: float = Field(default=1.5, gt=1)
     """A place that is so many times as high as it is wide is read from left to right, upwards and downwards; the best
     text score wins."""
+    attention: AttentionSettings = AttentionSettings(size=(4, 32), channels=96, beams=1)
+    """Of the reader called attention: the map that it looks at, made from the columns, and how it reads."""
     jitter: JitterSettings = JitterSettings()
     loss_weight: NonNegativeFloat = 1.0
     """Of the reading loss, beside those of the detector."""
@@ -60,8 +69,19 @@ class ReaderSettings(Settings):
 
     @property
     def columns(self) -> int:
-        """T, the columns of output of a word: the most characters it can have, less one for every repeated pair."""
+        """T, the columns of output of a word: with CTC the most characters it can have, less one for every repeated
+        pair."""
         return self.width // 4
+
+    def recognizer(self, alphabet: CharacterSet) -> Recognizer:
+        """What it learns from and what it reads."""
+        if self.name == "ctc":
+            return CtcRecognizer(self.columns)
+        return AttentionRecognizer(self.attention.steps, len(alphabet))
+
+    def readable(self, alphabet: CharacterSet) -> ReadableTexts:
+        """Which texts it learns."""
+        return ReadableTexts(alphabet, self.fold_case, self.recognizer(alphabet))
 
     def alphabet(self) -> CharacterSet:
         """The characters that the dictionary names.

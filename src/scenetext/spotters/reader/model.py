@@ -8,28 +8,16 @@ from torch import Tensor, nn
 
 from scenetext.contracts import Maps, Proposals
 from scenetext.layers.region_pooling import on_valid_places
+from scenetext.recognition.attention import AttentionReader
+from scenetext.recognition.ctc import column_layers, column_probabilities
 from scenetext.spotters.reader.config import ReaderSettings
 
 _LEAST_DEVIATION = 0.05
 """Added to the standard deviation of a word's pixels, so that an even one stays even."""
 
 
-class ResidualBlock(nn.Module):
-    """x + a convolution of five columns, normalised, of x."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.convolution = nn.Conv1d(channels, channels, 5, padding=2, bias=False)
-        self.norm = nn.BatchNorm1d(channels)
-
-    def forward(self, columns: Tensor) -> Tensor:
-        """(R, C, T) to the same."""
-        found: Tensor = columns + F.relu(self.norm(self.convolution(columns)))
-        return found
-
-
-class CtcReader(nn.Module):
-    """Words, cut from the image and straightened, to a distribution over characters for every column.
+class WordReader(nn.Module):
+    """Words, cut from the image and straightened, to what their recogniser learns from and reads.
 
     Args:
         settings: sizes.
@@ -40,32 +28,36 @@ class CtcReader(nn.Module):
         super().__init__()
         self.size = settings.height, settings.width
         width = settings.channels
-        self.columns = nn.Sequential(
+        trunk = [
             *_block(3, width, nn.MaxPool2d(2)),
             *_block(width, 2 * width, nn.MaxPool2d(2)),
             *_block(2 * width, 4 * width),
             *_block(4 * width, 4 * width, nn.MaxPool2d((2, 1))),
-            *_block(4 * width, 4 * width, kernel=(settings.height // 8, 1)),
-            nn.Flatten(2),
-            ResidualBlock(4 * width),
-            ResidualBlock(4 * width),
-            nn.Conv1d(4 * width, characters + 1, 1),
-        )
+        ]
+        self.reader: AttentionReader | None = None
+        if settings.name == "attention":
+            self.reader = AttentionReader(settings.attention, 4 * width, characters)
+        else:
+            trunk += column_layers(4 * width, settings.height // 8, characters)
+        self.columns = nn.Sequential(*trunk)
 
     def forward(self, maps: Maps, proposals: Proposals) -> dict[str, Tensor]:
         """The words at proposed places of the image.
 
         Args:
             maps: features_image (B, 3, H, W), the normalised input.
-            proposals: place (B, P, 2, S, 2), sides in input pixels; valid (B, P).
+            proposals: place (B, P, 2, S, 2), sides in input pixels; valid (B, P); attention learns from fed (B, P, T).
 
         Returns:
-            log_probabilities: (B, P, T, C + 1) float32.
+            What `AttentionReader` or `CtcMapReader` gives, (B, P, ...).
         """
 
         def read(image: Tensor, place: Tensor) -> dict[str, Tensor]:
             words = straightened(maps["features_image"], image, proposals["place"][image, place], self.size)
-            return {"log_probabilities": self.columns(words).float().transpose(1, 2).log_softmax(dim=2)}
+            found = self.columns(words)
+            if self.reader is None:
+                return {"log_probabilities": column_probabilities(found)}
+            return self.reader(found, proposals["fed"][image, place] if "fed" in proposals else None)
 
         return on_valid_places(proposals["valid"], read)
 
@@ -104,10 +96,8 @@ def _sampled(image: Tensor, grid: Tensor) -> Tensor:
     return found.view(-1, rows, height, width).transpose(0, 1)
 
 
-def _block(
-    inputs: int, outputs: int, pool: nn.Module | None = None, kernel: tuple[int, int] = (3, 3)
-) -> list[nn.Module]:
-    """Convolution, norm and ReLU, and a pool behind them; of a whole height, without padding."""
-    padding = 1 if kernel == (3, 3) else 0
-    layers = [nn.Conv2d(inputs, outputs, kernel, padding=padding, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+def _block(inputs: int, outputs: int, pool: nn.Module | None = None) -> list[nn.Module]:
+    """Convolution, norm and ReLU, and a pool behind them."""
+    convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+    layers = [convolution, nn.BatchNorm2d(outputs), nn.ReLU()]
     return layers if pool is None else [*layers, pool]

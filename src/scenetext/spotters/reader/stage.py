@@ -10,12 +10,12 @@ import torch
 from torch import Generator, Tensor, nn
 
 from scenetext.contracts import DetectorSpec, Maps, Proposals, Stage, Targets
+from scenetext.layers.stages import of_stage
+from scenetext.recognition.recognizer import Recognizer
 from scenetext.spotters.reader.config import ReaderSettings
-from scenetext.spotters.reader.ctc import best_path, ctc_loss
-from scenetext.spotters.reader.model import CtcReader
+from scenetext.spotters.reader.model import WordReader
 from scenetext.spotters.reader.places import POINTS, annotated_place, detected_places, jittered, rectangle_place
-from scenetext.spotters.reader.texts import text_ids
-from scenetext.structures import Detection, Sample
+from scenetext.structures import Detection, Sample, TextInstance
 from scenetext.text.charset import CharacterSet
 
 STAGE = "reading"
@@ -41,6 +41,7 @@ def with_reader(spec: DetectorSpec, settings: ReaderSettings, alphabet: Characte
         loss=reading.loss,
         decode=reading.decode,
         stages=(*spec.stages, Stage(STAGE, reading.propose)),
+        unread=reading.unread,
         added_loss_weights={**spec.added_loss_weights, STAGE: settings.loss_weight},
         learns=STAGE if settings.freeze_detector else None,
     )
@@ -59,11 +60,20 @@ class Reading:
     settings: ReaderSettings
     alphabet: CharacterSet
 
+    @property
+    def recognizer(self) -> Recognizer:
+        """What the reader learns from and what it reads."""
+        return self.settings.recognizer(self.alphabet)
+
+    def unread(self, instance: TextInstance, config: Any) -> str | None:
+        """Why a text is not learnt to be read; None = it is."""
+        return self.settings.readable(self.alphabet).why_unread(instance)
+
     def head(self, config: Any, channels: tuple[int, ...]) -> nn.Module:
         """The detector's head, with the reader among its later modules."""
         head = self.spec.head(config, channels)
         later = getattr(head, "later", None) or nn.ModuleDict()
-        later[STAGE] = CtcReader(self.settings, len(self.alphabet))
+        later[STAGE] = WordReader(self.settings, len(self.alphabet))
         head.later = later
         return head
 
@@ -76,10 +86,11 @@ class Reading:
             not too long.
         """
         places, words = [], []
+        readable = self.settings.readable(self.alphabet)
         for instance in sample.instances:
-            if instance.ignore or instance.polygon is None or instance.text is None:
+            if instance.ignore or instance.polygon is None:
                 continue
-            ids = text_ids(instance.text, self.settings, self.alphabet)
+            ids = readable.ids(instance.text)
             place = annotated_place(instance.polygon)
             if place is not None and ids is not None:
                 places.append(place)
@@ -102,23 +113,17 @@ class Reading:
         places = [self._learnt(place, generator) for place in targets[f"{STAGE}_place"][known].cpu()]
         return {
             "place": torch.stack(places) if places else torch.zeros(0, 2, POINTS, 2),
-            "ids": targets[f"{STAGE}_ids"][known],
-            "length": targets[f"{STAGE}_length"][known],
+            **self.recognizer.targets(targets[f"{STAGE}_ids"][known], targets[f"{STAGE}_length"][known]),
         }
 
     def loss(self, maps: Maps, targets: Targets, config: Any) -> dict[str, Tensor]:
         """The detector's terms, where it learns, and that of the reader."""
-        valid = maps[f"{STAGE}.valid"]
-        lengths = torch.where(valid, maps[f"{STAGE}.length"], 0).flatten()
-        read = maps[f"{STAGE}.log_probabilities"].flatten(0, 1)
-        return {
-            **({} if self.settings.freeze_detector else self.spec.loss(maps, targets, config)),
-            STAGE: ctc_loss(read, maps[f"{STAGE}.ids"].flatten(0, 1), lengths),
-        }
+        detecting = {} if self.settings.freeze_detector else self.spec.loss(maps, targets, config)
+        return {**detecting, STAGE: self.recognizer.loss(of_stage(maps, STAGE), maps[f"{STAGE}.valid"])}
 
     def decode(self, maps: Maps, config: Any) -> list[list[Detection]]:
         """What was detected, with what is read there; of several directions the one of the best text score."""
-        keys = ("valid", "detection", "polygon", "points", "score", "log_probabilities")
+        keys = ("valid", "detection", "polygon", "points", "score", *self.recognizer.outputs)
         arrays = {key: maps[f"{STAGE}.{key}"].detach().float().cpu().numpy() for key in keys}
         return [
             self._read({key: values[index][arrays["valid"][index] > 0] for key, values in arrays.items()})
@@ -152,19 +157,25 @@ class Reading:
 
     def _read(self, places: dict[str, np.ndarray]) -> list[Detection]:
         """The detections of one image, from the places that were read."""
+        recognizer = self.recognizer
         best: dict[int, Detection] = {}
         for row, index in enumerate(places["detection"].astype(int).tolist()):
-            reading = best_path(places["log_probabilities"][row])
-            if index in best and (best[index].text_score or 0.0) >= reading.score:
-                continue
-            best[index] = Detection(
+            reading = recognizer.read({name: places[name][row] for name in recognizer.outputs})
+            found = Detection(
                 places["polygon"][row, : int(places["points"][row])],
                 float(places["score"][row]),
                 "".join(map(self.alphabet.decode, reading.ids)),
                 reading.score,
                 reading.probabilities,
             )
+            if index not in best or _certainty(found) > _certainty(best[index]):
+                best[index] = found
         return list(best.values())
+
+
+def _certainty(detection: Detection) -> tuple[bool, float]:
+    """What decides between directions: any text is better than none."""
+    return bool(detection.text), detection.text_score or 0.0
 
 
 def _is_curved(place: np.ndarray) -> bool:

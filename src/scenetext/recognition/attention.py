@@ -1,20 +1,42 @@
-"""The spatial attentional module, which reads a text character by character (section 3.4; Mask TextSpotter, TPAMI)."""
+"""The spatial attentional module (SAM), which reads a text character by character (Mask TextSpotter, TPAMI 2019)."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from scenetext.spotters.mask_textspotter.beams import beam_search
-from scenetext.spotters.mask_textspotter.config import ReadingSettings
+from scenetext.config import Settings
+from scenetext.recognition.beams import beam_search
+from scenetext.recognition.encoded_map import encoded_map
+from scenetext.recognition.recognizer import Reading
 
 START = 0
 """Id before the first character; ids of characters follow, and that of the end is the last."""
 UNKNOWN = -1
 """What is asked for at a step that is not learnt from."""
+
+
+class AttentionSettings(Settings):
+    """Sizes of the module, and how it reads."""
+
+    size: tuple[PositiveInt, PositiveInt] = (8, 32)
+    """(height, width) of the map that it looks at."""
+    channels: PositiveInt = 256
+    """Of the map, of the state and of the attention."""
+    steps: int = Field(default=32, ge=2)
+    """The most characters of a text, the end included. Longer texts are not learnt from."""
+    beams: PositiveInt = 6
+    """Readings that are followed at a time."""
+    codes: Literal["fixed", "learnt"] = "fixed"
+    """Codes of places and characters: one-hot, or learnt, as in the published weights."""
 
 
 class AttentionReader(nn.Module):
@@ -30,7 +52,7 @@ class AttentionReader(nn.Module):
     rows: Tensor
     codes: Tensor
 
-    def __init__(self, settings: ReadingSettings, channels: int, characters: int) -> None:
+    def __init__(self, settings: AttentionSettings, channels: int, characters: int) -> None:
         super().__init__()
         self.settings = settings
         self.end = characters + 1
@@ -61,11 +83,9 @@ class AttentionReader(nn.Module):
 
     def encode(self, features: Tensor) -> Tensor:
         """features: (R, channels, h, w), to the map that is looked at, (R, hidden, height, width)."""
-        height, width = self.settings.size
-        sized = F.interpolate(features, size=(2 * height, 2 * width), mode="bilinear")
-        return F.max_pool2d(F.relu(self.encoder(sized)), 2)
+        return encoded_map(features, self.encoder, self.settings.size)
 
-    def forward(self, features: Tensor, fed: Tensor | None) -> dict[str, Tensor]:
+    def forward(self, features: Tensor, fed: Tensor | None = None) -> dict[str, Tensor]:
         """Reads regions.
 
         Args:
@@ -123,6 +143,46 @@ class AttentionReader(nn.Module):
             found, states, _ = self.step(ids[:, None], states, places, keys)
             steps.append(found[:, 0])
         return torch.stack(steps, dim=1)
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionRecognizer:
+    """A `Recognizer` that reads one character after the other, of C in the alphabet, in a number of steps at most."""
+
+    steps: int
+    characters: int
+
+    fed: ClassVar[str] = "fed"
+    outputs: ClassVar[tuple[str, ...]] = ("ids", "probabilities", "distributions")
+
+    def fits(self, ids: Sequence[int]) -> bool:
+        """Whether there is a step for every character, and one for the end."""
+        return len(ids) < self.steps
+
+    def targets(self, ids: Tensor, length: Tensor) -> dict[str, Tensor]:
+        """fed and asked, (N, steps) int64 each: see `sequence_targets`."""
+        fed, asked = sequence_targets(ids, length, self.steps, self.characters + 1)
+        return {"fed": fed, "asked": asked}
+
+    def loss(self, found: Mapping[str, Tensor], valid: Tensor) -> Tensor:
+        """`sequence_loss` of the valid regions."""
+        return sequence_loss(found["steps"], torch.where(valid[..., None], found["asked"], UNKNOWN))
+
+    def read(self, outputs: Mapping[str, np.ndarray]) -> Reading:
+        """The best reading.
+
+        Args:
+            outputs: ids (T,), the end included, then -1; probabilities (T,) of these; distributions (T, C + 2).
+
+        Returns:
+            Its score is the mean of the probabilities, that of the end included, so that of nothing is how sure the
+            end was; its probabilities are those of each character, times that of all that was read before it.
+        """
+        ids = outputs["ids"]
+        steps = int((ids >= 0).sum())
+        length = int(((ids >= 1) & (ids <= self.characters)).sum())
+        score = float(outputs["probabilities"][:steps].mean()) if steps else 0.0
+        return Reading(tuple(ids[:length].astype(int).tolist()), score, outputs["distributions"][:length, 1:-1])
 
 
 def sequence_targets(ids: Tensor, length: Tensor, steps: int, end: int) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenetext.spotters.reader.ctc import BLANK, best_path, ctc_loss, needed_columns
+from scenetext.recognition.ctc import BLANK, best_path, ctc_loss, needed_columns
 
 
 def collapsed(path: tuple[int, ...]) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""The reader of Mask TextSpotter: steps, loss and beams as published, and beams equal to an exhaustive search."""
+"""The attention reader: steps, loss and beams as published for Mask TextSpotter; beams equal an exhaustive search."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scenetext.spotters.mask_textspotter.beams import NOTHING, beam_search
-from scenetext.spotters.mask_textspotter.config import ReadingSettings
+from scenetext.recognition.attention import (
+    UNKNOWN,
+    AttentionReader,
+    AttentionSettings,
+    sequence_loss,
+    sequence_targets,
+)
+from scenetext.recognition.beams import NOTHING, beam_search
 from scenetext.spotters.mask_textspotter.published import NAMES
-from scenetext.spotters.mask_textspotter.reader import UNKNOWN, AttentionReader, sequence_loss, sequence_targets
 from spotting_golden import arrays_of, load_published
 
 END = 37
@@ -31,7 +36,7 @@ def published() -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def reader(published: dict[str, np.ndarray]) -> AttentionReader:
-    made = AttentionReader(ReadingSettings(size=(8, 32), channels=16, codes="learnt"), 4, 36)
+    made = AttentionReader(AttentionSettings(size=(8, 32), channels=16, codes="learnt"), 4, 36)
     load_published(made, published, READER_NAMES, "param/")
     return made
 
@@ -155,6 +160,6 @@ def test_the_loss_of_a_text_does_not_see_what_follows_its_end() -> None:
 
 
 def test_fixed_codes_are_no_parameters() -> None:
-    made = AttentionReader(ReadingSettings(size=(2, 4), channels=8), 4, 3)
+    made = AttentionReader(AttentionSettings(size=(2, 4), channels=8), 4, 3)
     assert {"columns", "rows", "codes"} & dict(made.named_parameters()).keys() == set()
     assert torch.equal(made.columns, torch.eye(4))
