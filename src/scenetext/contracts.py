@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -46,8 +47,11 @@ class Encoder(Protocol):
     def __call__(self, images: Tensor) -> Features:
         """images: (B, 3, H, W) float, normalised; H and W multiples of the largest stride."""
 
-    def load_weights(self) -> list[str]:
+    def load_weights(self, weights: Path | None = None) -> list[str]:
         """Loads the weights that its settings name.
+
+        Args:
+            weights: the file that counts instead, for an encoder within another one whose settings name it.
 
         Returns:
             What was recognised, loaded and dropped, a line each; nothing where the settings name no weights.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
 from torch import Tensor, nn
 
@@ -239,6 +240,16 @@ def test_a_detector_on_it_fills_everything(image: dict[str, Any], tmp_path: Path
 
 
 @pytest.mark.parametrize("image", [CONVNEXT, VIT], ids=["convnext", "vit"])
+def test_timms_own_file_fills_the_encoder_within(image: dict[str, Any], tmp_path: Path) -> None:
+    """Its names are of no source that could be told without the model."""
+    weights = randomised(timm.create_model(image["model"]))
+    torch.save(weights, tmp_path / "timm.pth")
+    built = encoder(image, text_weights="none", weights=tmp_path / "timm.pth")
+    assert any(f"(timm's {image['model']})" in line for line in built.load_weights())
+    assert all(torch.equal(value, weights[name]) for name, value in built.image.timm.state_dict().items())
+
+
+@pytest.mark.parametrize("image", [CONVNEXT, VIT], ids=["convnext", "vit"])
 def test_a_backbone_of_timm_comes_out_of_its_checkpoint(image: dict[str, Any], tmp_path: Path) -> None:
     """The model's name is that of the settings within."""
     built = encoder(image, text_weights="none")
@@ -246,7 +257,7 @@ def test_a_backbone_of_timm_comes_out_of_its_checkpoint(image: dict[str, Any], t
     content = {"model": {f"encoder.{name}": value for name, value in built.state_dict().items()}, "config": config}
     torch.save(content, tmp_path / "best.pt")
     conversion = convert_backbone(tmp_path / "best.pt", tmp_path / "backbone.safetensors")
-    assert f"timm of model {image['model']}" in conversion.found
+    assert f"model {image['model']}, from a scenetext detector with TCM on a backbone of timm" in conversion.found
     settings = {**image, "weights": tmp_path / "backbone.safetensors"}
     plain: Any = backbones()["timm"].build(backbones()["timm"].settings.model_validate(settings))
     plain.load_weights()

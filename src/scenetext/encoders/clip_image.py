@@ -129,9 +129,9 @@ class ClipResNet(nn.Module):
         third = self._run(self.layer3, second)
         return Features(levels=(first, second, third, self._run(self.layer4, third)), side={"stem": stem})
 
-    def load_weights(self) -> list[str]:
+    def load_weights(self, weights: Path | None = None) -> list[str]:
         """As `Encoder.load_weights`, the attention pool of a `PooledClipResNet` included."""
-        weights = self.settings.weights
+        weights = weights or self.settings.weights
         return [] if weights is None else load_image_encoder(self, read_weights(weights))
 
     def _run(self, blocks: nn.Sequential, features: Tensor) -> Tensor:

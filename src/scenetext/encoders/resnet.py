@@ -110,13 +110,13 @@ class ResNet(nn.Module):
         third = self.layer3(second)
         return Features(levels=(first, second, third, self.layer4(third)), side={"stem": stem})
 
-    def load_weights(self) -> list[str]:
+    def load_weights(self, weights: Path | None = None) -> list[str]:
         """As `Encoder.load_weights`, from a file or ImageNet's."""
-        weights = self.settings.weights
-        if weights is None:
+        chosen = weights or self.settings.weights
+        if chosen is None:
             return []
         return load_image_encoder(
-            self, imagenet_weights(self.settings.depth) if weights == "imagenet" else read_weights(weights)
+            self, imagenet_weights(self.settings.depth) if chosen == "imagenet" else read_weights(chosen)
         )
 
 

@@ -97,12 +97,12 @@ class TimmEncoder(nn.Module):
         """images: (B, 3, H, W) float, normalised; H and W multiples of 32."""
         return Features(levels=tuple(self._levels_of(images)))
 
-    def load_weights(self) -> list[str]:
+    def load_weights(self, weights: Path | None = None) -> list[str]:
         """As `Encoder.load_weights`, from a file of the same model or from timm's cache."""
-        name, weights = self.settings.model, self.settings.weights
-        if weights is None:
+        name, chosen = self.settings.model, weights or self.settings.weights
+        if chosen is None:
             return []
-        file = published_weights(name, self.timm.pretrained_cfg) if weights == "pretrained" else read_weights(weights)
+        file = published_weights(name, self.timm.pretrained_cfg) if chosen == "pretrained" else read_weights(chosen)
         if any(source.recognises(file.tensors) for source in SCENETEXT_TIMM):
             return load_image_encoder(self, file)
         with torch.device("meta"):

@@ -155,7 +155,7 @@ class ImagesAlone(nn.Module):
         """No levels; the images themselves are in the side of what the task makes of this."""
         return Features(())
 
-    def load_weights(self) -> list[str]:
+    def load_weights(self, weights: Path | None = None) -> list[str]:
         """Nothing: the weights are in the session."""
         return []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -53,9 +54,9 @@ class AttachedTcmEncoder(GuidedEncoder):
         positions = self.projection(levels[self.guided_level]).flatten(2).transpose(1, 2)
         return torch.cat([positions.mean(dim=1, keepdim=True), positions], dim=1)
 
-    def load_weights(self) -> list[str]:
+    def load_weights(self, weights: Path | None = None) -> list[str]:
         """As `Encoder.load_weights`: wrapped encoder, text side, and TCM's own parts; see `load_attached_weights`."""
-        return load_attached_weights(self, self.settings)
+        return load_attached_weights(self, self.settings, weights or self.settings.weights)
 
     def _joined(self, levels: Sequence[Tensor], score: Tensor) -> tuple[Tensor, ...]:
         """The score map, each class times its factor, added to every channel of the level."""

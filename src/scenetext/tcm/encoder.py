@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -47,9 +48,9 @@ class TcmEncoder(GuidedEncoder):
         """(B, 1 + N, C): what the attention pool makes of the last level, the global feature first."""
         return self.image.attnpool(levels[-1])
 
-    def load_weights(self) -> list[str]:
+    def load_weights(self, weights: Path | None = None) -> list[str]:
         """As `Encoder.load_weights`: image side, text side, and TCM's own parts; see `load_tcm_weights`."""
-        return load_tcm_weights(self, self.settings)
+        return load_tcm_weights(self, self.settings, weights or self.settings.weights)
 
     def _joined(self, levels: Sequence[Tensor], score: Tensor) -> tuple[Tensor, ...]:
         """The score map as further channels of those levels that are to have it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -85,7 +86,7 @@ class GuidedEncoder(nn.Module, ABC):
         """The levels as the detector gets them, with the score map (B, K, h, w)."""
 
     @abstractmethod
-    def load_weights(self) -> list[str]:
+    def load_weights(self, weights: Path | None = None) -> list[str]:
         """As `Encoder.load_weights`: image side, text side, and TCM's own parts."""
 
     def forward(self, images: Tensor) -> Features:

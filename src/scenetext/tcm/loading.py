@@ -23,7 +23,7 @@ ENCODER_PARTS = ("image.", "text_encoder.")
 """Prefixes of the names of the parts that CLIP has as well."""
 
 
-def load_tcm_weights(encoder: GuidedEncoder, settings: TcmSettings) -> list[str]:
+def load_tcm_weights(encoder: GuidedEncoder, settings: TcmSettings, weights: Path | None) -> list[str]:
     """Fills a TCM encoder from `weights` and the files of the text side that its settings name.
 
     Image side: any file with a ResNet of CLIP's. Text side: see `_load_text_side`. Attention pool: that of `weights`
@@ -36,7 +36,7 @@ def load_tcm_weights(encoder: GuidedEncoder, settings: TcmSettings) -> list[str]
     Raises:
         CheckpointError: a file cannot be used, or nothing says where the text side comes from.
     """
-    file, chosen = _read(settings.weights), _read(settings.text_weights)
+    file, chosen = _read(weights), _read(settings.text_weights)
     remarks: list[str] = []
     if file is not None:
         remarks += _load_whole(encoder, file, settings)
@@ -45,22 +45,24 @@ def load_tcm_weights(encoder: GuidedEncoder, settings: TcmSettings) -> list[str]
     return [*remarks, *_load_text_side(encoder, chosen or file, settings, "encoder.weights")]
 
 
-def load_attached_weights(encoder: GuidedEncoder, settings: AttachedTcmSettings) -> list[str]:
-    """Fills an attached TCM encoder from the files that its settings name.
+def load_attached_weights(encoder: GuidedEncoder, settings: AttachedTcmSettings, weights: Path | None) -> list[str]:
+    """Fills an attached TCM encoder from `weights` and the files that its settings name.
 
-    Wrapped encoder: `weights`, else what its own settings say. Text side: see `_load_text_side`. Projection, prompts
-    and generators: where `weights` is a detector with TCM, those of the same shapes.
+    Wrapped encoder: `weights`, any file that it can load, else what its own settings say. Text side: see
+    `_load_text_side`. Projection, prompts and generators: where `weights` is a detector with TCM, those of the same
+    shapes.
 
     Returns, raises: as `load_tcm_weights`.
     """
     inner, chosen = settings.attach.encoder.weights, _read(settings.text_weights)
-    file = _read(settings.weights)
+    image, file = cast(Encoder, encoder.image), _read(weights)
     if file is not None:
-        remarks = _load_whole(encoder, file, settings)
+        has_text_side = own_parts(file) or text_encoder_names(file.tensors)
+        remarks = _load_whole(encoder, file, settings) if has_text_side else image.load_weights(weights)
         if inner is not None:
             remarks.append(f"encoder.attach.encoder.weights: {inner} is not read, since encoder.weights names a file")
         return [*remarks, *_load_text_side(encoder, chosen or file, settings, "encoder.weights")]
-    remarks = cast(Encoder, encoder.image).load_weights()
+    remarks = image.load_weights()
     file = chosen or (_read(inner) if _shares_file(settings) else None)
     return [*remarks, *_load_text_side(encoder, file, settings, "encoder.attach.encoder.weights")]
 
