@@ -12,14 +12,16 @@ from torch import nn
 from scenetext.contracts import Encoder
 from scenetext.errors import CheckpointError
 from scenetext.runs.encoders import auxiliary_loss, build_encoder, encoder_names, find_encoder
+from small_swin import small_swin
 
 FAMILIES = {
     "convnext": {"model": "test_convnext"},
     "mobilenetv4": {"model": "mobilenetv4_conv_small_035"},
     "efficientnet": {"model": "test_efficientnet"},
+    "swin": {"model": small_swin.__name__},
     "vit": {"model": "test_vit", "pyramid_channels": 8},
 }
-"""Models of timm beside that of its small settings, a MobileNetV3. Swin has no small one: `encoders/test_timm.py`."""
+"""Models of timm beside that of its small settings, a MobileNetV3."""
 every_encoder = pytest.mark.parametrize("name", [*encoder_names(), *(f"timm {family}" for family in FAMILIES)])
 
 

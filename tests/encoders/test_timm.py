@@ -14,12 +14,14 @@ from torch import Tensor, nn
 
 from scenetext.encoders.timm import TimmEncoder, TimmSettings
 from scenetext.errors import CheckpointError, ConfigError
+from small_swin import small_swin
 from weight_layouts import randomised
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 SMALL = "test_convnext"
 """timm's own model for tests, in the layout of ConvNeXt."""
+SWIN = small_swin.__name__
 
 
 def encoder_of(model: str, **values: Any) -> TimmEncoder:
@@ -45,7 +47,7 @@ def has_weights_of(encoder: TimmEncoder, weights: dict[str, Tensor]) -> bool:
         (SMALL, (24, 32, 48, 64)),
         ("test_efficientnet", (24, 32, 48, 64)),
         ("mobilenetv3_small_050", (8, 16, 24, 288)),
-        ("swin_tiny_patch4_window7_224", (96, 192, 384, 768)),
+        (SWIN, (8, 16, 32, 64)),
         ("test_resnet", (32, 48, 192, 96)),
         ("test_vit", (256, 256, 256, 256)),
     ],
@@ -68,7 +70,7 @@ def test_levels_have_the_order_and_sizes_of_every_encoder_and_all_weights_learn(
 def test_levels_are_what_timm_extracts() -> None:
     """Convolutional, and with channels last inside and images of one size unless told otherwise."""
     images = torch.randn(1, 3, 64, 96)
-    for model, arguments in ((SMALL, {}), ("swin_tiny_patch4_window7_224", {"strict_img_size": False})):
+    for model, arguments in ((SMALL, {}), (SWIN, {"strict_img_size": False})):
         encoder = encoder_of(model).eval()
         theirs = timm.create_model(model, features_only=True, **arguments).eval()
         assert theirs.feature_info.reduction() == [4, 8, 16, 32]
@@ -208,9 +210,9 @@ def _convnext_name(name: str) -> str:
 
 
 def test_swins_published_index_tables_are_no_weights(tmp_path: Path) -> None:
-    name = "swin_tiny_patch4_window7_224"
+    name = SWIN
     weights = timm.create_model(name).state_dict()
-    table = {"layers.0.blocks.0.attn.relative_position_index": torch.zeros(49, 49)}
+    table = {"layers.0.blocks.0.attn.relative_position_index": torch.zeros(4, 4)}
     torch.save({**weights, **table}, tmp_path / "swin.pth")
     encoder = encoder_of(name, weights=tmp_path / "swin.pth")
     encoder.load_weights()
