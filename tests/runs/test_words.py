@@ -214,6 +214,32 @@ def test_pairs_that_can_never_hold_are_refused(tmp_path: Path, content: dict[str
     assert message in str(caught.value)
 
 
+def test_a_method_that_trains_a_detector_goes_with_the_words_of_detectors() -> None:
+    """It is a pre-training, with what files hold for a detector's training and nothing of what they hold for others."""
+    run = load_run(["scenes", "tiny", "freereal", "dbnet", "data.unlabelled=[a.jsonl]"], PretrainingRun)
+    detector = load_run(["dbnet", "scenes", "tiny"], DetectionRun)
+    assert (run.kind, run.method.name, run.method.glyphs) == ("pretraining", "freereal", True)
+    for group in ("encoder", "detector", "transform", "evaluation_transform", "evaluation"):
+        assert getattr(run, group) == getattr(detector, group), group
+    assert run.optimizer.learning_rate == pytest.approx(detector.optimizer.learning_rate / 10)
+    control = load_run(["mean_teacher", "dbnet", "scenes", "tiny", "data.unlabelled=[a.jsonl]"], PretrainingRun)
+    assert control == run.model_copy(update={"method": run.method.model_copy(update={"glyphs": False})})
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("freereal scenes tiny", "names no detector; add one of dbnet"),
+        ("freereal dbnet scenes", "names no encoder; add one of"),
+        ("freereal dbnet tiny", "names no data set; add one of"),
+        ("freereal mean_teacher dbnet scenes tiny", "are both pre-trainings, name one"),
+    ],
+)
+def test_what_such_a_method_lacks_is_named(words: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_run(words.split())
+
+
 def test_every_config_begins_with_what_it_is() -> None:
     assert all(len(config.title) > 20 for configs in CONFIGS.values() for config in configs)
 

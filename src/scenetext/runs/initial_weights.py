@@ -14,6 +14,7 @@ from scenetext.errors import CheckpointError, ConfigError
 from scenetext.layers.transformer import resize_position_table
 from scenetext.pretraining import find_method
 from scenetext.runs.granularity import Granularity, granularity_warning
+from scenetext.runs.hand_over import as_detector
 from scenetext.runs.settings import DetectionRun, PretrainingRun, StartingRun
 from scenetext.spotters.reader.stage import STAGE
 from scenetext.tasks.detection import DetectionTask
@@ -105,16 +106,14 @@ def _start_from(
 
 def _detector_weights(content: Mapping[str, Any], path: Path) -> Mapping[str, Tensor]:
     """The weights of a detector's task in a checkpoint of a detector, or of a method that pre-trains one."""
-    weights: Mapping[str, Tensor] = content["model"]
-    if content.get("kind") != "pretraining":
-        return weights
-    name = content["config"]["method"]["name"]
-    hand_over = find_method(name).detector_weights
-    if hand_over is None:
+    detector = as_detector(content)
+    if detector.get("kind") == "pretraining":
         raise CheckpointError(
-            f"{path}: {name} pre-trains an image encoder, no whole detector; start from it with encoder.weights={path}"
+            f"{path}: {content['config']['method']['name']} pre-trains an image encoder, no whole detector; start from "
+            f"it with encoder.weights={path}"
         )
-    return hand_over(weights)
+    weights: Mapping[str, Tensor] = detector["model"]
+    return weights
 
 
 def _method_weights(spec: PretrainingSpec, content: Mapping[str, Any]) -> Mapping[str, Tensor]:

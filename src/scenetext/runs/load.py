@@ -13,6 +13,7 @@ from scenetext.errors import CheckpointError, ConfigError
 from scenetext.pretraining.oclip.config import OclipSettings
 from scenetext.pretraining.oclip.task import OclipTask
 from scenetext.runs.exported import is_exported, load_exported_task
+from scenetext.runs.hand_over import as_detector
 from scenetext.runs.kinds import DETECTION, PRETRAINING, AnyTask, Kind, TaskType, kind_of, known_characters
 from scenetext.runs.settings import Run, RunType, check_run
 from scenetext.text.charset import CharacterSet
@@ -58,7 +59,7 @@ def load_trained_task(
     An exported network (.onnx) is one, too: its content has no weights, and its task cannot be trained.
 
     Args:
-        kind: what it must be; None = any.
+        kind: what it must be; None = any. Of a method that pre-trains a whole detector, that is one.
         overrides: settings of the run to change, `key.sub=value`, such as its test size.
 
     Raises:
@@ -70,6 +71,8 @@ def load_trained_task(
             raise CheckpointError(f"{path}: holds a {DETECTION.name} model, expected {kind.name}")
         return load_exported_task(path, overrides)
     content = load_checkpoint(path)
+    if kind is DETECTION:
+        content = as_detector(content)
     if kind is not None and content.get("kind") != kind.name:
         raise CheckpointError(f"{path}: holds a {content.get('kind')} model, expected {kind.name}")
     run = check_run(override_values(content["config"], overrides), str(path))

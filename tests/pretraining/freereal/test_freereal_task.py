@@ -18,6 +18,8 @@ from scenetext.distributed import Processes
 from scenetext.errors import CheckpointError, ConfigError, DataError, TrainingError
 from scenetext.pretraining.freereal.task import FreeRealTask
 from scenetext.runs.build import build_trainer
+from scenetext.runs.kinds import DETECTION
+from scenetext.runs.load import load_trained_task
 from scenetext.runs.settings import Run, check_run
 from scenetext.structures import Detection, ImageRecord, TextInstance
 from scenetext.training.checkpoint import checkpoint_path, load_checkpoint
@@ -159,7 +161,7 @@ def test_a_teacher_that_finds_nothing_stops_the_run(folder: Path, tmp_path: Path
         trainer.fit()
 
 
-def test_a_detector_starts_from_the_teacher(folder: Path, tmp_path: Path) -> None:
+def test_the_teacher_is_what_a_detector_starts_from_and_what_detects(folder: Path, tmp_path: Path) -> None:
     trainer, _ = build_trainer(freereal(folder, "method.decay=0.5"), tmp_path / "pretraining")
     see_a_word_everywhere(trainer)
     trainer.fit()
@@ -170,6 +172,10 @@ def test_a_detector_starts_from_the_teacher(folder: Path, tmp_path: Path) -> Non
     for name, value in started.module.state_dict().items():
         assert torch.equal(value, stored[f"teacher.{name}"]), name
     assert any("initial weights" in remark for remark in remarks)
+    task, run, _ = load_trained_task(best, DETECTION)
+    assert (run.kind, run.data.train) == ("detection", detection.data.train)
+    for name, value in task.state_dict().items():
+        assert torch.equal(value, stored[f"teacher.{name}"]), name
 
 
 @pytest.mark.parametrize(
