@@ -40,7 +40,7 @@ def test_characters_are_read_as_published() -> None:
     arrays = arrays_of("char_maps")
     for index, name in enumerate(arrays["names"].tolist()):
         found = read_maps(arrays[f"{name}/probabilities"], PUBLISHED, RIGHT)
-        word = "".join(PUBLISHED.characters.decode(each) for each in found.ids.tolist())
+        word = "".join(PUBLISHED.characters.decode(each) for each in found.ids)
         text = arrays["texts"][index]
         assert word == text or (name == "same_x" and word == text[::-1]), name
         assert found.score == pytest.approx(float(arrays["scores"][index]), abs=2e-3), name
@@ -52,7 +52,7 @@ def test_characters_are_read_as_published() -> None:
 )
 def test_holes_are_no_characters_and_the_order_is_that_of_the_text(name: str, along: np.ndarray, expected: str) -> None:
     found = read_maps(arrays_of("char_maps")[f"{name}/probabilities"], OURS, along)
-    assert "".join(OURS.characters.decode(each) for each in found.ids.tolist()) == expected
+    assert "".join(OURS.characters.decode(each) for each in found.ids) == expected
     assert found.probabilities.shape == (len(expected), 36)
 
 
