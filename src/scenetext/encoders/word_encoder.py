@@ -1,4 +1,4 @@
-"""The character-aware text encoder (section 3.2): each word alone, as a sequence of characters."""
+"""The character-aware text encoder of oCLIP (section 3.2) and ODM: each word alone, as a sequence of characters."""
 
 from __future__ import annotations
 
@@ -31,17 +31,20 @@ def real_words(characters: Tensor) -> Tensor:
     return characters[..., 0] != PAD
 
 
-def pack_words(characters: Tensor) -> PackedWords:
+def pack_words(characters: Tensor, cut: bool = True) -> PackedWords:
     """Takes the real words out of (B, N, K) slots, cut to the longest.
 
     The text encoder is causal and a word is read at its end mark, so neither the padding after it nor the other words
     change its feature, and an empty slot's feature is that of a single padding character.
+
+    Args:
+        cut: False keeps all K positions, where a word is read from them all.
     """
     slots = real_words(characters).flatten().nonzero().squeeze(1)
     rows = characters.flatten(0, 1).index_select(0, slots)
     rows = torch.cat([rows, rows.new_full((1, rows.shape[1]), PAD)])
     ends = rows.argmax(dim=1)  # the end mark has the largest id; of equal ids argmax takes the first
-    return PackedWords(rows[:, : int(ends.max()) + 1], ends, slots)
+    return PackedWords(rows[:, : int(ends.max()) + 1] if cut else rows, ends, slots)
 
 
 def encode_packed(

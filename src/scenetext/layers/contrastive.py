@@ -8,6 +8,7 @@ number of micro-batches, by which the mean divides it (`with_scaled_gradient`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from scenetext.distributed import gather_rows, rank, world_size
+
+LOWEST_TEMPERATURE = 0.01
+"""Bound of the contrastive temperature, CLIP's."""
+FIRST_TEMPERATURE = 0.07
+"""Contrastive temperature at the start, CLIP's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,3 +106,19 @@ def _both_directions(queries: Pairs, candidates: Pairs, scale: Tensor, first: in
             for logits in (images_among_texts, texts_among_images)
         ]
     ).sum()
+
+
+def inverse_temperature(logit_scale: Tensor, clamped: bool, training: bool) -> Tensor:
+    """exp(logit_scale), at most 100 where clamped.
+
+    In training the parameter itself is put back to the bound, as CLIP's training does: a clamp in the graph alone
+    would leave it without gradient above the bound, where it would stay.
+    """
+    if not clamped:
+        return logit_scale.exp()
+    bound = -math.log(LOWEST_TEMPERATURE)
+    if not training:
+        return logit_scale.clamp(max=bound).exp()
+    with torch.no_grad():
+        logit_scale.clamp_(max=bound)
+    return logit_scale.exp()

@@ -12,11 +12,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFont
 
+from scenetext.drawing.glyphs import MISSING, Face, has_glyph, open_font, picture
 from scenetext.errors import DataError
 
 SUFFIXES = {".ttf", ".otf", ".ttc"}
@@ -28,16 +29,7 @@ SHAPE_SIDE = 16
 LEAST_LIKENESS = 0.42
 """Compared with the median over the pairs: 0.5 to 0.9 in Latin fonts (lowest: thin italics), 0.25 among symbols."""
 PROBE_SIZE = 24
-MISSING = "\uffff"
-"""Not a character by definition, so every font draws its mark for missing ones."""
 CACHED_FACES = 256
-
-
-class Face(Protocol):
-    """The part of a Pillow font that shape checks need."""
-
-    def getmask(self, text: str) -> Any:
-        """Coverage picture of a text, with `.size` (width, height) and the pixels as items."""
 
 
 def system_font_folders() -> tuple[Path, ...]:
@@ -141,7 +133,7 @@ class FontLibrary:
         if face is None:
             if len(self._faces) >= CACHED_FACES:
                 del self._faces[next(iter(self._faces))]
-            face = self._faces[key] = _open(self.paths[number], size)
+            face = self._faces[key] = open_font(self.paths[number], size)
         return face
 
     def line_height(self, number: int) -> float:
@@ -166,19 +158,6 @@ class FontLibrary:
         return known
 
 
-def picture(face: Face, text: str) -> bytes:
-    """What a text looks like in a font: equal bytes mean equal pictures; blank pictures are empty bytes."""
-    mask = face.getmask(text)
-    pixels = bytes(mask)
-    return bytes(mask.size[0].to_bytes(4, "big")) + pixels if any(pixels) else b""
-
-
-def has_glyph(face: Face, character: str, missing: bytes) -> bool:
-    """Whether a font draws ink for a character other than its mark for missing ones (`picture(face, MISSING)`)."""
-    drawn = picture(face, character)
-    return bool(drawn) and drawn != missing
-
-
 def is_symbol_font(face: Face) -> bool:
     """Whether a font has pictures where Latin letters belong; fonts of other scripts, without Latin, pass."""
     missing = picture(face, MISSING)
@@ -194,7 +173,7 @@ def _reason_to_skip(path: Path) -> str | None:
     if SYMBOL_NAMES.search(path.stem):
         return "a symbol font, by its name"
     try:
-        face = _open(path, PROBE_SIZE)
+        face = open_font(path, PROBE_SIZE)
         if SYMBOL_NAMES.search(" ".join(filter(None, face.getname()))):
             return "a symbol font, by its name"
         if is_symbol_font(face):
@@ -202,15 +181,6 @@ def _reason_to_skip(path: Path) -> str | None:
     except (OSError, ValueError, SyntaxError) as error:
         return f"cannot be read ({error})"
     return None
-
-
-def _open(path: Path | None, size: int) -> ImageFont.FreeTypeFont:
-    if path is not None:
-        return ImageFont.truetype(str(path), size)
-    face = ImageFont.load_default(size)
-    if not isinstance(face, ImageFont.FreeTypeFont):
-        raise DataError("this Pillow was built without FreeType and cannot draw text at a size; install Pillow's wheel")
-    return face
 
 
 def _shape(face: Face, letter: str) -> np.ndarray:

@@ -62,6 +62,7 @@ def usable_texts(
     charset: CharacterSet,
     policy: Literal["skip", "stop"],
     results: Results | None = None,
+    shared_places: bool = True,
 ) -> tuple[Sequence[ImageRecord], WordReport]:
     """The records with nothing but usable words: one instance per word, images without any dropped.
 
@@ -72,6 +73,7 @@ def usable_texts(
     Args:
         policy: at a word with an unknown character, "skip" goes on and "stop" raises.
         results: where report and choice are kept and looked for; None = made in any case.
+        shared_places: False = a word of a text with blanks has no polygon, since the text's is not its own.
 
     Raises:
         CharacterError: under "stop": the first unknown character, its word and its image.
@@ -84,7 +86,7 @@ def usable_texts(
     if policy == "stop" and report.examples:
         word, character, path = report.examples[0]
         raise CharacterError(charset.explain_unknown(character, word), path)
-    return RecordView(records, kept, _UsableWords(charset)), report
+    return RecordView(records, kept, _UsableWords(charset, shared_places)), report
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class _UsableWords:
     """A record to the same with one instance per usable word."""
 
     charset: CharacterSet
+    shared_places: bool
 
     def __call__(self, record: ImageRecord) -> ImageRecord:
         usable: list[TextInstance] = []
@@ -100,7 +103,9 @@ class _UsableWords:
                 continue
             known = [word for word in instance.text.split() if self.charset.knows(word)]
             whole = known == [instance.text]
-            usable += [instance] if whole else [replace(instance, text=word, characters=None) for word in known]
+            polygon = instance.polygon if self.shared_places else None
+            words = [replace(instance, polygon=polygon, text=word, characters=None) for word in known]
+            usable += [instance] if whole else words
         return replace(record, instances=tuple(usable))
 
 

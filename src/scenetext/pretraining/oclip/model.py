@@ -11,14 +11,10 @@ from torch import Tensor, nn
 
 from scenetext.encoders.pooled import pooled_encoder
 from scenetext.encoders.word_encoder import encode_packed, pack_words, real_words, unpack_words
+from scenetext.layers.contrastive import FIRST_TEMPERATURE, inverse_temperature
 from scenetext.layers.cross_attention import CrossAttentionDecoder
 from scenetext.layers.transformer import Transformer, initialise_blocks, resize_positions
 from scenetext.pretraining.oclip.config import OclipSettings
-
-LOWEST_TEMPERATURE = 0.01
-"""Bound of the contrastive temperature, CLIP's."""
-FIRST_TEMPERATURE = 0.07
-"""Contrastive temperature at the start, CLIP's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,7 +120,7 @@ class OclipModel(nn.Module):
             image_features=F.normalize(image_feature.float(), dim=-1),
             text_features=F.normalize(self._pool_words(words.float(), real), dim=-1),
             character_logits=logits,
-            logit_scale=self._inverse_temperature(),
+            logit_scale=inverse_temperature(self.logit_scale, self.settings.clamp_logit_scale, self.training),
             has_words=real.any(dim=1),
             image_tokens=tokens,
             word_embeddings=words,
@@ -207,18 +203,3 @@ class OclipModel(nn.Module):
             return words.mean(dim=1)
         weights = real.float() / real.sum(dim=1, keepdim=True).clamp(min=1)
         return (weights[..., None] * words).sum(dim=1)
-
-    def _inverse_temperature(self) -> Tensor:
-        """exp(logit_scale), at most 100 where clamped.
-
-        In training the parameter itself is put back to the bound, as CLIP's training does: a clamp in the graph alone
-        would leave it without gradient above the bound, where it would stay.
-        """
-        if not self.settings.clamp_logit_scale:
-            return self.logit_scale.exp()
-        bound = -math.log(LOWEST_TEMPERATURE)
-        if not self.training:
-            return self.logit_scale.clamp(max=bound).exp()
-        with torch.no_grad():
-            self.logit_scale.clamp_(max=bound)
-        return self.logit_scale.exp()
