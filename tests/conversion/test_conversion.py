@@ -14,11 +14,14 @@ from torch import Tensor
 from command_process import run_tool
 from golden import golden_arrays, golden_json
 from oclip_golden import tiny_sizes
+from odm_golden import tiny_settings as tiny_odm
 from scenetext.conversion.encoders import convert_backbone, convert_from_clip, convert_from_mmocr, convert_to_mmocr
 from scenetext.conversion.pretraining import (
     PUBLISHED_BEHAVIOUR,
     convert_from_oclip,
+    convert_from_odm,
     convert_to_oclip,
+    convert_to_odm,
     published_oclip_weights,
 )
 from scenetext.encoders.clip_image import ClipResNet, ClipResNetSettings, PooledClipResNet
@@ -376,3 +379,30 @@ def test_nonsense_beside_the_weights_is_reported(tmp_path: Path) -> None:
     write_safetensors(tmp_path / "odd.safetensors", inside, {"pixel_mean": "grey"})
     with pytest.raises(ConfigError, match=r"odd\.safetensors: pixel_mean"):
         convert_backbone(tmp_path / "odd.safetensors", tmp_path / "out.safetensors")
+
+
+def test_odm_goes_in_and_out_and_is_told_from_oclip(tmp_path: Path) -> None:
+    """Its names are oCLIP's but for what draws; a detector takes its encoder as it is, with or without `module.`."""
+    published = {name: torch.from_numpy(value) for name, value in golden_arrays("odm", "tiny_state_dict").items()}
+    torch.save({"state_dict": published}, tmp_path / "odm.pt")
+    method = tiny_odm().model_dump(mode="json", exclude={"word_pooling", "clamp_logit_scale"})
+    run = check_run({**TRAINING, "method": method, "transform": {"size": [128, 128]}}, "test")
+    assert isinstance(run, PretrainingRun)
+    report = str(convert_from_odm(tmp_path / "odm.pt", tmp_path / "own.pt", run))
+    assert report.startswith("published ODM\nmapped: 238 tensors")
+    convert_to_odm(tmp_path / "own.pt", tmp_path / "back.pt")
+    back = torch.load(tmp_path / "back.pt", weights_only=True)["state_dict"]
+    assert back.keys() == published.keys()
+    assert all(torch.equal(value, back[name]) for name, value in published.items())
+    with pytest.raises(CheckpointError, match="was pre-trained with odm; write it with to-odm"):
+        convert_to_oclip(tmp_path / "own.pt", tmp_path / "wrong.pt")
+    bare = {name.removeprefix("module."): value for name, value in published.items()}
+    torch.save(bare, tmp_path / "bare.pt")
+    for name in ("odm.pt", "bare.pt", "own.pt"):
+        convert_backbone(tmp_path / name, tmp_path / f"{name}.safetensors")
+        encoder = read_weights(tmp_path / f"{name}.safetensors").tensors
+        inside = {key.removeprefix("visual."): value for key, value in bare.items() if key.startswith("visual.")}
+        assert encoder.keys() == {key for key in inside if not key.startswith("attnpool.")}
+        assert all(torch.equal(value, inside[key]) for key, value in encoder.items())
+    with pytest.raises(CheckpointError, match=r"published ODM, expected published oCLIP"):
+        convert_from_oclip(tmp_path / "odm.pt", tmp_path / "wrong.pt", pretraining())

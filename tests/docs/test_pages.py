@@ -32,6 +32,7 @@ KINDS = {
     "pretrain": PretrainingRun,
     "visualize targets": DetectionRun,
     "convert from-oclip": PretrainingRun,
+    "convert from-odm": PretrainingRun,
     "convert from-tcm": DetectionRun,
     "convert from-mmocr-detector": DetectionRun,
     "convert from-textbpn": DetectionRun,

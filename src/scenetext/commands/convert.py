@@ -1,6 +1,6 @@
 """Converts weight files, and reports what was mapped and what was dropped.
 
-Reads oCLIP's, CLIP's (OpenAI's archive or open_clip's files), MMOCR's, TCM's, TextBPN's and scenetext's weights,
+Reads oCLIP's, ODM's, CLIP's (OpenAI's archive or open_clip's files), MMOCR's, TCM's, TextBPN's and scenetext's weights,
 detected by their names, without executing anything in them. `encoder.weights` of a run takes all of these, too.
 """
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 SIMPLE = {
     "backbone": "any source -> the image encoder alone, for detectors (.safetensors)",
     "from-clip": "CLIP's RN50 or RN101 -> its image encoder with attention pool (.safetensors)",
-    "to-oclip": "a scenetext pre-training -> the published layout (.pt)",
+    "to-oclip": "a scenetext pre-training with oCLIP -> the published layout (.pt)",
+    "to-odm": "a scenetext pre-training with ODM -> the published layout (.pt)",
     "from-mmocr": "MMOCR's oCLIP backbone -> the image encoder alone (.safetensors)",
     "to-mmocr": "any source -> the image encoder under MMOCR's names (.pth)",
     "to-mmocr-detector": "a scenetext detector -> under the names of MMOCR 1.x (.pth)",
@@ -30,6 +31,10 @@ WITH_CONFIG = {
     "from-oclip": (
         "a published oCLIP checkpoint -> a scenetext checkpoint of a pre-training (.pt)",
         "oclip rn50 synthtext",
+    ),
+    "from-odm": (
+        "a published ODM checkpoint -> a scenetext checkpoint of a pre-training (.pt)",
+        "odm rn50 synthtext",
     ),
     "from-mmocr-detector": (
         "a detector of MMOCR 1.x or 0.x, or a DBNet of the official code -> a scenetext checkpoint of a detector (.pt)",
@@ -106,6 +111,7 @@ def run(arguments: argparse.Namespace) -> None:
         "backbone": encoders.convert_backbone,
         "from-clip": encoders.convert_from_clip,
         "to-oclip": pretraining.convert_to_oclip,
+        "to-odm": pretraining.convert_to_odm,
         "from-mmocr": encoders.convert_from_mmocr,
         "to-mmocr": encoders.convert_to_mmocr,
         "to-mmocr-detector": detectors.convert_to_mmocr_detector,
@@ -130,7 +136,8 @@ def run(arguments: argparse.Namespace) -> None:
         convert, load = convert_detector[arguments.command]
         print(convert(source, target, load(arguments)))
     else:
-        print(pretraining.convert_from_oclip(source, target, _pretraining_run(arguments)))
+        convert_published = {"from-oclip": pretraining.convert_from_oclip, "from-odm": pretraining.convert_from_odm}
+        print(convert_published[arguments.command](source, target, _pretraining_run(arguments)))
 
 
 def _pretraining_run(arguments: argparse.Namespace) -> PretrainingRun:

@@ -1,8 +1,9 @@
-"""Pre-trains an image encoder from images and their words (oCLIP).
+"""Pre-trains from images and their words.
 
-Learns from images whose words are only partly known and have no boxes. Writes a run folder with checkpoints, logs
-(TensorBoard and log.jsonl) and best.pt. Evaluation gives the masked-character accuracy with the right image and with
-a shuffled one; their difference, the vision gain, says whether the model looks at the image.
+oCLIP learns from images whose words are only partly known and have no boxes. Evaluation gives the masked-character
+accuracy with the right image and with a shuffled one; their difference, the vision gain, says whether the model looks
+at the image. ODM draws the words where they are; its steering gain says whether the words decide what is drawn. Writes
+a run folder with checkpoints, logs (TensorBoard and log.jsonl) and best.pt.
 
 Ctrl-C or SIGTERM saves and leaves with exit code 75; the same command with --resume goes on.
 """
@@ -18,6 +19,7 @@ EXAMPLES = """\
   scenetext pretrain oclip words tiny --output outputs/try optimizer.learning_rate=5e-4
   scenetext pretrain oclip words tiny --output outputs/try --resume
   scenetext pretrain oclip words tiny --output outputs/check --overfit 16
+  scenetext pretrain odm scenes tiny training.precision=bf16
 """
 
 

@@ -1,4 +1,4 @@
-"""Published oCLIP checkpoints to scenetext checkpoints and back."""
+"""Published checkpoints of pre-training methods, oCLIP and ODM, to scenetext checkpoints and back."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch import Tensor
 from scenetext.conversion.files import Conversion, read_source, write_checkpoint
 from scenetext.errors import CheckpointError
 from scenetext.pretraining.oclip.task import OclipTask
-from scenetext.runs.kinds import build_pretraining_task
+from scenetext.runs.kinds import AnyPretraining, build_pretraining_task
 from scenetext.runs.load import PUBLISHED_METHOD
 from scenetext.runs.settings import PretrainingRun
 from scenetext.weights import native
 from scenetext.weights.files import WeightFile, write_torch_file
 from scenetext.weights.image_encoder import extract_image_encoder
-from scenetext.weights.oclip import oclip_sizes, published_checkpoint
+from scenetext.weights.oclip import is_odm, oclip_sizes, published_checkpoint
 from scenetext.weights.report import require_fit
-from scenetext.weights.sources import OCLIP, SCENETEXT_PRETRAINING
+from scenetext.weights.sources import OCLIP, ODM, SCENETEXT_PRETRAINING
 
 PUBLISHED_BEHAVIOUR = tuple(f"method.{name}={str(value).lower()}" for name, value in PUBLISHED_METHOD.items())
 """Settings in which the defaults differ from what published oCLIP models compute, as overrides of a run."""
@@ -46,15 +46,43 @@ def convert_from_oclip(source: Path, target: Path, run: PretrainingRun) -> Conve
     return Conversion(target, OCLIP.name, len(weights), file.others, file.remarks, (remark,))
 
 
-def convert_to_oclip(source: Path, target: Path) -> Conversion:
-    """A scenetext pre-training in the published layout: {epoch, name, state_dict}, names with the prefix "module.".
+def convert_from_odm(source: Path, target: Path, run: AnyPretraining) -> Conversion:
+    """As `convert_from_oclip`, of a published ODM checkpoint.
 
     Raises:
-        CheckpointError: the file is no scenetext checkpoint of a pre-training.
+        CheckpointError: the file is of another source, or does not fit the run; what differs is listed.
     """
+    file = read_source(source, target, ODM)
+    with torch.device("meta"):
+        task = build_pretraining_task(run)
+    require_fit(task.network, file.tensors, file.path)
+    weights = {native.PRETRAINING + name: value for name, value in file.tensors.items()}
+    write_checkpoint(target, run, weights, task.characters)
+    remark = f"dictionary: {run.method.characters or 'printable ASCII'}"
+    return Conversion(target, ODM.name, len(weights), file.others, file.remarks, (remark,))
+
+
+def convert_to_oclip(source: Path, target: Path) -> Conversion:
+    """An oCLIP pre-training in the published layout: {epoch, name, state_dict}, names with the prefix "module.".
+
+    Raises:
+        CheckpointError: the file is no scenetext checkpoint of a pre-training with oCLIP.
+    """
+    return _convert_to_published(source, target, "oclip")
+
+
+def convert_to_odm(source: Path, target: Path) -> Conversion:
+    """As `convert_to_oclip`, of ODM; the layout is the same."""
+    return _convert_to_published(source, target, "odm")
+
+
+def _convert_to_published(source: Path, target: Path, method: str) -> Conversion:
     file = read_source(source, target, SCENETEXT_PRETRAINING)
     inside = {name for name in file.tensors if name.startswith(native.PRETRAINING)}
     weights = {name.removeprefix(native.PRETRAINING): file.tensors[name] for name in file.tensors if name in inside}
+    found = "odm" if is_odm(weights) else "oclip"
+    if found != method:
+        raise CheckpointError(f"{source}: was pre-trained with {found}; write it with to-{found}")
     write_torch_file(target, published_checkpoint(weights, target.stem))
     dropped = (*file.others, *(name for name in file.tensors if name not in inside))
     remarks = (

@@ -13,6 +13,8 @@ from scenetext.errors import CheckpointError
 IMAGE_ENCODER = "visual."
 """Prefix of the names of the image encoder."""
 _DISTRIBUTED = "module."
+_ODM = ("fpn_head.fpn_conv.0.weight", "mim.conv2.weight")
+"""Names that ODM's models have and oCLIP's do not; the rest is called alike."""
 
 
 def published_checkpoint(weights: Mapping[str, Tensor], name: str) -> dict[str, Any]:
@@ -23,6 +25,11 @@ def published_checkpoint(weights: Mapping[str, Tensor], name: str) -> dict[str, 
         name: of the training.
     """
     return {"epoch": 0, "name": name, "state_dict": {_DISTRIBUTED + key: value for key, value in weights.items()}}
+
+
+def is_odm(weights: Mapping[str, Tensor]) -> bool:
+    """Whether a model with the names of oCLIP's is ODM's, which has no classes of characters but draws."""
+    return all(name in weights for name in _ODM)
 
 
 def oclip_sizes(weights: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -92,8 +92,16 @@ OCLIP = Source(
     name="published oCLIP",
     sign="visual.conv3.weight, and a token_embedding.weight of characters",
     recognises=lambda weights: (
-        {"visual.conv3.weight", "token_embedding.weight"} <= weights.keys() and not clip.has_clip_vocabulary(weights)
+        {"visual.conv3.weight", "token_embedding.weight"} <= weights.keys()
+        and not clip.has_clip_vocabulary(weights)
+        and not oclip.is_odm(weights)
     ),
+    encoder_name=_behind(oclip.IMAGE_ENCODER),
+)
+ODM = Source(
+    name="published ODM",
+    sign="visual.conv3.weight, fpn_head.fpn_conv.0.weight and mim.conv2.weight",
+    recognises=lambda weights: "visual.conv3.weight" in weights and oclip.is_odm(weights),
     encoder_name=_behind(oclip.IMAGE_ENCODER),
 )
 CLIP = Source(
@@ -195,6 +203,7 @@ SOURCES: tuple[Source, ...] = (
     SCENETEXT_RESNET_DETECTOR,
     SCENETEXT_ENCODER,
     OCLIP,
+    ODM,
     CLIP,
     MMOCR,
     MMOCR_RESNET,

@@ -63,10 +63,10 @@ def _foreign(
     for _ in range(10):
         is_whole = generator.random() < settings.whole_word_probability
         if pool and (is_whole or not texts):
-            word = pool[generator.integers(len(pool))]
+            word = pool[int(generator.integers(len(pool)))]
         elif texts and len(alphabet) > 1:
             word = "".join(
-                _another(character, alphabet, generator) for character in texts[generator.integers(len(texts))]
+                _another(character, alphabet, generator) for character in texts[int(generator.integers(len(texts)))]
             )
         else:
             continue

@@ -109,13 +109,12 @@ class OdmTask(nn.Module):
         without = prompt.clone()
         without[:, 0] = False
         other = other_words(targets["characters"], prompt)
+        looked = self.network.attention(encoded, prompted(words, empty, prompt))[..., 0]
         maps = {
             "all": drawn.probabilities(prompt),
             "without": drawn.probabilities(without),
             "other": drawn.probabilities(other.roll(1, 0), shifted=True),
-            "attention": self.network.attention(encoded, prompted(words, empty, prompt))[..., 0].unflatten(
-                1, encoded.levels[-1].shape[-2:]
-            ),
+            "attention": looked.reshape(len(looked), *encoded.levels[-1].shape[-2:]),
             "label": targets["map"] / 4,
         }
         arrays = {name: value.float().cpu().numpy() for name, value in maps.items()}
