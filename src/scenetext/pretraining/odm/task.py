@@ -74,6 +74,13 @@ class OdmTask(nn.Module):
         )
         return odm_loss(outputs, targets, self.settings, self.perceptual, others)
 
+    def after_update(self) -> None:
+        """Nothing: no other weights follow the trained ones."""
+
+    def after_evaluation(self, metrics: Mapping[str, float]) -> tuple[str, ...]:
+        """Nothing beside the values."""
+        return ()
+
     def summary(self, batch: Batch) -> MicroBatchSummary:
         """The features of a micro-batch, and its number of images with a map."""
         own = batch.targets["own"]

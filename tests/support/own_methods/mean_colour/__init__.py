@@ -81,6 +81,12 @@ class MeanColourTask(nn.Module):
         images = batch.images.float() / 255
         return (self.network(images).float() - images.mean(dim=(2, 3))).square().mean(dim=1)
 
+    def after_update(self) -> None:
+        pass
+
+    def after_evaluation(self, metrics: Mapping[str, float]) -> tuple[str, ...]:
+        return ()
+
     def summary(self, batch: Batch) -> None:
         return None
 
