@@ -6,8 +6,9 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 CPU = torch.device("cpu")
 ATTACK = "<img src=x onerror=alert(1)>"
 FOUND = [Detection(WORD, 0.9, "STOP", 0.8), Detection(WORD + 40, 0.6, ATTACK), Detection(WORD + 80, 0.3)]
-PATIENCE = 60.0
+PATIENCE = 240.0
 """Seconds, on a machine that has much else to do."""
 
 
@@ -79,11 +80,21 @@ def until(browser: Chrome, script: str, holds: Callable[[str], object]) -> str:
         time.sleep(0.1)
 
 
-def drop(browser: Chrome, address: str, image: Path) -> None:
-    browser.get(address)
-    inputs = "return document.querySelectorAll('input[type=file]').length"
-    until(browser, inputs, lambda count: int(count or 0))
-    browser.find_element("css selector", "input[type=file]").send_keys(str(image))
+@contextmanager
+def dropped(browser: Chrome, blocks: Any, image: Path) -> Iterator[None]:
+    """Within, the browser shows a page on which the image was dropped; it leaves before the server ends."""
+    from scenetext.inspection.app import serve
+
+    browser.get(serve(blocks, "127.0.0.1", 0))
+    try:
+        inputs = "return document.querySelectorAll('input[type=file]').length"
+        until(browser, inputs, lambda count: int(count or 0))
+        browser.find_element("css selector", "input[type=file]").send_keys(str(image))
+        yield
+        assert console_errors(browser) == []
+    finally:
+        browser.get("about:blank")
+        blocks.close()
 
 
 COUNT = "return document.querySelector('#count')?.innerText"
@@ -100,7 +111,7 @@ def test_the_threshold_changes_what_counts(
     browser: Chrome, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The network is asked once; words are shown as text."""
-    from scenetext.inspection.app import detection_app, serve
+    from scenetext.inspection.app import detection_app
 
     asked = []
 
@@ -112,8 +123,7 @@ def test_the_threshold_changes_what_counts(
     task = build_task(make_run("detection", tmp_path, []))
     assert isinstance(task, DetectionTask)
     blocks = detection_app(task, CPU, 0.5, "a model")
-    try:
-        drop(browser, serve(blocks, "127.0.0.1", 0), image)
+    with dropped(browser, blocks, image):
         first = until(browser, COUNT, lambda text: "score of" in text)
         assert first == "2 texts with a score of 0.5 or more, of 3 detected"
         until(browser, "return document.body.innerText", lambda text: "STOP" in text and ATTACK in text)
@@ -125,22 +135,18 @@ def test_the_threshold_changes_what_counts(
         assert browser.execute_script("return document.querySelectorAll('#maps img').length") >= 1
         loaded = browser.execute_script("return performance.getEntriesByType('resource').map(one => one.name)")
         assert all("//127.0.0.1" in one for one in loaded), "nothing comes from elsewhere"
-        assert console_errors(browser) == []
-    finally:
-        blocks.close()
 
 
 @pytest.mark.slow
 def test_typed_words_show_where_a_pretrained_model_looks(browser: Chrome, image: Path, tmp_path: Path) -> None:
-    from scenetext.inspection.app import attention_app, serve
+    from scenetext.inspection.app import attention_app
     from scenetext.runs.kinds import read_characters
 
     run = make_run("pretraining", tmp_path, [])
     task = build_task(run, True, read_characters(run))
     assert isinstance(task, OclipTask)
     blocks = attention_app(task, CPU, False, "a model")
-    try:
-        drop(browser, serve(blocks, "127.0.0.1", 0), image)
+    with dropped(browser, blocks, image):
         until(browser, "return document.querySelectorAll('#maps img').length", lambda count: int(count or 0) >= 1)
         browser.find_element("css selector", "#words textarea").send_keys("ST LING")
         browser.find_element("css selector", "#look").click()
@@ -149,6 +155,3 @@ def test_typed_words_show_where_a_pretrained_model_looks(browser: Chrome, image:
         browser.find_element("css selector", "#words textarea").send_keys("\ue003" * 7, "STERLING")  # Backspace
         browser.find_element("css selector", "#look").click()
         until(browser, "return document.body.innerText", lambda text: "must have exactly one blank" in text)
-        assert console_errors(browser) == []
-    finally:
-        blocks.close()

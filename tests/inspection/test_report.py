@@ -133,6 +133,7 @@ def test_settings_that_differ_and_those_that_do_not() -> None:
 
 def test_names_of_datasets_differ() -> None:
     assert dataset_names([Path("a/val.jsonl"), Path("a/test.jsonl")]) == ["val", "test"]
+    assert dataset_names([Path("a/records.jsonl"), Path("b/records.jsonl")]) == ["a", "b"]
     assert dataset_names([Path("a/val.jsonl"), Path("b/val.jsonl")]) == ["a/val", "b/val"]
     assert dataset_names([Path("x/a/val.jsonl"), Path("y/a/val.jsonl")]) == ["x/a/val.jsonl", "y/a/val.jsonl"]
 

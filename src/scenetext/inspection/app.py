@@ -169,7 +169,7 @@ def _or_message(work: Callable[[], Result]) -> Result:
     try:
         return work()
     except ScenetextError as error:
-        raise import_gradio().Error(str(error)) from error
+        raise import_gradio().Error(str(error), print_exception=False) from error
 
 
 def _as_code(text: str) -> str:

@@ -85,8 +85,10 @@ def settings_tables(runs: Sequence[ReportedRun]) -> dict[str, Any]:
 
 
 def dataset_names(files: Sequence[Path]) -> list[str]:
-    """Short names that differ: each file's stem, with its folder in front where stems repeat, whole paths at last."""
-    for names in ([file.stem for file in files], [f"{file.parent.name}/{file.stem}" for file in files]):
+    """Short names that differ: each file's stem, or its folder where that is `records`; with the folder in front where
+    they repeat; whole paths at last."""
+    short = [file.resolve().parent.name if file.stem == "records" else file.stem for file in files]
+    for names in (short, [f"{file.parent.name}/{file.stem}" for file in files]):
         if len(set(names)) == len(names):
             return names
     return [str(file) for file in files]
