@@ -76,7 +76,9 @@ def detection_app(task: DetectionTask, device: torch.device, threshold: float, n
                 least = ui.Slider(0, 1, value=threshold, step=0.01, label="Score threshold", elem_id="threshold")
                 count = ui.Markdown(elem_id="count")
         table = ui.Dataframe(headers=["text", "score", "score of the text"], label="Texts", interactive=False)
-        maps = ui.Gallery(label="Maps", columns=MAP_COLUMNS, elem_id="maps", **_without_sharing(ui.Gallery))
+        maps = ui.Gallery(
+            label="Maps", columns=MAP_COLUMNS, object_fit="contain", elem_id="maps", **_without_sharing(ui.Gallery)
+        )
         image.change(look, [image, least], [found, drawn, count, table, maps], api_name=False)
         least.change(
             show, [image, found, least], [drawn, count, table], trigger_mode="always_last", show_progress="hidden"
@@ -127,7 +129,9 @@ def attention_app(task: OclipTask, device: torch.device, as_published: bool, nam
                 typed = ui.Textbox(label="Words", lines=4, placeholder="ST LING", elem_id="words")
                 button = ui.Button("Look", variant="primary", elem_id="look")
                 read = ui.Textbox(label="Characters that it reads", interactive=False, lines=4, elem_id="read")
-        maps = ui.Gallery(label="Attention", columns=MAP_COLUMNS, elem_id="maps", **_without_sharing(ui.Gallery))
+        maps = ui.Gallery(
+            label="Attention", columns=MAP_COLUMNS, object_fit="contain", elem_id="maps", **_without_sharing(ui.Gallery)
+        )
         for event in (image.change, button.click):
             event(look, [image, typed], [maps, read], api_name=False)
     return blocks
