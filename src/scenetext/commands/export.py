@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scenetext.commands.outputs import output_path
-from scenetext.errors import ConfigError
+from scenetext.errors import ConfigError, ScenetextError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +70,11 @@ def run(arguments: argparse.Namespace) -> None:
     arguments.target.parent.mkdir(parents=True, exist_ok=True)
     size = arguments.size
     remarks = write_network(task.eval(), settings, content, form, (size[0], size[1]), arguments.target)
-    _compare(task, arguments, settings)
+    try:
+        _compare(task, arguments, settings)
+    except ScenetextError:
+        arguments.target.unlink()  # a file that does not compute what it should is of no use
+        raise
     if arguments.int8:
         _quantize(task, arguments)
     print("\n".join([*remarks, f"written: {arguments.target} ({arguments.target.stat().st_size / 2**20:.1f} MiB)"]))

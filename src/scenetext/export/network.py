@@ -142,8 +142,8 @@ def _trace(network: ExportedNetwork, size: tuple[int, int], path: Path) -> None:
     except torch.onnx.errors.OnnxExporterError as error:
         path.unlink(missing_ok=True)
         raise ConfigError(
-            f"{path}: the network has an operator without a form in ONNX, such as deformable convolutions "
-            f"(encoder.deformable_stages): {str(error).splitlines()[0]}"
+            f"{path}: the network has an operator without a form in ONNX, as deformable convolutions "
+            f"(encoder.deformable_stages) and resized positions of vision transformers: {str(error).splitlines()[0]}"
         ) from None
 
 

@@ -71,7 +71,7 @@ def exported_task(
     """The task around a session, with the weights of its stages."""
 
     def head(config: Any, channels: tuple[int, ...]) -> nn.Module:
-        return SessionHead(session, content["outputs"], getattr(spec.head(config, channels), "later", None))
+        return SessionHead(session, path, content["outputs"], getattr(spec.head(config, channels), "later", None))
 
     task = DetectionTask(
         ImagesAlone(content["channels"], content["input"]["mean"], content["input"]["std"]),
@@ -165,6 +165,7 @@ class SessionHead(nn.Module):
 
     Args:
         session: of ONNX Runtime.
+        path: of its file, for messages.
         names: of its outputs.
         later: the modules of the detector's stages; they run in PyTorch.
 
@@ -172,16 +173,29 @@ class SessionHead(nn.Module):
         runtime: what computes, for printing.
     """
 
-    def __init__(self, session: Any, names: Sequence[str], later: nn.ModuleDict | None) -> None:
+    def __init__(self, session: Any, path: Path, names: Sequence[str], later: nn.ModuleDict | None) -> None:
         super().__init__()
         self.session = session
+        self.path = path
         self.names = list(names)
         self.later = nn.ModuleDict() if later is None else later
         self.runtime = f"ONNX Runtime, {', '.join(session.get_providers())}"
 
     def forward(self, features: Features) -> dict[str, Tensor]:
-        """The maps of the images in `features.side`, on their device."""
+        """The maps of the images in `features.side`, on their device.
+
+        Raises:
+            CheckpointError: the network does not take images of this size, as where a model of another library was
+                traced that computes with the size of the image it saw.
+        """
         images = features.side[IMAGE]
         inputs = {self.session.get_inputs()[0].name: np.ascontiguousarray(images.float().cpu().numpy())}
-        found = self.session.run(self.names, inputs)
+        try:
+            found = self.session.run(self.names, inputs)
+        except Exception as error:  # its exceptions have no public base
+            batch, _, height, width = images.shape
+            raise CheckpointError(
+                f"{self.path}: ONNX Runtime cannot compute {batch} images of {height} x {width} pixels with it: "
+                f"{str(error).splitlines()[0]}"
+            ) from None
         return {name: torch.from_numpy(array).to(images.device) for name, array in zip(self.names, found, strict=True)}
