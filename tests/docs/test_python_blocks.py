@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from test_pages import PAGES, REPOSITORY, blocks
 
+from scenetext.contracts import Metric, PretrainingTask
+
 MADE_BY_THE_GUIDE = "scenetext.pretraining.rotation"
 """A module that exists where CONTRIBUTING.md is followed; tests/scripts/test_contributing.py does that."""
 UNKNOWN = object()
@@ -163,6 +165,27 @@ def bind(called: Any, arguments: list[None], keywords: dict[str, None], text: st
 def test_what_it_looks_up_and_calls_is_there(content: str) -> None:
     Lookup().visit(ast.parse(content))
     compile(content, "page", "exec")
+
+
+def test_task_of_the_guide_has_every_part_of_the_contract() -> None:
+    """So that a new part of it is noticed here; tests/scripts/test_contributing.py runs the task, but is slow."""
+    page = REPOSITORY / "CONTRIBUTING.md"
+    code = "\n".join(
+        content for language, content in blocks(page) if language == "python" and "RotationTask" in content
+    )
+    classes = {node.name: node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.ClassDef)}
+    for name, contract in (("RotationTask", PretrainingTask), ("RotationMetric", Metric)):
+        parts = {part for kind in contract.__mro__[:-1] for part in (*vars(kind), *inspect.get_annotations(kind))}
+        made = {node.name for node in classes[name].body if isinstance(node, ast.FunctionDef)}
+        made |= {node.id for node in ast.walk(classes[name]) if isinstance(node, ast.Name) and is_stored(node)}
+        made |= {node.attr for node in ast.walk(classes[name]) if isinstance(node, ast.Attribute) and is_stored(node)}
+        assert {part for part in parts if not part.startswith("_")} <= made, (
+            f"{name} lacks a part of {contract.__name__}"
+        )
+
+
+def is_stored(node: ast.Name | ast.Attribute) -> bool:
+    return isinstance(node.ctx, ast.Store)
 
 
 def test_blocks_were_collected() -> None:
