@@ -9,6 +9,8 @@ from odm_golden import CONFIG, golden_model, golden_tensors, inputs
 from scenetext.pretraining.odm.config import OdmSettings
 from scenetext.pretraining.odm.model import OdmModel, prompted
 from scenetext.pretraining.odm.targets import end_mark, word_ids
+from scenetext.runs.build import build_task
+from scenetext.runs.settings import load_run
 from scenetext.text.charset import CharacterSet
 
 OUTPUTS = golden_tensors("tiny_outputs")
@@ -87,3 +89,11 @@ def test_initial_weights_are_as_published() -> None:
     assert {name: float(state[name].std()) for name in spreads} == pytest.approx(spreads, rel=0.03)
     bound = (256 * 9) ** -0.5
     assert 0.95 * bound < float(state["fpn_head.fpn_conv.0.bias"].abs().max()) <= bound, "torch's default"
+
+
+@pytest.mark.parametrize(("words", "millions"), [("odm synthtext rn50", 59.09), ("odm scenes tiny", 2.02)])
+def test_configs_describe_the_published_and_the_small_model(words: str, millions: float) -> None:
+    with torch.device("meta"):
+        task = build_task(load_run(words.split()))
+    found = sum(parameter.numel() for parameter in task.parameters()) / 1e6
+    assert found == pytest.approx(millions, abs=0.01)
