@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
@@ -12,22 +12,27 @@ from scenetext.benchmark.measurements import Measurement, counted, measured, tim
 from scenetext.contracts import Maps
 from scenetext.tasks.detection import DetectionTask
 
+Clock = Callable[[Callable[[], object], torch.device], float]
+
 
 @torch.no_grad()
-def compare_ways(ways: Mapping[str, DetectionTask], size: tuple[int, int], rounds: int) -> dict[str, list[Measurement]]:
-    """The time of one image by the clock, in alternation, and how far maps are from those of the first way.
+def compare_ways(
+    ways: Mapping[str, DetectionTask], size: tuple[int, int], rounds: int, clock: Clock = timed
+) -> dict[str, list[Measurement]]:
+    """The time of one image, in alternation, and how far maps are from those of the first way.
 
     Args:
         ways: tasks with the same weights, ready to be used, by name.
         size: (height, width) of the image, which is noise.
         rounds: samples of each time; a round before the first warms up.
+        clock: seconds of an action on a device, such as `timed`.
     """
     image = torch.randint(256, (1, 3, *size), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     image = image.contiguous(memory_format=torch.channels_last)
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds + 1):
         for name, task in ways.items():
-            sample = timed(partial(task.maps, image), image.device)
+            sample = clock(partial(task.maps, image), image.device)
             if number:
                 seconds[name].append(sample)
     first = next(iter(ways.values())).maps(image)

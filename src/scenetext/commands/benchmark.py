@@ -80,8 +80,7 @@ def add_detector_commands(commands: Any) -> None:
     command.add_argument("--size", type=positive, default=640, help="side of the images, pixels")
     command.add_argument("--images", type=positive, default=2, help="images of a training step")
     command.add_argument("--training-repetitions", type=int, default=3, help="rounds of training steps; 0 = none")
-    text = "processor: time that threads are busy, for a machine that others keep busy (best with OMP_NUM_THREADS=1)"
-    command.add_argument("--clock", choices=("wall", "processor"), default="wall", help=text)
+    add_clock_argument(command)
 
     text = "one detector's network on this CPU in every way: PyTorch as trained, folded, in bf16, ONNX Runtime, int8"
     manner = "In alternation, round by round, on noise. No data and no weights are read."
@@ -89,6 +88,7 @@ def add_detector_commands(commands: Any) -> None:
     command.add_argument(
         "--size", type=positive, nargs=2, default=[736, 1312], metavar=("HEIGHT", "WIDTH"), help="multiples of 32"
     )
+    add_clock_argument(command)
 
     text = "parameters and operations of detectors"
     command = add_command(commands, "size", count_sizes, text, "Counted; no data and no weights are read.")
@@ -104,11 +104,16 @@ def add_reading_command(commands: Any) -> None:
     command.add_argument("--images", type=positive, default=30, help="how many, the first ones")
     command.add_argument("--engine", choices=["rapidocr"], help="an OCR engine to measure beside them")
     command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    text = "processor: time that threads are busy, for a machine that others keep busy (best with OMP_NUM_THREADS=1)"
-    command.add_argument("--clock", choices=("wall", "processor"), default="wall", help=text)
+    add_clock_argument(command)
     command.add_argument("--set", nargs="+", default=[], metavar="key=value", help="settings of all runs to change")
     command.add_argument("--json", type=Path, metavar="FILE", help="also write the metrics here")
     command.set_defaults(function=measure_reading)
+
+
+def add_clock_argument(command: argparse.ArgumentParser) -> None:
+    """What times are of."""
+    text = "processor: time that threads are busy, for a machine that others keep busy (best with OMP_NUM_THREADS=1)"
+    command.add_argument("--clock", choices=("wall", "processor"), default="wall", help=text)
 
 
 def add_gpu_command(commands: Any) -> None:
@@ -292,14 +297,17 @@ def time_engine(images: Sequence[Path], clock: Callable[[], float]) -> tuple[lis
 
 def measure_inference(arguments: argparse.Namespace) -> Report:
     from scenetext.benchmark.inference import compare_ways, ways_table
+    from scenetext.benchmark.measurements import timed
+    from scenetext.benchmark.pace import processor_seconds
     from scenetext.commands.inference_ways import ways_of
 
+    clock = timed if arguments.clock == "wall" else processor_seconds
     height, width = arguments.size
     tables, content = [], {}
     for name, run in named_detectors(arguments).items():
         with tempfile.TemporaryDirectory() as folder:
-            ways = compare_ways(ways_of(run, Path(folder)), (height, width), arguments.repetitions)
-        tables.append(f"{name}, {height} x {width}\n\n{ways_table(ways)}")
+            ways = compare_ways(ways_of(run, Path(folder)), (height, width), arguments.repetitions, clock)
+        tables.append(f"{name}, {height} x {width}, {arguments.clock} clock\n\n{ways_table(ways)}")
         content[name] = {way: [asdict(metric) for metric in metrics] for way, metrics in ways.items()}
     return "\n\n".join(tables), content
 
