@@ -14,7 +14,7 @@ def as_detector(content: Mapping[str, Any]) -> dict[str, Any]:
     """The content of a checkpoint as a detector's training would have written it; that of other methods as it is."""
     if content.get("kind") != "pretraining":
         return dict(content)
-    spec = find_method(content["config"]["method"].get("name", DEFAULT_METHOD))
+    spec = find_method(content["config"].get("method", {}).get("name", DEFAULT_METHOD))
     if spec.detector_weights is None:
         return dict(content)
     config = {key: value for key, value in content["config"].items() if key in DetectionRun.model_fields}
