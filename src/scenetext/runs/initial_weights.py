@@ -37,14 +37,15 @@ def initialise_detector(task: DetectionTask, run: DetectionRun[Any, Any], labels
         CheckpointError: the file is of another network, or cannot be used for the encoder.
         ConfigError: a pattern that matches nothing, or patterns that match everything; no network to read behind.
     """
-    if run.initial_weights is None:
+    source = run.starts_from
+    if source is None:
         if run.reader is not None and run.reader.freeze_detector:
             raise ConfigError("reader.freeze_detector: name the detector to read behind, initial_weights=RUN/best.pt")
         return task.encoder.load_weights()
-    content = load_checkpoint(run.initial_weights)
-    weights = _detector_weights(content, run.initial_weights)
+    content = load_checkpoint(source)
+    weights = _detector_weights(content, source)
     remarks = _start_from(task, run, content, weights, _new_reader(run, content))
-    return remarks + granularity_warning(content.get("labels"), labels, run.initial_weights)
+    return remarks + granularity_warning(content.get("labels"), labels, source)
 
 
 def initialise_pretraining(task: Any, run: PretrainingRun[Any, Any, Any], labels: Granularity) -> list[str]:
@@ -54,7 +55,7 @@ def initialise_pretraining(task: Any, run: PretrainingRun[Any, Any, Any], labels
         CheckpointError: as `initialise_detector`, or the network knows other characters than the run.
         ConfigError: as `initialise_detector`.
     """
-    path = run.initial_weights
+    path = run.starts_from
     if path is None:
         remarks: list[str] = task.encoder.load_weights()
         return remarks
@@ -78,7 +79,7 @@ def _start_from(
     Args:
         new_parts: globs over names of weights that are new without being named by the run.
     """
-    path, own = run.initial_weights, task.state_dict()
+    path, own = run.starts_from, task.state_dict()
     _check_patterns(run.initial_weights_except, own, weights)
     patterns = [*run.initial_weights_except, *new_parts]
     new = [name for name in own if _matches(name, patterns)]

@@ -18,6 +18,7 @@ from scenetext.data.transforms.training import TrainingTransformSettings
 from scenetext.detectors import detector_names, find_detector
 from scenetext.errors import ConfigError
 from scenetext.pretraining import find_method
+from scenetext.resources import shipped_model
 from scenetext.runs.encoders import find_encoder
 from scenetext.runs.words import combine
 from scenetext.spotters.reader import ReaderSettings
@@ -52,16 +53,25 @@ class RunSettings(Settings):
         return cls
 
 
+SHIPPED = Path("shipped")
+"""In place of a file of initial weights: the shipped model."""
+
+
 class StartingRun(RunSettings):
     """A run that may start from another's whole network."""
 
     initial_weights: Path | None = None
-    """A scenetext checkpoint whose whole network this run starts from; it has to be the same there, but for parts that
-    are said to be new. It is evaluated before the first step, and later values are compared with that. null = random,
-    but for what the settings of the encoder name."""
+    """A scenetext checkpoint whose whole network this run starts from, or `shipped`, the model that is shipped (`dbnet
+    small reader`); it has to be the same there, but for parts that are said to be new. It is evaluated before the first
+    step, and later values are compared with that. null = random, but for what the settings of the encoder name."""
     initial_weights_except: tuple[str, ...] = ()
     """Globs over names of weights, as in `head.*`: what they match is not taken from `initial_weights`, whether it is
     there or not. All else has to fit."""
+
+    @property
+    def starts_from(self) -> Path | None:
+        """The file that `initial_weights` names."""
+        return shipped_model() if self.initial_weights == SHIPPED else self.initial_weights
 
     @model_validator(mode="after")
     def _nothing_to_except_from(self) -> Self:
