@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from scenetext.inference import TextDetector
     from scenetext.structures import Detection
 
-MODEL_SUFFIXES = (".pt", ".pth", ".safetensors")
+MODEL_SUFFIXES = (".pt", ".pth", ".safetensors", ".onnx")
 """What names of models end in."""
 _NAMES_SHOWN = 3
 EXAMPLES = """\

@@ -94,7 +94,7 @@ def known_detector(run: DetectionRun[Any, Any], characters: CharacterSet | None 
     known = _read_by(run) if characters is None else characters
     if known is not None and run.reader is not None:
         spec = with_reader(spec, run.reader, known)
-    elif known is not None:
+    elif known is not None and spec.reads:
         values = {**config.model_dump(mode="json"), "alphabet": "".join(known.characters), "alphabet_file": None}
         config = validate(type(config), values, "detector")
     return spec, config
