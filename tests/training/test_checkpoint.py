@@ -126,7 +126,7 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def model_content() -> dict[str, object]:
-    weights = {"w": torch.linspace(-2, 2, 7), "n": torch.tensor(3)}
+    weights = {"w": torch.linspace(-2, 2, 8).view(2, 4), "variance": torch.tensor([1e6, 1.1]), "n": torch.tensor(3)}
     config = {"encoder": {"name": "x"}, "path": None}
     return {"kind": "detection", "config": config, "model": weights, "step": 5, "optimizer": {"state": torch.ones(9)}}
 
@@ -150,11 +150,12 @@ def test_a_model_file_in_half_precision_is_read_in_single_precision(tmp_path: Pa
     assert read["w"].dtype == torch.float32
     assert read["n"].dtype == torch.int64
     assert torch.equal(read["w"], content["model"]["w"].half().float())
+    assert torch.equal(read["variance"], content["model"]["variance"])
 
 
 def test_half_precision_refuses_what_it_cannot_hold(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"w has values .*--half"):
-        save_model(tmp_path / "a.safetensors", {**model_content(), "model": {"w": torch.tensor([1e6])}}, half=True)
+        save_model(tmp_path / "a.safetensors", {**model_content(), "model": {"w": torch.tensor([[1e6]])}}, half=True)
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         _add_files(commands.add_parser(name, help=purpose, description=purpose))
     model = _add_files(commands.add_parser("model", help=MODEL, description=MODEL))
     model.add_argument("--half", action="store_true", help="weights in half precision: half the size")
+    text = "settings of its run to change, such as evaluation.threshold=0.6"
+    model.add_argument("--set", nargs="+", default=[], dest="overrides", metavar="KEY=VALUE", help=text)
     features = _add_files(commands.add_parser("text-features", help=TEXT_FEATURES, description=TEXT_FEATURES))
     text = "sentence to encode; may be given several times. Default: that of TCM"
     features.add_argument("--prompt", action="append", dest="prompts", metavar="SENTENCE", help=text)
@@ -129,7 +131,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.command in convert_file:
         print(convert_file[arguments.command](source, target))
     elif arguments.command == "model":
-        print(model_files.convert_to_model_file(source, target, arguments.half))
+        print(model_files.convert_to_model_file(source, target, arguments.half, arguments.overrides))
     elif arguments.command == "text-features":
         print(text_features.convert_text_features(source, target, arguments.prompts or [PUBLISHED_PROMPT]))
     elif arguments.command in convert_detector:

@@ -48,20 +48,24 @@ def save_model(path: Path, content: Mapping[str, Any], half: bool) -> None:
     Args:
         path: .safetensors.
         content: of a checkpoint.
-        half: store weights in half precision, half as large.
+        half: store weights in half precision, all but vectors: half as large.
 
     Raises:
         CheckpointError: the file cannot be written, or a weight is too large for half precision.
     """
     described = {key: content[key] for key in _KEPT if content.get(key) is not None}
+    described["versions"] = {name: one for name, one in content.get("versions", {}).items() if name != "platform"}
     metadata = {DESCRIPTION: json.dumps({"format": FORMAT, "format_version": FORMAT_VERSION, **described})}
-    weights = content["model"]
-    if half:
-        weights = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
-        for name, value in weights.items():
-            if value.is_floating_point() and not value.isfinite().all():
-                raise CheckpointError(f"{path}: {name} has values that half precision cannot hold; leave --half out")
+    weights = {name: _halved(value) if half else value for name, value in content["model"].items()}
+    for name, value in weights.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise CheckpointError(f"{path}: {name} has values that half precision cannot hold; leave --half out")
     write_safetensors(path, weights, metadata)
+
+
+def _halved(value: torch.Tensor) -> torch.Tensor:
+    """Weights of convolutions and linear layers, nearly all there are; statistics of norms may be too large."""
+    return value.half() if value.is_floating_point() and value.dim() > 1 else value
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
