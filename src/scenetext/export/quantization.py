@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,6 +35,7 @@ def quantize(source: Path, target: Path, images: Iterable[Tensor]) -> None:
         ConfigError: onnxruntime or onnx is missing.
     """
     try:
+        import onnx
         from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     except ImportError as error:
         raise ConfigError(
@@ -52,7 +54,7 @@ def quantize(source: Path, target: Path, images: Iterable[Tensor]) -> None:
     root.setLevel(logging.ERROR)  # it advises a preparation of the model, which the exporter has done
     try:
         quantize_static(
-            str(source),
+            _with_own_values(onnx.load(str(source))),
             str(target),
             Reader(),
             quant_format=QuantFormat.QDQ,
@@ -62,6 +64,26 @@ def quantize(source: Path, target: Path, images: Iterable[Tensor]) -> None:
         )
     finally:
         root.setLevel(level)
+
+
+def _with_own_values(model: Any) -> Any:
+    """An ONNX model in which no two layers share a stored value.
+
+    The exporter keeps equal values once, as the biases of an untrained network, and refers to them by Identity; a
+    convolution with such a bias would be left in float32.
+    """
+    stored = {value.name: value for value in model.graph.initializer}
+    nodes = []
+    for node in model.graph.node:
+        if node.op_type != "Identity" or node.input[0] not in stored:
+            nodes.append(node)
+            continue
+        copied = model.graph.initializer.add()
+        copied.CopyFrom(stored[node.input[0]])
+        copied.name = node.output[0]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return model
 
 
 def calibration_images(task: DetectionTask, records: Sequence[ImageRecord]) -> Iterator[Tensor]:
