@@ -394,8 +394,8 @@ def test_a_table_that_does_not_fit_itself_is_refused(change: dict[str, Any], mes
 
 
 def test_tables_that_are_not_there_are_reported_with_those_that_are(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="there is no table_2 of oclip; there are: table_1, table_3"):
-        load_table(TABLES, "oclip", "table_2")
+    with pytest.raises(ConfigError, match="there is no table_77 of oclip; there are: table_1, table_2"):
+        load_table(TABLES, "oclip", "table_77")
     (tmp_path / "tcm_table_7.yaml").write_text(yaml.safe_dump(small_table()))
     with pytest.raises(ConfigError, match="describes tcm table_99"):
         load_table(tmp_path, "tcm", "table_7")

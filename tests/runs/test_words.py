@@ -15,14 +15,17 @@ from scenetext.evaluation.named_rules import find_protocol
 from scenetext.runs import kinds
 from scenetext.runs.settings import DetectionRun, PretrainingRun, load_run
 from scenetext.runs.usable import DataCheck, RunSets
-from scenetext.runs.words import Config, all_configs, combine
+from scenetext.runs.words import METHODS, Config, all_configs, combine
 
 CONFIGS = all_configs()
 TWO_ENCODERS = [
     *[("oclip", "tcm"), ("oclip", "fasttcm"), ("tcm", "tiny"), ("fasttcm", "tiny")],
     *[("oclip", "attached_tcm"), ("resnet50", "attached_tcm"), ("attached_tcm", "tiny")],
     *[("oclip", "attached_fasttcm"), ("resnet50", "attached_fasttcm"), ("attached_fasttcm", "tiny")],
+    ("timm", "tiny"),
 ]
+REFUSED = [("odm", "timm")]
+"""ODM is built on CLIP's ResNet alone."""
 
 
 def fitting(axis: str, kind: str) -> list[str]:
@@ -34,18 +37,27 @@ def every_combination(method: Config) -> list[list[str]]:
     kind = str(method.kind)
     encoders: list[tuple[str, ...]] = [(each,) for each in fitting("encoders", kind)]
     encoders += TWO_ENCODERS if kind == "detection" else [()]
+    encoders = [each for each in encoders if (method.word, *each) not in REFUSED]
     trials = [(), *((each,) for each in fitting("trials", kind))]
+    trains_detector = method.axis == "pretraining" and kind == "detection"
+    trained = ["dbnet", "data.unlabelled=[images.jsonl]"] if trains_detector else []
     return [
-        [method.word, dataset, *encoder, *trial]
+        [method.word, *trained, dataset, *encoder, *trial]
         for dataset, encoder, trial in product(fitting("datasets", kind), encoders, trials)
     ]
 
 
 @pytest.mark.parametrize("method", [*CONFIGS["detectors"], *CONFIGS["pretraining"]], ids=lambda method: method.word)
 def test_every_combination_is_a_run(method: Config) -> None:
-    words = every_combination(method)
-    names = [combine(each, method.kind).name for each in words if load_run(each).kind == method.kind]
+    words, kind = every_combination(method), METHODS[str(method.axis)]
+    names = [combine(each, kind).name for each in words if load_run(each).kind == kind]
     assert len(set(names)) == len(words) > 5, "every combination has a folder of its own"
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_what_a_method_cannot_take_is_refused_by_name(words: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match="encoder.name: Input should be"):
+        load_run([*words, "scenes"])
 
 
 def test_two_encoders_go_together_where_one_says_what_holds_with_the_other() -> None:
