@@ -254,4 +254,7 @@ def head_channels(spec: DetectorSpec, encoder: Encoder) -> tuple[int, ...]:
 def _enlarged(settings: EvaluationTransformSettings, scale: float) -> EvaluationTransformSettings:
     """The test size times a scale."""
     sides = {name: max(1, round(getattr(settings, name) * scale)) for name in ("long_side", "short_side")}
-    return settings.model_copy(update={**sides, "least_scale": settings.least_scale * scale})
+    greatest = None if settings.greatest_scale is None else settings.greatest_scale * scale
+    return settings.model_copy(
+        update={**sides, "least_scale": settings.least_scale * scale, "greatest_scale": greatest}
+    )

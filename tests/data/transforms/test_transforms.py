@@ -304,6 +304,17 @@ def test_a_least_scale_keeps_the_short_side_from_reducing(size: tuple[int, int],
     assert evaluation_transform(sample, setting).meta.content_size == content
 
 
+@pytest.mark.parametrize(
+    ("size", "content"),
+    [((200, 300), (250, 375)), ((600, 900), (640, 960)), ((2000, 1000), (1024, 512))],
+    ids=["enlarged as far as allowed", "enlarged to the short side", "reduced as ever"],
+)
+def test_a_greatest_scale_bounds_enlarging_alone(size: tuple[int, int], content: tuple[int, int]) -> None:
+    setting = EvaluationTransformSettings(long_side=1024, short_side=640, greatest_scale=1.25)
+    sample = whole_sample(np.zeros((*size, 3), np.uint8), Path("a"), [])
+    assert evaluation_transform(sample, setting).meta.content_size == content
+
+
 def scattered(seed: int, count: int = 6, size: tuple[int, int] = (300, 420)) -> Sample:
     """Words at random places, one of them ignored."""
     generator = np.random.default_rng(seed)

@@ -44,6 +44,9 @@ class EvaluationTransformSettings(Settings):
     least_scale: float = Field(default=0.0, ge=0)
     """Input pixels per stored pixel below which `short_side` reduces no image; `long_side` still does. 1 in TextBPN,
     whose short side only bounds what images are enlarged to."""
+    greatest_scale: float | None = Field(default=None, gt=0)
+    """Input pixels per stored pixel above which no image is enlarged; null = the bounds alone decide. Text in small
+    images is not smaller than in large ones, and enlarged it may be larger than any that was learnt."""
     multiple: InputSide = 32
     """Height and width are padded with black, at the bottom and on the right, to multiples of this."""
 
@@ -59,7 +62,8 @@ def describe_test_size(long_sides: Sequence[int], settings: EvaluationTransformS
         long_sides: of the images as stored, in pixels.
     """
     bounds = f"evaluation_transform.long_side {settings.long_side}, short_side {settings.short_side}"
-    lines = [f"test size: every image is scaled to the bounds of {bounds}"]
+    most = "" if settings.greatest_scale is None else f", enlarged by {settings.greatest_scale:g} at most"
+    lines = [f"test size: every image is scaled to the bounds of {bounds}{most}"]
     usual = sorted(long_sides)[len(long_sides) // 2] if long_sides else 0
     if usual > _MUCH_LARGER * settings.long_side:
         lines.append(
@@ -95,6 +99,8 @@ def evaluation_transform(sample: Sample, settings: EvaluationTransformSettings) 
     height, width = sample.image.shape[:2]
     scale = max(settings.short_side / min(height, width), settings.least_scale)
     scale = min(settings.long_side / max(height, width), scale)
+    if settings.greatest_scale is not None:
+        scale = min(scale, settings.greatest_scale)
     content_size = (max(1, round(height * scale)), max(1, round(width * scale)))
     size = tuple(-(-side // settings.multiple) * settings.multiple for side in content_size)
     matrix = np.diag([content_size[1] / width, content_size[0] / height, 1.0])
