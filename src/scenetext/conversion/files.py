@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
-from scenetext.errors import CheckpointError
+from scenetext.errors import CheckpointError, ConfigError
 from scenetext.runs.build import describe_run
 from scenetext.runs.settings import Run
 from scenetext.text.charset import CharacterSet
 from scenetext.training.checkpoint import save_checkpoint, versions
+from scenetext.weights import mmocr, native
 from scenetext.weights.files import WeightFile, read_weights
 from scenetext.weights.report import count_groups
 from scenetext.weights.sources import Source, identify_source, without_parents
@@ -76,3 +77,32 @@ def write_checkpoint(
     """
     content = {**describe_run(run, characters), "model": dict(weights), "step": 0, "versions": versions()}
     save_checkpoint(target, content)
+
+
+def names_of_detector(
+    own: Iterable[str],
+    detector: str,
+    prefixes: Mapping[str, str],
+    encoder_name: Callable[[str], str | None],
+    authors: str,
+) -> dict[str, str]:
+    """For every name of a detection task's weights that of its authors' code, in the same order.
+
+    Args:
+        detector: named in the error.
+        prefixes: of the head's names, to those of that code.
+        encoder_name: a name within the encoder to its whole name there; None = there is none, and none is missing.
+        authors: named in the error.
+
+    Raises:
+        ConfigError: there is no name for one of the head's weights.
+    """
+    names: dict[str, str] = {}
+    for name in own:
+        rest = name.removeprefix(native.DETECTOR_ENCODER)
+        foreign = encoder_name(rest) if rest != name else mmocr.rename_prefix(name.partition(".")[2], prefixes)
+        if foreign is not None:
+            names[name] = foreign
+        elif rest == name:
+            raise ConfigError(f"{detector} cannot be converted: {authors} have no name for {name}")
+    return names

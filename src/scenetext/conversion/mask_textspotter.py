@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from scenetext.conversion.detectors import empty_weights, published_part, renamed_weights, require_encoder
-from scenetext.conversion.files import Conversion, read_source, write_checkpoint
+from scenetext.conversion.files import Conversion, names_of_detector, read_source, write_checkpoint
 from scenetext.errors import ConfigError
 from scenetext.runs.kinds import DETECTION
 from scenetext.runs.load import load_trained_task
 from scenetext.runs.settings import DetectionRun
 from scenetext.spotters.mask_textspotter.published import AUTHORS, LICENCE, OFFSETS
-from scenetext.weights import mmocr, native
+from scenetext.weights import native
 from scenetext.weights.files import WeightFile, write_torch_file
 from scenetext.weights.image_encoder import FIRST_CONVOLUTION, extract_image_encoder
 from scenetext.weights.mask_textspotter import PIXEL_STATISTICS, to_published_name
@@ -96,18 +96,13 @@ def published_names(own: Mapping[str, Tensor], run: DetectionRun[Any, Any]) -> d
             f"{AUTHORS} have no encoder like this {run.encoder.name}; encoder.name has to be resnet with "
             "encoder.stem=plain"
         )
-    names: dict[str, str] = {}
-    for name in own:
-        rest = name.removeprefix(native.DETECTOR_ENCODER)
-        if rest != name:
-            if not rest.endswith(_COUNTERS):
-                names[name] = to_published_name(rest)
-            continue
-        foreign = mmocr.rename_prefix(name.partition(".")[2], prefixes)
-        if foreign is None:
-            raise ConfigError(f"{run.detector.name} cannot be converted: {AUTHORS} have no name for {name}")
-        names[name] = foreign
-    return names
+    return names_of_detector(
+        own,
+        run.detector.name,
+        prefixes,
+        lambda rest: None if rest.endswith(_COUNTERS) else to_published_name(rest),
+        AUTHORS,
+    )
 
 
 def _of_text(name: str, value: Tensor) -> Tensor:

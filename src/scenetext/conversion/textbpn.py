@@ -10,13 +10,12 @@ import torch
 from torch import Tensor
 
 from scenetext.conversion.detectors import empty_weights, published_part, renamed_weights, require_encoder
-from scenetext.conversion.files import Conversion, read_source, write_checkpoint
+from scenetext.conversion.files import Conversion, names_of_detector, read_source, write_checkpoint
 from scenetext.detectors.textbpn.published import AUTHORS
 from scenetext.errors import ConfigError
 from scenetext.runs.kinds import DETECTION
 from scenetext.runs.load import load_trained_task
 from scenetext.runs.settings import DetectionRun
-from scenetext.weights import mmocr, native
 from scenetext.weights.files import WeightFile, write_torch_file
 from scenetext.weights.image_encoder import extract_image_encoder
 from scenetext.weights.sources import TEXTBPN
@@ -91,14 +90,7 @@ def textbpn_names(own: Mapping[str, Tensor], run: DetectionRun[Any, Any]) -> dic
             f"TextBPN's authors have no encoder like this {run.encoder.name}; encoder.name has to be {ENCODER} with "
             "encoder.stem=plain"
         )
-    names: dict[str, str] = {}
-    for name in own:
-        rest = name.removeprefix(native.DETECTOR_ENCODER)
-        if rest != name:
-            names[name] = to_textbpn_name(rest, bool(run.encoder.deformable_stages))
-            continue
-        foreign = mmocr.rename_prefix(name.partition(".")[2], prefixes)
-        if foreign is None:
-            raise ConfigError(f"{run.detector.name} cannot be converted: its authors have no name for {name}")
-        names[name] = foreign
-    return names
+    deformable = bool(run.encoder.deformable_stages)
+    return names_of_detector(
+        own, run.detector.name, prefixes, lambda rest: to_textbpn_name(rest, deformable), "its authors"
+    )
