@@ -9,7 +9,7 @@ from scenetext.config import override_values
 from scenetext.conversion.files import Conversion
 from scenetext.errors import CheckpointError
 from scenetext.runs.load import load_trained_task
-from scenetext.training.checkpoint import load_checkpoint, save_model
+from scenetext.training.checkpoint import save_model
 from scenetext.weights.report import count_groups
 
 
@@ -28,8 +28,7 @@ def convert_to_model_file(source: Path, target: Path, half: bool, overrides: Seq
     """
     if source.exists() and target.exists() and target.samefile(source):
         raise CheckpointError(f"{target}: would be written over what is read; choose another name")
-    content = load_checkpoint(source)
-    load_trained_task(source, overrides=overrides)  # a file that cannot be used is not passed on
+    _, _, content = load_trained_task(source, overrides=overrides)  # a file that cannot be used is not passed on
     save_model(target, {**content, "config": override_values(content["config"], overrides)}, half)
     weights = content["model"]
     return Conversion(

@@ -39,7 +39,7 @@ _PARAMETERS_A_CALL, _PARAMETER_LENGTH = 100, 500
 
 @dataclass(frozen=True)
 class LoggedRun:
-    """What loggers are told of a run.
+    """What loggers learn of a run.
 
     Attributes:
         folder: of the run; its name is the run's.
@@ -184,7 +184,7 @@ class Loggers:
     """Several loggers as one that never fails; each is opened with its first call.
 
     Args:
-        run: what they are told of the run.
+        run: what they learn of the run.
         message: says a line to people.
     """
 

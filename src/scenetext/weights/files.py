@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -124,12 +125,8 @@ def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        with safe_open(path, framework="pt") as archive:
-            return {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118 (not a mapping)
-    except (OSError, SafetensorError) as error:
-        reason = f"{error}" if path.is_file() else "there is no such file"
-        raise CheckpointError(f"{path}: cannot be read as safetensors ({reason})") from None
+    with _opened(path) as archive:
+        return {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118 (not a mapping)
 
 
 def read_description(path: Path) -> Any:
@@ -138,15 +135,25 @@ def read_description(path: Path) -> Any:
     Raises:
         CheckpointError: the file is missing or damaged.
     """
-    _read_safetensors(path)
     return _read_metadata(path).get(DESCRIPTION)
 
 
 def _read_metadata(path: Path) -> dict[str, Any]:
     """The text metadata of a safetensors file, with numbers and lists where it has them as JSON."""
-    with safe_open(path, framework="pt") as archive:
+    with _opened(path) as archive:
         metadata: Mapping[str, str] = archive.metadata() or {}
     return {name: _parsed(text) for name, text in metadata.items()}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A safetensors file to read from, with what is wrong with it as a `CheckpointError`."""
+    try:
+        with safe_open(path, framework="pt") as archive:
+            yield archive
+    except (OSError, SafetensorError) as error:
+        reason = f"{error}" if path.is_file() else "there is no such file"
+        raise CheckpointError(f"{path}: cannot be read as safetensors ({reason})") from None
 
 
 def _parsed(text: str) -> Any:
