@@ -124,6 +124,25 @@ def test_hidden_positions_and_chosen_words_are_uniform() -> None:
     assert all(abs(count - 2000) < 150 for count in chosen.values())
 
 
+@given(words=WORDS, times=st.integers(1, 5), seed=st.integers(0, 2**32 - 1))
+def test_a_word_fills_several_slots_each_with_another_character_hidden(words: list[str], times: int, seed: int) -> None:
+    settings = OclipSettings(maximum_words=8)
+    found = encode_words(words, ENGLISH, settings, np.random.default_rng(seed), times)
+    characters, masked = found["characters"], found["masked"]
+    assert characters.shape == (8 * times, 25)
+    single = encode_words(words, ENGLISH, settings, np.random.default_rng(seed))
+    slot = 0
+    for row, hidden in zip(single["characters"][: len(words)], single["masked"], strict=False):
+        word = np.where(row == ENGLISH.mask, hidden, row)
+        filled = min(times, int((word > 0).sum()) - 1)
+        mine = characters[slot : slot + filled]
+        assert (np.where(mine == ENGLISH.mask, masked[slot : slot + filled, None], mine) == word).all()
+        assert (mine == ENGLISH.mask).sum() == filled == len(set(np.argwhere(mine == ENGLISH.mask)[:, 1]))
+        slot += filled
+    assert not characters[slot:].any()
+    assert not masked[slot:].any()
+
+
 def test_bad_words_are_refused() -> None:
     generator = np.random.default_rng(0)
     with pytest.raises(CharacterError, match="café"):

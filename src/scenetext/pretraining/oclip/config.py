@@ -43,6 +43,10 @@ class OclipSettings(Settings):
     """Attention heads of the decoder."""
     maximum_words: PositiveInt = 32
     """Word slots N of an image; of more words, N are sampled each time."""
+    hidden_per_word: PositiveInt = 1
+    """Slots that every word fills in training, each with another of its characters hidden, as far as it has so many;
+    one in the paper. Nearly all of the work is the image's, so several teach more in the same time. In the text feature
+    of the contrastive loss a word counts once for each of its slots."""
     word_pooling: Literal["words", "slots"] = "words"
     """What the text feature is the mean of: the image's words, or all N slots, in which the empty ones each count as
     one constant vector (published: needed to reproduce its numbers)."""

@@ -15,7 +15,11 @@ from scenetext.text.charset import PAD, CharacterSet
 
 
 def encode_words(
-    texts: Sequence[str], charset: CharacterSet, settings: OclipSettings, generator: np.random.Generator
+    texts: Sequence[str],
+    charset: CharacterSet,
+    settings: OclipSettings,
+    generator: np.random.Generator,
+    hidden_per_word: int = 1,
 ) -> dict[str, np.ndarray]:
     """The words of one image as the model takes them, in a random order, one random character of each hidden.
 
@@ -26,27 +30,32 @@ def encode_words(
     Args:
         texts: words, each of known characters only; may be empty.
         generator: source of the order and of the hidden positions.
+        hidden_per_word: slots R of every word, one after the other, each with another character hidden; a word of fewer
+            characters fills as many as it has.
 
     Returns:
-        characters: (N, K) int64 ids: each word with its end mark, then padding; empty slots, all padding, come last.
-        masked: (N,) int64: the id of the hidden character, 0 for an empty slot; all 0 in the first stage, where nothing
-            is hidden.
+        characters: (N * R, K) int64 ids: each word with its end mark, then padding; empty slots, all padding, come
+            last.
+        masked: (N * R,) int64: the id of the hidden character, 0 for an empty slot; all 0 in the first stage, where
+            nothing is hidden and every word has one slot.
 
     Raises:
         CharacterError: a character outside the set.
         DataError: an empty text.
     """
-    slots, length = settings.maximum_words, settings.context_length
-    characters = np.full((slots, length), PAD, dtype=np.int64)
-    masked = np.zeros(slots, dtype=np.int64)
-    chosen = generator.permutation(len(texts))[:slots]
-    kept = np.zeros(len(chosen), dtype=np.int64)
-    for slot, index in enumerate(chosen):
-        ids = word_ids(texts[index], charset, length)
-        characters[slot, : len(ids)] = ids
-        kept[slot] = len(ids) - 1
-    if len(chosen) and not settings.first_stage:
-        rows, positions = np.arange(len(chosen)), generator.integers(kept)
+    chosen = generator.permutation(len(texts))[: settings.maximum_words]
+    words = [word_ids(texts[index], charset, settings.context_length) for index in chosen]
+    lengths = np.array([len(ids) - 1 for ids in words], dtype=np.int64)
+    slots_of_words = np.minimum(lengths, 1 if settings.first_stage else hidden_per_word)
+    characters = np.full((settings.maximum_words * hidden_per_word, settings.context_length), PAD, dtype=np.int64)
+    masked = np.zeros(len(characters), dtype=np.int64)
+    for slot, word in enumerate(np.repeat(np.arange(len(words)), slots_of_words)):
+        characters[slot, : len(words[word])] = words[word]
+    if words and not settings.first_stage:
+        # Each slot of a word hides the character after the one before it, the first after the last: all equally often.
+        ordinal = np.concatenate([np.arange(count) for count in slots_of_words])
+        first = np.repeat(generator.integers(lengths), slots_of_words)
+        rows, positions = np.arange(len(ordinal)), (first + ordinal) % np.repeat(lengths, slots_of_words)
         masked[rows] = characters[rows, positions]
         characters[rows, positions] = charset.mask
     return {"characters": characters, "masked": masked}

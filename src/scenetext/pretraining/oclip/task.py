@@ -125,13 +125,12 @@ class OclipTask(nn.Module):
 
     def prepare_training(self, sample: Sample, generator: np.random.Generator) -> PreparedSample:
         """Whole image with a slight random scale; words and hidden characters are drawn again each time."""
-        return self._prepare(
-            whole_image_transform(sample, self.transform, generator if self.augment else None), generator
-        )
+        moved = whole_image_transform(sample, self.transform, generator if self.augment else None)
+        return self._prepare(moved, generator, self.settings.hidden_per_word)
 
     def prepare_evaluation(self, sample: Sample, generator: np.random.Generator) -> PreparedSample:
-        """Whole image; words and hidden characters are those that the generator gives."""
-        return self._prepare(whole_image_transform(sample, self.transform, None), generator)
+        """Whole image; words and hidden characters, one of each word, are those that the generator gives."""
+        return self._prepare(whole_image_transform(sample, self.transform, None), generator, 1)
 
     def study(self, records: Mapping[str, Sequence[ImageRecord]]) -> list[str]:
         """Nothing has to be known of the records before the start."""
@@ -141,9 +140,9 @@ class OclipTask(nn.Module):
         """Masked-character accuracy with the right and with a shuffled image; in the first stage, retrieval alone."""
         return OclipMetric()
 
-    def _prepare(self, sample: Sample, generator: np.random.Generator) -> PreparedSample:
+    def _prepare(self, sample: Sample, generator: np.random.Generator, hidden_per_word: int) -> PreparedSample:
         texts = [instance.text for instance in sample.instances if instance.text and not instance.ignore]
-        targets = encode_words(texts, self.characters, self.settings, generator)
+        targets = encode_words(texts, self.characters, self.settings, generator, hidden_per_word)
         return PreparedSample(sample, {**targets, "padding": padding_grid(sample.meta, sample.image.shape[:2])})
 
 
