@@ -136,3 +136,18 @@ def test_activation_checkpointing_changes_nothing_but_memory() -> None:
     for plain, checkpointed in zip(*results, strict=True):
         assert plain is not None
         assert torch.equal(plain, checkpointed)
+
+
+def test_local_places_of_the_pool_depend_on_their_own_value_alone() -> None:
+    """And equal the pool's place where it looks at itself alone; the mean position is the same either way."""
+    torch.manual_seed(0)
+    pool = AttentionPool(grid=3, width=8, heads=2, output_dim=5)
+    grid = torch.randn(1, 8, 3, 3)
+    changed = grid.clone()
+    changed[0, :, 1, 2] += 1
+    before, after = pool(grid, local=True), pool(changed, local=True)
+    torch.testing.assert_close(before[:, 0], pool(grid)[:, 0])
+    moved = (before != after).any(dim=-1)[0].nonzero().flatten().tolist()
+    assert moved == [0, 1 + 1 * 3 + 2]
+    place = grid[0, :, 0, 1] + pool.positional_embedding[1 + 1]
+    torch.testing.assert_close(before[0, 1 + 1], pool.c_proj(pool.v_proj(place)))

@@ -180,10 +180,18 @@ class AttentionPool(nn.Module):
         for projection in (self.k_proj, self.q_proj, self.v_proj, self.c_proj):
             nn.init.normal_(projection.weight, std=width**-0.5)
 
-    def forward(self, grid: Tensor) -> Tensor:
-        """(B, width, h, w) -> (B, 1 + h * w, D): the mean position first, then the grid row by row."""
+    def forward(self, grid: Tensor, local: bool = False) -> Tensor:
+        """(B, width, h, w) -> (B, 1 + h * w, D): the mean position first, then the grid row by row.
+
+        Args:
+            local: every place of the grid keeps its own value instead of a mean over the places that it looks at
+                (Zhou et al., "Extract Free Dense Labels from CLIP", ECCV 2022, section 3.2). The mean position looks
+                at all places either way.
+        """
         tokens = self._tokens(grid)
-        return self._pool(tokens, tokens)
+        if not local:
+            return self._pool(tokens, tokens)
+        return torch.cat([self._pool(tokens[:, :1], tokens), self.c_proj(self.v_proj(tokens[:, 1:]))], dim=1)
 
     def global_feature(self, grid: Tensor) -> Tensor:
         """(B, width, h, w) -> (B, D): the mean position of `forward` alone, without the work for the others."""

@@ -119,3 +119,30 @@ def test_images_without_a_map_weigh_nothing() -> None:
     nowhere = odm_loss(outputs, {**made, "located": torch.zeros(3, dtype=torch.bool)}, tiny_settings())
     assert nowhere["map"].item() == 0
     assert nowhere["map"].requires_grad
+
+
+def test_the_overlap_term_equals_a_naive_one() -> None:
+    """Twice what is common over the sum of squares, a hundredth of the area on both sides."""
+    torch.manual_seed(0)
+    logits = torch.randn(3, 1, 8, 6, requires_grad=True)
+    strokes = torch.randint(0, 5, (3, 8, 6), dtype=torch.uint8)
+    strokes[1] = 0
+    feature = F.normalize(torch.randn(3, 4), dim=-1)
+    outputs = OdmOutputs(logits, feature, feature, torch.ones(3, dtype=torch.bool), torch.tensor(1.0))
+    located = torch.tensor([True, True, False])
+    losses = odm_loss(outputs, {"map": strokes, "located": located}, tiny_settings(loss_weights={"dice": 1.0}))
+    naive = 0.0
+    for number in range(2):
+        common = both = 0.01 * 48
+        for row in range(8):
+            for column in range(6):
+                drawn = 1 / (1 + math.exp(-logits[number, 0, row, column].item()))
+                wanted = strokes[number, row, column].item() / 4
+                common += 2 * drawn * wanted
+                both += drawn**2 + wanted**2
+        naive += (1 - common / both) / 2
+    assert losses["dice"].item() == pytest.approx(naive, rel=1e-5)
+    (gradient,) = torch.autograd.grad(losses["dice"], logits)
+    assert (gradient[1] > 0).all()
+    assert not gradient[2].any()
+    assert "dice" not in odm_loss(outputs, {"map": strokes, "located": located}, tiny_settings())

@@ -13,7 +13,8 @@ from scenetext.data.transforms.photometric import PhotometricSettings
 from scenetext.data.transforms.training import Range, RegionCropSettings, TrainingTransformSettings
 from scenetext.encoders.clip_image import ClipResNetSettings
 
-LossName = Literal["map", "perceptual", "contrastive"]
+LossName = Literal["map", "dice", "perceptual", "contrastive"]
+DEFAULT_WEIGHTS: dict[LossName, float] = {"map": 1.0, "dice": 0.0, "perceptual": 1.0, "contrastive": 0.5}
 Probability = Annotated[float, Field(ge=0, le=1)]
 ShareRange = Annotated[tuple[Probability, Probability], AfterValidator(check_range)]
 
@@ -52,6 +53,9 @@ class OdmSettings(Settings):
     encoder: ClipResNetSettings = ClipResNetSettings()
     input_size: int = Field(default=512, ge=32, multiple_of=32)
     """Side of the square input, in pixels; fixes the size of both tables of positions of the image."""
+    tokens: Literal["pooled", "local"] = "pooled"
+    """What looks at the words: the places of the attention pool after its attention, as published, or each before it,
+    so that no place is mixed with others."""
     embed_dim: PositiveInt = 512
     """Joint width D of images and words."""
     context_length: int = Field(default=25, ge=2)
@@ -75,8 +79,9 @@ class OdmSettings(Settings):
     empty and foreign ones too."""
     clamp_logit_scale: bool = True
     """Keep the contrastive temperature's inverse at 100 or less, as CLIP does; the published code does not."""
-    loss_weights: dict[LossName, NonNegativeFloat] = Field(default={"map": 1.0, "perceptual": 1.0, "contrastive": 0.5})
-    """Weight of each loss term; a term that is not named keeps that of the default."""
+    loss_weights: dict[LossName, NonNegativeFloat] = DEFAULT_WEIGHTS
+    """Weight of each loss term; a term that is not named keeps that of the default. dice, the overlap of what is drawn
+    with the label, is not in the paper: without it a small model that is not yet sure of a word draws nothing."""
     controller: ControllerSettings = ControllerSettings()
     perceptual: PerceptualSettings = PerceptualSettings()
     font: Path | None = None
@@ -96,7 +101,7 @@ class OdmSettings(Settings):
     @field_validator("loss_weights")
     @classmethod
     def _complete(cls, weights: dict[LossName, float]) -> dict[LossName, float]:
-        return {"map": 1.0, "perceptual": 1.0, "contrastive": 0.5, **weights}
+        return {**DEFAULT_WEIGHTS, **weights}
 
     @model_validator(mode="after")
     def _heads_divide(self) -> OdmSettings:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 CELL_PIXELS = 4
 """Pixels of the label in a cell of the map."""
+EMPTY_SHARE = 0.01
+"""Share of the map's area that is added to both sides of the overlap, so that a map without strokes has one too."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +56,7 @@ def odm_loss(
     Returns:
         map: mean binary cross-entropy over the pixels of all images that have a map. The network draws one logit for
             four pixels, so it is compared with their mean, which is the same.
+        dice: one minus the overlap of drawn and true strokes, the mean over the same images; only with a weight.
         perceptual: see `PerceptualLoss`; the mean over the same images.
         contrastive: see `layers.contrastive`; images without words of their own are excluded where words are pooled.
         Each is this micro-batch's share: their mean over micro-batches and processes is the loss of the whole batch.
@@ -63,6 +66,8 @@ def odm_loss(
     with torch.autocast(located.device.type, enabled=False):
         logits = outputs.logits.float()[:, 0]
         losses = {"map": (share * _map_loss(logits, targets["map"])).sum()}
+        if settings.loss_weights["dice"]:
+            losses["dice"] = (share * _dice_loss(logits, targets["map"])).sum()
         if perceptual is not None:
             losses["perceptual"] = (share * perceptual(logits.sigmoid(), targets["grey"] / 255)).sum()
         pairs = with_scaled_gradient(pairs_of(outputs, settings), len(others) + 1)
@@ -86,6 +91,14 @@ def _map_loss(logits: Tensor, strokes: Tensor) -> Tensor:
     """(B,) mean over cells, of logits (B, h, w) and the strokes among the pixels of each cell."""
     target = strokes.float() / CELL_PIXELS
     return F.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(dim=(1, 2))
+
+
+def _dice_loss(logits: Tensor, strokes: Tensor) -> Tensor:
+    """(B,) one minus 2 P T / (|P|^2 + |T|^2), of logits (B, h, w) and the strokes among the pixels of each cell."""
+    expected, drawn = strokes.float().flatten(1) / CELL_PIXELS, logits.sigmoid().flatten(1)
+    least = EMPTY_SHARE * expected.shape[1]
+    both = drawn.square().sum(dim=1) + expected.square().sum(dim=1)
+    return 1 - (2 * (drawn * expected).sum(dim=1) + least) / (both + least)
 
 
 def _share_of_step(located: Tensor, elsewhere: Sequence[Tensor]) -> Tensor:

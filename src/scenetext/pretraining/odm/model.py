@@ -153,7 +153,7 @@ class OdmModel(nn.Module):
     def encode_images(self, images: Tensor) -> EncodedImages:
         """(B, 3, H, W) -> levels and tokens."""
         levels = self.visual(images).levels
-        return EncodedImages(levels, self.visual.attnpool(levels[-1]))
+        return EncodedImages(levels, self.visual.attnpool(levels[-1], local=self.settings.tokens == "local"))
 
     def encode_words(self, characters: Tensor) -> tuple[Tensor, Tensor]:
         """(B, N, K) ids -> word features (B, N, D), and that of an empty slot (D,).
