@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from scenetext.layers.transformer import Attention, Mlp
@@ -56,6 +57,16 @@ class CrossAttentionDecoder(nn.Module):
         for block in self.resblocks:
             words = block(words, keys, values, ignored)
         return words
+
+    def with_weights(
+        self, words: Tensor, keys: Tensor, values: Tensor, ignored: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """As `forward`, and where every block looked: (B, N, D), and (blocks, B, N, S) float32, mean over heads."""
+        weights = []
+        for block in self.resblocks:
+            weights.append(cast(CrossAttentionBlock, block).attn.weights(words, keys, ignored))
+            words = block(words, keys, values, ignored)
+        return words, torch.stack(weights)
 
     def last_weights(self, words: Tensor, keys: Tensor, values: Tensor, ignored: Tensor | None) -> Tensor:
         """(B, N, S) float32 attention of the last block, mean over heads; arguments as in `forward`; for drawing."""

@@ -12,8 +12,9 @@ def test_defaults_are_the_published_english_model() -> None:
     assert (settings.embed_dim, settings.context_length, settings.maximum_words) == (384, 25, 32)
 
 
-def test_weights_that_are_not_named_stay_one() -> None:
-    assert OclipSettings(loss_weights={"character": 0.5}).loss_weights == {"character": 0.5, "contrastive": 1.0}
+def test_weights_that_are_not_named_are_the_paper_s() -> None:
+    weights = OclipSettings(loss_weights={"character": 0.5}).loss_weights
+    assert weights == {"character": 0.5, "contrastive": 1.0, "place": 0.0}
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,8 @@ def whole_batch() -> Batch:
     characters, masked = random_words(0, IMAGES, 5, WORDS)
     padding = torch.zeros(IMAGES, 2, 2, dtype=torch.bool)
     metas = tuple(ImageMeta(Path(f"{index}.png"), (64, 64), np.eye(3), (64, 64)) for index in range(IMAGES))
-    return Batch(images, {"characters": characters, "masked": masked, "padding": padding}, metas)
+    cells = torch.rand(IMAGES, 5, 2, 2, generator=generator) * (masked > 0)[..., None, None] > 0.6
+    return Batch(images, {"characters": characters, "masked": masked, "padding": padding, "cells": cells}, metas)
 
 
 def learner(processes: Processes, parts: int, **method: Any) -> Learner:
@@ -67,7 +68,12 @@ def step(processes: Processes, parts: int, method: dict[str, Any]) -> tuple[dict
     return {name: total / processes.count for name, total in zip(values, totals, strict=True)}, gradients
 
 
-METHODS: tuple[dict[str, Any], ...] = ({}, {"word_pooling": "slots"}, {"first_stage": True})
+METHODS: tuple[dict[str, Any], ...] = (
+    {},
+    {"word_pooling": "slots"},
+    {"first_stage": True},
+    {"loss_weights": {"place": 1.0}},
+)
 
 
 def steps(processes: Processes) -> list[tuple[dict[str, Any], int, dict[str, float], dict[str, Tensor]]]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from oclip_golden import assert_stored, golden_model, golden_tensors, tiny_settings
-from scenetext.pretraining.oclip.loss import Pairs, character_loss, contrastive_loss, oclip_loss
+from scenetext.pretraining.oclip.loss import Pairs, character_loss, contrastive_loss, oclip_loss, place_loss
 from scenetext.pretraining.oclip.model import OclipOutputs
 
 UNUSED = torch.empty(0)
@@ -121,3 +121,25 @@ def test_losses_are_float32_under_autocast() -> None:
     outside = oclip_loss(outputs, masked, tiny_settings())
     assert all(loss.dtype == torch.float32 for loss in inside.values())
     assert inside == outside
+
+
+def test_the_place_term_equals_a_naive_one() -> None:
+    """Of every word of known place and every block, the logarithm of the attention on its cells together."""
+    torch.manual_seed(0)
+    looks = torch.randn(2, 3, 4, 6).softmax(dim=-1).requires_grad_()
+    cells = torch.rand(3, 4, 2, 3) > 0.5
+    cells[0, 1] = False
+    cells[2] = False
+    logarithms = [
+        math.log(sum(looks[block, image, word, cell].item() for cell in range(6) if cells[image, word].flatten()[cell]))
+        for image in range(3)
+        for word in range(4)
+        if cells[image, word].any()
+        for block in range(2)
+    ]
+    loss = place_loss(looks, cells)
+    assert loss.item() == pytest.approx(-sum(logarithms) / len(logarithms), rel=1e-5)
+    (gradient,) = torch.autograd.grad(loss, looks)
+    assert not gradient[:, 2].any()
+    assert not gradient[:, 0, 1].any()
+    assert place_loss(looks, torch.zeros_like(cells)).item() == 0

@@ -13,7 +13,7 @@ from golden import golden_json
 from scenetext.data.preparation.words import usable_texts
 from scenetext.errors import CharacterError, DataError
 from scenetext.pretraining.oclip.config import OclipSettings
-from scenetext.pretraining.oclip.targets import encode_typed_word, encode_words
+from scenetext.pretraining.oclip.targets import covered_cells, encode_typed_word, encode_words
 from scenetext.structures import ImageRecord, TextInstance
 from scenetext.text.charset import CharacterSet
 
@@ -141,6 +141,24 @@ def test_a_word_fills_several_slots_each_with_another_character_hidden(words: li
         slot += filled
     assert not characters[slot:].any()
     assert not masked[slot:].any()
+
+
+def test_slots_say_whose_they_are() -> None:
+    words = ["abc", "d", "efghi"]
+    found = encode_words(words, ENGLISH, OclipSettings(maximum_words=4), np.random.default_rng(5), 2)
+    restored = np.where(found["characters"] == ENGLISH.mask, found["masked"][:, None], found["characters"])
+    read = ["".join(map(ENGLISH.decode, row[: list(row).index(ENGLISH.end)])) for row in restored if row.any()]
+    assert read == [words[index] for index in found["origin"] if index >= 0]
+    assert sorted(found["origin"]) == [-1, -1, -1, 0, 0, 1, 2, 2]
+
+
+def test_cells_are_those_that_a_word_covers() -> None:
+    """A tenth of a cell counts; of a small word its best cell; a word of unknown place and an empty slot have none."""
+    wide = np.array([[0, 0], [66, 0], [66, 31], [0, 31]], np.float32)  # two cells, and a sixteenth of a third
+    tiny = np.array([[70, 40], [74, 40], [74, 44], [70, 44]], np.float32)
+    cells = covered_cells([wide, None, tiny], np.array([2, 0, 0, 1, -1]), (64, 96), 32)
+    assert cells.shape == (5, 2, 3)
+    assert [np.argwhere(each).tolist() for each in cells] == [[[1, 2]], [[0, 0], [0, 1]], [[0, 0], [0, 1]], [], []]
 
 
 def test_bad_words_are_refused() -> None:

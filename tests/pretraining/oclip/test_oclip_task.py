@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,19 +22,24 @@ from scenetext.text.charset import CharacterSet
 from weight_layouts import SMALL_OCLIP
 
 
-def make_task(mode: str = "squeeze", first_stage: bool = False) -> OclipTask:
+def make_task(mode: str = "squeeze", **method: Any) -> OclipTask:
     torch.manual_seed(0)
-    settings = SMALL_OCLIP.model_copy(update={"maximum_words": 3, "first_stage": first_stage})
+    settings = SMALL_OCLIP.model_copy(update={"maximum_words": 3, **method})
     transform = WholeImageTransformSettings(size=64, mode=mode)  # type: ignore[arg-type]
     return OclipTask(settings, CharacterSet.english(), transform)
 
 
-def make_batch(task: OclipTask, texts: list[tuple[str, ...]], shape: tuple[int, int] = (40, 80)) -> Batch:
+def make_batch(
+    task: OclipTask,
+    texts: list[tuple[str, ...]],
+    shape: tuple[int, int] = (40, 80),
+    polygon: np.ndarray | None = None,
+) -> Batch:
     generator = np.random.default_rng(0)
     items = []
     for words in texts:
         image = generator.integers(0, 256, (*shape, 3), dtype=np.uint8)
-        instances = tuple(TextInstance(None, word) for word in words)
+        instances = tuple(TextInstance(polygon, word) for word in words)
         items.append(task.prepare_evaluation(whole_sample(image, Path("x"), instances), generator))
     return collate(items)
 
@@ -71,11 +77,12 @@ def test_first_stage_trains_and_is_measured_by_retrieval() -> None:
     assert math.isnan(metric.compute()["accuracy"])
 
 
-def test_losses_are_finite_and_reach_every_part() -> None:
-    task = make_task()
-    batch = make_batch(task, [("AB", "CD"), ("EF",)])
+@pytest.mark.parametrize("place", [0.0, 1.0])
+def test_losses_are_finite_and_reach_every_part(place: float) -> None:
+    task = make_task(loss_weights={"character": 1.0, "contrastive": 1.0, "place": place})
+    batch = make_batch(task, [("AB", "CD"), ("EF",)], polygon=np.array([[0, 0], [30, 0], [30, 9], [0, 9]], np.float32))
     losses = task(batch)
-    assert losses.keys() == task.loss_weights.keys()
+    assert losses.keys() == {name for name, weight in task.loss_weights.items() if weight}
     sum(losses.values()).backward()  # type: ignore[union-attr]
     assert all(parameter.grad is not None for parameter in task.parameters())
 

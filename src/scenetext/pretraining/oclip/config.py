@@ -12,7 +12,8 @@ from scenetext.config import Settings
 from scenetext.encoders.choice import BackboneSettings
 from scenetext.encoders.clip_image import ClipResNetSettings
 
-LossName = Literal["character", "contrastive"]
+LossName = Literal["character", "contrastive", "place"]
+DEFAULT_WEIGHTS: dict[LossName, float] = {"character": 1.0, "contrastive": 1.0, "place": 0.0}
 
 
 def _of_clip_unless_named(settings: Any) -> Any:
@@ -50,6 +51,9 @@ class OclipSettings(Settings):
     word_pooling: Literal["words", "slots"] = "words"
     """What the text feature is the mean of: the image's words, or all N slots, in which the empty ones each count as
     one constant vector (published: needed to reproduce its numbers)."""
+    tokens: Literal["pooled", "local"] = "pooled"
+    """What the decoder reads: the places of the attention pool after its attention, as published, or each before it, so
+    that no place is mixed with others."""
     first_stage: bool = False
     """Contrastive loss alone: no masking, no decoder (an option of the published code)."""
     clamp_logit_scale: bool = True
@@ -58,8 +62,10 @@ class OclipSettings(Settings):
     """What several processes exchange for the contrastive loss: exact gives the gradient of one process with the whole
     batch; published keeps the features of other processes constant, which divides the network's gradient by the number
     of processes, and averages the character loss over processes instead of characters."""
-    loss_weights: dict[LossName, NonNegativeFloat] = Field(default={"character": 1.0, "contrastive": 1.0})
-    """Weight of each loss term; a term that is not named keeps weight 1."""
+    loss_weights: dict[LossName, NonNegativeFloat] = DEFAULT_WEIGHTS
+    """Weight of each loss term; a term that is not named keeps that of the default. place, which is not in the paper,
+    shows the decoder the boxes of words that have one, as generated words do: it makes a small model look where there
+    are several words."""
     characters: Path | None = None
     """Dictionary file, one character a line; None = printable ASCII."""
     vocabulary_size: PositiveInt | None = None
@@ -76,7 +82,7 @@ class OclipSettings(Settings):
     @field_validator("loss_weights")
     @classmethod
     def _complete(cls, weights: dict[LossName, float]) -> dict[LossName, float]:
-        return {"character": 1.0, "contrastive": 1.0, **weights}
+        return {**DEFAULT_WEIGHTS, **weights}
 
     @model_validator(mode="after")
     def _heads_divide(self) -> OclipSettings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +29,8 @@ class OclipOutputs:
         has_words: (B,) bool, whether the image has any word.
         image_tokens: (B, 1 + h * w, D), as `OclipModel.encode_image` gives them; None in the first stage.
         word_embeddings: (B, N, D), as `OclipModel.encode_words` gives them.
+        looks: (blocks, B, N, h * w) float32, where every block of the decoder looks, mean over heads, with gradients;
+            None where the loss has no use for it.
     """
 
     image_features: Tensor
@@ -38,6 +40,7 @@ class OclipOutputs:
     has_words: Tensor
     image_tokens: Tensor | None
     word_embeddings: Tensor
+    looks: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,9 +106,15 @@ class OclipModel(nn.Module):
             return self.features(images, characters)
         words = self.encode_words(characters)
         last_level = self.visual(images).levels[-1]
-        tokens = self.visual.attnpool(last_level)
-        logits = self.decode_characters(words, tokens, image_mask, (last_level.shape[-2], last_level.shape[-1]))
-        return self._outputs(words, real_words(characters), tokens[:, 0], tokens, logits)
+        tokens = self._tokens(last_level)
+        seen = self._keys_and_values(tokens, image_mask, (last_level.shape[-2], last_level.shape[-1]))
+        looks = None
+        if self.settings.loss_weights["place"]:
+            decoded, looks = self.transformer_decoder.with_weights(words, *seen)
+        else:
+            decoded = self.transformer_decoder(words, *seen)
+        outputs = self._outputs(words, real_words(characters), tokens[:, 0], tokens, self._classify(decoded))
+        return replace(outputs, looks=looks)
 
     def features(self, images: Tensor, characters: Tensor) -> OclipOutputs:
         """The features of the contrastive loss, without tokens and characters; arguments as in `forward`."""
@@ -128,7 +137,7 @@ class OclipModel(nn.Module):
 
     def encode_image(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) -> tokens (B, 1 + h * w, D), h * w the grid at stride 32; the mean position comes first."""
-        return self.visual.attnpool(self.visual(images).levels[-1])
+        return self._tokens(self.visual(images).levels[-1])
 
     def encode_words(self, characters: Tensor) -> Tensor:
         """(B, N, K) ids -> word embeddings (B, N, D), not normalised; each word alone, empty slots one constant."""
@@ -168,13 +177,16 @@ class OclipModel(nn.Module):
         if self.settings.first_stage:
             return AttentionMaps(grid, image, None, None)
         words = self.encode_words(characters)
-        seen = self._keys_and_values(self.visual.attnpool(last_level), image_mask, grid)
+        seen = self._keys_and_values(self._tokens(last_level), image_mask, grid)
         return AttentionMaps(
             grid=grid,
             image=image,
             words=self.transformer_decoder.last_weights(words, *seen),
             character_logits=self._classify(self.transformer_decoder(words, *seen)),
         )
+
+    def _tokens(self, last_level: Tensor) -> Tensor:
+        return self.visual.attnpool(last_level, local=self.settings.tokens == "local")
 
     def _classify(self, decoded: Tensor) -> Tensor:
         return self.text_class(self.ln_final_decoder(decoded))

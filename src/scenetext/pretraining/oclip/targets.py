@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from scenetext.data.preparation.words import WordReport, usable_texts
@@ -12,6 +13,9 @@ from scenetext.errors import DataError
 from scenetext.pretraining.oclip.config import OclipSettings
 from scenetext.structures import ImageRecord
 from scenetext.text.charset import PAD, CharacterSet
+
+LEAST_COVERED = 0.1
+"""Share of a cell's area that a word has to cover to be learnt as being there."""
 
 
 def encode_words(
@@ -38,6 +42,7 @@ def encode_words(
             last.
         masked: (N * R,) int64: the id of the hidden character, 0 for an empty slot; all 0 in the first stage, where
             nothing is hidden and every word has one slot.
+        origin: (N * R,) int64: which of the texts, -1 for an empty slot.
 
     Raises:
         CharacterError: a character outside the set.
@@ -49,8 +54,10 @@ def encode_words(
     slots_of_words = np.minimum(lengths, 1 if settings.first_stage else hidden_per_word)
     characters = np.full((settings.maximum_words * hidden_per_word, settings.context_length), PAD, dtype=np.int64)
     masked = np.zeros(len(characters), dtype=np.int64)
+    origin = np.full(len(characters), -1, dtype=np.int64)
     for slot, word in enumerate(np.repeat(np.arange(len(words)), slots_of_words)):
         characters[slot, : len(words[word])] = words[word]
+        origin[slot] = chosen[word]
     if words and not settings.first_stage:
         # Each slot of a word hides the character after the one before it, the first after the last: all equally often.
         ordinal = np.concatenate([np.arange(count) for count in slots_of_words])
@@ -58,7 +65,30 @@ def encode_words(
         rows, positions = np.arange(len(ordinal)), (first + ordinal) % np.repeat(lengths, slots_of_words)
         masked[rows] = characters[rows, positions]
         characters[rows, positions] = charset.mask
-    return {"characters": characters, "masked": masked}
+    return {"characters": characters, "masked": masked, "origin": origin}
+
+
+def covered_cells(
+    polygons: Sequence[np.ndarray | None], origin: np.ndarray, size: tuple[int, int], stride: int
+) -> np.ndarray:
+    """(slots, H / stride, W / stride) bool, the cells of an image that the word of each slot covers.
+
+    A cell counts from a tenth of its area on; of a word that covers less everywhere, the cells that it covers most.
+
+    Args:
+        polygons: (V, 2) float32 each, pixels; None = unknown.
+        origin: (slots,) int64, which polygon is whose; -1 = none.
+        size: (H, W) of the image, multiples of the stride.
+    """
+    rows, columns = size[0] // stride, size[1] // stride
+    of_polygons = np.zeros((len(polygons) + 1, rows, columns), dtype=bool)  # the last one is that of no polygon
+    for index, polygon in enumerate(polygons):
+        if polygon is not None and np.isfinite(polygon).all():
+            inside = np.zeros(size, np.float32)
+            cv2.fillPoly(inside, [np.rint(polygon).astype(np.int32)], 1.0)
+            share = inside.reshape(rows, stride, columns, stride).mean(axis=(1, 3))
+            of_polygons[index] = (share > 0) & (share >= min(LEAST_COVERED, share.max()))
+    return of_polygons[origin]
 
 
 def encode_typed_word(word: str, charset: CharacterSet, settings: OclipSettings) -> np.ndarray:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from scenetext.contracts import Encoder, Metric, PretrainingParts
@@ -15,10 +16,10 @@ from scenetext.evaluation.retrieval import RANKS
 from scenetext.layers.normalization import PixelNormalization
 from scenetext.pretraining.oclip.attention import attention_sheet, image_attention
 from scenetext.pretraining.oclip.config import OclipSettings
-from scenetext.pretraining.oclip.loss import MicroBatchSummary, oclip_loss, pairs_of
+from scenetext.pretraining.oclip.loss import MicroBatchSummary, oclip_loss, pairs_of, placed_words
 from scenetext.pretraining.oclip.metric import FIRST_STAGE_BEST, OclipMetric, OclipPredictions
 from scenetext.pretraining.oclip.model import OclipModel
-from scenetext.pretraining.oclip.targets import decode_typed_word, encode_words
+from scenetext.pretraining.oclip.targets import covered_cells, decode_typed_word, encode_words
 from scenetext.structures import Batch, ImageMeta, ImageRecord, PreparedSample, Sample
 from scenetext.text.charset import CharacterSet
 
@@ -65,7 +66,7 @@ class OclipTask(nn.Module):
         """The unweighted terms "character" (absent in the first stage) and "contrastive"."""
         images = self.normalization(batch.images)
         outputs = self.network(images, batch.targets["characters"], batch.targets["padding"])
-        return oclip_loss(outputs, batch.targets["masked"], self.settings, others)
+        return oclip_loss(outputs, batch.targets["masked"], self.settings, others, batch.targets.get("cells"))
 
     def after_update(self) -> None:
         """Nothing: no other weights follow the trained ones."""
@@ -77,7 +78,10 @@ class OclipTask(nn.Module):
     def summary(self, batch: Batch) -> MicroBatchSummary:
         """The features of a micro-batch, with which the contrastive loss of the others compares its own."""
         features = self.network.features(self.normalization(batch.images), batch.targets["characters"])
-        return MicroBatchSummary(pairs_of(features, self.settings), batch.targets["masked"].count_nonzero())
+        hidden = batch.targets["masked"].count_nonzero()
+        cells = batch.targets.get("cells")
+        placed = torch.zeros_like(hidden) if cells is None else placed_words(cells)
+        return MicroBatchSummary(pairs_of(features, self.settings), hidden, placed)
 
     def compiled_parts(self) -> Sequence[nn.Module]:
         """The image tower: nearly all of the work, on images of one size."""
@@ -141,9 +145,13 @@ class OclipTask(nn.Module):
         return OclipMetric()
 
     def _prepare(self, sample: Sample, generator: np.random.Generator, hidden_per_word: int) -> PreparedSample:
-        texts = [instance.text for instance in sample.instances if instance.text and not instance.ignore]
+        known = [instance for instance in sample.instances if instance.text and not instance.ignore]
+        texts = [instance.text or "" for instance in known]
         targets = encode_words(texts, self.characters, self.settings, generator, hidden_per_word)
-        return PreparedSample(sample, {**targets, "padding": padding_grid(sample.meta, sample.image.shape[:2])})
+        origin, size = targets.pop("origin"), (sample.image.shape[0], sample.image.shape[1])
+        if self.settings.loss_weights["place"]:
+            targets["cells"] = covered_cells([each.polygon for each in known], origin, size, ENCODER_STRIDE)
+        return PreparedSample(sample, {**targets, "padding": padding_grid(sample.meta, size)})
 
 
 def make_task(parts: PretrainingParts) -> OclipTask:
