@@ -1,12 +1,14 @@
-"""Runs the tables of the papers, and reports measured beside published values.
+"""Runs the tables of the papers, and own experiments, and reports measured beside published values.
 
 Without --run it lists the rows of a table, what is done, and writes the report; with --run it runs rows, each as the
 ordinary commands in processes of their own, which --print-commands shows. What is done is not done again, what was
-interrupted goes on, and a training that several rows or tables need is done once.
+interrupted goes on, and a training that several rows or tables need is done once. Several of these commands may run at
+once: a step that another one is running is waited for.
 
 --size full is the published experiment: its data sets have to lie under data/, and a row takes days on a GPU.
 --size small is the same commands with tiny models on generated scenes, minutes a row on a CPU: it shows that the
-pipeline works, and its values cannot be compared with the paper's.
+pipeline works, and its values cannot be compared with the paper's. Of --paper scenetext, this library's own
+experiments: tiny models on real images, with several seeds.
 """
 
 from __future__ import annotations
@@ -35,18 +37,24 @@ EXAMPLES = """\
   scenetext reproduce --paper tcm --table 6 --run tcm_32 --print-commands
   scenetext reproduce --paper tcm --table 10 --run all --metrics parameters trainable_parameters operations
   scenetext reproduce --paper tcm --figure 5 --run tcm_dbnet_10/icdar2015
+  scenetext reproduce --paper scenetext --table 1 --size small --run scratch scenes/icdar2015_50/0
   scenetext reproduce --paper oclip --table 7 --run db_oclip --given oclip=weights/RN50_synthtext.pt
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--paper", choices=get_args(Paper), default="tcm", help="whose table")
+    parser.add_argument(
+        "--paper", choices=get_args(Paper), default="tcm", help="whose table; scenetext: own experiments"
+    )
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--table", type=int, metavar="N", help="number of the table")
     which.add_argument("--figure", type=int, metavar="N", help="number of the figure, where the paper plots a table")
     parser.add_argument("--size", choices=("full", "small"), default="full", help="of models and data")
     parser.add_argument(
-        "--run", nargs="+", metavar="ROW", help="rows to run, ROW or ROW/TRAINING as listed, or all; default: none"
+        "--run",
+        nargs="+",
+        metavar="ROW",
+        help="ROW, ROW/TRAINING or ROW/TRAINING/SEED as listed, or all; default: none",
     )
     parser.add_argument("--print-commands", action="store_true", help="print the commands of these rows and stop")
     parser.add_argument("--metrics", "--figures", nargs="+", choices=get_args(MetricName), help="measure only these")
@@ -81,7 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
         device=arguments.device,
     )
     runs = plan_table(table, replace(options, metrics=None))
-    rows = chosen_rows(table, plan_table(table, options), arguments.run)
+    asked = runs if options.metrics is None else plan_table(table, options)
+    rows = chosen_rows(table, asked, arguments.run)
     if arguments.print_commands:
         print("\n".join(dict.fromkeys(printable(step, options) for row in rows for step in row.steps)))
         return 0
@@ -117,13 +126,13 @@ def chosen_rows(table: Table, runs: Sequence[RowRun], asked: Sequence[str] | Non
     """
     if asked is None or "all" in asked:
         return list(runs)
-    known = {name for run in runs for name in (run.row, run.name)}
+    known = {name for run in runs for name in run.names}
     for name in asked:
         if name in {row.name for row in table.rows if not row.stages}:
             raise ConfigError(f"--run {name}: this row is quoted from the paper, and not offered here")
         if name not in known:
             raise ConfigError(f"--run {name} is unknown{did_you_mean(name, known)} Rows: {', '.join(sorted(known))}")
-    return [run for run in runs if run.row in asked or run.name in asked]
+    return [run for run in runs if not set(asked).isdisjoint(run.names)]
 
 
 def print_rows(table: Table, runs: Sequence[RowRun]) -> None:
@@ -139,7 +148,8 @@ def print_rows(table: Table, runs: Sequence[RowRun]) -> None:
 
 def write_report(table: Table, runs: Sequence[RowRun], options: Options, folder: Path) -> None:
     """Prints the table and writes it as Markdown and JSON."""
-    from scenetext.reproduction.report import format_table, measured_values, report_content
+    from scenetext.reproduction.measured import measured_values
+    from scenetext.reproduction.report import format_table, report_content
 
     values = measured_values(table, runs, options)
     text = format_table(table, values, options)

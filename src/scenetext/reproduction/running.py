@@ -13,12 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from filelock import FileLock, Timeout
+
 from scenetext.reproduction.plan import Options, RowRun, Step
 from scenetext.training.checkpoint import checkpoints_of
 from scenetext.training.interruption import EXIT_CODE_INTERRUPTED, InterruptionGuard
 
 OUTPUT_NAME = "output.txt"
 """What a step printed, in its folder."""
+LOCK_NAME = "step.lock"
+"""Locked in a step's folder while a process runs it; the system unlocks it where that process dies."""
 ACCOUNT_NAME = "step.json"
 """Written to a step's folder when it has ended well: its command line and how long it took."""
 
@@ -107,14 +111,30 @@ class RowRunner:
                 continue
             if step.folder in self.failures:
                 return RowOutcome(row.name, "failed", self.failures[step.folder])
-            self.log(f"{row.name}: {step.title}: {step.folder}")
-            code = self._run_step(step)
+            code = self._run_alone(step, row.name)
             if code == EXIT_CODE_INTERRUPTED:
                 return RowOutcome(row.name, "interrupted", f"{step.title} was interrupted; the same command goes on")
             if not is_done(step):
                 self.failures[step.folder] = _failure(step, code)
                 return RowOutcome(row.name, "failed", self.failures[step.folder])
         return RowOutcome(row.name, "done")
+
+    def _run_alone(self, step: Step, row: str) -> int:
+        """Runs a step while no other process does, unless that one has ended it well meanwhile. Its exit code."""
+        step.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(step.folder / LOCK_NAME)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            self.log(f"{row}: {step.title}: waiting for another process that runs it, in {step.folder}")
+            lock.acquire()
+        try:
+            if is_done(step):
+                return 0
+            self.log(f"{row}: {step.title}: {step.folder}")
+            return self._run_step(step)
+        finally:
+            lock.release()
 
     def _run_step(self, step: Step) -> int:
         """The exit code of a step; writes `ACCOUNT_NAME` after one that has ended well."""

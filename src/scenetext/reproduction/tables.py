@@ -1,4 +1,4 @@
-"""A table of a paper as a file: its values exactly as printed, and the runs that measure the same here."""
+"""A table as a file: a paper's values exactly as printed, if it is of one, and the runs that measure the same here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from scenetext.config import Settings, load_settings
 from scenetext.errors import ConfigError
@@ -30,6 +30,8 @@ class SceneSet(Settings):
     """Another one for every set, so that no image is in two."""
     overrides: tuple[str, ...] = ()
     """Settings of the scenes to change, `key.sub=value`."""
+    glyphs: bool = False
+    """Glyph layers, which FreeReal pastes on other images, in place of whole scenes."""
 
 
 class Training(Settings):
@@ -43,6 +45,8 @@ class Training(Settings):
     """Settings of the last stage to change, such as its training images."""
     protocol: ProtocolName = "ic15"
     """Rule by which its validation records are counted, one of `scenetext.evaluation.named_rules`."""
+    seeds: tuple[NonNegativeInt, ...] = ()
+    """Every row learns from it once with each; empty = those of the experiment."""
 
 
 class LexiconSettings(Settings):
@@ -67,6 +71,8 @@ class Test(Settings):
     """Settings of the run to change for this test, such as its test size."""
     protocol: ProtocolName = "ic15"
     """Rule by which they are counted."""
+    choose_on: tuple[Path, ...] = ()
+    """Record files of other images, on which the score threshold is chosen; empty = the best one on the test images."""
     text_threshold: float | None = Field(default=None, ge=0, le=1)
     """Detections of a lower text score are dropped; null = none are."""
     lexicon: LexiconSettings | None = None
@@ -93,7 +99,12 @@ class Experiment(Settings):
     measured_on: str
     """Models and data of the measured values, printed below the table."""
     scenes: tuple[SceneSet, ...] = ()
-    """Images to generate first."""
+    """Images to generate first, where a run reads them."""
+    values: dict[str, int | float | str] = Field(default={})
+    """What `{name}` stands for in the words and overrides of stages, rows and trainings, such as numbers of steps."""
+    seeds: tuple[NonNegativeInt, ...] = Field(default=(0,), min_length=1)
+    """What `{seed}` stands for there: every row is run once with each. A stage that does not name it is run once for
+    all of them."""
     trainings: dict[str, Training] = Field(min_length=1)
     """By name."""
     tests: dict[str, Test] = Field(default={})
@@ -105,6 +116,14 @@ class Experiment(Settings):
         """The rule by which a column's rate is counted."""
         return self.trainings[column.training].protocol if column.test is None else self.tests[column.test].protocol
 
+    def choose_on(self, column: Column) -> tuple[Path, ...]:
+        """Record files on which a column's score threshold is chosen; empty: the test images themselves."""
+        return () if column.test is None else self.tests[column.test].choose_on
+
+    def seeds_of(self, training: str) -> tuple[int, ...]:
+        """Those with which rows learn from one of the trainings."""
+        return self.trainings[training].seeds or self.seeds
+
     @model_validator(mode="after")
     def _names_are_known(self) -> Experiment:
         for column in self.columns:
@@ -112,6 +131,11 @@ class Experiment(Settings):
             if column.test is not None:
                 _require_known(column.test, self.tests, f"column {column.title!r}: test")
         _require_different((column.title for column in self.columns), "columns")
+        for training in self.trainings:
+            _require_different(map(str, self.seeds_of(training)), f"seeds of training {training}")
+        for name in ("dataset", "records", "seed"):
+            if name in self.values:
+                raise ValueError(f"values: {{{name}}} already stands for something else")
         return self
 
 
@@ -121,7 +145,8 @@ class StageConfig(Settings):
     run: str
     """Names of configs, as on the command line; `{dataset}` stands for the training's."""
     overrides: tuple[str, ...] = ()
-    """Settings of it to change, `{records}` standing for the training's."""
+    """Settings of it to change; `{dataset}` and `{records}` stand for the training's, `{seed}` for one of its seeds,
+    other names for what the experiment's `values` say."""
 
 
 class Stage(Settings):
@@ -139,7 +164,7 @@ class StageUse(Settings):
     stage: str
     """Which of the table's stages."""
     overrides: tuple[str, ...] = ()
-    """Settings that this row changes, `{records}` standing for the training's."""
+    """Settings that this row changes, with the same names as in `StageConfig.overrides`."""
 
 
 class Row(Settings):
@@ -158,7 +183,7 @@ class Row(Settings):
 
 
 class Table(Settings):
-    """A table of a paper."""
+    """A table of a paper, or of an experiment of this library (paper: scenetext)."""
 
     paper: Paper
     """Which paper."""
@@ -178,6 +203,8 @@ class Table(Settings):
     """Trainings that rows are made of, by name."""
     rows: tuple[Row, ...] = Field(min_length=1)
     """In the order of the paper."""
+    compared_with: dict[str, tuple[str, ...]] = Field(default={})
+    """Row -> rows that the report compares it with, seed by seed."""
     full: Experiment
     """How it is measured at full size."""
     small: Experiment
@@ -203,6 +230,10 @@ class Table(Settings):
                 raise ValueError(f"row {row.name}: {len(row.published)} published values for {count} columns")
             for use in row.stages:
                 _require_known(use.stage, self.stages, f"row {row.name}: stage")
+        names = {row.name for row in self.rows}
+        for compared, references in self.compared_with.items():
+            for name in (compared, *references):
+                _require_known(name, names, "compared_with: row")
         return self
 
 
