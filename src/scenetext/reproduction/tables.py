@@ -230,7 +230,7 @@ class Table(Settings):
                 raise ValueError(f"row {row.name}: {len(row.published)} published values for {count} columns")
             for use in row.stages:
                 _require_known(use.stage, self.stages, f"row {row.name}: stage")
-        names = {row.name for row in self.rows}
+        names = [row.name for row in self.rows]
         for compared, references in self.compared_with.items():
             for name in (compared, *references):
                 _require_known(name, names, "compared_with: row")
