@@ -9,11 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scenetext.encoders.image_words import ImageWordModel
 from scenetext.encoders.pooled import pooled_encoder
 from scenetext.encoders.word_encoder import encode_packed, pack_words, real_words, unpack_words
-from scenetext.layers.contrastive import FIRST_TEMPERATURE, inverse_temperature
+from scenetext.layers.contrastive import inverse_temperature
 from scenetext.layers.cross_attention import CrossAttentionDecoder
-from scenetext.layers.transformer import Transformer, initialise_blocks, resize_positions
+from scenetext.layers.transformer import initialise_blocks, resize_positions
 from scenetext.pretraining.oclip.config import OclipSettings
 
 
@@ -60,7 +61,7 @@ class AttentionMaps:
     character_logits: Tensor | None
 
 
-class OclipModel(nn.Module):
+class OclipModel(ImageWordModel):
     """oCLIP (Xue et al., ECCV 2022).
 
     Shapes: B images, N word slots, K character slots, D joint width, V vocabulary. The first-stage model has no decoder
@@ -76,15 +77,7 @@ class OclipModel(nn.Module):
         self.settings = settings
         width, joint = settings.text_width, settings.embed_dim
         self.visual = pooled_encoder(settings.encoder, settings.grid, joint)
-        self.transformer = Transformer(width, settings.text_layers, settings.text_heads, causal=True)
-        self.token_embedding = nn.Embedding(vocabulary_size, width)
-        self.positional_embedding = nn.Parameter(torch.empty(settings.context_length, width))
-        self.ln_final = nn.LayerNorm(width)
-        self.text_projection = nn.Parameter(torch.empty(width, joint))
-        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / FIRST_TEMPERATURE)))
-        nn.init.normal_(self.token_embedding.weight, std=0.02)
-        nn.init.normal_(self.positional_embedding, std=0.01)
-        nn.init.normal_(self.text_projection, std=width**-0.5)
+        self.build_text_side(settings, vocabulary_size)
         if not settings.first_stage:
             self.image_pos = nn.Parameter(torch.empty(settings.grid**2, joint))
             self.transformer_decoder = CrossAttentionDecoder(joint, settings.decoder_layers, settings.decoder_heads)
@@ -106,7 +99,7 @@ class OclipModel(nn.Module):
             return self.features(images, characters)
         words = self.encode_words(characters)
         last_level = self.visual(images).levels[-1]
-        tokens = self._tokens(last_level)
+        tokens = self.image_tokens(self.visual.attnpool, last_level)
         seen = self._keys_and_values(tokens, image_mask, (last_level.shape[-2], last_level.shape[-1]))
         looks = None
         if self.settings.loss_weights["place"]:
@@ -127,7 +120,7 @@ class OclipModel(nn.Module):
         """Word embeddings (B, N, D), real slots (B, N), image features (B, D), and what else there is."""
         return OclipOutputs(
             image_features=F.normalize(image_feature.float(), dim=-1),
-            text_features=F.normalize(self._pool_words(words.float(), real), dim=-1),
+            text_features=F.normalize(self.pool_words(words.float(), real), dim=-1),
             character_logits=logits,
             logit_scale=inverse_temperature(self.logit_scale, self.settings.clamp_logit_scale, self.training),
             has_words=real.any(dim=1),
@@ -137,7 +130,7 @@ class OclipModel(nn.Module):
 
     def encode_image(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) -> tokens (B, 1 + h * w, D), h * w the grid at stride 32; the mean position comes first."""
-        return self._tokens(self.visual(images).levels[-1])
+        return self.image_tokens(self.visual.attnpool, self.visual(images).levels[-1])
 
     def encode_words(self, characters: Tensor) -> Tensor:
         """(B, N, K) ids -> word embeddings (B, N, D), not normalised; each word alone, empty slots one constant."""
@@ -177,16 +170,13 @@ class OclipModel(nn.Module):
         if self.settings.first_stage:
             return AttentionMaps(grid, image, None, None)
         words = self.encode_words(characters)
-        seen = self._keys_and_values(self._tokens(last_level), image_mask, grid)
+        seen = self._keys_and_values(self.image_tokens(self.visual.attnpool, last_level), image_mask, grid)
         return AttentionMaps(
             grid=grid,
             image=image,
             words=self.transformer_decoder.last_weights(words, *seen),
             character_logits=self._classify(self.transformer_decoder(words, *seen)),
         )
-
-    def _tokens(self, last_level: Tensor) -> Tensor:
-        return self.visual.attnpool(last_level, local=self.settings.tokens == "local")
 
     def _classify(self, decoded: Tensor) -> Tensor:
         return self.text_class(self.ln_final_decoder(decoded))
@@ -208,10 +198,3 @@ class OclipModel(nn.Module):
             raise ValueError(f"{values.shape[1]} image tokens do not fill a grid of {height} x {width}; pass `grid`")
         positions = resize_positions(self.image_pos, height, width)
         return values + positions.to(values.dtype), values, ignored
-
-    def _pool_words(self, words: Tensor, real: Tensor) -> Tensor:
-        """(B, N, D) -> (B, D): mean over real words, or over all slots as published."""
-        if self.settings.word_pooling == "slots":
-            return words.mean(dim=1)
-        weights = real.float() / real.sum(dim=1, keepdim=True).clamp(min=1)
-        return (weights[..., None] * words).sum(dim=1)

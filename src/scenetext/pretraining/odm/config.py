@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveInt, field_validator, model_validator
+from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveInt, field_validator
 
 from scenetext.config import Settings
 from scenetext.data.transforms.evaluation import check_range
 from scenetext.data.transforms.photometric import PhotometricSettings
 from scenetext.data.transforms.training import Range, RegionCropSettings, TrainingTransformSettings
 from scenetext.encoders.clip_image import ClipResNetSettings
+from scenetext.encoders.image_words import ImageWordSettings
 
 LossName = Literal["map", "dice", "perceptual", "contrastive"]
 DEFAULT_WEIGHTS: dict[LossName, float] = {"map": 1.0, "dice": 0.0, "perceptual": 1.0, "contrastive": 0.5}
@@ -46,39 +47,14 @@ class PerceptualSettings(Settings):
     difference, as the paper says, but with the mean over channels."""
 
 
-class OdmSettings(Settings):
+class OdmSettings(ImageWordSettings):
     """The model, its words, and its objective."""
 
     name: Literal["odm"] = "odm"
     encoder: ClipResNetSettings = ClipResNetSettings()
-    input_size: int = Field(default=512, ge=32, multiple_of=32)
-    """Side of the square input, in pixels; fixes the size of both tables of positions of the image."""
-    tokens: Literal["pooled", "local"] = "pooled"
-    """What looks at the words: the places of the attention pool after its attention, as published, or each before it,
-    so that no place is mixed with others."""
     embed_dim: PositiveInt = 512
-    """Joint width D of images and words."""
-    context_length: int = Field(default=25, ge=2)
-    """Character slots K of a word, the end mark included; longer words are cut."""
-    text_width: PositiveInt = 64
-    """Width of the text encoder."""
-    text_heads: PositiveInt = 8
-    """Attention heads of the text encoder."""
-    text_layers: PositiveInt = 6
-    """Blocks of the text encoder."""
-    decoder_layers: PositiveInt = 6
-    """Cross-attention blocks, in which places look at words."""
-    decoder_heads: PositiveInt = 8
-    """Attention heads of the decoder."""
     pyramid_channels: int = Field(default=256, ge=4, multiple_of=4)
     """Width of the feature pyramid; the drawing head has a half and a quarter of it."""
-    maximum_words: PositiveInt = 32
-    """Word slots N of an image; of more words, N are drawn anew each time."""
-    word_pooling: Literal["words", "slots"] = "words"
-    """What the text feature of the contrastive loss is the mean of: the image's own words, or all N slots as published,
-    empty and foreign ones too."""
-    clamp_logit_scale: bool = True
-    """Keep the contrastive temperature's inverse at 100 or less, as CLIP does; the published code does not."""
     loss_weights: dict[LossName, NonNegativeFloat] = DEFAULT_WEIGHTS
     """Weight of each loss term; a term that is not named keeps that of the default. dice, the overlap of what is drawn
     with the label, is not in the paper: without it a small model that is not yet sure of a word draws nothing."""
@@ -88,27 +64,11 @@ class OdmSettings(Settings):
     """Font file that labels are drawn in; null = the one inside Pillow, which has Latin letters."""
     least_height: float = Field(default=6.0, ge=1)
     """Words less high than this in the input, in pixels, stay out of prompt and map."""
-    characters: Path | None = None
-    """Dictionary file, one character a line; None = printable ASCII."""
-    unknown_characters: Literal["skip", "stop"] = "skip"
-    """A word with a character outside the dictionary: drop and count it, or stop."""
-
-    @property
-    def grid(self) -> int:
-        """Rows and columns of the image's token grid at the input size."""
-        return self.input_size // 32
 
     @field_validator("loss_weights")
     @classmethod
     def _complete(cls, weights: dict[LossName, float]) -> dict[LossName, float]:
         return {**DEFAULT_WEIGHTS, **weights}
-
-    @model_validator(mode="after")
-    def _heads_divide(self) -> OdmSettings:
-        for width, heads in (("text_width", "text_heads"), ("embed_dim", "decoder_heads")):
-            if getattr(self, width) % getattr(self, heads):
-                raise ValueError(f"{width} {getattr(self, width)} is not a multiple of {heads} {getattr(self, heads)}")
-        return self
 
 
 class OdmTransformSettings(TrainingTransformSettings):

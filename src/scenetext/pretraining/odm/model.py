@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -12,10 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scenetext.encoders.clip_image import PooledClipResNet
+from scenetext.encoders.image_words import ImageWordModel
 from scenetext.encoders.word_encoder import pack_words, unpack_words
-from scenetext.layers.contrastive import FIRST_TEMPERATURE, inverse_temperature
+from scenetext.layers.contrastive import inverse_temperature
 from scenetext.layers.cross_attention import CrossAttentionDecoder
-from scenetext.layers.transformer import Transformer, initialise_blocks, resize_positions
+from scenetext.layers.transformer import initialise_blocks, resize_positions
 from scenetext.pretraining.odm.config import OdmSettings
 
 
@@ -93,7 +93,7 @@ class DrawingHead(nn.Module):
         return cast(Tensor, self.conv2(F.relu(self.bn1(self.conv1(enlarged)))))
 
 
-class OdmModel(nn.Module):
+class OdmModel(ImageWordModel):
     """ODM (Duan et al., CVPR 2024).
 
     Shapes: B images, N word slots, K character slots, D joint width, V vocabulary.
@@ -108,20 +108,12 @@ class OdmModel(nn.Module):
         self.settings = settings
         width, joint = settings.text_width, settings.embed_dim
         self.visual = PooledClipResNet(settings.encoder, settings.grid, joint)
-        self.transformer = Transformer(width, settings.text_layers, settings.text_heads, causal=True)
-        self.token_embedding = nn.Embedding(vocabulary_size, width)
-        self.positional_embedding = nn.Parameter(torch.empty(settings.context_length, width))
-        self.ln_final = nn.LayerNorm(width)
-        self.text_projection = nn.Parameter(torch.empty(width, joint))
-        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / FIRST_TEMPERATURE)))
+        self.build_text_side(settings, vocabulary_size)
         self.image_pos = nn.Parameter(torch.empty(settings.grid**2, joint))
         self.transformer_decoder = CrossAttentionDecoder(joint, settings.decoder_layers, settings.decoder_heads)
         self.ln_final_decoder = nn.LayerNorm(joint)
         self.fpn_head = FeaturePyramid((*self.visual.channels, joint), settings.pyramid_channels)
         self.mim = DrawingHead(settings.pyramid_channels)
-        nn.init.normal_(self.token_embedding.weight, std=0.02)
-        nn.init.normal_(self.positional_embedding, std=0.01)
-        nn.init.normal_(self.text_projection, std=width**-0.5)
         nn.init.normal_(self.image_pos, std=joint**-0.5)
         initialise_blocks(self.transformer_decoder, width, settings.text_layers)
 
@@ -153,7 +145,7 @@ class OdmModel(nn.Module):
     def encode_images(self, images: Tensor) -> EncodedImages:
         """(B, 3, H, W) -> levels and tokens."""
         levels = self.visual(images).levels
-        return EncodedImages(levels, self.visual.attnpool(levels[-1], local=self.settings.tokens == "local"))
+        return EncodedImages(levels, self.image_tokens(self.visual.attnpool, levels[-1]))
 
     def encode_words(self, characters: Tensor) -> tuple[Tensor, Tensor]:
         """(B, N, K) ids -> word features (B, N, D), and that of an empty slot (D,).
@@ -186,13 +178,6 @@ class OdmModel(nn.Module):
         height, width = encoded.levels[-1].shape[-2:]
         tokens = encoded.tokens[:, 1:]
         return tokens + resize_positions(self.image_pos, height, width).to(tokens.dtype)
-
-    def pool_words(self, words: Tensor, own: Tensor) -> Tensor:
-        """(B, N, D) -> (B, D): mean over the image's own words, or over all slots as published."""
-        if self.settings.word_pooling == "slots":
-            return words.mean(dim=1)
-        weights = own.float() / own.sum(dim=1, keepdim=True).clamp(min=1)
-        return (weights[..., None] * words).sum(dim=1)
 
 
 def prompted(words: Tensor, empty: Tensor, prompt: Tensor) -> Tensor:
