@@ -193,7 +193,7 @@ def _filled(word: str, values: Mapping[str, object]) -> str:
 def _plan_stage(name: str, words: tuple[str, ...], before: _PlannedStage | None, options: Options) -> _PlannedStage:
     if before is not None:
         words += _start_from(before, combine((*words, *options.overrides)).values)
-    words += options.overrides
+    words = _without_overridden((*words, *options.overrides))
     run = combine(words)
     check_run(run.values, run.source)
     if name in options.given:
@@ -203,6 +203,16 @@ def _plan_stage(name: str, words: tuple[str, ...], before: _PlannedStage | None,
     arguments = (*words, "--output", str(folder))
     step = Step("training", f"{name} ({run.source})", verb, arguments, folder, folder / "best.pt")
     return _PlannedStage(words, run.name, run.values, step.result, step)
+
+
+def _without_overridden(words: Sequence[str]) -> tuple[str, ...]:
+    """Of every setting the last word that sets it, so that runs of the same settings have the same command line."""
+    last: dict[str, str] = {}
+    for word in words:
+        key = word.partition("=")[0]
+        last.pop(key, None)
+        last[key] = word
+    return tuple(last.values())
 
 
 def _start_from(before: _PlannedStage, values: Mapping[str, Any]) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ def format_table(table: Table, values: Values, options: Options) -> str:
     for row in table.rows:
         cells = [_cell(table, row, whose, title, values) for whose, title in order]
         lines.append(f"| {' | '.join([*row.labels, *cells])} |")
-    lines += _difference_lines(table, differences(table, values, options))
+    lines += _difference_lines(differences(table, values, options))
     remarks = [f"{'Source' if _is_own(table) else 'Paper'}: {table.source}."]
     remarks += [
         f"Ours, {options.size} size: {experiment.measured_on}",
@@ -56,10 +56,13 @@ def _counting(experiment: Experiment) -> str:
 
 
 def _each_or_all(by_title: Mapping[str, str]) -> str:
-    """What all columns have in common, or `title: that of it` for each."""
-    if len(set(by_title.values())) <= 1:
-        return next(iter(by_title.values()), "")
-    return ", ".join(f"{title}: {text}" for title, text in by_title.items())
+    """What all columns have in common, or `titles: that of them` for each kind."""
+    titles: dict[str, list[str]] = {}
+    for title, text in by_title.items():
+        titles.setdefault(text, []).append(title)
+    if len(titles) <= 1:
+        return next(iter(titles), "")
+    return ", ".join(f"{' and '.join(those)}: {text}" for text, those in titles.items())
 
 
 def _seed_remarks(experiment: Experiment) -> list[str]:
@@ -68,16 +71,15 @@ def _seed_remarks(experiment: Experiment) -> list[str]:
     return ["Of several seeds: mean ± standard deviation (how many were run)."]
 
 
-def _difference_lines(table: Table, found: Sequence[Difference]) -> list[str]:
-    """A second table; of nothing where there is nothing to compare."""
+def _difference_lines(found: Sequence[Difference]) -> list[str]:
+    """A second table, with the rows' names; none where there is nothing to compare."""
     if not found:
         return []
-    names = {row.name: " ".join(row.labels) for row in table.rows}
     heads = ["row", "against", "column", "difference", "standard error", "seeds"]
     heads += [f"exceeds {STANDARD_ERRORS} standard errors"]
     lines = ["", f"| {' | '.join(heads)} |", "|---|---|---|---:|---:|---:|---|"]
     for each in found:
-        cells = [names[each.row], names[each.against], each.column, f"{each.mean:+.1f}"]
+        cells = [each.row, each.against, each.column, f"{each.mean:+.1f}"]
         cells += [NOT_OFFERED if each.standard_error is None else f"{each.standard_error:.1f}", str(len(each.by_seed))]
         cells += [_VERDICTS[each.counts]]
         lines.append(f"| {' | '.join(cells)} |")
