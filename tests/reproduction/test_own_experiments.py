@@ -162,6 +162,22 @@ def test_a_stage_takes_the_whole_network_where_it_is_the_same(
     assert f"{key}={before.result}" in after.arguments
 
 
+def test_a_stage_may_hand_on_its_last_weights(options: Options) -> None:
+    def first(weights: str, *overrides: str) -> dict[str, Any]:
+        return {"small": {"run": "words.yaml", "weights": weights, "overrides": list(overrides)}}
+
+    rows = [{"name": "row", "labels": ["Row"], "stages": [{"stage": "first"}, {"stage": "detector"}]}]
+    stages = {"detector": {"small": {"run": "words.yaml"}}}
+    table = seeded_table(rows=rows, compared_with={}, stages={**stages, "first": first("last", "training.steps=7")})
+    run = plan_table(table, options)[0]
+    before, after = (step for step in run.steps if step.kind == "training")
+    assert before.result == before.folder / "checkpoints/step_00000007.pt"
+    assert f"initial_weights={before.result}" in after.arguments
+    unknown = first("last", "training.steps=null", "training.epochs=2")
+    with pytest.raises(ConfigError, match="stage first: weights: last needs training.steps"):
+        plan_table(seeded_table(rows=rows, compared_with={}, stages={**stages, "first": unknown}), options)
+
+
 def test_names_in_braces_have_to_have_a_value(options: Options) -> None:
     rows = [
         {"name": "row", "labels": ["Row"], "stages": [{"stage": "detector", "overrides": ["training.steps={fwe}"]}]}

@@ -16,6 +16,7 @@ from scenetext.reproduction import MetricName, Size
 from scenetext.reproduction.tables import COUNTS, RATES, Column, Experiment, LexiconSettings, Row, SceneSet, Table
 from scenetext.runs.settings import DEFAULT_METHOD, check_run
 from scenetext.runs.words import combine
+from scenetext.training.checkpoint import checkpoint_path
 
 COUNTED_SIDE = 640
 """Side of the square image whose operations are counted, in pixels: that of DBNet's training."""
@@ -168,7 +169,7 @@ def _plan_stages(table: Table, row: Row, training: str, seed: int, options: Opti
         words = (*stage.run.split(), *stage.overrides, *row.overrides, *use.overrides)
         words += trained_on.overrides if position == len(uses) else ()
         filled = tuple(_filled(word, values) for word in words)
-        stages.append(_plan_stage(use.stage, filled, stages[-1] if stages else None, options))
+        stages.append(_plan_stage(use.stage, filled, stage.weights, stages[-1] if stages else None, options))
     if stages[-1].values["kind"] != "detection":
         raise ConfigError(f"{table.paper} {table.name}, row {row.name}: its last stage has to train a detector")
     return stages
@@ -190,7 +191,13 @@ def _filled(word: str, values: Mapping[str, object]) -> str:
     return _NAME_IN_BRACES.sub(value_of, word)
 
 
-def _plan_stage(name: str, words: tuple[str, ...], before: _PlannedStage | None, options: Options) -> _PlannedStage:
+def _plan_stage(
+    name: str,
+    words: tuple[str, ...],
+    weights: Literal["best", "last"],
+    before: _PlannedStage | None,
+    options: Options,
+) -> _PlannedStage:
     if before is not None:
         words += _start_from(before, combine((*words, *options.overrides)).values)
     words = _without_overridden((*words, *options.overrides))
@@ -201,8 +208,16 @@ def _plan_stage(name: str, words: tuple[str, ...], before: _PlannedStage | None,
     folder = options.output / f"{name}-{run.name}-{_digest(run.values)}"
     verb = "pretrain" if run.values["kind"] == "pretraining" else "train"
     arguments = (*words, "--output", str(folder))
-    step = Step("training", f"{name} ({run.source})", verb, arguments, folder, folder / "best.pt")
+    result = folder / "best.pt" if weights == "best" else _last_checkpoint(folder, name, run.values)
+    step = Step("training", f"{name} ({run.source})", verb, arguments, folder, result)
     return _PlannedStage(words, run.name, run.values, step.result, step)
+
+
+def _last_checkpoint(folder: Path, name: str, values: Mapping[str, Any]) -> Path:
+    steps = values["training"]["steps"]
+    if steps is None:
+        raise ConfigError(f"stage {name}: weights: last needs training.steps; it has training.epochs")
+    return checkpoint_path(folder, steps)
 
 
 def _without_overridden(words: Sequence[str]) -> tuple[str, ...]:

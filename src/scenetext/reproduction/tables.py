@@ -147,6 +147,9 @@ class StageConfig(Settings):
     overrides: tuple[str, ...] = ()
     """Settings of it to change; `{dataset}` and `{records}` stand for the training's, `{seed}` for one of its seeds,
     other names for what the experiment's `values` say."""
+    weights: Literal["best", "last"] = "best"
+    """Which of its weights the next stage starts from: the best by its own evaluations, or those after the last step.
+    Where a stage starts from trained weights, the best may be those."""
 
 
 class Stage(Settings):
