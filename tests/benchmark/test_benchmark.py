@@ -21,7 +21,7 @@ from scenetext.benchmark.run import count_detector, first_batch, measure
 from scenetext.data.records.files import write_records
 from scenetext.data.records.images import encode_image, write_image
 from scenetext.errors import ConfigError
-from scenetext.reproduction.report import BENCHMARK_NAMES
+from scenetext.reproduction.measured import BENCHMARK_NAMES
 from scenetext.reproduction.tables import COUNTS
 from scenetext.runs.build import build_task, build_trainer
 from scenetext.runs.settings import Run, check_run
