@@ -214,7 +214,7 @@ def _plan_stage(
 
 
 def _last_checkpoint(folder: Path, name: str, values: Mapping[str, Any]) -> Path:
-    steps = values["training"]["steps"]
+    steps = values["training"].get("steps")
     if steps is None:
         raise ConfigError(f"stage {name}: weights: last needs training.steps; it has training.epochs")
     return checkpoint_path(folder, steps)
