@@ -224,6 +224,21 @@ def total_over_ranks(values: Tensor) -> Tensor:
     return total
 
 
+def share_of_each(count: Tensor, elsewhere: Sequence[Tensor] = ()) -> Tensor:
+    """What a micro-batch's sum over things is multiplied with, so that all things of a step weigh the same.
+
+    Args:
+        count: scalar, the things of this micro-batch.
+        elsewhere: those of the other micro-batches of this process.
+
+    Returns:
+        Micro-batches of all processes over things of all of them (at least 1): the mean of such products over
+        micro-batches and processes is the mean over the things of the step. Carries no gradient.
+    """
+    micro_batches = world_size() * (len(elsewhere) + 1)
+    return micro_batches / total_over_ranks(torch.stack([count, *elsewhere]).sum()).clamp(min=1)
+
+
 class _GatherRows(torch.autograd.Function):
     """All-gather, whose gradient is an all-reduce of which each process keeps its own rows.
 

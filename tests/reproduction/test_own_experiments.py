@@ -19,7 +19,6 @@ from reproduction_table import CONFIG, Launcher, small_table
 from scenetext.commands.reproduce import chosen_rows
 from scenetext.config import validate
 from scenetext.errors import ConfigError
-from scenetext.reproduction import Size
 from scenetext.reproduction.measured import NOT_RUN, Difference, differences, measured_values
 from scenetext.reproduction.plan import Options, RowRun, Step, plan_table
 from scenetext.reproduction.report import format_table, report_content
@@ -316,11 +315,3 @@ def test_rows_of_the_first_experiment_see_as_many_images(options: Options) -> No
     apart |= {"scenes_on": 32_000, "mean_teacher": 32_000, "freereal": 40_000}
     assert {name: seen.pop(name) for name in apart} == apart
     assert set(seen.values()) == {24_000}
-
-
-@pytest.mark.parametrize("name", ["table_1", "table_2"])
-@pytest.mark.parametrize("size", ["small", "full"])
-def test_own_tables_can_be_planned(name: str, size: Size, options: Options) -> None:
-    table = load_table(REPOSITORY / "configs/tables", "scenetext", name)
-    runs = plan_table(table, replace(options, size=size))
-    assert {run.row for run in runs} == {row.name for row in table.rows}

@@ -69,8 +69,7 @@ class ImageWordModel(nn.Module):
     Shapes: B images, N word slots, D joint width.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    settings: ImageWordSettings
 
     def build_text_side(self, settings: ImageWordSettings, vocabulary_size: int) -> None:
         """Makes the text encoder and the contrastive temperature; called after the image side is there.
@@ -79,8 +78,6 @@ class ImageWordModel(nn.Module):
             settings: sizes.
             vocabulary_size: V, rows of the character embedding.
         """
-        self.pooling = settings.word_pooling
-        self.takes_local_tokens = settings.tokens == "local"
         width = settings.text_width
         self.transformer = Transformer(width, settings.text_layers, settings.text_heads, causal=True)
         self.token_embedding = nn.Embedding(vocabulary_size, width)
@@ -94,11 +91,11 @@ class ImageWordModel(nn.Module):
 
     def image_tokens(self, pool: AttentionPool, last_level: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, 1 + h * w, D): the mean position, then the places, see `ImageWordSettings.tokens`."""
-        return cast(Tensor, pool(last_level, local=self.takes_local_tokens))
+        return cast(Tensor, pool(last_level, local=self.settings.tokens == "local"))
 
     def pool_words(self, words: Tensor, own: Tensor) -> Tensor:
         """(B, N, D) -> (B, D): mean over the words that `own` (B, N) names, or over all slots as published."""
-        if self.pooling == "slots":
+        if self.settings.word_pooling == "slots":
             return words.mean(dim=1)
         weights = own.float() / own.sum(dim=1, keepdim=True).clamp(min=1)
         return (weights[..., None] * words).sum(dim=1)

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scenetext.distributed import total_over_ranks, world_size
+from scenetext.distributed import share_of_each, total_over_ranks
 from scenetext.layers.contrastive import (
     Pairs,
     concatenated,
@@ -101,7 +101,7 @@ def character_loss(logits: Tensor, masked: Tensor, hidden_elsewhere: Sequence[Te
             number over all micro-batches of all processes, so that every character of the step weighs the same.
     """
     total = F.cross_entropy(logits.flatten(0, 1), masked.flatten(), ignore_index=0, reduction="sum")
-    return total * _share_of_each(masked.count_nonzero(), hidden_elsewhere)
+    return total * share_of_each(masked.count_nonzero(), hidden_elsewhere)
 
 
 def place_loss(looks: Tensor, cells: Tensor, placed_elsewhere: Sequence[Tensor] = ()) -> Tensor:
@@ -118,18 +118,12 @@ def place_loss(looks: Tensor, cells: Tensor, placed_elsewhere: Sequence[Tensor] 
     own = cells.flatten(2)
     seen = (looks * own).sum(dim=-1).clamp(min=LEAST_ATTENTION)
     total = -(seen.log().mean(dim=0) * own.any(dim=-1)).sum()
-    return total * _share_of_each(placed_words(cells), placed_elsewhere)
+    return total * share_of_each(placed_words(cells), placed_elsewhere)
 
 
 def placed_words(cells: Tensor) -> Tensor:
     """Scalar int64, the words of (B, N, h, w) bool that have a cell."""
     return cells.flatten(2).any(dim=-1).count_nonzero()
-
-
-def _share_of_each(count: Tensor, elsewhere: Sequence[Tensor]) -> Tensor:
-    """What a sum over `count` things is multiplied with, so that all things of the step weigh the same: see above."""
-    micro_batches = world_size() * (len(elsewhere) + 1)
-    return micro_batches / total_over_ranks(torch.stack([count, *elsewhere]).sum()).clamp(min=1)
 
 
 def published_character_loss(logits: Tensor, masked: Tensor, hidden_elsewhere: Sequence[Tensor] = ()) -> Tensor:

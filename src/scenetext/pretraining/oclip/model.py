@@ -72,6 +72,8 @@ class OclipModel(ImageWordModel):
         vocabulary_size: V, at least C + 3.
     """
 
+    settings: OclipSettings
+
     def __init__(self, settings: OclipSettings, vocabulary_size: int) -> None:
         super().__init__()
         self.settings = settings

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scenetext.distributed import total_over_ranks, world_size
+from scenetext.distributed import share_of_each
 from scenetext.layers.contrastive import Pairs, concatenated, contrastive_loss, with_scaled_gradient
 from scenetext.pretraining.odm.config import OdmSettings
 from scenetext.pretraining.odm.perceptual import PerceptualLoss
@@ -104,6 +104,4 @@ def _dice_loss(logits: Tensor, strokes: Tensor) -> Tensor:
 def _share_of_step(located: Tensor, elsewhere: Sequence[Tensor]) -> Tensor:
     """(B,) weights of images, so that sums over micro-batches, averaged over these and processes, are means of the
     step over its images with a map."""
-    total = torch.stack([located.count_nonzero(), *elsewhere]).sum()
-    micro_batches = world_size() * (len(elsewhere) + 1)
-    return located.float() * micro_batches / total_over_ranks(total).clamp(min=1)
+    return located.float() * share_of_each(located.count_nonzero(), elsewhere)

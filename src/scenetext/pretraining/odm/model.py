@@ -103,6 +103,8 @@ class OdmModel(ImageWordModel):
         vocabulary_size: V, at least C + 2.
     """
 
+    settings: OdmSettings
+
     def __init__(self, settings: OdmSettings, vocabulary_size: int) -> None:
         super().__init__()
         self.settings = settings
